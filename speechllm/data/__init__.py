@@ -1,0 +1,1 @@
+"""Data: Kaldi data dirs, audio, features, and what fills the speech slot."""

@@ -1,0 +1,219 @@
+"""Feature matrices in ark + scp: the only module that knows kaldiio.
+
+Kaldi's own binary matrices are float32 or float64. float16 is kept bit for bit by kaldiio's
+`numpy` records (key, `NPY`, length, an .npy array), so an ark takes half the disk.
+
+An scp line is `utterance path:offset`; a relative path is relative to the scp's own folder, so
+that a dump folder can be moved or read from anywhere.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from io import BytesIO
+from pathlib import Path
+
+import kaldiio
+import numpy as np
+
+from speechllm.data.tables import first_ids, id_problem, read_table, write_table
+from speechllm.errors import DataError, SpeechLLMError
+from speechllm.files import whole_file
+
+REMEDY = "run stage 3 (features) again"
+_HEADER_BYTES = 12  # NPY, one byte that counts the length's bytes, at most 8 of those
+
+
+class ArkWriter:
+    """Write an ark and its scp; a context manager. Both appear only when the block ends well.
+
+    Args:
+        ark_path: the archive.
+        scp_path: its index, written after the archive, sorted by id.
+
+    Raises:
+        SpeechLLMError: the files cannot be written, for example because the disk is full; nothing
+            half-written is left.
+    """
+
+    def __init__(self, ark_path: str | Path, scp_path: str | Path):
+        self.ark_path, self.scp_path = Path(ark_path), Path(scp_path)
+        self._offsets: dict[str, int] = {}
+
+    def __enter__(self) -> "ArkWriter":
+        self._file = whole_file(self.ark_path, "wb")
+        try:
+            self._stream = self._file.__enter__()
+        except OSError as error:
+            raise self._cannot_write(error) from error
+        return self
+
+    def write(self, utt_id: str, matrix: np.ndarray) -> None:
+        """Append one matrix.
+
+        Args:
+            utt_id: not written before.
+            matrix: float16 [T, D], finite.
+
+        Raises:
+            DataError: NaN or Inf (float16 ends at 65504), or an id that cannot be one.
+            ValueError: another type or shape, or an id that was written before.
+        """
+        if matrix.dtype != np.float16 or matrix.ndim != 2:
+            raise ValueError(f"{utt_id}: want float16 [T, D], got {matrix.dtype} {matrix.shape}")
+        if utt_id in self._offsets:
+            raise ValueError(f"{utt_id} was written before")
+        if problem := id_problem(utt_id):
+            raise DataError(f"{problem}: {utt_id!r}", self.ark_path)
+        if not np.isfinite(matrix).all():
+            raise DataError(f"features of {utt_id} hold NaN or Inf", self.ark_path)
+        self._offsets[utt_id] = self._stream.tell() + len(utt_id.encode()) + 1
+        try:
+            kaldiio.save_ark(self._stream, {utt_id: matrix}, write_function="numpy")
+        except OSError as error:
+            raise self._cannot_write(error) from error
+
+    def __exit__(self, *exc: object) -> None:
+        try:
+            if exc[0] is None:
+                # An old index must not outlive its archive.
+                self.scp_path.unlink(missing_ok=True)
+            self._file.__exit__(*exc)
+            if exc[0] is None:
+                _write_scp(
+                    self.scp_path,
+                    {u: (self.ark_path, o) for u, o in self._offsets.items()},
+                )
+        except OSError as error:
+            raise self._cannot_write(error) from error
+
+    def _cannot_write(self, error: OSError) -> SpeechLLMError:
+        return SpeechLLMError(
+            f"cannot write {self.ark_path}: {error.strerror}",
+            f"make room (df -h {self.ark_path.parent}), then run the same command again",
+        )
+
+
+class ArkReader(Mapping[str, np.ndarray]):
+    """Utterance -> float16 [T, D], read on access.
+
+    Archives are opened once and read with `pread`, which has no file position to share: a reader
+    may be used by forked workers. It may also be pickled.
+
+    Raises:
+        DataError: on opening, for a malformed scp, or a missing or truncated archive; on access,
+            for a record that is not a float16 matrix. A missing utterance is a KeyError.
+    """
+
+    def __init__(self, scp_path: str | Path):
+        self.scp_path = Path(scp_path)
+        self._places = _read_scp(self.scp_path)
+        self._files: dict[Path, int] = {}
+        last: dict[Path, int] = {}
+        for ark, offset in self._places.values():
+            last[ark] = max(offset, last.get(ark, 0))
+        # Archives are written front to back: if the last record is whole, so are the others.
+        for ark, offset in last.items():
+            self._record(ark, offset)
+
+    def __getitem__(self, utt_id: str) -> np.ndarray:
+        ark, offset = self._places[utt_id]
+        try:
+            matrix = kaldiio.matio.read_kaldi(BytesIO(self._record(ark, offset)))
+        except ValueError as error:
+            raise self._broken(ark, f"record of {utt_id} is damaged") from error
+        if getattr(matrix, "dtype", None) != np.float16 or matrix.ndim != 2:
+            raise self._broken(ark, f"record of {utt_id} is not a float16 matrix")
+        return matrix
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __contains__(self, utt_id: object) -> bool:
+        return utt_id in self._places
+
+    def _record(self, ark: Path, offset: int) -> bytes:
+        if ark not in self._files:
+            try:
+                self._files[ark] = os.open(ark, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError as error:
+                raise self._broken(ark, f"archive cannot be read ({error.strerror})") from error
+        head = os.pread(self._files[ark], _HEADER_BYTES, offset)
+        # Never handed on to kaldiio unseen: it would unpickle a record that starts with PKL.
+        if head and not head.startswith(b"NPY"[: len(head)]):
+            raise self._broken(ark, f"no feature record at byte {offset}")
+        size = head[3] if len(head) > 3 else 0
+        length = int.from_bytes(head[4 : 4 + size], "little")
+        record = os.pread(self._files[ark], 4 + size + length, offset)
+        if length == 0 or len(record) < 4 + size + length:
+            raise self._broken(ark, f"archive is truncated: record at byte {offset} is not whole")
+        return record
+
+    def _broken(self, ark: Path, message: str) -> DataError:
+        return DataError(message, ark, remedy=f"delete {self.scp_path}, then {REMEDY}")
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_files": {}}
+
+    def close(self) -> None:
+        """Close the archives; they are opened again when needed."""
+        while self._files:
+            os.close(self._files.popitem()[1])
+
+    def __del__(self) -> None:
+        if hasattr(self, "_files"):
+            self.close()
+
+
+def merge_scps(
+    shard_scps: Iterable[str | Path], out_scp: str | Path, expected_ids: Iterable[str]
+) -> None:
+    """Join the indices of several archives; the archives stay where they are.
+
+    Args:
+        shard_scps: one scp for each finished shard.
+        out_scp: the joint index.
+        expected_ids: every utterance that the joint index must hold, and no other.
+
+    Raises:
+        DataError: a shard is missing, or an utterance is missing, unexpected, or in two shards.
+    """
+    merged: dict[str, tuple[Path, int]] = {}
+    for scp in shard_scps:
+        places = _read_scp(Path(scp))
+        if twice := places.keys() & merged.keys():
+            raise DataError(f"utterances also in another shard: {first_ids(sorted(twice))}", scp)
+        merged.update(places)
+    expected = set(expected_ids)
+    if missing := expected - merged.keys():
+        message = f"utterances without features: {first_ids(sorted(missing))}"
+        raise DataError(message, out_scp, remedy=REMEDY)
+    if odd := merged.keys() - expected:
+        message = f"features of unknown utterances: {first_ids(sorted(odd))}"
+        raise DataError(message, out_scp, remedy=f"delete the shards, then {REMEDY}")
+    _write_scp(Path(out_scp), merged)
+
+
+def _read_scp(path: Path) -> dict[str, tuple[Path, int]]:
+    if not path.is_file():
+        raise DataError("no such file", path, remedy=REMEDY)
+    places = {}
+    for line, (utt, value) in enumerate(read_table(path).items(), 1):
+        ark, colon, offset = value.rpartition(":")
+        if not (colon and ark and offset.isdecimal()):
+            message = f"not `utterance path:offset`: {utt} {value}"
+            raise DataError(message, path, line, f"delete the file, then {REMEDY}")
+        places[utt] = (path.parent / ark, int(offset))
+    return places
+
+
+def _write_scp(path: Path, places: Mapping[str, tuple[Path, int]]) -> None:
+    folder = path.parent.resolve()
+    arks = {ark for ark, _ in places.values()}
+    relative = {ark: os.path.relpath(ark.resolve(), folder) for ark in arks}
+    write_table(
+        path,
+        {utt: f"{relative[ark]}:{offset}" for utt, (ark, offset) in places.items()},
+    )

@@ -1,0 +1,112 @@
+"""Examples to one left-padded batch of tensors."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from speechllm.data.prompt import Prompt
+
+IGNORED = -100
+"""Label of positions that carry no loss."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One utterance, ready to be laid out.
+
+    Attributes:
+        utt_id: utterance id.
+        view: what fills the slot (speechllm.data.views).
+        slot: encoder frames [T, D], or the token ids that fill the slot instead.
+        target: token ids of the transcript without end-of-sequence.
+    """
+
+    utt_id: str
+    view: str
+    slot: np.ndarray | Sequence[int]
+    target: Sequence[int] = ()
+
+    @property
+    def has_speech(self) -> bool:
+        return isinstance(self.slot, np.ndarray)
+
+
+@dataclass
+class Batch:
+    """Sequences prefix + slot + suffix (+ transcript + eos), padded on the left.
+
+    Attributes:
+        examples: the examples, in the order of the rows.
+        input_ids: [B, L]; the pad id on pads and under speech.
+        attention_mask: [B, L]; 0 on pads.
+        labels: [B, L]; the id that stands at the position, IGNORED outside transcript + eos.
+        speech_mask: [B, L]; True where projected speech goes, in row-major order.
+        frames: [A, T, D] encoder output of the A rows with speech, zero-padded on the right.
+        frame_lengths: [A].
+    """
+
+    examples: Sequence[Example]
+    input_ids: Tensor
+    attention_mask: Tensor
+    labels: Tensor
+    speech_mask: Tensor
+    frames: Tensor | None
+    frame_lengths: Tensor | None
+
+    def to(self, device: torch.device | str) -> "Batch":
+        """The same batch with every tensor on `device`."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        moved = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in values.items()}
+        return Batch(**moved)
+
+
+def collate(
+    examples: Sequence[Example],
+    prompt: Prompt,
+    speech_length: Callable[[int], int],
+    with_target: bool = True,
+) -> Batch:
+    """Lay examples out as one batch.
+
+    Pads stand on the left and are masked: of the usual layouts the only one in which batching
+    leaves every hypothesis as it is when decoded alone.
+
+    Args:
+        examples: at least one.
+        prompt: token ids around the slot.
+        speech_length: LLM positions that so many encoder frames become.
+        with_target: append transcript and eos (training), or stop at the prompt (decoding).
+    """
+    rows, labels, speech = [], [], []
+    for example in examples:
+        slot = (
+            [prompt.pad] * speech_length(len(example.slot))
+            if example.has_speech
+            else list(example.slot)
+        )
+        target = [*example.target, prompt.eos] if with_target else []
+        head = [*prompt.prefix, *slot, *prompt.suffix]
+        rows.append(torch.tensor(head + target))
+        labels.append(torch.tensor([IGNORED] * len(head) + target))
+        mask = torch.zeros(len(head) + len(target), dtype=torch.bool)
+        if example.has_speech:
+            mask[len(prompt.prefix) : len(prompt.prefix) + len(slot)] = True
+        speech.append(mask)
+
+    def pad(sequences: list[Tensor], value: int | bool) -> Tensor:
+        return pad_sequence(sequences, batch_first=True, padding_value=value, padding_side="left")
+
+    spoken = [torch.from_numpy(e.slot).float() for e in examples if e.has_speech]
+    return Batch(
+        examples=examples,
+        input_ids=pad(rows, prompt.pad),
+        attention_mask=pad([torch.ones_like(row) for row in rows], 0),
+        labels=pad(labels, IGNORED),
+        speech_mask=pad(speech, False),
+        frames=pad_sequence(spoken, batch_first=True) if spoken else None,
+        frame_lengths=torch.tensor([len(s) for s in spoken]) if spoken else None,
+    )

@@ -1,0 +1,57 @@
+"""Does a transcript fit the LLM's context? Asked before training instead of failing in it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from speechllm.config import DEFAULT_PROMPT
+from speechllm.data.prompt import make_prompt
+from speechllm.errors import ConfigError
+
+
+def transcript_limit(
+    folder: Path,
+    *,
+    prompt: str = DEFAULT_PROMPT,
+    chat_template: str | None = None,
+    trust_remote_code: bool = False,
+    audio_positions: int = 300,
+) -> Callable[[str], str | None]:
+    """Make a function that says why a transcript is too long, or returns None.
+
+    A sequence is prompt + speech slot + transcript + end. The slot is counted as
+    `audio_positions`, but at most half of the context, or as twice the transcript, whichever is
+    more: in the text views it holds the transcript, which corruption makes longer in tokens.
+
+    Args:
+        folder: the LLM, a transformers folder.
+        prompt, chat_template: as in the model's config.
+        trust_remote_code: run code that comes with the model.
+        audio_positions: LLM positions of the longest utterance's audio. 300 are 30 s of a 50 Hz
+            encoder at a downsampling of 5.
+
+    Raises:
+        ConfigError: the folder holds no tokenizer or config that can be read, or there is no chat
+            template.
+    """
+    from transformers import AutoConfig, AutoTokenizer
+
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
+        tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
+    except (OSError, ValueError, KeyError) as error:
+        raise ConfigError(f"{folder}: LLM cannot be read: {error}", "fetch it again") from error
+    # Some models (those with ALiBi positions) have no limit.
+    context = getattr(config.get_text_config(), "max_position_embeddings", None)
+    overhead = make_prompt(tokenizer, prompt, chat_template).overhead
+
+    def problem(transcript: str) -> str | None:
+        if context is None:
+            return None
+        tokens = len(tokenizer(transcript, add_special_tokens=False).input_ids)
+        slot = max(min(audio_positions, context // 2), 2 * tokens)
+        if overhead + slot + tokens <= context:
+            return None
+        return f"transcript does not fit the LLM's context of {context} positions"
+
+    return problem

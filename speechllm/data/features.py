@@ -1,0 +1,192 @@
+"""The cache of frozen encoder output: computed once, keyed by what it depends on.
+
+A set is cut into chunks of utterances. A chunk's files appear whole or not at all, so a run that
+was killed goes on with the chunks that are missing, and any number of jobs can share the work.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from speechllm.data.ark import ArkReader, ArkWriter, merge_scps
+from speechllm.data.audio import audio_duration, load_audio
+from speechllm.data.kaldi import DataDir, read_table, write_table
+from speechllm.errors import DataError
+from speechllm.files import read_json, sha256_of, write_json
+from speechllm.pretrained import encoder_id, encoder_key
+from speechllm.progress import Progress
+
+log = logging.getLogger(__name__)
+
+CHUNK_UTTERANCES = 500
+KEY, COUNTS, TIMING = "key.json", "utt2num_frames", "timing.json"
+REMEDY = "run stage 3 (features)"
+
+Encode = Callable[[list[np.ndarray]], list[np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Features:
+    """A set's cached encoder output.
+
+    Attributes:
+        frames: utterance id -> float16 [T, D], read when asked for.
+        frame_counts: utterance id -> T.
+        encode_seconds: time that the encoder took for all of them, audio reading included.
+    """
+
+    frames: Mapping[str, np.ndarray]
+    frame_counts: dict[str, int]
+    encode_seconds: float
+
+
+def feature_folder(dump: Path, encoder: str, data_dir: DataDir) -> Path:
+    """Where a set's features lie."""
+    return dump / encoder_id(encoder) / data_dir.name
+
+
+def open_features(dump: Path, encoder: str, data_dir: DataDir) -> Features:
+    """Open a set's finished features.
+
+    Raises:
+        DataError: they are missing, incomplete, or were made by another encoder or of other audio.
+    """
+    folder = feature_folder(dump, encoder, data_dir)
+    if not (folder / "feats.scp").is_file():
+        raise DataError(f"no features for {data_dir.name}", folder, remedy=REMEDY)
+    _check_key(folder, encoder, data_dir)
+    counts = {utt: int(n) for utt, n in read_table(folder / COUNTS).items()}
+    missing = [utt for utt in data_dir.ids if utt not in counts]
+    if missing:
+        raise DataError(
+            f"{len(missing)} utterances have no features: {', '.join(missing[:5])}",
+            folder,
+            remedy=REMEDY,
+        )
+    seconds = read_json(folder / TIMING)["encode_seconds"]
+    return Features(ArkReader(folder / "feats.scp"), counts, seconds)
+
+
+def extract(
+    data_dirs: Sequence[DataDir],
+    dump: Path,
+    encoder: str,
+    load_encoder: Callable[[], Encode],
+    job: int = 1,
+    jobs: int = 1,
+    batch_seconds: float = 100.0,
+    allow_pipes: bool = False,
+) -> None:
+    """Encode this job's share of the sets' chunks, those that are not there yet.
+
+    Args:
+        data_dirs: sets with audio.
+        dump: root of the cache.
+        encoder: folder or hub id.
+        load_encoder: gives the function from waves to frames; called only if there is work.
+        job, jobs: this is job `job` (1-based) of `jobs`.
+        batch_seconds: budget of a batch, utterances x longest utterance.
+        allow_pipes: let wav.scp hold commands.
+    """
+    work = []
+    for data_dir in data_dirs:
+        folder = feature_folder(dump, encoder, data_dir)
+        _check_key(folder, encoder, data_dir)
+        chunks = _chunks(data_dir)[job - 1 :: jobs]
+        work += [(data_dir, folder, n, ids) for n, ids in chunks if not _scp(folder, n).is_file()]
+    total = sum(len(ids) for *_, ids in work)
+    if not total:
+        log.info("features: job %d of %d has nothing left to do", job, jobs)
+        return
+    encode = load_encoder()
+    with Progress("features", total) as progress:
+        for data_dir, folder, number, ids in work:
+            write_json(folder / KEY, _key(encoder, data_dir))
+            batches = _batches(data_dir, ids, batch_seconds, allow_pipes)
+            started = time.perf_counter()
+            with ArkWriter(folder / f"feats.{number}.ark", _scp(folder, number)) as ark:
+                counts = {}
+                for batch in batches:
+                    waves = [load_audio(data_dir.audio[i], allow_pipes=allow_pipes) for i in batch]
+                    for utt_id, frames in zip(batch, encode(waves), strict=True):
+                        ark.write(utt_id, frames)
+                        counts[utt_id] = len(frames)
+                    progress.advance(len(batch), data_dir.name)
+                write_table(folder / f"{COUNTS}.{number}", {u: str(n) for u, n in counts.items()})
+                took = round(time.perf_counter() - started, 3)
+                write_json(folder / f"{TIMING}.{number}", {"encode_seconds": took})
+
+
+def merge(data_dirs: Sequence[DataDir], dump: Path, encoder: str) -> None:
+    """Join every set's chunks into feats.scp and utt2num_frames.
+
+    Raises:
+        DataError: names the utterances that no chunk has.
+    """
+    for data_dir in data_dirs:
+        folder = feature_folder(dump, encoder, data_dir)
+        _check_key(folder, encoder, data_dir)
+        numbers = [number for number, _ in _chunks(data_dir)]
+        counts: dict[str, str] = {}
+        seconds = 0.0
+        for number in numbers:
+            if not _scp(folder, number).is_file():
+                raise DataError(f"chunk {number} of the features is missing", folder, remedy=REMEDY)
+            counts |= read_table(folder / f"{COUNTS}.{number}")
+            seconds += read_json(folder / f"{TIMING}.{number}")["encode_seconds"]
+        write_table(folder / COUNTS, counts)
+        write_json(folder / TIMING, {"encode_seconds": seconds})
+        merge_scps([_scp(folder, n) for n in numbers], folder / "feats.scp", data_dir.ids)
+
+
+def _scp(folder: Path, number: int) -> Path:
+    return folder / f"feats.{number}.scp"
+
+
+def _chunks(data_dir: DataDir) -> list[tuple[int, list[str]]]:
+    ids = data_dir.ids
+    starts = range(0, len(ids), CHUNK_UTTERANCES)
+    return [(n, ids[start : start + CHUNK_UTTERANCES]) for n, start in enumerate(starts, 1)]
+
+
+def _batches(
+    data_dir: DataDir, ids: list[str], batch_seconds: float, allow_pipes: bool
+) -> list[list[str]]:
+    """Utterances of like length, as many as the budget of padded seconds holds."""
+    seconds = {
+        i: data_dir.utt2dur.get(i) or audio_duration(data_dir.audio[i], allow_pipes) for i in ids
+    }
+    batches: list[list[str]] = []
+    for utt_id in sorted(ids, key=lambda i: (seconds[i], i)):
+        if not batches or seconds[utt_id] * (len(batches[-1]) + 1) > batch_seconds:
+            batches.append([])
+        batches[-1].append(utt_id)
+    return batches
+
+
+def audio_hash(data_dir: DataDir) -> str:
+    """Changes when utterances point to other audio (file names and times, not samples)."""
+    tables = [data_dir.path / name for name in ("wav.scp", "segments")]
+    return sha256_of([table for table in tables if table.is_file()])
+
+
+def _key(encoder: str, data_dir: DataDir) -> dict[str, str]:
+    """What the features depend on: the encoder's id and weights, and which audio they are of."""
+    return {**encoder_key(encoder), "audio": audio_hash(data_dir)}
+
+
+def _check_key(folder: Path, encoder: str, data_dir: DataDir) -> None:
+    if not (folder / KEY).is_file():
+        return
+    old, new = read_json(folder / KEY), _key(encoder, data_dir)
+    changed = sorted(name for name in new if old.get(name) != new[name])
+    if changed:
+        raise DataError(
+            f"these features were made with another {' and '.join(changed)}",
+            folder,
+            remedy=f"rm -r {folder}, then {REMEDY}",
+        )

@@ -1,0 +1,239 @@
+"""Kaldi data dirs: `wav.scp`, `segments`, `text`, `utt2spk`, `spk2utt`, `utt2dur`, `entities`.
+
+A set without `wav.scp` is a text-only set.
+"""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from speechllm.data.tables import first_ids, read_table, write_table
+from speechllm.errors import DataError
+
+__all__ = [
+    "TABLES",
+    "Audio",
+    "DataDir",
+    "first_ids",
+    "parse_duration",
+    "parse_entities",
+    "parse_segment",
+    "read_table",
+    "spk2utt_of",
+    "write_data_dir",
+    "write_table",
+]
+
+TABLES = ("text", "wav.scp", "segments", "utt2spk", "spk2utt", "utt2dur", "entities")
+
+
+def parse_segment(value: str) -> tuple[str, float, float | None]:
+    """Parse `recording start end`, in seconds; an end of -1 means the end of the recording.
+
+    Raises:
+        ValueError: not three fields, not numbers, start < 0 or end <= start.
+    """
+    fields = value.split()
+    if len(fields) != 3:
+        raise ValueError("segment is not `utterance recording start end`")
+    start, end = float(fields[1]), float(fields[2])
+    if not (math.isfinite(start) and math.isfinite(end)) or start < 0:
+        raise ValueError("segment's times are not numbers >= 0")
+    if end == -1:
+        return fields[0], start, None
+    if end <= start:
+        raise ValueError("segment ends before it starts")
+    return fields[0], start, end
+
+
+def parse_entities(value: str) -> list[dict[str, Any]]:
+    """Parse a JSON list of `{"type": ..., "text": ...}`.
+
+    Raises:
+        ValueError: anything else.
+    """
+    entities = json.loads(value)
+    good = isinstance(entities, list) and all(
+        isinstance(e, dict) and isinstance(e.get("type"), str) and isinstance(e.get("text"), str)
+        for e in entities
+    )
+    if not good:
+        raise ValueError('entities are not a list of {"type": ..., "text": ...}')
+    return entities
+
+
+def parse_duration(value: str) -> float:
+    """Parse seconds > 0.
+
+    Raises:
+        ValueError: anything else.
+    """
+    seconds = float(value)
+    if not (math.isfinite(seconds) and seconds > 0):
+        raise ValueError("duration is not a number > 0")
+    return seconds
+
+
+def spk2utt_of(utt2spk: Mapping[str, str]) -> dict[str, str]:
+    """Turn utterance -> speaker into speaker -> "utterance utterance ...", sorted."""
+    speakers: dict[str, list[str]] = {}
+    for utt in sorted(utt2spk):
+        speakers.setdefault(utt2spk[utt], []).append(utt)
+    return {speaker: " ".join(utts) for speaker, utts in speakers.items()}
+
+
+@dataclass(frozen=True)
+class Audio:
+    """Where an utterance's samples are.
+
+    Attributes:
+        source: a path, or a shell command that ends in `|`.
+        start, end: the cut in seconds; None is the recording's beginning or end.
+        recording: the key of the `wav.scp` line, for messages.
+    """
+
+    source: str
+    start: float | None = None
+    end: float | None = None
+    recording: str = ""
+
+    @property
+    def is_pipe(self) -> bool:
+        return self.source.endswith("|")
+
+    def __str__(self) -> str:
+        return f"{self.recording} {self.source}".strip()
+
+
+@dataclass
+class DataDir:
+    """One set: what is said, where the samples are, who speaks.
+
+    Attributes:
+        ids: the utterances of `text`, sorted.
+        audio: empty for a text-only set, else one entry for every id.
+        utt2dur: seconds; empty when the file is missing.
+        entities: utterance -> list of `{"type": ..., "text": ...}`; only annotated utterances.
+    """
+
+    path: Path
+    name: str
+    ids: list[str]
+    text: dict[str, str]
+    audio: dict[str, Audio] = field(default_factory=dict)
+    utt2spk: dict[str, str] = field(default_factory=dict)
+    utt2dur: dict[str, float] = field(default_factory=dict)
+    entities: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    @property
+    def has_audio(self) -> bool:
+        return bool(self.audio)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "DataDir":
+        """Read a data dir; audio files are not opened.
+
+        Raises:
+            DataError: a missing or malformed table, or tables that do not fit together.
+        """
+        path = Path(path)
+        if not (path / "text").is_file():
+            raise DataError("no such file", path / "text", remedy="run stage 1 (data) again")
+        text = read_table(path / "text")
+        if not text:
+            raise DataError("file is empty", path / "text", remedy="run stage 1 (data) again")
+        data = cls(path, path.name, list(text), text)
+        if (path / "wav.scp").is_file():
+            data.audio = _read_audio(path)
+            data._check_same_ids("text without audio", set(text) - data.audio.keys())
+            data._check_same_ids("audio without text", data.audio.keys() - set(text))
+        if (path / "utt2spk").is_file():
+            data.utt2spk = read_table(path / "utt2spk")
+            data._check_same_ids("no speaker in utt2spk", set(text) - data.utt2spk.keys())
+        if (path / "utt2dur").is_file():
+            data.utt2dur = _parsed(path / "utt2dur", parse_duration)
+            data._check_same_ids("no duration in utt2dur", set(text) - data.utt2dur.keys())
+        if (path / "entities").is_file():
+            data.entities = _parsed(path / "entities", parse_entities)
+            data._check_same_ids("entities without text", data.entities.keys() - set(text))
+        return data
+
+    def _check_same_ids(self, what: str, odd: set[str]) -> None:
+        if odd:
+            message = f"{what}: {first_ids(sorted(odd))}"
+            raise DataError(message, self.path, remedy=f"speechllm fix {self.path}")
+
+
+def _read_audio(path: Path) -> dict[str, Audio]:
+    """Join `wav.scp` and, where there is one, `segments`."""
+    wav = read_table(path / "wav.scp")
+    if not (path / "segments").is_file():
+        return {rec: Audio(source, recording=rec) for rec, source in wav.items()}
+    audio = {}
+    for utt, (rec, start, end) in _parsed(path / "segments", parse_segment).items():
+        if rec not in wav:
+            message = f"recording {rec} of segment {utt} is not in wav.scp"
+            raise DataError(message, path / "segments", remedy=f"speechllm fix {path}")
+        audio[utt] = Audio(wav[rec], start, end, rec)
+    return audio
+
+
+def _parsed(path: Path, parse: Callable[[str], Any]) -> dict[str, Any]:
+    parsed = {}
+    # read_table refuses empty lines, so the n-th entry stands on line n.
+    for line, (key, value) in enumerate(read_table(path).items(), 1):
+        try:
+            parsed[key] = parse(value)
+        except ValueError as error:
+            raise DataError(f"{key}: {error}", path, line, "mend or delete the line") from error
+    return parsed
+
+
+def write_data_dir(
+    path: str | Path,
+    *,
+    text: Mapping[str, str],
+    wav: Mapping[str, str] | None = None,
+    segments: Mapping[str, tuple[str, float, float | None]] | None = None,
+    utt2spk: Mapping[str, str] | None = None,
+    utt2dur: Mapping[str, float] | None = None,
+    entities: Mapping[str, list[dict[str, Any]]] | None = None,
+) -> None:
+    """Write all tables of a set, sorted, each whole; tables not given are removed.
+
+    Args:
+        text: utterance -> transcript.
+        wav: recording (or utterance, without `segments`) -> path or command.
+        segments: utterance -> (recording, start, end), seconds; an end of None is the last sample.
+        utt2spk: utterance -> speaker; by default each utterance of an audio set is its own.
+        utt2dur: utterance -> seconds.
+        entities: utterance -> list of `{"type": ..., "text": ...}`.
+
+    Raises:
+        DataError: an id or a value that a table cannot hold.
+    """
+    path = Path(path)
+    if wav is not None and utt2spk is None:
+        utt2spk = {utt: utt for utt in text}
+    tables: dict[str, Mapping[str, str] | None] = {
+        "text": text,
+        "wav.scp": wav,
+        "segments": segments
+        and {
+            utt: f"{rec} {start:.4f} {-1 if end is None else f'{end:.4f}'}"
+            for utt, (rec, start, end) in segments.items()
+        },
+        "utt2spk": utt2spk,
+        "spk2utt": utt2spk and spk2utt_of(utt2spk),
+        "utt2dur": utt2dur and {utt: f"{seconds:.4f}" for utt, seconds in utt2dur.items()},
+        "entities": entities
+        and {utt: json.dumps(value, ensure_ascii=False) for utt, value in entities.items()},
+    }
+    for name, table in tables.items():
+        if table:
+            write_table(path / name, table)
+        else:
+            (path / name).unlink(missing_ok=True)

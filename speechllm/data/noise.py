@@ -1,0 +1,89 @@
+"""Text corruption: what a transcript might look like after a weak recogniser."""
+
+import random
+import string
+from collections.abc import Callable
+from typing import Literal
+
+from pydantic import Field
+
+from speechllm.config import Fraction, PositiveInt, Section
+
+
+class NoiseConfig(Section):
+    """The constants of the `naive` corruption, as in the released code of 2601.20900."""
+
+    kind: Literal["naive", "random", "echo", "empty"] = "naive"
+    word_rate: Fraction = 0.15
+    """Share of all words in which characters are substituted."""
+    max_words: PositiveInt = 10
+    min_word_length: PositiveInt = 4
+    """Shorter words are never substituted in."""
+    char_rate: Fraction = 0.30
+    """Share of a chosen word's characters that are substituted."""
+    max_chars: PositiveInt = 10
+    alphabet: str = Field(default=string.ascii_letters + "!@#$%^&*()_+", min_length=1)
+    duplicate_rate: Fraction = 0.10
+    """Chance that a letter is repeated."""
+    max_repeats: PositiveInt = 3
+
+
+def corrupt(text: str, noise: NoiseConfig, rng: random.Random) -> str:
+    """Corrupt a transcript.
+
+    Kinds: `naive` substitutes characters in a few long words, then repeats letters; `random`
+    replaces the text by as many random letters and spaces; `echo` keeps it; `empty` drops it.
+
+    Args:
+        text: a transcript.
+        noise: the kind and its constants.
+        rng: the only source of chance, so that equal seeds give equal text.
+    """
+    return _KINDS[noise.kind](text, noise, rng)
+
+
+def _naive(text: str, noise: NoiseConfig, rng: random.Random) -> str:
+    return _duplicate(_substitute(text, noise, rng), noise, rng)
+
+
+def _substitute(text: str, noise: NoiseConfig, rng: random.Random) -> str:
+    words = text.split()
+    long_words = [i for i, word in enumerate(words) if len(word) >= noise.min_word_length]
+    wanted = _count(noise.word_rate, len(words), noise.max_words)
+    for i in rng.sample(long_words, min(wanted, len(long_words))):
+        chars = list(words[i])
+        for j in rng.sample(
+            range(len(chars)), _count(noise.char_rate, len(chars), noise.max_chars)
+        ):
+            chars[j] = rng.choice(noise.alphabet)
+        words[i] = "".join(chars)
+    return " ".join(words)
+
+
+def _duplicate(text: str, noise: NoiseConfig, rng: random.Random) -> str:
+    out = []
+    for char in text:
+        repeats = 1
+        if char.isalpha() and rng.random() < noise.duplicate_rate:
+            repeats += rng.randint(1, noise.max_repeats)
+        out.append(char * repeats)
+    return "".join(out)
+
+
+def _count(rate: float, size: int, most: int) -> int:
+    """ceil(rate * size), at least 1 where the rate is not 0, at most `most` and `size`."""
+    if rate == 0 or size == 0:
+        return 0
+    return min(size, most, max(1, -int(-rate * size // 1)))
+
+
+def _random(text: str, noise: NoiseConfig, rng: random.Random) -> str:
+    return "".join(rng.choice(string.ascii_letters + " ") for _ in text)
+
+
+_KINDS: dict[str, Callable[[str, NoiseConfig, random.Random], str]] = {
+    "naive": _naive,
+    "random": _random,
+    "echo": lambda text, noise, rng: text,
+    "empty": lambda text, noise, rng: "",
+}

@@ -1,0 +1,82 @@
+"""Sets that passed the check: their sizes, the mark that says so, and what two sets share."""
+
+import hashlib
+import json
+import logging
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from speechllm.data.audio import audio_duration
+from speechllm.data.kaldi import TABLES, DataDir
+from speechllm.files import read_json, write_json
+
+log = logging.getLogger(__name__)
+MARK = ".checked"
+
+
+@dataclass(frozen=True)
+class SetSummary:
+    """Size of a set; `seconds` is 0 for a text-only set."""
+
+    utterances: int
+    seconds: float
+    speakers: int
+    words: int
+    distinct_words: int
+
+
+def summarise(data: DataDir, allow_pipes: bool = False) -> SetSummary:
+    """Count utterances, seconds, speakers and words; durations are measured if not on file.
+
+    Raises:
+        AudioError: durations are not on file and the audio cannot be read.
+    """
+    words = [word for transcript in data.text.values() for word in transcript.split()]
+    seconds = data.utt2dur.values() or (audio_duration(a, allow_pipes) for a in data.audio.values())
+    return SetSummary(
+        len(data.ids),
+        round(sum(seconds), 2),
+        len(set(data.utt2spk.values())),
+        len(words),
+        len(set(words)),
+    )
+
+
+def fingerprint(path: Path, options: dict[str, Any]) -> str:
+    """Hash of the sizes and times of a set's tables and of the options of the check.
+
+    Audio files are not looked at: that would take as long as the check itself.
+    """
+    tables = {}
+    for name in TABLES:
+        if (path / name).is_file():
+            stat = (path / name).stat()
+            tables[name] = [stat.st_size, stat.st_mtime_ns]
+    state = json.dumps([tables, options], sort_keys=True)
+    return hashlib.sha256(state.encode()).hexdigest()[:16]
+
+
+def write_mark(path: Path, options: dict[str, Any], summary: SetSummary, warnings: int) -> None:
+    """Mark a set as checked, with its size and the number of warnings."""
+    mark = {"fingerprint": fingerprint(path, options), "options": options, "warnings": warnings}
+    write_json(path / MARK, {**mark, "summary": asdict(summary)})
+
+
+def read_mark(path: Path, options: dict[str, Any]) -> tuple[SetSummary, int] | None:
+    """Summary and number of warnings of a set whose tables are those that were checked."""
+    try:
+        mark = read_json(path / MARK)
+        if mark["fingerprint"] == fingerprint(path, options):
+            return SetSummary(**mark["summary"]), mark["warnings"]
+    except FileNotFoundError:
+        pass
+    except (ValueError, KeyError, TypeError):
+        log.warning("%s is damaged: checking again", path / MARK)
+    return None
+
+
+def shared_transcripts(train: DataDir, test: DataDir) -> list[str]:
+    """Utterances of `test` whose transcript also occurs in `train` (case is ignored)."""
+    known = {" ".join(text.casefold().split()) for text in train.text.values()}
+    return [utt for utt in test.ids if " ".join(test.text[utt].casefold().split()) in known]

@@ -1,0 +1,290 @@
+"""Checks of a data dir. All faults are collected; each names file, line and what mends it."""
+
+import unicodedata
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from speechllm.config import SPEECH_MARKER
+from speechllm.data.kaldi import (
+    TABLES,
+    Audio,
+    parse_duration,
+    parse_entities,
+    parse_segment,
+    spk2utt_of,
+)
+from speechllm.data.tables import FIRST_IDS, Fault, Row, scan_table
+from speechllm.data.validate_audio import AudioFault, check_audio
+from speechllm.errors import DataError
+
+T = TypeVar("T")
+DURATION_TOLERANCE = 0.05  # seconds between utt2dur and the audio
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """One fault in one place.
+
+    Attributes:
+        severity: a set with an error cannot be used; a warning is for the user to judge.
+        message: what is wrong, in words that are the same for every place with this fault.
+        file, line: where; the line is 1-based.
+        remedy: the command or the edit that mends it.
+        item: the utterance or value that it is about.
+    """
+
+    severity: Literal["error", "warning"]
+    message: str
+    file: Path
+    line: int | None = None
+    remedy: str = ""
+    item: str = ""
+
+
+def check_data_dir(
+    path: str | Path,
+    *,
+    allow_pipes: bool = False,
+    full: bool = False,
+    max_seconds: float = 30.0,
+    transcript_limit: Callable[[str], str | None] = lambda text: None,
+) -> list[Complaint]:
+    """Check a data dir and the audio that it names.
+
+    Args:
+        path: the data dir.
+        allow_pipes: run the commands in `wav.scp`.
+        full: decode all samples; otherwise headers are read, and samples only of float formats,
+            the only ones that can hold NaN.
+        max_seconds: longer utterances are warned about.
+        transcript_limit: says why a transcript cannot be used, or returns None.
+
+    Returns:
+        All complaints, in the order of the tables; an empty list for a flawless set.
+    """
+    check = _Check(Path(path), transcript_limit)
+    if not check.path.is_dir():
+        return [Complaint("error", "no such data dir", check.path, remedy="run stage 1 (data)")]
+    check.text()
+    audio = check.audio_entries()
+    check.speakers()
+    check.entities()
+    seconds = {}
+    for utt, header, faults in check_audio(audio, allow_pipes, full, max_seconds):
+        for fault in faults:
+            check.audio_fault(utt, audio[utt], fault)
+        if header is not None:
+            seconds[utt] = header.seconds
+    check.durations(seconds)
+    return check.complaints
+
+
+class _Check:
+    """The tables of one data dir, and the complaints so far."""
+
+    def __init__(self, path: Path, transcript_limit: Callable[[str], str | None]):
+        self.path = path
+        self.fix = f"speechllm fix {path}"
+        self.transcript_limit = transcript_limit
+        self.complaints: list[Complaint] = []
+        self.rows = {name: self._scan(name) for name in TABLES if (path / name).exists()}
+
+    def _scan(self, name: str) -> dict[str, Row]:
+        """First row of every key of a table."""
+
+        def report(fault: Fault) -> None:
+            self.complain(name, fault.message, fault.line, fault.remedy, fault.item)
+
+        try:
+            rows = scan_table(self.path / name, report)
+        except DataError:
+            self.complain(name, "file cannot be read", remedy="check the file and its permissions")
+            return {}
+        if not rows:
+            self.complain(name, "file is empty", remedy="delete it, or run stage 1 (data) again")
+        return {row.key: row for row in reversed(rows)}
+
+    def complain(
+        self,
+        file: str,
+        message: str,
+        line: int | None = None,
+        remedy: str | None = None,
+        item: str = "",
+        severity: Literal["error", "warning"] = "error",
+    ) -> None:
+        remedy = self.fix if remedy is None else remedy
+        self.complaints.append(Complaint(severity, message, self.path / file, line, remedy, item))
+
+    def parsed(self, name: str, parse: Callable[[str], T], remedy: str) -> dict[str, T]:
+        """Values of a table; complains about each that cannot be parsed."""
+        values = {}
+        for utt, row in sorted(self.rows.get(name, {}).items()):
+            try:
+                values[utt] = parse(row.value)
+            except ValueError as error:
+                self.complain(name, f"malformed: {_general(error)}", row.line, remedy, utt)
+        return values
+
+    def same_ids(self, name: str, unknown: str, missing: str | None, wanted: Iterable[str]) -> None:
+        """Compare the keys of a table with the utterances that it should have."""
+        wanted = set(wanted)
+        for utt, row in sorted(self.rows[name].items()):
+            if utt not in wanted:
+                self.complain(name, unknown, row.line, item=utt)
+        if missing is not None:
+            for utt in sorted(wanted - self.rows[name].keys()):
+                self.complain(name, missing, item=utt)
+
+    def text(self) -> None:
+        """Transcripts: there, and fit for an LLM."""
+        if "text" not in self.rows:
+            self.complain("text", "file is missing", remedy="run stage 1 (data) again")
+        for utt, row in sorted(self.rows.get("text", {}).items()):
+            edit = "mend the transcript in this line"
+            if not row.value:
+                self.complain("text", "empty transcript", row.line, item=utt)
+            if SPEECH_MARKER in row.value:
+                message = f"transcript holds the marker {SPEECH_MARKER}"
+                self.complain("text", message, row.line, edit, utt)
+            if any(unicodedata.category(c) == "Cc" or c == "\ufeff" for c in row.value):
+                message = "transcript holds a control character"
+                self.complain("text", message, row.line, edit, utt)
+            if problem := self.transcript_limit(row.value):
+                remedy = "shorten the transcript, drop the utterance, or use a longer context"
+                self.complain("text", problem, row.line, remedy, utt)
+
+    def audio_entries(self) -> dict[str, Audio]:
+        """Utterances that have text and a usable entry in wav.scp (and segments)."""
+        text = self.rows.get("text", {})
+        for name in ("segments", "utt2dur"):
+            if name in self.rows and "wav.scp" not in self.rows:
+                self.complain("wav.scp", f"file is missing, yet there is {name}", remedy="add it")
+        if "wav.scp" not in self.rows:
+            return {}
+        for rec, row in sorted(self.rows["wav.scp"].items()):
+            if not row.value:
+                self.complain("wav.scp", "no path after the id", row.line, "add it", rec)
+        sources = {rec: row.value for rec, row in self.rows["wav.scp"].items() if row.value}
+        audio = {rec: Audio(source, recording=rec) for rec, source in sources.items()}
+        name = "wav.scp"
+        if "segments" in self.rows:
+            name, audio = "segments", self.segments(sources)
+        self.same_ids(name, "audio without text", None, text)
+        for utt, row in sorted(text.items()):
+            if utt not in self.rows[name]:
+                self.complain("text", "text without audio", row.line, item=utt)
+        return {utt: entry for utt, entry in sorted(audio.items()) if utt in text}
+
+    def segments(self, sources: dict[str, str]) -> dict[str, Audio]:
+        audio, used = {}, set()
+        for utt, (rec, start, end) in self.parsed("segments", parse_segment, self.fix).items():
+            used.add(rec)
+            if rec in sources:
+                audio[utt] = Audio(sources[rec], start, end, rec)
+            else:
+                line = self.rows["segments"][utt].line
+                item = f"{utt} ({rec})"
+                self.complain("segments", "recording is not in wav.scp", line, item=item)
+        for rec in sorted(sources.keys() - used):
+            line = self.rows["wav.scp"][rec].line
+            message = "recording without a segment"
+            self.complain("wav.scp", message, line, item=rec, severity="warning")
+        return audio
+
+    def audio_fault(self, utt: str, audio: Audio, fault: AudioFault) -> None:
+        cut = fault.of_segment and "segments" in self.rows
+        name, key = ("segments", utt) if cut else ("wav.scp", audio.recording)
+        item = f"{utt} ({fault.detail})" if fault.detail else utt
+        remedy = fault.remedy or f"mend the audio, or drop such utterances: {self.fix}"
+        line = self.rows[name][key].line
+        self.complain(name, fault.message, line, remedy, item, fault.severity)
+
+    def speakers(self) -> None:
+        for name in ("utt2spk", "spk2utt"):
+            if "wav.scp" in self.rows and name not in self.rows:
+                self.complain(name, "file is missing")
+        if "utt2spk" in self.rows:
+            text = self.rows.get("text", {})
+            self.same_ids("utt2spk", "speaker of an unknown utterance", "no speaker", text)
+        for utt, row in sorted(self.rows.get("utt2spk", {}).items()):
+            if len(row.value.split()) != 1:
+                message = "not `utterance speaker`: an id may not hold spaces"
+                self.complain("utt2spk", message, row.line, "rename it everywhere", utt)
+        if "utt2spk" in self.rows and "spk2utt" in self.rows:
+            wanted = spk2utt_of({utt: row.value for utt, row in self.rows["utt2spk"].items()})
+            found = {spk: row.value for spk, row in self.rows["spk2utt"].items()}
+            for speaker in sorted(wanted.keys() | found.keys()):
+                if wanted.get(speaker, "").split() != sorted(found.get(speaker, "").split()):
+                    row = self.rows["spk2utt"].get(speaker)
+                    message = "disagrees with utt2spk"
+                    self.complain("spk2utt", message, row and row.line, item=speaker)
+
+    def entities(self) -> None:
+        if "entities" not in self.rows:
+            return
+        text = self.rows.get("text", {})
+        self.same_ids("entities", "entities of an unknown utterance", None, text)
+        for utt, listed in self.parsed("entities", parse_entities, "mend the line").items():
+            transcript = _as_words(text[utt].value) if utt in text else None
+            for entity in listed:
+                if transcript is not None and _as_words(entity["text"]) not in transcript:
+                    line = self.rows["entities"][utt].line
+                    message = "entity does not occur in the transcript"
+                    item = f"{utt} ({entity['text']})"
+                    edit = "mend the entity or the transcript"
+                    self.complain("entities", message, line, edit, item, "warning")
+
+    def durations(self, seconds: dict[str, float]) -> None:
+        """Compare utt2dur with the audio's own lengths."""
+        if "utt2dur" not in self.rows:
+            if "wav.scp" in self.rows:
+                self.complain("utt2dur", "file is missing", severity="warning")
+            return
+        text = self.rows.get("text", {})
+        self.same_ids("utt2dur", "duration of an unknown utterance", "no duration", text)
+        for utt, said in self.parsed("utt2dur", parse_duration, self.fix).items():
+            if utt in seconds and abs(said - seconds[utt]) > DURATION_TOLERANCE:
+                item = f"{utt} ({said:.2f} s, its audio {seconds[utt]:.2f} s)"
+                line = self.rows["utt2dur"][utt].line
+                self.complain("utt2dur", "disagrees with the audio", line, item=item)
+
+
+def _as_words(text: str) -> str:
+    """The words with a blank around each, so that only whole words match."""
+    return f" {' '.join(text.casefold().split())} "
+
+
+def _general(error: ValueError) -> str:
+    """The error without the value that caused it, so that equal faults are grouped."""
+    return str(error).split(": ")[0]
+
+
+def group_complaints(complaints: Iterable[Complaint]) -> list[str]:
+    """Format complaints for printing: equal ones together, with a count and the first five."""
+    groups: dict[tuple[Any, ...], list[Complaint]] = {}
+    for c in complaints:
+        groups.setdefault((c.severity, c.message, c.file, c.remedy), []).append(c)
+    # Errors first; within a severity the order in which they were found.
+    ordered = sorted(groups.values(), key=lambda group: group[0].severity)
+    return [_format(group) for group in ordered]
+
+
+def _format(group: list[Complaint]) -> str:
+    first = group[0]
+    place = f"{first.file}:{first.line}" if first.line else str(first.file)
+    items = [_item(c, with_line=len(group) > 1) for c in group[:FIRST_IDS]]
+    more = ", ..." if len(group) > FIRST_IDS else ""
+    count = f" [{len(group)}]" if len(group) > 1 else ""
+    about = f": {', '.join(items)}{more}" if any(items) else ""
+    remedy = f"\n  -> {first.remedy}" if first.remedy else ""
+    return f"{place}: {first.severity}: {first.message}{count}{about}{remedy}"
+
+
+def _item(complaint: Complaint, with_line: bool) -> str:
+    # What is odd about an id may be a character that commands the terminal.
+    item = "".join(c if c.isprintable() else repr(c)[1:-1] for c in complaint.item)
+    line = f"line {complaint.line}" if with_line and complaint.line else ""
+    return " at ".join(filter(None, (item, line)))

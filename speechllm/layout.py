@@ -1,0 +1,12 @@
+"""Names of the files in a model's folder under exp/."""
+
+RUN = "run.json"
+"""What was trained, on what, for how long; written last, so its presence means finished."""
+CONFIG = "config.yaml"
+"""Resolved settings and inputs; written first."""
+LOG = "train.jsonl"
+"""Training figures, a line each; there once training began."""
+MODEL = "model"
+"""The bundle: a folder with the next two."""
+TENSORS = "trained.safetensors"
+DESCRIPTION = "model.json"
