@@ -1,0 +1,1 @@
+"""The Speech LLM: frozen encoder -> projector -> decoder-only LLM."""

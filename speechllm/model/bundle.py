@@ -1,0 +1,92 @@
+"""A model on disk: what was trained, how it was made, and which models it stands on.
+
+A bundle holds only its trained tensors. A base bundle stands on pretrained folders; an adapted
+bundle stands on its parent bundle, so one base is shared by all that were adapted from it.
+"""
+
+import os
+from pathlib import Path
+
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from speechllm.config import ModelConfig, parse
+from speechllm.errors import DataError, SpeechLLMError
+from speechllm.files import read_json, sha256_of, whole_file, write_json
+from speechllm.layout import DESCRIPTION, TENSORS
+from speechllm.model.speech_llm import SpeechLLM
+
+FORMAT = 1
+
+
+def trained_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """The tensors that training changes, by parameter name."""
+    return {n: p.detach() for n, p in model.named_parameters() if p.requires_grad}
+
+
+def restore_tensors(model: nn.Module, tensors: dict[str, Tensor], where: Path) -> None:
+    """Copy `tensors` into the parameters of the same names.
+
+    Raises:
+        DataError: a name or a shape that the model does not have.
+    """
+    parameters = dict(model.named_parameters())
+    for name, tensor in tensors.items():
+        if name not in parameters or parameters[name].shape != tensor.shape:
+            raise DataError(f"the tensor {name} does not fit the model", where)
+        parameters[name].data = tensor.to(parameters[name].device)
+
+
+def save_bundle(folder: Path, model: SpeechLLM, parent: Path | None = None) -> None:
+    """Write the trained tensors and the description; the description comes last.
+
+    Args:
+        folder: where to.
+        model: its parameters with `requires_grad` are saved.
+        parent: the bundle that it was adapted from.
+    """
+    contiguous = {name: t.cpu().contiguous() for name, t in trained_tensors(model).items()}
+    with whole_file(folder / TENSORS, "wb") as stream:
+        stream.write(save(contiguous))
+    description = {"format": FORMAT, "model": model.config.model_dump(mode="json")}
+    if parent:
+        description["parent"] = os.path.relpath(parent, folder)
+        description["parent_sha256"] = sha256_of([parent / TENSORS])
+    write_json(folder / DESCRIPTION, description)
+
+
+def load_bundle(folder: Path) -> SpeechLLM:
+    """Build the model of a bundle: pretrained weights, then every generation's tensors.
+
+    A parent's LoRA is folded into the weights before a child's own is added.
+
+    Raises:
+        SpeechLLMError: no bundle there, or its parent is gone or was changed since.
+    """
+    chain = [_describe(folder)]
+    while "parent" in chain[0][1]:
+        child_folder, child = chain[0]
+        parent = Path(os.path.normpath(child_folder / child["parent"]))
+        chain.insert(0, _describe(parent))
+        if sha256_of([parent / TENSORS]) != child["parent_sha256"]:
+            raise SpeechLLMError(
+                f"{child_folder} was adapted from {parent}, which has changed since",
+                "remove the adapted model's folder and run stage 5 again",
+            )
+    model: SpeechLLM | None = None
+    for place, description in chain:
+        config = parse(ModelConfig, description["model"], place / DESCRIPTION)
+        if model is None:
+            model = SpeechLLM(config)
+        else:
+            model.replace_lora(config.lora)
+        restore_tensors(model, load_file(place / TENSORS), place / TENSORS)
+    return model.eval()
+
+
+def _describe(folder: Path) -> tuple[Path, dict]:
+    if not (folder / DESCRIPTION).is_file():
+        raise SpeechLLMError(
+            f"{folder} holds no trained model", "train it: stage 4 (base) or stage 5 (adapt)"
+        )
+    return folder, read_json(folder / DESCRIPTION)

@@ -1,0 +1,159 @@
+"""Projector and LLM around the speech slot. The encoder stands before it, frozen and cached."""
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from speechllm.config import LoraConfig, ModelConfig
+from speechllm.data.collate import IGNORED, Batch
+from speechllm.data.prompt import make_prompt
+from speechllm.errors import ConfigError
+from speechllm.model.encoder import encoder_width
+from speechllm.model.llm import add_lora, head_sees_only, load_llm, load_tokenizer, merge_lora
+from speechllm.model.projector import Projector
+
+
+def fill_slot(embeddings: Tensor, slot: Tensor, speech: Tensor) -> Tensor:
+    """Put projected speech where the slot is.
+
+    Args:
+        embeddings: [B, L, E] token embeddings.
+        slot: [B, L] bool, True at the N positions of speech.
+        speech: [N, E] in row-major order of the slot's positions.
+
+    Returns:
+        [B, L, E]; the argument is left as it was.
+
+    Raises:
+        ValueError: the slot does not have exactly N positions.
+    """
+    if int(slot.sum()) != len(speech):
+        raise ValueError(f"{len(speech)} speech embeddings for {int(slot.sum())} positions")
+    return embeddings.masked_scatter(slot[..., None], speech.to(embeddings.dtype))
+
+
+@dataclass(frozen=True)
+class Score:
+    """A batch's teacher-forced score.
+
+    Attributes:
+        nll: negative log-likelihood, summed over label positions (nats); carries the gradient.
+        tokens: number of label positions.
+        correct: label positions where the most likely token is the right one.
+    """
+
+    nll: Tensor
+    tokens: int
+    correct: Tensor
+
+
+class SpeechLLM(nn.Module):
+    """frames -> projector -> slot of the prompt -> LLM -> transcript."""
+
+    def __init__(self, config: ModelConfig):
+        """Build the model with its pretrained LLM and a fresh projector."""
+        super().__init__()
+        self.config = config
+        self.tokenizer: Any = load_tokenizer(config)
+        self.prompt = make_prompt(self.tokenizer, config.prompt, config.chat_template)
+        self.llm = load_llm(config)
+        self.projector = Projector(
+            config.projector,
+            encoder_width(config.encoder, config.trust_remote_code),
+            self.embedding.weight.shape[1],
+        )
+        if config.lora:
+            self.llm = add_lora(self.llm, config.lora)
+
+    @property
+    def embedding(self) -> nn.Embedding:
+        return self.llm.get_input_embeddings()
+
+    @property
+    def device(self) -> torch.device:
+        return self.embedding.weight.device
+
+    def replace_lora(self, lora: LoraConfig | None) -> None:
+        """Fold the present LoRA into the weights and add a fresh one, if one is asked for."""
+        self.llm = merge_lora(self.llm)
+        if lora:
+            self.llm = add_lora(self.llm, lora).train(self.training)
+        self.config = self.config.model_copy(update={"lora": lora})
+
+    def embed(self, batch: Batch) -> Tensor:
+        """[B, L, E] embeddings of a batch, speech in its place."""
+        embeddings = self.embedding(batch.input_ids)
+        if batch.frames is None:
+            return embeddings
+        speech = self.projector(batch.frames, batch.frame_lengths)
+        return fill_slot(embeddings, batch.speech_mask, speech)
+
+    def forward(self, batch: Batch) -> Score:
+        """Score the transcripts of a batch; the loss is on transcript and eos alone."""
+        labels = batch.labels[:, 1:]
+        predicts = functional.pad(labels != IGNORED, (0, 1))  # position i predicts label i + 1
+        with head_sees_only(self.llm, predicts):
+            logits = self.llm(
+                inputs_embeds=self.embed(batch), attention_mask=batch.attention_mask
+            ).logits.float()
+        wanted = labels[labels != IGNORED]
+        return Score(
+            nll=functional.cross_entropy(logits, wanted, reduction="sum"),
+            tokens=len(wanted),
+            correct=(logits.detach().argmax(-1) == wanted).sum(),
+        )
+
+    @torch.inference_mode()
+    def snap(self, batch: Batch) -> list[str]:
+        """Read projected speech as text: the nearest vocabulary entry of every position.
+
+        Nearest by cosine, as 2601.20900 (section 3) describes it; its released code takes the
+        smallest raw dot product instead.
+
+        Returns:
+            One string for each row with speech, special tokens left out.
+        """
+        speech = functional.normalize(self.projector(batch.frames, batch.frame_lengths), dim=-1)
+        table = functional.normalize(self.embedding.weight.float(), dim=-1)
+        nearest = (speech @ table.T).argmax(-1)
+        lengths = [self.projector.output_length(int(n)) for n in batch.frame_lengths]
+        return [
+            self.tokenizer.decode(ids, skip_special_tokens=True) for ids in nearest.split(lengths)
+        ]
+
+
+def set_trainable(model: nn.Module, patterns: tuple[str, ...]) -> list[str]:
+    """Train the parameters whose names match one of `patterns`; freeze all others.
+
+    Returns:
+        The names of the trained parameters.
+
+    Raises:
+        ConfigError: a pattern that matches nothing.
+    """
+    names = [name for name, _ in model.named_parameters()]
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise ConfigError(f"trainable: the pattern '{pattern}' matches no parameter")
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(any(fnmatchcase(name, pattern) for pattern in patterns))
+        if parameter.requires_grad and parameter.dtype != torch.float32:
+            parameter.data = parameter.data.float()
+    return [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+
+
+def parameter_table(model: nn.Module) -> str:
+    """Trained and total parameters of each part, for people."""
+    lines = [f"{'part':<12}{'trained':>16}{'total':>16}"]
+    sums = [0, 0]
+    for part, module in model.named_children():
+        trained = sum(p.numel() for p in module.parameters() if p.requires_grad)
+        total = sum(p.numel() for p in module.parameters())
+        sums = [sums[0] + trained, sums[1] + total]
+        lines.append(f"{part:<12}{trained:>16,}{total:>16,}")
+    lines.append(f"{'all':<12}{sums[0]:>16,}{sums[1]:>16,}  ({sums[0] / sums[1]:.2%} trained)")
+    return "\n".join(lines)
