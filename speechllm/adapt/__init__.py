@@ -1,0 +1,1 @@
+"""Ways of adapting: each one a short declaration over the same engine."""

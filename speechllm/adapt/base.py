@@ -1,0 +1,51 @@
+"""Stage 4: the base model, which is "adapted" from pretrained parts by source speech alone."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from speechllm.adapt.engine import Mixture, fit
+from speechllm.config import BaseConfig
+from speechllm.data.corpus import Corpus
+from speechllm.data.mixture import Component
+from speechllm.data.views import Views
+from speechllm.model.speech_llm import SpeechLLM, set_trainable
+from speechllm.train.distributed import join_world
+
+
+def train_base(
+    config: BaseConfig, train: Sequence[Path], dev: Sequence[Path], dump: Path, folder: Path
+) -> None:
+    """Train projector (and whatever `trainable` names) on paired source data.
+
+    Args:
+        config: model, optimisation and monitor.
+        train, dev: paired data dirs.
+        dump: root of the feature cache.
+        folder: of the base model; a killed run goes on where it was.
+    """
+    torch.manual_seed(config.train.seed)  # the projector's first weights
+    model = SpeechLLM(config.model)
+    set_trainable(model, config.trainable)
+
+    def open_corpus(paths: Sequence[Path]) -> Corpus:
+        corpus = Corpus.load(paths).open_frames(dump, config.model.encoder)
+        return corpus.measure(model.tokenizer, model.projector.output_length)
+
+    world = join_world()
+    corpora = {"source": open_corpus(train)}
+    views = Views(model.tokenizer, corpora, seed=config.train.seed)
+    components = [Component("audio", "source", 1.0)]
+    mixture = Mixture(components, views, model, config.train, world.size)
+    record = {"kind": "base", "method": "base", "target": None, "base": None}
+    fit(
+        model,
+        mixture,
+        {"source": open_corpus(dev)},
+        config.train,
+        config.monitor,
+        folder,
+        world,
+        {**record, "config": config.model_dump(mode="json")},
+    )

@@ -1,0 +1,42 @@
+"""Mixed batching with limited target audio (Baneras-Roux et al., 2604.06487)."""
+
+from collections.abc import Mapping, Sequence
+
+from speechllm.adapt.method import Method
+from speechllm.config import Fraction
+from speechllm.data.mixture import Component
+
+
+class MixedBatching(Method):
+    """Denoising where a share p of the target utterances comes with its audio.
+
+    The audio is a fixed, seeded part of the target set, so "10 % of the audio" holds over the
+    whole run; the published code draws it anew at each load and so hears 41 % in five epochs.
+    The other utterances are seen as corrupted text only.
+    """
+
+    tau: Fraction = 0.5
+    """Share of the target domain in every batch."""
+    p: Fraction = 0.1
+    """Share of the target utterances whose audio is used."""
+    sigma_a: Fraction | None = None
+    """Share of real source speech."""
+    sigma_ta: Fraction | None = None
+    """Share of source speech snapped to vocabulary entries."""
+    sigma_t: Fraction | None = None
+    """Share of corrupted source transcripts."""
+
+    def components(self, sizes: Mapping[str, int]) -> Sequence[Component]:
+        return [
+            Component("audio", "target", self.tau * self.p, fraction=self.p),
+            Component(
+                "noisy_text",
+                "target",
+                self.tau * (1 - self.p),
+                fraction=self.p,
+                complement=True,
+            ),
+            Component("audio", "source", self.sigma_a),
+            Component("projected_text", "source", self.sigma_ta),
+            Component("noisy_text", "source", self.sigma_t),
+        ]

@@ -1,0 +1,53 @@
+"""What source speech looks like as text, once projected and snapped to the vocabulary."""
+
+import json
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+
+from speechllm.data.collate import Example, collate
+from speechllm.data.corpus import Corpus
+from speechllm.files import sha256_of, whole_file
+from speechllm.layout import TENSORS
+from speechllm.model.speech_llm import SpeechLLM
+from speechllm.progress import Progress
+
+log = logging.getLogger(__name__)
+
+BATCH = 64
+
+
+def projected_text(model: SpeechLLM, bundle: Path, corpus: Corpus) -> dict[str, str]:
+    """Snapped text by utterance id, computed once for each base model and corpus.
+
+    The projector is frozen while adapting, so all adaptations of a base share the same text.
+
+    Args:
+        model: the base model.
+        bundle: its folder; the text is kept beside it, under the hash of its tensors.
+        corpus: with frames opened.
+    """
+    sha = sha256_of([bundle / TENSORS])[:16]
+    path = bundle.parent / "projected_text" / f"{corpus.name}.{sha}.jsonl"
+    if path.is_file():
+        pairs = (json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1])
+        found = dict(pairs)
+        if found.keys() == corpus.text.keys():
+            return found
+    model.eval()
+    found = dict(_snap(model, corpus))
+    with whole_file(path) as stream:
+        for pair in sorted(found.items()):
+            stream.write(json.dumps(pair, ensure_ascii=False) + "\n")
+    return found
+
+
+def _snap(model: SpeechLLM, corpus: Corpus) -> Iterable[tuple[str, str]]:
+    ids = sorted(corpus.text, key=lambda utt: (corpus.frame_counts[utt], utt))
+    with Progress("projected text", len(ids)) as progress:
+        for start in range(0, len(ids), BATCH):
+            part = ids[start : start + BATCH]
+            examples = [Example(utt, "audio", corpus.frames[utt]) for utt in part]
+            batch = collate(examples, model.prompt, model.projector.output_length, False)
+            yield from zip(part, model.snap(batch.to(model.device)), strict=True)
+            progress.advance(len(part))

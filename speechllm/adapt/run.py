@@ -1,0 +1,85 @@
+"""Stage 5: adapt a base model to a target domain by any method."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from speechllm.adapt.engine import Mixture, fit
+from speechllm.adapt.method import Method
+from speechllm.adapt.projected import projected_text
+from speechllm.data.corpus import Corpus
+from speechllm.data.mixture import resolve_shares
+from speechllm.data.views import NEED_AUDIO, Views, check_view
+from speechllm.errors import ConfigError
+from speechllm.layout import MODEL
+from speechllm.model.bundle import load_bundle
+from speechllm.model.speech_llm import set_trainable
+from speechllm.train.distributed import join_world
+
+
+def adapt(
+    method: Method,
+    base: Path,
+    source: Sequence[Path],
+    target: Sequence[Path],
+    source_dev: Sequence[Path],
+    target_dev: Sequence[Path],
+    dump: Path,
+    folder: Path,
+) -> None:
+    """Adapt; a run that was killed goes on where it was.
+
+    Args:
+        method: the way of adapting, with its settings.
+        base: folder of the base run.
+        source, target: data dirs to train on. A target may be text alone, if the method needs
+            no audio.
+        source_dev, target_dev: dev sets for the monitor; those without audio are left out.
+        dump: root of the feature cache.
+        folder: of the adapted model.
+
+    Raises:
+        ConfigError: the method needs data that is not given; said before any training.
+    """
+    bundle = base / MODEL
+    corpora = {"source": Corpus.load(source), "target": Corpus.load(target)}
+    components = method.components({name: len(c.text) for name, c in corpora.items()})
+    shares = resolve_shares([c.share for c in components])
+    used = [c for c, share in zip(components, shares, strict=True) if share > 0]
+    for component in used:
+        check_view(component.view)
+        if component.view in NEED_AUDIO and not corpora[component.domain].has_audio:
+            raise ConfigError(
+                f"{method.method} shows {component.domain} speech, but "
+                f"{corpora[component.domain].name} has no audio"
+            )
+    model = load_bundle(bundle)
+    encoder = model.config.encoder
+
+    def measure(corpus: Corpus, with_frames: bool) -> Corpus:
+        if with_frames:
+            corpus.open_frames(dump, encoder)
+        return corpus.measure(model.tokenizer, model.projector.output_length)
+
+    for domain, corpus in corpora.items():
+        measure(corpus, any(c.domain == domain and c.view in NEED_AUDIO for c in used))
+    dev = {
+        name: measure(corpus, True)
+        for name, paths in {"source": source_dev, "target": target_dev}.items()
+        if paths and (corpus := Corpus.load(paths)).has_audio
+    }
+    snapped: dict[str, str] = {}
+    for domain in sorted({c.domain for c in used if c.view == "projected_text"}):
+        snapped |= projected_text(model, bundle, corpora[domain])
+    model.replace_lora(method.lora)
+    set_trainable(model, method.trainable)
+    world = join_world()
+    views = Views(model.tokenizer, corpora, method.noise, method.train.seed, snapped)
+    mixture = Mixture(components, views, model, method.train, world.size)
+    record = {
+        "kind": "adapted",
+        "method": method.method,
+        "target": corpora["target"].name.removesuffix("_train"),
+        "base": str(base),
+        "config": method.model_dump(mode="json"),
+    }
+    fit(model, mixture, dev, method.train, method.monitor, folder, world, record, parent=bundle)

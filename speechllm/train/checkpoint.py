@@ -1,0 +1,73 @@
+"""All that a run needs to go on at the exact step, in one file without pickle.
+
+Random state is not part of it: data order, noise and dropout are pure functions of seed and step.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from speechllm.errors import DataError
+from speechllm.files import whole_file
+from speechllm.model.bundle import restore_tensors, trained_tensors
+
+
+def save_checkpoint(
+    path: Path,
+    model: nn.Module,
+    optimizers: Sequence[torch.optim.Optimizer],
+    state: dict[str, Any],
+) -> None:
+    """Write trained weights, the optimisers' moments and `state`.
+
+    Args:
+        path: the file; it appears whole or not at all.
+        model: its trained parameters are saved.
+        optimizers: over these parameters, always made in the same order.
+        state: anything that json can hold (step, epoch, batch, monitor).
+    """
+    tensors = {f"model.{name}": t for name, t in trained_tensors(model).items()}
+    for number, optimizer in enumerate(optimizers):
+        for index, moments in optimizer.state_dict()["state"].items():
+            prefix = f"optimizer{number}.{index}."
+            tensors |= {prefix + k: torch.as_tensor(v) for k, v in moments.items()}
+    payload = save(
+        {name: t.detach().cpu().contiguous() for name, t in tensors.items()},
+        metadata={"state": json.dumps(state)},
+    )
+    with whole_file(path, "wb") as stream:
+        stream.write(payload)
+
+
+def load_checkpoint(
+    path: Path, model: nn.Module, optimizers: Sequence[torch.optim.Optimizer]
+) -> dict[str, Any]:
+    """Bring model and optimisers back; return `state`.
+
+    Raises:
+        DataError: the file is damaged or belongs to another model.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            state = json.loads(file.metadata()["state"])
+    except Exception as error:
+        raise DataError(f"is not a checkpoint ({error})", path, remedy="remove it") from error
+    restore_tensors(model, _below("model.", tensors), path)
+    for number, optimizer in enumerate(optimizers):
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in _below(f"optimizer{number}.", tensors).items():
+            index, key = name.split(".", 1)
+            moments.setdefault(int(index), {})[key] = tensor
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
+    return state
+
+
+def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}

@@ -1,0 +1,239 @@
+"""The training loop: one for base training and for every way of adapting.
+
+Loss is summed over label tokens and divided by their number over all accumulated batches and
+all ranks, so neither accumulation nor the number of processes changes what is optimised.
+"""
+
+import logging
+import math
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save
+from torch import nn
+
+from speechllm.config import TrainConfig
+from speechllm.data.collate import Batch
+from speechllm.data.mixture import Item, Plan
+from speechllm.errors import SpeechLLMError
+from speechllm.files import whole_file
+from speechllm.model.bundle import restore_tensors, trained_tensors
+from speechllm.progress import Progress
+from speechllm.train.checkpoint import load_checkpoint, save_checkpoint
+from speechllm.train.distributed import World
+from speechllm.train.metrics import MetricLog
+from speechllm.train.monitor import Monitor
+from speechllm.train.optim import make_optimizers, rate_scale
+
+log = logging.getLogger(__name__)
+
+CHECKPOINT = "checkpoint.safetensors"
+
+
+@dataclass
+class Position:
+    """Where a run stands; with the plan being a pure function, all that finds the next batch.
+
+    Attributes:
+        step: finished optimiser steps.
+        epoch, batch: the next step of the epoch's plan.
+        seen: items consumed so far by component, over all ranks.
+        seconds: training time so far, earlier tries included.
+    """
+
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0
+    seen: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+class Trainer:
+    """Trains the parameters of a model that require gradients.
+
+    Args:
+        model: called with a Batch, returns a Score.
+        plan_epoch: epoch -> batches of all ranks.
+        make_batch: (items, epoch) -> Batch.
+        config: optimisation settings.
+        monitor: real-time evaluation, or None.
+        folder: for checkpoints and train.jsonl.
+        world: this process among all.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        plan_epoch: Callable[[int], Plan],
+        make_batch: Callable[[Sequence[Item], int], Batch],
+        config: TrainConfig,
+        folder: Path,
+        monitor: Monitor | None = None,
+        world: World | None = None,
+    ):
+        self.model, self.config, self.folder, self.monitor = model, config, folder, monitor
+        self.plan_epoch, self.make_batch = plan_epoch, make_batch
+        self.world = world or World()
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.optimizers = make_optimizers(model, config)
+        self._rates = [optimizer.param_groups[0]["lr"] for optimizer in self.optimizers]
+        self.position = Position()
+        self.stopped = False
+        self._plan: Plan | None = None
+
+    def train(self) -> Position:
+        """Train to the last step, or until the monitor stops the run.
+
+        Goes on from the checkpoint in the folder, if there is one. Afterwards the model holds
+        the best weights (`keep_best`) or the last ones.
+        """
+        self._resume()
+        self.metrics = MetricLog(self.folder, self.position.step, self.world.is_first)
+        started = time.monotonic() - self.position.seconds
+        self.model.train()
+        config, position = self.config, self.position
+        with Progress("training", config.steps, "steps", position.step) as progress:
+            while True:
+                if self.monitor and self.monitor.is_due(position.step):
+                    self._evaluate()
+                if self.stopped or position.step >= config.steps:
+                    break
+                loss = self._step()
+                position.seconds = time.monotonic() - started
+                progress.advance(1, f"loss {loss:.3f}")
+                if position.step % config.checkpoint_every == 0:
+                    self._save()
+        self._finish()
+        return position
+
+    def _step(self) -> float:
+        """One optimiser step; returns the mean loss per token."""
+        scale = rate_scale(self.position.step, self.config)
+        scale *= self.monitor.lr_scale if self.monitor else 1.0
+        for optimizer, rate in zip(self.optimizers, self._rates, strict=True):
+            optimizer.param_groups[0]["lr"] = rate * scale
+        # Dropout's randomness is a pure function of the step too: nothing of it to save.
+        seed = f"dropout {self.config.seed} {self.position.step} {self.world.rank}"
+        torch.manual_seed(random.Random(seed).getrandbits(63))
+        totals = torch.zeros(3, device=self.world.device)  # loss, tokens, correct
+        for _ in range(self.config.accumulate):
+            score = self._forward(self._next_batch())
+            score.nll.backward()
+            totals += torch.stack(
+                [score.nll.detach(), score.nll.new_tensor(score.tokens), score.correct.float()]
+            )
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        self.world.sum([*gradients, totals])
+        nll, tokens, correct = totals.tolist()
+        for gradient in gradients:
+            gradient /= tokens
+        norm = float(nn.utils.clip_grad_norm_(self.parameters, self.config.clip))
+        if not math.isfinite(nll) or not math.isfinite(norm):
+            raise SpeechLLMError(
+                f"loss or gradient is not finite at step {self.position.step}",
+                "lower train.lr, or train in fp32 (train.precision: fp32)",
+            )
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        self.position.step += 1
+        if self.position.step % self.config.log_every == 0:
+            self.metrics.write(
+                self.position.step,
+                train={"loss": nll / tokens, "token_accuracy": correct / tokens},
+                lr=self.config.lr * scale,
+                gradient_norm=norm,
+                epoch=self.position.epoch,
+                seconds=round(self.position.seconds, 2),
+            )
+        return nll / tokens
+
+    def _forward(self, batch: Batch) -> Any:
+        with torch.autocast(
+            self.world.device.split(":")[0], torch.bfloat16, self.config.precision == "bf16"
+        ):
+            return self.model(batch)
+
+    def _next_batch(self) -> Batch:
+        position = self.position
+        if self._plan is None:
+            self._plan = self.plan_epoch(position.epoch)
+        if position.batch >= len(self._plan.steps):
+            position.epoch, position.batch = position.epoch + 1, 0
+            self._plan = self.plan_epoch(position.epoch)
+        step = self._plan.steps[position.batch]
+        position.batch += 1
+        for item in (item for batch in step for item in batch):
+            key = str(item.component)
+            position.seen[key] = position.seen.get(key, 0) + 1
+        return self.make_batch(step[self.world.rank], position.epoch).to(self.world.device)
+
+    def _evaluate(self) -> None:
+        """Evaluate, log, and follow the monitor's actions."""
+        assert self.monitor
+        with torch.autocast(
+            self.world.device.split(":")[0], torch.bfloat16, self.config.precision == "bf16"
+        ):
+            signals, actions = self.monitor.observe(self.position.step, self.model)
+        self.metrics.write(self.position.step, dev=signals, actions=actions)
+        shown = "  ".join(f"{name} loss {s['loss']:.3f}" for name, s in signals.items())
+        log.info("step %d: %s  %s", self.position.step, shown, " ".join(actions))
+        if "best" in actions and self.monitor.needs_best and self.world.is_first:
+            weights = {n: t.cpu().contiguous() for n, t in trained_tensors(self.model).items()}
+            with whole_file(self._best_file, "wb") as stream:
+                stream.write(save(weights))
+        self.world.barrier()
+        if "rollback" in actions:
+            self._restore_best()
+            for optimizer in self.optimizers:
+                optimizer.state.clear()
+        self.stopped = "stop" in actions
+
+    @property
+    def _best_file(self) -> Path:
+        """The best weights so far. Named by step, so that a resumed run finds those it knew."""
+        assert self.monitor
+        return self.folder / f"best.{self.monitor.best_step}.safetensors"
+
+    def _restore_best(self) -> None:
+        restore_tensors(self.model, load_file(self._best_file), self._best_file)
+
+    def _save(self) -> None:
+        if self.world.is_first:
+            state = {
+                "position": asdict(self.position),
+                "monitor": self.monitor.state() if self.monitor else None,
+                "world_size": self.world.size,
+            }
+            save_checkpoint(self.folder / CHECKPOINT, self.model, self.optimizers, state)
+            for old in self.folder.glob("best.*.safetensors"):
+                if self.monitor and old != self._best_file:
+                    old.unlink()
+        self.world.barrier()
+
+    def _resume(self) -> None:
+        path = self.folder / CHECKPOINT
+        if not path.is_file():
+            return
+        state = load_checkpoint(path, self.model, self.optimizers)
+        if state["world_size"] != self.world.size:
+            raise SpeechLLMError(
+                f"{path} was written by {state['world_size']} processes, not {self.world.size}",
+                "go on with as many processes as before, or remove the checkpoint",
+            )
+        self.position = Position(**state["position"])
+        if self.monitor:
+            self.monitor.restore(state["monitor"])
+        log.info("resumed at step %d", self.position.step)
+
+    def _finish(self) -> None:
+        """Leave the model with the weights that are to be kept."""
+        self.metrics.close()
+        if self.monitor and self.monitor.config.keep_best:
+            self._restore_best()
+        self.model.eval()

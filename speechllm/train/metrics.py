@@ -1,0 +1,68 @@
+"""Training figures as JSON lines, and in TensorBoard where it is installed."""
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+from speechllm.layout import LOG
+
+
+class MetricLog:
+    """Appends to `train.jsonl`; drops what a killed run wrote beyond its last checkpoint.
+
+    Args:
+        folder: the run's folder.
+        first_step: finished steps of the run that is resumed; later records are dropped, since
+            they will be written again.
+        active: False on all ranks but the first, which then write nothing.
+    """
+
+    def __init__(self, folder: Path, first_step: int = 0, active: bool = True):
+        self._stream, self._board = None, None
+        if not active:
+            return
+        path = folder / LOG
+        kept = []
+        if path.is_file() and first_step:
+            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+            whole = [line for line in lines if line.endswith("\n")]
+            kept = [line for line in whole if _is_before(json.loads(line), first_step)]
+        self._stream = path.open("w", encoding="utf-8")
+        self._stream.writelines(kept)
+        if importlib.util.find_spec("tensorboard"):
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=first_step)
+
+    def write(self, step: int, **figures: Any) -> None:
+        """Add one record; numbers (also in nested mappings) become TensorBoard scalars."""
+        if self._stream is None:
+            return
+        self._stream.write(json.dumps({"step": step, **figures}) + "\n")
+        self._stream.flush()
+        if self._board is not None:
+            for name, value in _scalars(figures):
+                self._board.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Flush and close."""
+        if self._stream is not None:
+            self._stream.close()
+        if self._board is not None:
+            self._board.close()
+
+
+def _is_before(record: dict[str, Any], step: int) -> bool:
+    """Whether a checkpoint at `step` was written after the record; evaluation comes after it."""
+    return record["step"] < step or (record["step"] == step and "dev" not in record)
+
+
+def _scalars(figures: dict[str, Any], prefix: str = "") -> list[tuple[str, float]]:
+    found: list[tuple[str, float]] = []
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            found += _scalars(value, f"{prefix}{name}/")
+        elif isinstance(value, (int, float)):
+            found.append((prefix + name, float(value)))
+    return found

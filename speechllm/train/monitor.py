@@ -1,0 +1,134 @@
+"""Real-time evaluation: signals on small paired dev sets, and the actions that follow them.
+
+Text-only tuning can leave the projector's speech behind; evaluating on speech while training
+shows when (2506.05671). Signals are only logged; actions follow one watched signal.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from speechllm.config import MonitorConfig
+from speechllm.data.collate import Batch
+from speechllm.errors import ConfigError
+
+Signals = dict[str, float]
+WordErrorRate = Callable[[nn.Module, Sequence[Batch]], float]
+
+LOWER_IS_BETTER = {"loss": True, "perplexity": True, "wer": True, "token_accuracy": False}
+
+
+def evaluate(model: nn.Module, batches: Sequence[Batch], wer: WordErrorRate | None) -> Signals:
+    """Teacher-forced loss (nats per token), perplexity and token accuracy; WER by real decode.
+
+    Dropout is off meanwhile, and the model's mode is put back afterwards.
+    """
+    training = model.training
+    model.eval()
+    nll, tokens, correct = 0.0, 0, 0
+    with torch.no_grad():
+        for batch in batches:
+            score = model(batch)
+            nll += float(score.nll)
+            tokens += score.tokens
+            correct += int(score.correct)
+        signals = {
+            "loss": nll / tokens,
+            "perplexity": math.exp(min(nll / tokens, 700.0)),
+            "token_accuracy": correct / tokens,
+        }
+        if wer:
+            signals["wer"] = wer(model, batches)
+    model.train(training)
+    return signals
+
+
+class Monitor:
+    """Evaluates dev sets every `config.every` steps and says what to do.
+
+    Args:
+        config: what to watch, and the actions.
+        dev: batches of each dev set ("source", "target"), the same ones each time.
+        wer: decodes batches and gives their WER; needed when `config.decode` is set.
+
+    Raises:
+        ConfigError: the watched set or signal is not there.
+    """
+
+    def __init__(
+        self,
+        config: MonitorConfig,
+        dev: Mapping[str, Sequence[Batch]],
+        wer: WordErrorRate | None = None,
+    ):
+        if config.watch not in dev:
+            raise ConfigError(
+                f"monitor.watch: there is no dev set of the {config.watch} domain with audio",
+                "give one, or watch another domain",
+            )
+        if config.signal == "wer" and not config.decode:
+            raise ConfigError("monitor.signal is 'wer', which needs monitor.decode: true")
+        self.config = config
+        self.dev = dev
+        self.wer = wer if config.decode else None
+        self.best: float | None = None
+        self.best_step = 0
+        self.stale = 0
+        """Evaluations since the best one."""
+        self.lr_scale = 1.0
+
+    @property
+    def needs_best(self) -> bool:
+        """Whether the best weights must be kept aside."""
+        return self.config.keep_best or self.config.rollback is not None
+
+    def is_due(self, step: int) -> bool:
+        """Whether to evaluate after so many finished steps; always before the first."""
+        return step % self.config.every == 0
+
+    def observe(self, step: int, model: nn.Module) -> tuple[dict[str, Signals], list[str]]:
+        """Evaluate all dev sets.
+
+        Returns:
+            signals by set, and actions: "best" (these weights are the best so far), or any of
+            "lower_lr", "rollback" (to the best weights) and "stop".
+        """
+        signals = {name: evaluate(model, batches, self.wer) for name, batches in self.dev.items()}
+        return signals, self.react(step, signals[self.config.watch][self.config.signal])
+
+    def react(self, step: int, value: float) -> list[str]:
+        """Actions that follow the watched signal's new value."""
+        badness = value if LOWER_IS_BETTER[self.config.signal] else -value
+        if math.isnan(badness):
+            badness = math.inf
+        if self.best is None or badness < self.best:
+            self.best, self.best_step, self.stale = badness, step, 0
+            return ["best"]
+        self.stale += 1
+        actions = []
+        c = self.config
+        if c.lower_lr and self.stale % c.lower_lr.patience == 0:
+            self.lr_scale *= c.lower_lr.factor
+            actions.append("lower_lr")
+        if c.rollback and badness - self.best > c.rollback.margin * abs(self.best):
+            actions.append("rollback")
+        if c.stop and self.stale >= c.stop.patience:
+            actions.append("stop")
+        return actions
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed run needs to know."""
+        return {
+            "best": self.best,
+            "best_step": self.best_step,
+            "stale": self.stale,
+            "lr_scale": self.lr_scale,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from `state()`."""
+        for name in self.state():
+            setattr(self, name, state[name])

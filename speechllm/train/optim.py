@@ -1,0 +1,42 @@
+"""The optimisers and their learning rate."""
+
+import math
+
+import torch
+from torch import nn
+
+from speechllm.config import TrainConfig
+
+
+def make_optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.Optimizer]:
+    """AdamW over the trained parameters; Muon over the matrices of layers, if it has a rate.
+
+    Muon (Jordan et al. 2024) is for layers that are trained whole, not for LoRA.
+    """
+    trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    muon = [p for n, p in trained if config.muon_lr and p.ndim == 2 and ".layers." in n]
+    chosen = {id(p) for p in muon}
+    adam = [p for _, p in trained if id(p) not in chosen]
+    decay = config.weight_decay
+    optimizers: list[torch.optim.Optimizer] = []
+    if adam:
+        optimizers.append(torch.optim.AdamW(adam, lr=config.lr, weight_decay=decay))
+    if muon:
+        optimizers.append(torch.optim.Muon(muon, lr=config.muon_lr, weight_decay=decay))
+    return optimizers
+
+
+def rate_scale(step: int, config: TrainConfig) -> float:
+    """Share of the full learning rate at a step (0-based).
+
+    Linear warm-up, then linear, cosine or constant.
+    """
+    if step < config.warmup_steps:
+        return (step + 1) / config.warmup_steps
+    if config.schedule == "constant":
+        return 1.0
+    end = config.decay_steps or config.steps
+    progress = min(1.0, (step - config.warmup_steps) / max(1, end - config.warmup_steps))
+    if config.schedule == "linear":
+        return 1 - progress
+    return 0.5 * (1 + math.cos(math.pi * progress))
