@@ -1,0 +1,139 @@
+"""The main table: the models of each target side by side, and which of them is best."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from speechllm.report.table import ABSENT, Table, change, count, interval, number, rtf
+from speechllm.report.tree import SOURCE_SET, Family, Model, target_set
+
+HEADER = (
+    "target",
+    "model",
+    "WER [95 %]",
+    "S / D / I",
+    "source WER",
+    "source change",
+    "gain %",
+    "gap closed %",
+    "audio h",
+    "steps",
+    "trained M",
+    "RTF",
+)
+LEGEND = """\
+- WER: on the target's test set, in percent, with its 95 % interval; S / D / I: substituted, deleted
+  and inserted words.
+- source WER: of the same model on the source test set; source change: what adaptation added to it
+  (forgetting), in points; below zero it has become better.
+- gain: relative reduction of the base's WER. gap closed: (base - model) / (base - audio), where
+  audio is the model fine-tuned on the most audio of that target.
+- audio h: hours of the target's own audio trained on; trained M: trained parameters in millions;
+  RTF: seconds of encoding (stage 3) and of decoding per second of
+  audio, on the target's test set."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The models of one base under one decoding config and one normaliser."""
+
+    title: str
+    table: Table
+    verdicts: list[str]
+
+
+def compare(family: Family, tag: str, normalizer: str) -> Comparison:
+    """Compare a base and what was adapted from it, target by target."""
+    rows = [
+        _row(family, model, target, tag, normalizer)
+        for target in family.targets
+        for model in _contenders(family, target)
+    ]
+    return Comparison(
+        f"Base {family.folder.name}, decoding {tag}, normaliser {normalizer}",
+        Table(HEADER, rows),
+        [_verdict(family, target, tag, normalizer) for target in family.targets],
+    )
+
+
+def has_gap(base_wer: float | None, audio_wer: float | None) -> bool:
+    """Whether fine-tuning on audio helps at all, so that a share of its help means something."""
+    return base_wer is not None and audio_wer is not None and base_wer > audio_wer
+
+
+def _contenders(family: Family, target: str) -> list[Model]:
+    return [m for m in family.models if m.is_base or m.target == target]
+
+
+def _row(family: Family, model: Model, target: str, tag: str, normalizer: str) -> list[str]:
+    def percent(of: Model | None, name: str) -> float | None:
+        return of.wer(tag, name, normalizer).get("percent") if of else None
+
+    name = target_set(target)
+    wer, base_wer = percent(model, name), percent(family.base, name)
+    audio_wer = percent(family.audio_reference(target), name)
+    source, base_source = percent(model, SOURCE_SET), percent(family.base, SOURCE_SET)
+    forgetting = gain = closed = None
+    if not model.is_base:
+        if source is not None and base_source is not None:
+            forgetting = source - base_source
+        if wer is not None and base_wer:
+            gain = 100 * (base_wer - wer) / base_wer
+        if wer is not None and has_gap(base_wer, audio_wer):
+            closed = 100 * (base_wer - wer) / (base_wer - audio_wer)
+    here = model.wer(tag, name, normalizer)
+    kinds = ("substitutions", "deletions", "insertions")
+    decoding = model.decodings.get((tag, name))
+    parameters = model.run.get("trained_parameters")
+    return [
+        target,
+        model.name,
+        f"{number(wer)} {interval(here['interval'])}" if here else ABSENT,
+        " / ".join(count(here[kind]) for kind in kinds) if here else ABSENT,
+        number(source),
+        change(forgetting),
+        number(gain),
+        number(closed),
+        number(0.0 if model.is_base else model.run.get("audio_hours_target")),
+        count(model.run.get("steps")),
+        number(None if parameters is None else parameters / 1e6),
+        rtf(decoding.info if decoding else {}),
+    ]
+
+
+def _verdict(family: Family, target: str, tag: str, normalizer: str) -> str:
+    """Say which model is best on `target`, overall and without the audio reference."""
+    models = _contenders(family, target)
+    audio = family.audio_reference(target)
+    overall = _best(models, target, tag, normalizer)
+    verdict = f"**{target}**: {overall or 'nothing is scored'}."
+    others = _best([m for m in models if m is not audio], target, tag, normalizer)
+    if audio and others and others != overall:
+        verdict += f" Without the audio reference `{audio.name}`: {others}."
+    return verdict
+
+
+def _best(models: Iterable[Model], target: str, tag: str, normalizer: str) -> str | None:
+    """Name the best model and the runner-up, and say whether their intervals overlap."""
+    scored = ((model.name, model.wer(tag, target_set(target), normalizer)) for model in models)
+    ranked = sorted(
+        (
+            (wer["percent"], name, wer["interval"])
+            for name, wer in scored
+            if wer and wer["percent"] is not None
+        ),
+        key=lambda item: item[:2],
+    )
+    if not ranked:
+        return None
+    shown = [f"`{name}` {number(wer)} {interval(span)}" for wer, name, span in ranked[:2]]
+    if len(ranked) == 1:
+        return f"{shown[0]}, the only one scored"
+    return f"{shown[0]} is best, then {shown[1]}; {_overlap(ranked[0][2], ranked[1][2])}"
+
+
+def _overlap(one: list[float] | None, other: list[float] | None) -> str:
+    if not one or not other:
+        return "there are no intervals to compare"
+    if one[0] <= other[1] and other[0] <= one[1]:
+        return "their intervals overlap, so the order may be chance"
+    return "their intervals do not overlap"

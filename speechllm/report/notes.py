@@ -1,0 +1,81 @@
+"""What a reader of the results has to know: what is absent, out of date, or not comparable."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from speechllm.data.kaldi import first_ids
+from speechllm.report.comparison import has_gap
+from speechllm.report.tree import Family, Model, target_set, unfinished
+
+
+def notes(exp: Path, families: list[Family], normalizer: str) -> list[str]:
+    """Return one sentence for each thing that the tables cannot say."""
+    remarks = [f"{folder.relative_to(exp)}: training has not ended" for folder in unfinished(exp)]
+    for family in families:
+        if family.base is None:
+            remarks.append(f"{family.folder.relative_to(exp)}: the base model has no run.json")
+        for model in family.models:
+            name = str(model.folder.relative_to(exp))
+            remarks += (f"{name}: {what}" for what in _of_model(model, family, normalizer))
+        remarks += _of_targets(family, normalizer)
+    return remarks + list(_of_references(families))
+
+
+def _of_model(model: Model, family: Family, normalizer: str) -> Iterator[str]:
+    expected = model.expected_sets(family.targets)
+    for tag in family.tags:
+        if absent := [name for name in expected if (tag, name) not in model.decodings]:
+            yield f"not decoded ({tag}): {', '.join(absent)}"
+    if not family.tags:
+        yield "not decoded"
+    for (tag, name), decoding in model.decodings.items():
+        if truncated := decoding.info.get("truncated"):
+            yield f"{tag}/{name}: hypotheses cut at their bound on tokens: {first_ids(truncated)}"
+        if not decoding.result:
+            yield f"{tag}/{name} is decoded but not scored (stage score)"
+            continue
+        if decoding.is_stale:
+            yield f"{tag}/{name} has changed since it was scored (stage score)"
+        if not decoding.figures(normalizer):
+            yield f"{tag}/{name} was not scored with the normaliser {normalizer}"
+        if missing := decoding.result["missing"]:
+            total = decoding.result["utterances"]
+            yield (
+                f"{tag}/{name}: of {total} utterances these have no hypothesis "
+                f"(counted as deletions): {first_ids(missing)}"
+            )
+
+
+def _of_targets(family: Family, normalizer: str) -> Iterator[str]:
+    for target in family.targets:
+        audio = family.audio_reference(target)
+        if audio is None:
+            yield f"{target}: no model fine-tuned on its audio, so no share of the gap"
+            continue
+        for tag in family.tags if family.base else ():
+            base_wer, audio_wer = (
+                model.wer(tag, target_set(target), normalizer).get("percent")
+                for model in (family.base, audio)
+            )
+            if None not in (base_wer, audio_wer) and not has_gap(base_wer, audio_wer):
+                yield (
+                    f"{target} ({tag}): {audio.name} is not better than the base, "
+                    "so no share of the gap"
+                )
+
+
+def _of_references(families: list[Family]) -> Iterator[str]:
+    """Sets that were scored against references of more than one content."""
+    digests: dict[str, set[str]] = {}
+    for family in families:
+        for model in family.models:
+            for (_, name), decoding in model.decodings.items():
+                if decoding.result:
+                    digest = decoding.result["made_from"]["reference"]["sha256"]
+                    digests.setdefault(name, set()).add(digest)
+    for name, found in sorted(digests.items()):
+        if len(found) > 1:
+            yield (
+                f"{name}: models were scored against {len(found)} different references, "
+                "so their figures cannot be compared (stage score)"
+            )

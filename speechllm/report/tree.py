@@ -1,0 +1,188 @@
+"""Read an exp folder: which models there are, what they decoded, how it scored.
+
+    exp/<base>/run.json                              a base model
+    exp/<base>/<method>_<target>/run.json            a model adapted from it
+    <model>/decode_<tag>/<set>/{text,decode.json}    hypotheses, how long they took
+    <model>/decode_<tag>/<set>/score/wer.json        their score
+
+Whatever is absent is None or an empty dict here; the report shows it as absent.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from speechllm.errors import DataError
+from speechllm.files import read_json
+from speechllm.layout import CONFIG, RUN
+
+SOURCE_SET = "source_test"
+
+
+def target_set(target: str) -> str:
+    """Name of the set on which models of `target` are compared."""
+    return f"{target}_test"
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """A model's hypotheses for one set.
+
+    Attributes:
+        folder: `<model>/decode_<tag>/<set>`.
+        info: decode.json.
+        result: wer.json (docs/scoring.md).
+    """
+
+    folder: Path
+    info: dict[str, Any]
+    result: dict[str, Any]
+
+    @property
+    def set(self) -> str:
+        return self.folder.name
+
+    @property
+    def tag(self) -> str:
+        return self.folder.parent.name.removeprefix("decode_")
+
+    @cached_property
+    def is_stale(self) -> bool:
+        """The hypotheses have changed since they were scored."""
+        if not self.result:
+            return False
+        digest = hashlib.sha256((self.folder / "text").read_bytes()).hexdigest()
+        return digest != self.result["made_from"]["hypothesis"]["sha256"]
+
+    def figures(self, normalizer: str) -> dict[str, Any]:
+        """`wer`, `cer` and `ser` with that normaliser; empty if it was not scored so."""
+        return self.result.get("scores", {}).get(normalizer, {})
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained model.
+
+    Attributes:
+        folder: where it lies.
+        run: its run.json.
+        decodings: by (tag, set).
+    """
+
+    folder: Path
+    run: dict[str, Any]
+    decodings: dict[tuple[str, str], Decoding]
+
+    @property
+    def is_base(self) -> bool:
+        return self.run.get("kind") == "base"
+
+    @property
+    def target(self) -> str | None:
+        return self.run.get("target")
+
+    @property
+    def audio_hours(self) -> float:
+        """Hours of the target's own audio that it was trained on."""
+        return self.run.get("audio_hours_target") or 0.0
+
+    @property
+    def name(self) -> str:
+        """The stem of its config: the folder's name without the target."""
+        return self.folder.name.removesuffix(f"_{self.target}" if self.target else "")
+
+    def expected_sets(self, targets: list[str]) -> list[str]:
+        """Sets on which the recipe decodes this model."""
+        own = targets if self.is_base else [self.target] if self.target else []
+        return [SOURCE_SET, *map(target_set, own)]
+
+    def wer(self, tag: str, name: str, normalizer: str) -> dict[str, Any]:
+        """WER figures on the set `name`, empty where there are none."""
+        decoding = self.decodings.get((tag, name))
+        return decoding.figures(normalizer).get("wer", {}) if decoding else {}
+
+
+@dataclass(frozen=True)
+class Family:
+    """A base model (None if it has no run.json) and the models adapted from it."""
+
+    folder: Path
+    base: Model | None
+    adapted: list[Model]
+
+    @property
+    def models(self) -> list[Model]:
+        """The base first, then by target audio used, then by name."""
+        adapted = sorted(self.adapted, key=lambda m: (m.target or "", m.audio_hours, m.name))
+        return [self.base, *adapted] if self.base else adapted
+
+    @property
+    def tags(self) -> list[str]:
+        return sorted({tag for model in self.models for tag, _ in model.decodings})
+
+    @property
+    def targets(self) -> list[str]:
+        """Targets of adapted models, and those on which only the base was decoded."""
+        targets = {model.target for model in self.adapted if model.target}
+        for _, name in self.base.decodings if self.base else ():
+            if name != SOURCE_SET and name.endswith("_test"):
+                targets.add(name.removesuffix("_test"))
+        return sorted(targets)
+
+    def audio_reference(self, target: str) -> Model | None:
+        """The model fine-tuned on the most audio of `target`: the end of the audio gap."""
+        models = [m for m in self.adapted if m.target == target and m.run.get("method") == "audio"]
+        return max(models, key=lambda m: m.audio_hours, default=None)
+
+
+def read_families(exp: Path) -> list[Family]:
+    """Read everything below `exp`, in the order of the folders' names.
+
+    Raises:
+        DataError: there is no model below `exp`.
+    """
+    models = {file.parent: _read_model(file) for file in sorted(exp.rglob(RUN))}
+    if not models:
+        raise DataError(f"no {RUN}, hence no trained model, below this folder", exp)
+    families: dict[Path, Family] = {}
+    for folder, model in models.items():
+        home = folder if model.is_base else folder.parent
+        base = models.get(home)
+        base = base if base and base.is_base else None
+        family = families.setdefault(home, Family(home, base, []))
+        if not model.is_base:
+            family.adapted.append(model)
+    return list(families.values())
+
+
+def unfinished(exp: Path) -> list[Path]:
+    """Model folders whose training has not ended: a config, but no run.json."""
+    return [
+        config.parent for config in sorted(exp.rglob(CONFIG)) if not (config.parent / RUN).exists()
+    ]
+
+
+def _read_model(run_file: Path) -> Model:
+    decodings = {}
+    for text in sorted(run_file.parent.glob("decode_*/*/text")):
+        decoding = Decoding(
+            text.parent,
+            _json_or_empty(text.with_name("decode.json")),
+            _json_or_empty(text.with_name("score") / "wer.json"),
+        )
+        decodings[decoding.tag, decoding.set] = decoding
+    return Model(run_file.parent, _json_or_empty(run_file), decodings)
+
+
+def _json_or_empty(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        value = read_json(path)
+    except ValueError as error:
+        raise DataError(f"is not JSON: {error}", path, remedy="run the stage again") from error
+    if not isinstance(value, dict):
+        raise DataError("must hold a JSON object", path)
+    return value

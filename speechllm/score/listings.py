@@ -1,0 +1,104 @@
+"""The errors themselves, as text files: aligned utterances, and confusions by frequency."""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from speechllm.score.wer import Score, Utterance
+
+GAP = "***"  # stands opposite an inserted or a deleted word, as in sclite
+SUBSTITUTED, DELETED, INSERTED = "S", "D", "I"
+TITLES = {
+    SUBSTITUTED: "SUBSTITUTIONS: count reference -> hypothesis",
+    DELETED: "DELETIONS: count reference",
+    INSERTED: "INSERTIONS: count hypothesis",
+}
+
+
+def alignment_lines(score: Score) -> Iterator[str]:
+    """Yield every utterance as REF / HYP / OPS in columns, sorted by id.
+
+    The figures are #C correct, #S substituted, #D deleted, #I inserted words, as in sclite.
+    """
+    yield f"# normalizer: {score.normalizer}; {score.words.summary()}"
+    yield f"# OPS: S substituted, D deleted, I inserted; {GAP} no word"
+    missing = set(score.missing)
+    for utterance in score.utterances:
+        words = utterance.words
+        note = " (no hypothesis)" if utterance.id in missing else ""
+        yield ""
+        yield f"id: {utterance.id}{note}"
+        yield (
+            f"Scores: (#C #S #D #I) {words.hits} {words.substitutions} "
+            f"{words.deletions} {words.insertions}"
+        )
+        yield from _columns(utterance)
+
+
+def confusion_lines(score: Score) -> Iterator[str]:
+    """Yield the confusions, most frequent first, then for each word how well it was recognised."""
+    confused: dict[str, Counter[str]] = {kind: Counter() for kind in TITLES}
+    correct: Counter[str] = Counter()
+    in_reference: Counter[str] = Counter()
+    in_hypothesis: Counter[str] = Counter()
+    for utterance in score.utterances:
+        for reference, hypothesis in utterance.pairs:
+            if reference is not None:
+                in_reference[reference] += 1
+            if hypothesis is not None:
+                in_hypothesis[hypothesis] += 1
+            if reference is None:
+                confused[INSERTED][str(hypothesis)] += 1
+            elif hypothesis is None:
+                confused[DELETED][reference] += 1
+            elif reference == hypothesis:
+                correct[reference] += 1
+            else:
+                confused[SUBSTITUTED][f"{reference} -> {hypothesis}"] += 1
+
+    yield f"# normalizer: {score.normalizer}; {score.words.summary()}"
+    for kind, title in TITLES.items():
+        yield from ("", title)
+        yield from (f"{count:6d}  {what}" for what, count in _by_frequency(confused[kind]))
+    yield from ("", "WORDS: errors correct in_reference in_hypothesis word")
+    errors = {
+        word: in_reference[word] + in_hypothesis[word] - 2 * correct[word]
+        for word in in_reference | in_hypothesis
+    }
+    for word, count in _by_frequency(errors):
+        yield (
+            f"{count:6d} {correct[word]:6d} {in_reference[word]:6d} "
+            f"{in_hypothesis[word]:6d}  {word}"
+        )
+
+
+def _columns(utterance: Utterance) -> Iterator[str]:
+    rows = [(ref or GAP, hyp or GAP, _operation(ref, hyp)) for ref, hyp in utterance.pairs]
+    widths = [max(map(_width, row)) for row in rows]
+    for column, label in enumerate(("REF", "HYP", "OPS")):
+        words = [row[column] for row in rows]
+        cells = (w + " " * (width - _width(w)) for w, width in zip(words, widths, strict=True))
+        yield f"{label}: {' '.join(cells)}".rstrip()
+
+
+def _operation(reference: str | None, hypothesis: str | None) -> str:
+    if reference is None:
+        return INSERTED
+    if hypothesis is None:
+        return DELETED
+    return "" if reference == hypothesis else SUBSTITUTED
+
+
+def _by_frequency(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _width(word: str) -> int:
+    """Columns that `word` takes on a terminal: two for a wide letter, none for a mark."""
+    if word.isascii():
+        return len(word)
+    return sum(
+        2 if unicodedata.east_asian_width(letter) in "WF" else 1
+        for letter in word
+        if not unicodedata.combining(letter)
+    )
