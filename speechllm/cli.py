@@ -1,0 +1,136 @@
+"""`speechllm <command>`: the one entry point. A command's module is imported when it is called."""
+
+import argparse
+import errno
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+from typing import NoReturn
+
+import speechllm
+from speechllm.errors import SpeechLLMError, did_you_mean
+
+log = logging.getLogger(__name__)
+
+# In the order of a recipe's stages. The modules are speechllm/commands/<name>.py.
+COMMANDS = {
+    "standin_encoder": "train a small CTC encoder, a stand-in for a pretrained one (stage 1)",
+    "standin_llm": "train a tiny LLM, a stand-in for a pretrained one (stage 1)",
+    "check": "validate data dirs and models (stage 2)",
+    "fix": "mend a data dir, saying what was dropped",
+    "features": "cache the frozen encoder's output (stage 3)",
+    "base": "train the base model on source pairs (stage 4)",
+    "adapt": "adapt a base model to a target domain (stage 5)",
+    "decode": "batched beam search of a model on test sets (stage 6)",
+    "score": "WER, CER and SER of every decoded set (stage 7)",
+    "report": "write RESULTS.md (stage 8)",
+    "run": "run an array of jobs, each with its own log",
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """Takes `--a-b` for `--a_b`, no abbreviations, and names the nearest option to a wrong one."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, allow_abbrev=False, **kwargs)
+
+    def _parse_optional(self, arg_string: str):
+        name, equals, value = arg_string.partition("=")
+        if not name.startswith("--") or name == "--" or " " in name:
+            return super()._parse_optional(arg_string)
+        name = "--" + name[2:].replace("-", "_")
+        if name in self._option_string_actions:
+            return super()._parse_optional(name + equals + value)
+        # What follows the command of `speechllm run` is that command's own affair.
+        if not any(action.nargs == argparse.REMAINDER for action in self._actions):
+            known = [option for option in self._option_string_actions if option.startswith("--")]
+            self.error(f"unknown option {name}{did_you_mean(name, known)}")
+        return super()._parse_optional(arg_string)
+
+
+def usage() -> str:
+    """Return the text of `speechllm --help`."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {text}" for name, text in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: speechllm <command> [--option value ...]",
+            "",
+            *lines,
+            "",
+            "speechllm <command> --help: the command's options; --debug: show tracebacks",
+            "speechllm --version: the version",
+        ]
+    )
+
+
+def parse(command: str, module: ModuleType, argv: Sequence[str]) -> argparse.Namespace:
+    """Parse a command's arguments with the parser that its module fills."""
+    parser = Parser(prog=f"speechllm {command}", description=module.__doc__)
+    parser.add_argument(
+        "--debug",
+        action="store_true",
+        default=os.environ.get("SPEECHLLM_DEBUG", "0") not in ("", "0"),
+        help="log more, and show the traceback of an error (or set SPEECHLLM_DEBUG=1)",
+    )
+    module.add_arguments(parser)
+    return parser.parse_args(argv)
+
+
+def configure_logging(debug: bool) -> None:
+    """Log this package from INFO on (DEBUG with `debug`), other packages from WARNING on."""
+    logging.basicConfig(
+        format="%(asctime)s %(levelname)s %(message)s",
+        datefmt="%H:%M:%S",
+        stream=sys.stderr,
+    )
+    first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun started
+    level = logging.DEBUG if debug else logging.INFO if first else logging.WARNING
+    logging.getLogger("speechllm").setLevel(level)
+
+
+def fail(message: str, code: int = 1) -> NoReturn:
+    """Print an error message and exit."""
+    print(message, file=sys.stderr)
+    sys.exit(code)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run one command; exit 1 on an error that the user can mend, 2 on wrong use, 130 on ctrl-C."""
+    command, *rest = (sys.argv[1:] if argv is None else list(argv)) or ["--help"]
+    if command in ("-h", "--help", "help"):
+        print(usage())
+        return
+    if command == "--version":
+        print(f"speechllm {speechllm.__version__}")
+        return
+    if command not in COMMANDS:
+        fail(
+            f"speechllm: unknown command '{command}'{did_you_mean(command, COMMANDS)}",
+            2,
+        )
+
+    try:
+        module = importlib.import_module(f"speechllm.commands.{command}")
+        args = parse(command, module, rest)
+        configure_logging(args.debug)
+        module.run(args)
+    except (SpeechLLMError, OSError) as error:
+        if log.isEnabledFor(logging.DEBUG):
+            raise
+        text = describe(error) if isinstance(error, OSError) else error
+        fail(f"speechllm {command}: error: {text}")
+    except KeyboardInterrupt:
+        fail(f"speechllm {command}: stopped", 130)
+
+
+def describe(error: OSError) -> str:
+    """Say what the system refused, on which file, and what helps."""
+    place = f"{error.filename}: " if error.filename else ""
+    message = f"{place}{error.strerror or error}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        message += "\n  -> free some space and give the same command again: finished work is kept"
+    return message

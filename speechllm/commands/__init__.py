@@ -1,0 +1,1 @@
+"""One thin module for each `speechllm <command>`: `add_arguments(parser)` and `run(args)`."""

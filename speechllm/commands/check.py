@@ -1,0 +1,156 @@
+"""Validate data dirs, their audio, the transcripts' lengths and the models (stage 2)."""
+
+import argparse
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from speechllm.errors import SpeechLLMError
+
+if TYPE_CHECKING:
+    from speechllm.config import ModelConfig
+    from speechllm.data.summary import SetSummary
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Data dirs, and what they are checked against."""
+    parser.add_argument("data", nargs="+", type=Path, help="data dirs to check")
+    models = parser.add_mutually_exclusive_group()
+    models.add_argument(
+        "--config", type=Path, help="base config: its models, prompt and LLM's context are checked"
+    )
+    models.add_argument("--llm", help="LLM (folder or hub id) whose context is checked")
+    parser.add_argument(
+        "--audio_positions",
+        type=int,
+        default=300,
+        help="LLM positions kept free for the speech of the longest utterance, at most half of "
+        "the context (default: %(default)s, that is 30 s at 10 a second)",
+    )
+    parser.add_argument(
+        "--max_seconds",
+        type=float,
+        default=30.0,
+        help="warn about longer utterances (default: %(default)s)",
+    )
+    parser.add_argument("--full", action="store_true", help="decode all audio, not just headers")
+    parser.add_argument(
+        "--allow_pipes", action="store_true", help="run the shell commands in wav.scp"
+    )
+    parser.add_argument("--force", action="store_true", help="check again what is checked already")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Check each set, print complaints and a table of the sets; any error fails the command."""
+    from speechllm.data.kaldi import DataDir
+    from speechllm.data.summary import read_mark, summarise, write_mark
+    from speechllm.data.validate import check_data_dir, group_complaints
+
+    models = _models(args)
+    options = {
+        "models": models and models.model_dump(mode="json"),
+        "llm": args.llm,
+        "audio_positions": args.audio_positions,
+        "max_seconds": args.max_seconds,
+        "full": args.full,
+        "allow_pipes": args.allow_pipes,
+    }
+    paths = list(dict.fromkeys(args.data))
+    marks = {} if args.force else {path: read_mark(path, options) for path in paths}
+    limit = None
+    sizes: dict[Path, SetSummary] = {}
+    failed: list[str] = []
+    for path in paths:
+        if mark := marks.get(path):
+            sizes[path], warnings = mark
+            print(f"{path}: already checked, {warnings} warnings")
+            continue
+        limit = limit or _transcript_limit(args, models)
+        complaints = check_data_dir(
+            path,
+            allow_pipes=args.allow_pipes,
+            full=args.full,
+            max_seconds=args.max_seconds,
+            transcript_limit=limit,
+        )
+        for line in group_complaints(complaints):
+            print(line)
+        errors = sum(complaint.severity == "error" for complaint in complaints)
+        warnings = len(complaints) - errors
+        print(f"{path}: {errors} errors, {warnings} warnings", flush=True)
+        if errors:
+            failed.append(str(path))
+            continue
+        sizes[path] = summarise(DataDir.load(path), args.allow_pipes)
+        write_mark(path, options, sizes[path], warnings)
+    for line in (*_overlaps(list(sizes)), *_table(sizes)):
+        print(line)
+    if failed:
+        raise SpeechLLMError(
+            f"{len(failed)} of {len(paths)} sets have errors: {', '.join(failed)}",
+            "every complaint above says what mends it; then run stage 2 (check) again",
+        )
+
+
+def _models(args: argparse.Namespace) -> "ModelConfig | None":
+    """The config's models; raises ConfigError unless both are there."""
+    if args.config is None:
+        return None
+    from speechllm.config import BaseConfig, load
+    from speechllm.pretrained import resolve_folder
+
+    models = load(BaseConfig, args.config).model
+    resolve_folder(models.encoder, "model.encoder")
+    resolve_folder(models.llm, "model.llm")
+    return models
+
+
+def _transcript_limit(
+    args: argparse.Namespace, models: "ModelConfig | None"
+) -> Callable[[str], str | None]:
+    from speechllm.pretrained import resolve_folder
+
+    if models is None and args.llm is None:
+        return lambda transcript: None
+    from speechllm.data.context import transcript_limit
+
+    if models is None:
+        folder = resolve_folder(args.llm, "--llm")
+        return transcript_limit(folder, audio_positions=args.audio_positions)
+    return transcript_limit(
+        resolve_folder(models.llm, "model.llm"),
+        prompt=models.prompt,
+        chat_template=models.chat_template,
+        trust_remote_code=models.trust_remote_code,
+        audio_positions=args.audio_positions,
+    )
+
+
+def _overlaps(paths: list[Path]) -> Iterator[str]:
+    """Warn about test transcripts that also stand in a training set of the same call."""
+    from speechllm.data.kaldi import DataDir, first_ids
+    from speechllm.data.summary import shared_transcripts
+
+    tests = [DataDir.load(path) for path in paths if path.name.endswith("_test")]
+    trains = [path for path in paths if path.name.endswith("_train")] if tests else []
+    for train in map(DataDir.load, trains):
+        for test in tests:
+            if shared := shared_transcripts(train, test):
+                yield (
+                    f"{test.path}/text: warning: transcripts also in {train.path}: "
+                    f"{first_ids(shared)}\n  -> take them out of the training text, or say so "
+                    "beside the result"
+                )
+
+
+def _table(sizes: "dict[Path, SetSummary]") -> Iterator[str]:
+    if not sizes:
+        return
+    width = max(len(path.name) for path in sizes)
+    yield f"{'set':<{width}} {'utts':>8} {'hours':>8} {'speakers':>8} {'words':>9} {'distinct':>8}"
+    for path, size in sizes.items():
+        hours = f"{size.seconds / 3600:.2f}" if size.seconds else "-"
+        yield (
+            f"{path.name:<{width}} {size.utterances:>8} {hours:>8} {size.speakers or '-':>8} "
+            f"{size.words:>9} {size.distinct_words:>8}"
+        )

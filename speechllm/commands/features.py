@@ -1,0 +1,54 @@
+"""cache the frozen encoder's output of data dirs"""
+
+import argparse
+import re
+from pathlib import Path
+
+from speechllm.errors import ConfigError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `speechllm features`."""
+    parser.add_argument("data", nargs="+", type=Path, help="data dirs with audio")
+    parser.add_argument("--encoder", required=True, help="folder or hub id")
+    parser.add_argument("--dump", required=True, type=Path, help="root of the cache")
+    parser.add_argument("--job", default="1/1", metavar="J/N", help="do part J of N (1-based)")
+    parser.add_argument("--merge", action="store_true", help="join the parts that jobs made")
+    parser.add_argument(
+        "--batch_seconds", type=float, default=100.0, help="padded seconds of a batch"
+    )
+    parser.add_argument("--allow_pipes", action="store_true", help="let wav.scp hold commands")
+    parser.add_argument("--trust_remote_code", action="store_true", help="run the model's code")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Encode this job's part, or join all parts."""
+    from speechllm.data.features import extract, merge
+    from speechllm.data.kaldi import DataDir
+
+    sets = [DataDir.load(path) for path in args.data]
+    if args.merge:
+        merge(sets, args.dump, args.encoder)
+        return
+    match = re.fullmatch(r"(\d+)/(\d+)", args.job)
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
+        raise ConfigError(f"--job must be J/N with J from 1 to N, not {args.job}")
+
+    def load():
+        import torch
+
+        from speechllm.model.encoder import Encoder
+
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        return Encoder(args.encoder, device, args.trust_remote_code).encode
+
+    extract(
+        sets,
+        args.dump,
+        args.encoder,
+        load,
+        job=int(match[1]),
+        jobs=int(match[2]),
+        batch_seconds=args.batch_seconds,
+        allow_pipes=args.allow_pipes,
+    )

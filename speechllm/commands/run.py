@@ -1,0 +1,47 @@
+"""Run an array of jobs, each with its own log: `speechllm run JOB=1:4 log/x.JOB.log cmd JOB`."""
+
+import argparse
+from pathlib import Path
+
+from speechllm.errors import SpeechLLMError
+from speechllm.jobs.run import PICKS, cores, make_jobs, parse_range, run_jobs
+
+USAGE = "speechllm run [--max_jobs_run N] [--pick incomplete] [JOB=1:4] log/x.JOB.log cmd args"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.usage = USAGE
+    parser.add_argument(
+        "--max_jobs_run",
+        type=int,
+        default=cores(),
+        help="jobs that run at once (default: the cores, %(default)s); the cores are shared out "
+        "to them through OMP_NUM_THREADS, unless that is set",
+    )
+    parser.add_argument(
+        "--pick",
+        choices=PICKS,
+        default="all",
+        help="which jobs to run: all; incomplete: those that have not ended in code 0; "
+        "failed: those that ended in another code (default: %(default)s)",
+    )
+    parser.add_argument(
+        "words",
+        nargs=argparse.REMAINDER,
+        metavar="[JOB=1:4] LOG COMMAND ...",
+        help="the range of the jobs, the log of each, and the command, which is run without a "
+        "shell; the word JOB is replaced by the job's number in the log's name and in the command",
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    words = list(args.words)
+    if args.max_jobs_run < 1:
+        raise SpeechLLMError("--max_jobs_run must be 1 or more")
+    numbers = parse_range(words[0]) if words else None
+    if numbers is not None:
+        words.pop(0)
+    if len(words) < 2:
+        raise SpeechLLMError("a log file and a command are needed", f"usage: {USAGE}")
+    log_path, *command = words
+    run_jobs(make_jobs(numbers, Path(log_path), command), args.max_jobs_run, args.pick)

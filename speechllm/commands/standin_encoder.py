@@ -1,0 +1,24 @@
+"""train a small CTC encoder, a stand-in for a pretrained one (stage 1)"""
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `speechllm standin_encoder`."""
+    parser.add_argument(
+        "--data", required=True, nargs="+", type=Path, help="data dirs with audio and phones"
+    )
+    parser.add_argument("--dev", required=True, type=Path, help="data dir for the phone error rate")
+    parser.add_argument("--out", required=True, type=Path, help="folder of the model")
+    parser.add_argument("--steps", type=int, help="optimiser steps")
+    parser.add_argument("--seed", type=int, help="of weights, order and masks")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Train, unless the folder is complete."""
+    from speechllm.standin.encoder import EncoderOptions, train_encoder
+
+    given = {name: getattr(args, name) for name in ("steps", "seed")}
+    options = EncoderOptions(**{k: v for k, v in given.items() if v is not None})
+    train_encoder(args.data, args.dev, args.out, options)

@@ -1,0 +1,24 @@
+"""train a tiny Llama on general text, a stand-in for a pretrained LLM (stage 1)"""
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `speechllm standin_llm`."""
+    parser.add_argument("--text", required=True, type=Path, help="Kaldi text file: id and words")
+    parser.add_argument("--out", required=True, type=Path, help="folder of the model")
+    parser.add_argument("--steps", type=int, help="optimiser steps")
+    parser.add_argument("--vocab_size", type=int, help="pieces of the tokenizer")
+    parser.add_argument("--prompt", help="the user's turn, with <speech> where the slot is")
+    parser.add_argument("--seed", type=int, help="of weights, order and noise")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Train, unless the folder is complete."""
+    from speechllm.data.kaldi import read_table
+    from speechllm.standin.llm import LLMOptions, train_llm
+
+    given = {name: getattr(args, name) for name in ("steps", "vocab_size", "prompt", "seed")}
+    options = LLMOptions(**{k: v for k, v in given.items() if v is not None})
+    train_llm(list(read_table(args.text).values()), args.out, options)

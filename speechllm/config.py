@@ -1,0 +1,238 @@
+"""Typed configs from yaml files and key=value overrides. An unknown key is an error."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from speechllm.errors import ConfigError, did_you_mean
+
+SPEECH_MARKER = "<speech>"
+DEFAULT_PROMPT = f"Transcribe speech to text. Speech: {SPEECH_MARKER}."
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+PositiveInt = Annotated[int, Field(gt=0)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """A part of a config: immutable, and strict about its keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class ProjectorConfig(Section):
+    """From encoder frames to LLM embeddings (SLAM-ASR, 2402.08846, section 3)."""
+
+    kind: Literal["linear", "conv1d"] = "linear"
+    downsampling: PositiveInt = 5
+    """Encoder frames that become one LLM position."""
+    hidden: PositiveInt = 2048
+
+
+class LoraConfig(Section):
+    """Low-rank adapters in the LLM. The default is the preset of 2601.20900."""
+
+    rank: PositiveInt = 16
+    alpha: PositiveInt = 32
+    dropout: Fraction = 0.05
+    targets: tuple[str, ...] = ("q_proj", "v_proj")
+
+
+class ModelConfig(Section):
+    """The Speech LLM: a frozen encoder, a projector and a decoder-only LLM."""
+
+    encoder: str
+    """Folder or hub id of the speech encoder."""
+    llm: str
+    """Folder or hub id of a causal language model."""
+    projector: ProjectorConfig = ProjectorConfig()
+    lora: LoraConfig | None = None
+    prompt: str = DEFAULT_PROMPT
+    """The user's turn; the marker <speech> stands where the speech goes."""
+    chat_template: str | None = None
+    """Jinja template for an LLM whose tokenizer has none."""
+    llm_dtype: Literal["float32", "bfloat16"] = "float32"
+    """Precision in which frozen LLM weights are kept."""
+    trust_remote_code: bool = False
+
+
+class TrainConfig(Section):
+    """Optimisation. The defaults are those of SLAM-ASR's recipe; recipes say what they change."""
+
+    steps: PositiveInt
+    batch_positions: PositiveInt = 2000
+    """Budget of a batch: items x longest item, in LLM positions with padding."""
+    accumulate: PositiveInt = 1
+    """Batches that make one optimiser step."""
+    lr: PositiveFloat = 1e-4
+    muon_lr: Annotated[float, Field(ge=0)] = 0.0
+    """If above zero, the matrices of the LLM's layers learn by Muon at this rate."""
+    warmup_steps: Annotated[int, Field(ge=0)] = 1000
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    decay_steps: PositiveInt | None = None
+    """Step at which linear and cosine reach zero; null = `steps`."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    clip: PositiveFloat = 1.0
+    """Largest norm of the gradient."""
+    precision: Literal["fp32", "bf16"] = "bf16"
+    seed: int = 42
+    checkpoint_every: PositiveInt = 500
+    log_every: PositiveInt = 20
+
+
+class StopAction(Section):
+    """End the run when the watched signal has not improved for `patience` evaluations."""
+
+    patience: PositiveInt = 5
+
+
+class RollbackAction(Section):
+    """Go back to the best weights when the signal is worse than the best by `margin` (relative)."""
+
+    margin: PositiveFloat = 0.5
+
+
+class LowerLrAction(Section):
+    """Multiply the learning rate by `factor` after `patience` evaluations without improvement."""
+
+    factor: Fraction = 0.5
+    patience: PositiveInt = 2
+
+
+class MonitorConfig(Section):
+    """Real-time evaluation on small paired dev sets while training (2506.05671).
+
+    Signals (loss, perplexity, token accuracy, WER) are logged for every set given. One signal on
+    one set is watched, and the actions follow it.
+    """
+
+    every: PositiveInt = 100
+    """Steps between evaluations."""
+    utterances: PositiveInt = 64
+    """Utterances of each dev set that are evaluated, the same ones each time."""
+    decode: bool = False
+    """Also decode them (greedily) and log the WER."""
+    watch: Literal["source", "target"] = "source"
+    signal: Literal["loss", "perplexity", "token_accuracy", "wer"] = "loss"
+    keep_best: bool = True
+    """Keep the weights of the best evaluation instead of the last ones."""
+    stop: StopAction | None = None
+    rollback: RollbackAction | None = None
+    lower_lr: LowerLrAction | None = None
+
+
+class DecodeConfig(Section):
+    """Beam search. `max_tokens_per_second` bounds an utterance's hypothesis by its duration."""
+
+    beam: PositiveInt = 4
+    batch_positions: PositiveInt = 4000
+    """Budget of a batch: utterances x beam x longest sequence, in LLM positions."""
+    max_tokens_per_second: PositiveFloat = 15.0
+    min_tokens: PositiveInt = 10
+    """Every utterance may have at least so many tokens."""
+    length_penalty: float = 1.0
+    repetition_penalty: PositiveFloat = 1.0
+    precision: Literal["fp32", "bf16"] = "fp32"
+
+
+class BaseConfig(Section):
+    """Stage 4: a projector (and what `trainable` names) learns on source pairs."""
+
+    model: ModelConfig
+    trainable: tuple[str, ...] = ("projector.*",)
+    """Patterns of parameter names that are trained; all else is frozen."""
+    train: TrainConfig
+    monitor: MonitorConfig = MonitorConfig()
+
+
+C = TypeVar("C", bound=BaseModel)
+
+
+def read_yaml(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """Read a yaml mapping and apply overrides of the form `a.b=value`.
+
+    Raises:
+        ConfigError: no such file, broken yaml, not a mapping, or an override without `=`.
+    """
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: is not valid yaml: {error}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: must be a mapping of keys to values")
+    for override in overrides:
+        name, equals, text = override.partition("=")
+        if not equals:
+            raise ConfigError(f"override '{override}' is not of the form key=value")
+        *parents, last = name.split(".")
+        place = values
+        for parent in parents:
+            if place.get(parent) is None:
+                place[parent] = {}
+            place = place[parent]
+            if not isinstance(place, dict):
+                raise ConfigError(f"override '{override}': '{parent}' has no keys below it")
+        try:
+            place[last] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"override '{override}': {error}") from error
+    return values
+
+
+def parse(schema: type[C], values: dict[str, Any], where: str | Path) -> C:
+    """Make a typed config of `values`.
+
+    Raises:
+        ConfigError: names `where`, and for every fault the key, what is wrong with it and, for
+            an unknown key, the nearest known one.
+    """
+    try:
+        return schema.model_validate(values)
+    except ValidationError as error:
+        faults = [_describe(fault, schema) for fault in error.errors()]
+        raise ConfigError(f"{where}: " + "; ".join(faults)) from error
+
+
+def load(schema: type[C], path: str | Path, overrides: Sequence[str] = ()) -> C:
+    """Read yaml, apply overrides and check it against `schema`."""
+    return parse(schema, read_yaml(path, overrides), path)
+
+
+def _describe(fault: Any, schema: type[BaseModel]) -> str:
+    key = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        known = _keys_beside(schema, fault["loc"])
+        return f"unknown key '{key}'{did_you_mean(str(fault['loc'][-1]), known)}"
+    if fault["type"] == "missing":
+        return f"key '{key}' is missing"
+    return f"key '{key}': {fault['msg']}, not {fault['input']!r}"
+
+
+def _keys_beside(schema: type[BaseModel], location: Sequence[Any]) -> list[str]:
+    """Known keys of the section in which `location` ends."""
+    for part in location[:-1]:
+        field = schema.model_fields.get(str(part))
+        if field is None:
+            continue
+        options = getattr(field.annotation, "__args__", (field.annotation,))
+        inner = [o for o in options if isinstance(o, type) and issubclass(o, BaseModel)]
+        if inner:
+            schema = inner[0]
+    return list(schema.model_fields)
+
+
+def changed_keys(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
+    """Dotted names of the keys whose values differ between two resolved configs."""
+    changed = []
+    for key in sorted(old.keys() | new.keys()):
+        a, b = old.get(key), new.get(key)
+        if isinstance(a, dict) and isinstance(b, dict):
+            changed += changed_keys(a, b, f"{prefix}{key}.")
+        elif a != b:
+            changed.append(f"{prefix}{key}")
+    return changed

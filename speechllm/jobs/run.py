@@ -1,0 +1,270 @@
+"""A job array on this machine, with the interface and the logs of Kaldi's run.pl.
+
+A job's log starts with `# command` and the date and ends with `# Accounting: time=..` and
+`# Ended (code 0)`. Beside it, `<log>.done` appears whole when the job has ended; it says what was
+run, the exit code and the seconds, and is what `pick` goes by. Another backend replaces
+`run_local`; how jobs are named, picked and reported stays.
+"""
+
+import logging
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from speechllm.errors import SpeechLLMError
+from speechllm.files import read_json, write_json
+from speechllm.progress import Progress
+
+log = logging.getLogger(__name__)
+
+PICKS = ("all", "incomplete", "failed")
+POLL_SECONDS = 0.05
+GRACE_SECONDS = 5.0
+TAIL_LINES = 20
+
+
+def cores() -> int:
+    """Number of CPU cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on every system
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Job:
+    """One command of an array, and where its log goes."""
+
+    number: int
+    command: list[str]
+    log: Path
+
+    @property
+    def done_file(self) -> Path:
+        return self.log.with_name(self.log.name + ".done")
+
+    def code(self) -> int | None:
+        """Exit code of the last run of this very command; None where it has not ended."""
+        if not self.done_file.exists():
+            return None
+        done = read_json(self.done_file)
+        return done["code"] if done["command"] == self.command else None
+
+
+def parse_range(word: str) -> tuple[str, range] | None:
+    """Read `JOB=1:4` (or `JOB=3`): the name and the numbers. None where `word` is no range."""
+    match = re.fullmatch(r"([A-Za-z_]\w*)=(\d+)(?::(\d+))?", word)
+    if match is None:
+        return None
+    name, first, last = match[1], int(match[2]), int(match[3] or match[2])
+    if first > last:
+        raise SpeechLLMError(f"'{word}' is an empty range of jobs")
+    return name, range(first, last + 1)
+
+
+def make_jobs(
+    numbers: tuple[str, range] | None, log_path: Path, command: Sequence[str]
+) -> list[Job]:
+    """Fill in each job's number where its name stands as a word, in `log_path` and `command`.
+
+    `JOB` is replaced in `feats.JOB.ark`, `JOB/4` and `split_JOB`, and left alone in `JOBS`.
+    """
+    if numbers is None:
+        return [Job(1, list(command), log_path)]
+    name, values = numbers
+    word = re.compile(rf"(?<![A-Za-z0-9]){re.escape(name)}(?![A-Za-z0-9])")
+    if len(values) > 1 and not word.search(log_path.name):
+        raise SpeechLLMError(
+            f"the log '{log_path}' would be shared by {len(values)} jobs",
+            f"put {name} in its name, as in x.{name}.log",
+        )
+
+    def fill(text: str, number: int) -> str:
+        return word.sub(str(number), text)
+
+    return [
+        Job(
+            number,
+            [fill(part, number) for part in command],
+            Path(fill(str(log_path), number)),
+        )
+        for number in values
+    ]
+
+
+def pick_jobs(jobs: Sequence[Job], pick: str) -> list[Job]:
+    """Choose the jobs to run: `all`, `incomplete` (not ended in code 0) or `failed`."""
+    if pick == "incomplete":
+        return [job for job in jobs if job.code() != 0]
+    if pick == "failed":
+        return [job for job in jobs if job.code() not in (0, None)]
+    return list(jobs)
+
+
+def run_jobs(jobs: Sequence[Job], max_jobs_run: int, pick: str = "all") -> None:
+    """Run the picked jobs to their ends, `max_jobs_run` at once.
+
+    Raises:
+        SpeechLLMError: some jobs failed; it names them and shows the end of the first one's log.
+    """
+    picked = pick_jobs(jobs, pick)
+    if len(picked) < len(jobs):
+        log.info("%d of %d jobs picked (%s)", len(picked), len(jobs), pick)
+    if not picked:
+        return
+    run_local(picked, max_jobs_run)
+    failed = [job for job in picked if job.code() != 0]
+    if failed:
+        raise SpeechLLMError(failure_report(failed, len(picked)))
+
+
+def failure_report(failed: Sequence[Job], total: int) -> str:
+    """Say which jobs failed and how, and show the end of the first one's log."""
+    lines = [f"{len(failed)} of {total} jobs failed:"]
+    lines += [f"  job {job.number}, {ending(job.code())}: {job.log}" for job in failed]
+    lines += [f"the end of {failed[0].log}:", tail(failed[0].log)]
+    return "\n".join(lines)
+
+
+def ending(code: int | None) -> str:
+    """Describe an exit code; from 128 on it is that of a shell for a process ended by a signal."""
+    if code == 128 + signal.SIGKILL:
+        return f"code {code} (killed; perhaps this machine is short of memory)"
+    return f"code {code}"
+
+
+def tail(path: Path) -> str:
+    """Return the last lines of a log, indented."""
+    with open(path, "rb") as stream:
+        stream.seek(max(0, path.stat().st_size - 16384))
+        lines = stream.read().decode("utf-8", errors="replace").splitlines()
+    return "\n".join(f"  | {line}" for line in lines[-TAIL_LINES:])
+
+
+@dataclass
+class Running:
+    """A job under way on this machine."""
+
+    job: Job
+    process: subprocess.Popen
+    started: float = field(default_factory=time.monotonic)
+
+
+def run_local(jobs: Sequence[Job], max_jobs_run: int) -> None:
+    """Run jobs here, `max_jobs_run` at once; each leaves a log and a done file.
+
+    An interrupt, a hang-up or SIGTERM ends the jobs' whole process groups before it ends this one.
+    """
+    at_once = min(max_jobs_run, len(jobs))
+    environment = dict(os.environ)
+    if at_once > 1:
+        environment.setdefault("OMP_NUM_THREADS", str(max(1, cores() // at_once)))
+    waiting = list(reversed(jobs))
+    running: list[Running] = []
+    what = re.sub(r"(\.\d+)?\.log$", "", jobs[0].log.name)
+    with Progress(what, len(jobs), "jobs") as progress, caught_signals() as caught:
+        try:
+            while (waiting or running) and not caught:
+                while waiting and len(running) < at_once:
+                    if one := start(waiting.pop(), environment):
+                        running.append(one)
+                    else:
+                        progress.advance()
+                time.sleep(POLL_SECONDS)
+                for one in [one for one in running if one.process.poll() is not None]:
+                    running.remove(one)
+                    finish(one.job, one.process.returncode, time.monotonic() - one.started)
+                    progress.advance()
+        finally:
+            stop(running)
+        if caught:
+            log.warning("stopped by %s", signal.Signals(caught[0]).name)
+            sys.exit(128 + caught[0])
+
+
+def start(job: Job, environment: dict[str, str]) -> Running | None:
+    """Start a job in a process group of its own; None where its command cannot be started."""
+    job.log.parent.mkdir(parents=True, exist_ok=True)
+    job.done_file.unlink(missing_ok=True)
+    job.log.unlink(missing_ok=True)
+    with open(job.log, "a", encoding="utf-8") as stream:  # appending: the footer stays last
+        print(f"# {shlex.join(job.command)}", file=stream)
+        print(
+            f"# Started at {time.ctime()} on {socket.gethostname()}\n#",
+            file=stream,
+            flush=True,
+        )
+        try:
+            process = subprocess.Popen(
+                job.command,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                start_new_session=True,
+            )
+        except OSError as error:
+            print(f"{job.command[0]}: {error.strerror}", file=stream, flush=True)
+            finish(job, 127, 0.0)
+            return None
+    return Running(job, process)
+
+
+def finish(job: Job, returncode: int, seconds: float) -> None:
+    """Write the footer of the log, then the done file."""
+    code = returncode if returncode >= 0 else 128 - returncode
+    with open(job.log, "a", encoding="utf-8") as stream:
+        print(f"# Accounting: time={seconds:.1f}", file=stream)
+        print(f"# Ended (code {code}) at {time.ctime()}", file=stream)
+    done = {"command": job.command, "code": code, "seconds": round(seconds, 3)}
+    write_json(job.done_file, done | {"host": socket.gethostname()})
+    if code != 0:
+        log.error("job %d failed, %s: %s", job.number, ending(code), job.log)
+
+
+def stop(running: Sequence[Running]) -> None:
+    """End the process groups of jobs under way: by SIGTERM, by SIGKILL where that is not enough."""
+    for one in running:
+        signal_group(one.process, signal.SIGTERM)
+    deadline = time.monotonic() + GRACE_SECONDS
+    for one in running:
+        try:
+            one.process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            log.warning("job %d does not stop: killed", one.job.number)
+        signal_group(one.process, signal.SIGKILL)
+        one.process.wait()
+        with open(one.job.log, "a", encoding="utf-8") as stream:
+            print(f"# Stopped at {time.ctime()}", file=stream)
+
+
+def signal_group(process: subprocess.Popen, number: int) -> None:
+    """Send a signal to a process and to all that it has started."""
+    with suppress(ProcessLookupError):  # the whole group may have ended
+        os.killpg(process.pid, number)
+
+
+@contextmanager
+def caught_signals() -> Iterator[list[int]]:
+    """Collect the signals that ask to stop, so that none comes between a job and its record."""
+    caught: list[int] = []
+    before = {
+        number: signal.getsignal(number)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) != signal.SIG_IGN  # nohup asks to outlive the terminal
+    }
+    for number in before:
+        signal.signal(number, lambda number, frame: caught.append(number))
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
