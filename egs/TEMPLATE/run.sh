@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# A recipe for a new domain: copy this folder to egs/<name>, put your data into corpus/ as
+# local/data.sh describes, name your domains below, and run it.
+
+# shellcheck disable=SC2034  # stage 1 hands corpus on to local/data.sh
+set -euo pipefail
+CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
+
+corpus=corpus # folder with a <set>.tsv for each set; see local/data.sh
+targets="target"
+encoder=microsoft/wavlm-large
+llm=Qwen/Qwen2.5-1.5B-Instruct
+
+quick_settings() {
+    work=quick
+    base_opts="train.steps=20 train.warmup_steps=5"
+    adapt_opts="train.steps=10 train.warmup_steps=2"
+}
+
+# shellcheck source=../../utils/recipe.sh
+. ../../utils/recipe.sh "$@"

@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# Stage 1: data dirs of AN4, and two small models that stand in for a pretrained encoder and LLM.
+# README.md says what they are trained on. What is there is kept.
+#   1  sets      AN4 -> <work>/data/{source,alphanumeric}_{train,dev,test}
+#   2  general   speed perturbation, synthetic general speech, text for the LLM -> <work>/data/
+#   3  standins  -> <work>/pretrained/{encoder,llm}
+set -euo pipefail
+
+work=.                 # folder in which data/ and pretrained/ are made
+an4_root=downloads/an4 # folder of AN4, with etc/ and wav/ in it
+quick=false            # tiny sizes, to see that all works
+stage=1                # first of the three steps
+stop_stage=3           # last of the three steps
+encoder_opts=""        # further options of speechllm standin_encoder
+llm_opts=""            # further options of speechllm standin_llm
+# shellcheck source=../../../utils/parse_options.sh
+. ../../utils/parse_options.sh
+
+if ! [ -e "$an4_root/etc/an4_train.fileids" ]; then
+    die "there is no AN4 in '$an4_root'.
+  AN4 is free (64 MB). From http://www.speech.cs.cmu.edu/databases/an4/ take an4_sphere.tar.gz
+  (or a copy of its folder an4/), unpack it, and give the folder that has etc/ and wav/ in it:
+    ./run.sh --an4_root /where/it/is/an4"
+fi
+
+data=$work/data
+general=2000    # synthetic utterances of letters and numbers
+words=1200      # synthetic utterances with made-up words among them
+sentences=12000 # of the LLM's text
+encoder_steps=450
+llm_steps=1000
+if $quick; then
+    general=60 words=40 sentences=600 encoder_steps=10 llm_steps=10
+fi
+
+wanted() { [ "$stage" -le "$1" ] && [ "$1" -le "$stop_stage" ]; }
+
+# standin NAME COMMAND...: trains pretrained/NAME, unless it is there.
+standin() {
+    local log=$work/pretrained/log/$1.log
+    [ ! -e "$work/pretrained/$1/config.json" ] || return 0
+    mkdir -p "${log%/*}"
+    "${@:2}" --out "$work/pretrained/$1" 2>&1 | tee "$log" | sed -u "s/^/$1: /" && return
+    die "pretrained/$1 was not made; the log is $log"
+}
+
+if wanted 1; then python3 local/prepare.py --an4_root "$an4_root" --data "$data"; fi
+if wanted 2; then
+    python3 local/perturb.py --data "$data/source_train" --speeds 0.9 1.1
+    # Their phones are written last, so that they tell whether a set is whole.
+    [ -e "$data/general_train/phones" ] || python3 local/make_general.py \
+        --kind strings --utterances "$general" --out "$data/general_train"
+    [ -e "$data/words_train/phones" ] || python3 local/make_general.py \
+        --kind words --utterances "$words" --out "$data/words_train"
+    python3 local/make_llm_text.py --dictionary "$an4_root/etc/an4.dic" \
+        --source "$data/source_train" --out "$data/llm_text/text" --sentences "$sentences"
+fi
+if wanted 3; then
+    # Side by side, each on half of the cores, and in a process group that can be ended as one.
+    export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$((($(nproc) + 1) / 2))}
+    set -m
+    # shellcheck disable=SC2086  # words
+    standin encoder speechllm standin_encoder --dev "$data/source_dev" \
+        --data "$data"/{source_train{,_sp0.9,_sp1.1},general_train,words_train} \
+        --steps $encoder_steps $encoder_opts &
+    encoder=$!
+    # shellcheck disable=SC2086  # words
+    standin llm speechllm standin_llm --text "$data/llm_text/text" --vocab_size 400 \
+        --steps $llm_steps $llm_opts &
+    llm=$!
+    set +m
+    trap 'kill -- -$encoder -$llm 2>/dev/null || true' EXIT
+    wait $encoder || exit
+    wait $llm || exit
+    trap - EXIT
+fi

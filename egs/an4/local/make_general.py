@@ -1,0 +1,91 @@
+"""General synthetic speech for the stand-in encoder: letters, numbers and made-up words.
+
+It plays the part of the speech that a pretrained encoder has heard. espeak-ng says its phones,
+which are rewritten in AN4's inventory.
+"""
+
+import argparse
+import logging
+import random
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from general_text import PIECES, utterance
+
+from speechllm.data.kaldi import write_data_dir, write_table
+from speechllm.data.tts import SAMPLE_RATE, Voice, espeak
+from speechllm.errors import SpeechLLMError
+from speechllm.progress import track
+
+ACCENTS = ("en-us", "en-us", "en-us", "en-gb")
+SNR_DB = (10, 40)
+
+ARPABET = dict(
+    line.split()
+    for line in """
+    ə AH|ʌ AH|ɜː ER|ɪ IH|iː IY|ɛ EH|æ AE|ɑː AA|ɒ AA|ɔː AO|ʊ UH|uː UW|eɪ EY|aɪ AY|ɔɪ OY|aʊ AW|oʊ OW
+    b B|d D|f F|ɡ G|h HH|j Y|k K|l L|m M|n N|ŋ NG|p P|ɹ R|s S|ʃ SH|t T|ɾ T|tʃ CH|dʒ JH|θ TH|ð DH|v V
+    w W|z Z|ʒ ZH
+    """.replace("|", "\n")
+    .strip()
+    .splitlines()
+)
+"""What AN4's dictionary calls espeak's phones."""
+
+
+def spoken(text: str) -> str:
+    """Spell the letter A so that espeak does not take it for the article."""
+    return " ".join("eigh" if word == "A" else word for word in text.split())
+
+
+def phones(text: str, accent: str) -> str:
+    """Phones of `text` in AN4's inventory."""
+    return " ".join(ARPABET[p] for p in espeak().phones(text, accent)).replace("AH R", "ER")
+
+
+def make(item: tuple[str, str, Path]) -> tuple[str, float]:
+    """Say one utterance in a voice, and with noise, that its id decides about."""
+    utt, text, path = item
+    text = spoken(text)
+    rng = random.Random(utt)
+    accent = rng.choice(ACCENTS)
+    variants = [v for v in espeak().variants() if "whisper" not in v and "croak" not in v]
+    voice = Voice(accent, rng.choice(variants), rng.randint(110, 190), rng.randint(30, 70))
+    samples = espeak().synthesise(text, voice)
+    noise = np.random.default_rng(rng.getrandbits(32)).standard_normal(len(samples))
+    samples = samples + noise * np.sqrt(np.mean(samples**2)) * 10 ** (-rng.uniform(*SNR_DB) / 20)
+    samples *= 0.5 / np.abs(samples).max()
+    soundfile.write(path, samples, SAMPLE_RATE)
+    return phones(text, accent), len(samples) / SAMPLE_RATE
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="data dir")
+    parser.add_argument("--kind", choices=PIECES, required=True)
+    parser.add_argument("--utterances", type=int, required=True)
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    rng = random.Random(args.kind)
+    text = {f"{args.kind}-{i:05d}": utterance(args.kind, rng) for i in range(args.utterances)}
+    (args.out / "wav").mkdir(parents=True, exist_ok=True)
+    wav = {utt: args.out / "wav" / f"{utt}.flac" for utt in text}
+    items = [(utt, text[utt], wav[utt]) for utt in text]
+    with ProcessPoolExecutor() as pool:
+        made = list(track(pool.map(make, items, chunksize=32), args.out.name, len(items)))
+    write_data_dir(
+        args.out,
+        text={utt: words.upper() for utt, words in text.items()},
+        wav={utt: str(path) for utt, path in wav.items()},
+        utt2dur={utt: seconds for utt, (_, seconds) in zip(text, made, strict=True)},
+    )
+    write_table(args.out / "phones", {u: p for u, (p, _) in zip(text, made, strict=True)})
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except SpeechLLMError as error:
+        raise SystemExit(str(error)) from None

@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Stage 1: synthetic speech of a general part, a source domain and three target domains, and, from
+# the general part alone, two small models that stand in for a pretrained encoder and LLM.
+# What is there is kept; a run that was killed goes on where it stopped.
+#   1  text      sentences by local/grammars -> <work>/data/<set>/text
+#   2  speech    espeak-ng, many voices, noise -> <work>/data/audio/<set>/*.flac, wav.scp
+#   3  standins  -> <work>/pretrained/{encoder,llm}
+set -euo pipefail
+
+work=.          # folder in which data/ and pretrained/ are made
+quick=false     # tiny sizes, to see that all works
+nj=2            # processes that synthesise
+stage=1         # first of the three steps
+stop_stage=3    # last of the three steps
+encoder_opts="" # further options of speechllm standin_encoder
+llm_opts=""     # further options of speechllm standin_llm
+# shellcheck source=../../../utils/parse_options.sh
+. ../../utils/parse_options.sh
+
+data=$work/data
+sizes=(--general 9000 --general_dev 200 --general_text 60000)
+sizes+=(--source 1500 --target 1000 --dev 100 --test 150)
+if $quick; then
+    sizes=(--general 300 --general_dev 40 --general_text 2000)
+    sizes+=(--source 60 --target 40 --dev 10 --test 12)
+    encoder_opts="--steps 40 $encoder_opts"
+    llm_opts="--steps 40 $llm_opts"
+fi
+
+wanted() { [ "$stage" -le "$1" ] && [ "$1" -le "$stop_stage" ]; }
+
+# standin NAME COMMAND...: trains pretrained/NAME, unless it is there.
+standin() {
+    local log=$work/pretrained/log/$1.log
+    [ ! -e "$work/pretrained/$1/config.json" ] || return 0
+    mkdir -p "${log%/*}"
+    "${@:2}" --out "$work/pretrained/$1" 2>&1 | tee "$log" | sed -u "s/^/$1: /" && return
+    die "pretrained/$1 was not made; the log is $log"
+}
+
+if wanted 1; then python3 local/make_text.py --data "$data" "${sizes[@]}"; fi
+if wanted 2; then python3 local/make_speech.py --data "$data" --nj "$nj"; fi
+if wanted 3; then
+    # Side by side, each on half of the cores, and in a process group that can be ended as one.
+    export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$((($(nproc) + 1) / 2))}
+    set -m
+    # shellcheck disable=SC2086  # words
+    standin encoder speechllm standin_encoder --data "$data/general_train" \
+        --dev "$data/general_dev" $encoder_opts &
+    encoder=$!
+    # shellcheck disable=SC2086  # words
+    standin llm speechllm standin_llm --text "$data/general_text/text" $llm_opts &
+    llm=$!
+    set +m
+    trap 'kill -- -$encoder -$llm 2>/dev/null || true' EXIT
+    wait $encoder || exit
+    wait $llm || exit
+    trap - EXIT
+fi

@@ -1,0 +1,138 @@
+"""Stage 1 of data.sh: the sentences of all sets, from the grammars, and who speaks them."""
+
+import argparse
+import hashlib
+import logging
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+from grammar import Grammar, Sentence
+from voices import speakers_of
+
+from speechllm.data.kaldi import write_data_dir, write_table
+from speechllm.errors import SpeechLLMError
+from speechllm.files import read_json, sha256_of, write_json
+
+log = logging.getLogger(__name__)
+
+GRAMMARS = Path(__file__).parent / "grammars"
+TARGETS = ("agriculture", "music", "medical")
+WORDS = range(3, 15)  # of an utterance
+SEED = 1
+
+# Of a domain's sentence patterns and of its pairs (pattern, first entity), these shares are kept
+# from training and used for dev and test only.
+NEW_PATTERNS = 0.08
+NEW_PAIRS = 0.15
+
+
+def share(*what: str) -> float:
+    """Hash to [0, 1), the same in every run."""
+    digest = hashlib.sha256("\t".join(what).encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def part_of(sentence: Sentence) -> str:
+    """Say whether a domain sentence belongs to train, dev or test."""
+    first = sentence.entities[0]["text"] if sentence.entities else sentence.text
+    new = share("pattern", sentence.pattern) < NEW_PATTERNS
+    if new or share("pair", sentence.pattern, first) < NEW_PAIRS:
+        return "dev" if share("dev", sentence.text) < 0.4 else "test"
+    return "train"
+
+
+def sentences(grammar: str, seen: set[str]) -> Iterator[Sentence]:
+    """Yield ever new sentences of the right length; `seen` grows."""
+    source = Grammar(GRAMMARS / f"{grammar}.txt", f"{SEED} {grammar}")
+    while True:
+        sentence = source.sentence()
+        if sentence.text not in seen and len(sentence.text.split()) in WORDS:
+            seen.add(sentence.text)
+            yield sentence
+
+
+def domain_sets(domain: str, sizes: dict[str, int], seen: set[str]) -> dict[str, list[Sentence]]:
+    """Fill train, dev and test of one domain."""
+    parts: dict[str, list[Sentence]] = {part: [] for part in sizes}
+    stream = sentences(domain, seen)
+    while any(len(parts[part]) < size for part, size in sizes.items()):
+        sentence = next(stream)
+        part = parts[part_of(sentence)]
+        if len(part) < sizes[part_of(sentence)]:
+            part.append(sentence)
+    return {f"{domain}_{part}": found for part, found in parts.items()}
+
+
+def write_set(data: Path, name: str, found: list[Sentence]) -> None:
+    """Deal the sentences out to the speakers and write text, utt2spk, spk2utt and entities."""
+    deck = list(found)
+    random.Random(f"{SEED} {name}").shuffle(deck)
+    voices = speakers_of(name.rpartition("_")[2])
+    rows = {
+        f"{voices[i % len(voices)].name}-{name}-{i:05d}": sentence
+        for i, sentence in enumerate(deck)
+    }
+    write_data_dir(
+        data / name,
+        text={utt: sentence.text for utt, sentence in rows.items()},
+        utt2spk={utt: utt.split("-")[0] for utt in rows},
+        entities={utt: sentence.entities for utt, sentence in rows.items() if sentence.entities},
+    )
+    log.info("%s: %d utterances", name, len(rows))
+
+
+def make(data: Path, sizes: dict[str, int]) -> None:
+    """Write all sets into `data`, unless they are there.
+
+    Args:
+        sizes: utterances of `general` (training), `general_dev`, `general_text` (sentences for the
+            LLM), `source` and `target` (training, of each), `dev` and `test` (of each domain).
+
+    Raises:
+        SpeechLLMError: the sets in `data` were made with other sizes or grammars.
+    """
+    made_of = {"sizes": sizes, "seed": SEED, "grammars": sha256_of(GRAMMARS.glob("*.txt"))}
+    done = data / "made_of.json"
+    if done.exists() and read_json(done) != made_of:
+        raise SpeechLLMError(
+            f"the sets in {data} were made with other sizes or grammars",
+            f"rm -r {data}, or choose another --work",
+        )
+    domains = ("source", *TARGETS)
+    names = [f"{domain}_{part}" for domain in domains for part in ("train", "dev", "test")]
+    names += ["general_train", "general_dev", "general_text"]
+    if done.exists() and all((data / name / "text").exists() for name in names):
+        log.info("text is made already")
+        return
+
+    seen: set[str] = set()
+    for domain in domains:
+        train = sizes["source" if domain == "source" else "target"]
+        parts = {"train": train, "dev": sizes["dev"], "test": sizes["test"]}
+        for name, found in domain_sets(domain, parts, seen).items():
+            write_set(data, name, found)
+    general = sentences("general", seen)
+    for name, size in (("train", sizes["general"]), ("dev", sizes["general_dev"])):
+        write_set(data, f"general_{name}", [next(general) for _ in range(size)])
+    text = {f"text-{i:06d}": next(general).text for i in range(sizes["general_text"])}
+    write_table(data / "general_text" / "text", text)
+    log.info("general_text: %d sentences", len(text))
+    write_json(done, made_of)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the sets")
+    for name in ("general", "general_dev", "general_text", "source", "target", "dev", "test"):
+        parser.add_argument(f"--{name}", type=int, required=True, help="utterances")
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    make(args.data, {name: size for name, size in vars(args).items() if name != "data"})
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except SpeechLLMError as error:
+        raise SystemExit(str(error)) from None

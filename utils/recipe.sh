@@ -1,0 +1,211 @@
+# shellcheck shell=bash
+# The stages of every recipe. A recipe's run.sh goes to its own folder, sets the variables below
+# that differ for its corpus, and sources this file with "$@". A variable that only run.sh knows is
+# an option of the corpus: stage 1 hands it on to local/data.sh. --quick calls quick_settings, a
+# function of run.sh; what the command line says goes before what that sets.
+set -euo pipefail
+
+stage=${stage-data}                # first stage to run, a number or a name
+stop_stage=${stop_stage-report}    # last stage to run
+list=${list-false}                 # show the stages, what they read and write, what is done
+dry_run=${dry_run-false}           # print the commands, run nothing
+quick=${quick-false}               # tiny sizes, to see in a minute or so that all works
+work=${work-.}                     # folder in which data/, dump/ and exp/ are made
+nj=${nj-2}                         # jobs that run at once in stages 3, 5 and 6
+nproc=${nproc-1}                   # processes that train the base together, by torchrun
+source_train=${source_train-source_train}  # sets that the base learns, and adaptation replays
+source_dev=${source_dev-source_dev}        # sets by which training is watched
+source_test=${source_test-source_test}     # sets that show what adaptation forgets
+targets=${targets-}                # domains; the sets of each are <target>_{train,dev,test}
+encoder=${encoder-}                # folder or hub id; if empty, pretrained/encoder of stage 1
+llm=${llm-}                        # folder or hub id; if empty, pretrained/llm of stage 1
+base_config=${base_config-conf/base.yaml}          # config of the base model; names its folder
+adapt_configs=${adapt_configs-conf/adapt/*.yaml}   # one model of each of these for each target
+decode_config=${decode_config-conf/decode.yaml}    # config of the search; names its folder
+data_opts=${data_opts-}            # further options of local/data.sh
+base_opts=${base_opts-}            # key=value changes of base_config
+adapt_opts=${adapt_opts-}          # key=value changes of all adapt_configs
+batch_seconds=${batch_seconds-100} # padded seconds of audio in a batch of the encoder
+allow_pipes=${allow_pipes-false}   # let wav.scp hold shell commands (lines that end in |)
+# shellcheck source=parse_options.sh
+. "$(dirname "${BASH_SOURCE[0]}")/parse_options.sh"
+corpus_options=$(cut -f 1 <<<"$_options" |
+    grep -vxFf <(_list_options "${BASH_SOURCE[0]}" "$LINENO" | cut -f 1) || true)
+
+# name, stages whose output it needs, what it reads and writes
+stages=(
+    "data     -              corpus -> data/<set>/"
+    "check    data           data/, LLM -> data/<set>/.checked"
+    "features check          data/, encoder -> dump/<encoder>/<set>/feats.scp"
+    "base     features       source pairs -> exp/<base>/"
+    "adapt    features,base  base, target text and audio -> exp/<base>/<method>_<target>/"
+    "decode   features,adapt models, test sets -> exp/<model>/decode_<tag>/<set>/text"
+    "score    decode         hypotheses -> exp/<model>/decode_<tag>/<set>/score/"
+    "report   score          exp/ -> RESULTS.md"
+)
+# shellcheck source=stages.sh
+. "$(dirname "${BASH_SOURCE[0]}")/stages.sh"
+
+if $quick; then
+    declare -F quick_settings >/dev/null || die "this recipe has no quick_settings"
+    quick_settings
+    parse_options "$@"
+fi
+[[ "$nj" =~ ^[1-9][0-9]*$ ]] || die "--nj is a whole number from 1 on, not '$nj'"
+for name in source_train source_dev source_test; do
+    [[ "${!name}" =~ [^[:space:]] ]] || die "--$name names no set"
+done
+for config in "$base_config" "$decode_config" ${targets:+$adapt_configs}; do
+    [ -f "$config" ] || die "there is no config '$config'"
+done
+
+# ---- what is where
+
+stem() { basename "$1" | sed 's/\.[^.]*$//'; }
+
+command_line="./run.sh${*:+ $*}" # for the report
+in=${work%/}/
+[ "$work" != . ] || in=""
+base=${in}exp/$(stem "$base_config")
+decode=decode_$(stem "$decode_config")
+log_dir=${in}exp/log
+: "${encoder:=${in}pretrained/encoder}" "${llm:=${in}pretrained/llm}"
+
+pipes=()
+if $allow_pipes; then pipes=(--allow_pipes); fi
+
+# data_dirs SET...: prints the data dirs of sets, one a line.
+data_dirs() { printf "%s\n" "${@/#/"${in}data/"}"; }
+# shellcheck disable=SC2086  # the names of sets are words
+{
+    mapfile -t train_dirs < <(data_dirs $source_train)
+    mapfile -t dev_dirs < <(data_dirs $source_dev)
+    mapfile -t all_dirs < <(data_dirs $source_train $source_dev $source_test)
+}
+for target in $targets; do
+    mapfile -t -O ${#all_dirs[@]} all_dirs < <(data_dirs "$target"_{train,dev,test})
+done
+
+# Data dirs that have, or (before stage 1) may have, audio.
+audio_dirs() {
+    local dir
+    for dir in "${all_dirs[@]}"; do
+        if [ -e "$dir/wav.scp" ] || ! [ -e "$dir/text" ]; then echo "$dir"; fi
+    done
+}
+
+# Lines of model folder, config, target.
+adapted_models() {
+    local target config
+    for target in $targets; do
+        for config in $adapt_configs; do
+            printf '%s\t%s\t%s\n' "$base/$(stem "$config")_$target" "$config" "$target"
+        done
+    done
+}
+
+# Lines of model folder, test sets. An adapted model is tested on its target and on the source.
+decodings() {
+    local model target tests=$source_test
+    for target in $targets; do tests+=" ${target}_test"; done
+    printf '%s\t%s\n' "$base" "$tests"
+    adapted_models | while IFS=$'\t' read -r model _ target; do
+        printf '%s\t%s\n' "$model" "${target}_test $source_test"
+    done
+}
+
+# outputs STAGE: the files by which it is known to be done.
+outputs() {
+    local model sets set
+    case $1 in
+        data)
+            printf '%s/text\n' "${all_dirs[@]}"
+            for model in "$encoder" "$llm"; do
+                case $model in "${in}pretrained/"*) echo "$model/config.json" ;; esac
+            done ;;
+        check) printf '%s/.checked\n' "${all_dirs[@]}" ;;
+        features) audio_dirs | while IFS= read -r set; do echo "${in}dump/*/${set##*/}/feats.scp"; done ;;
+        base) echo "$base/run.json" ;;
+        adapt) adapted_models | while IFS=$'\t' read -r model _; do echo "$model/run.json"; done ;;
+        decode | score)
+            decodings | while IFS=$'\t' read -r model sets; do
+                for set in $sets; do
+                    [ "$1" = decode ] && set+=/decode.json || set+=/score/wer.json
+                    echo "$model/$decode/$set"
+                done
+            done ;;
+        report) echo "${in}RESULTS.md" ;;
+    esac
+}
+
+# ---- stages
+
+stage_data() {
+    local name options=()
+    for name in $corpus_options; do options+=("--$name" "${!name}"); done
+    # shellcheck disable=SC2086  # words
+    run local/data.sh --work "$work" "${options[@]}" $data_opts
+}
+
+stage_check() {
+    run speechllm check --llm "$llm" "${pipes[@]}" "${all_dirs[@]}"
+}
+
+stage_features() {
+    local sets command=(speechllm features --encoder "$encoder" --dump "${in}dump")
+    mapfile -t sets < <(audio_dirs)
+    run_array "$nj" features "${command[@]}" --job "JOB/$nj" --batch_seconds "$batch_seconds" \
+        "${pipes[@]}" "${sets[@]}"
+    run "${command[@]}" --merge "${sets[@]}"
+}
+
+stage_base() {
+    local launch=(speechllm)
+    [ "$nproc" -eq 1 ] ||
+        launch=(torchrun --standalone --nproc_per_node "$nproc" -m speechllm)
+    # shellcheck disable=SC2086  # words
+    run "${launch[@]}" base --config "$base_config" --encoder "$encoder" --llm "$llm" \
+        --dump "${in}dump" --train "${train_dirs[@]}" --dev "${dev_dirs[@]}" --exp "$base" $base_opts
+}
+
+stage_adapt() {
+    local commands
+    commands=$(adapted_models | while IFS=$'\t' read -r model config target; do
+        # shellcheck disable=SC2086  # words
+        quoted speechllm adapt --config "$config" --base "$base" --dump "${in}dump" \
+            --source "${train_dirs[@]}" --source_dev "${dev_dirs[@]}" \
+            --target "${in}data/${target}_train" --target_dev "${in}data/${target}_dev" \
+            --exp "$model" $adapt_opts
+    done)
+    run_tasks adapt "$commands"
+}
+
+stage_decode() {
+    local commands
+    commands=$(decodings | while IFS=$'\t' read -r model tests; do
+        # shellcheck disable=SC2086  # words
+        mapfile -t sets < <(data_dirs $tests)
+        quoted speechllm decode --config "$decode_config" --model "$model" --dump "${in}dump" \
+            --data "${sets[@]}"
+    done)
+    run_tasks decode "$commands"
+}
+
+stage_score() {
+    run speechllm score --data_root "${in}data" --exp "${in}exp"
+}
+
+stage_report() {
+    run speechllm report --exp "${in}exp" --out "${in}RESULTS.md" \
+        --title "Results of egs/${PWD##*/}" --command "$command_line"
+}
+
+# shellcheck source=/dev/null
+. ./cmd.sh
+if $list; then
+    show_stages
+    exit
+fi
+# shellcheck source=/dev/null
+if ! $dry_run; then . ./path.sh; fi
+run_stages "$stage" "$stop_stage"
