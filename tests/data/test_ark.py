@@ -1,0 +1,199 @@
+"""Features survive the ark bit for bit; damage is found and named."""
+
+import multiprocessing
+import os
+import pickle
+import resource
+from pathlib import Path
+
+import kaldiio
+import numpy as np
+import pytest
+
+from speechllm.data.ark import ArkReader, ArkWriter, merge_scps
+from speechllm.errors import DataError, SpeechLLMError
+
+
+def matrices(*utts: str, frames: int = 7, width: int = 5) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return {utt: rng.normal(size=(frames, width)).astype(np.float16) for utt in utts}
+
+
+def write(folder: Path, features: dict[str, np.ndarray], name: str = "feats") -> Path:
+    with ArkWriter(folder / f"{name}.ark", folder / f"{name}.scp") as writer:
+        for utt, matrix in features.items():
+            writer.write(utt, matrix)
+    return folder / f"{name}.scp"
+
+
+def test_round_trip_is_exact_and_the_scp_sorted(tmp_path):
+    features = matrices("b", "a", "c")
+    features["a"][0, 0] = np.finfo(np.float16).max
+    features["a"][0, 1] = np.finfo(np.float16).smallest_subnormal
+    features["empty"] = np.zeros((0, 5), dtype=np.float16)
+    reader = ArkReader(write(tmp_path, features))
+    assert list(reader) == sorted(features)
+    for utt, matrix in features.items():
+        assert reader[utt].dtype == np.float16
+        np.testing.assert_array_equal(reader[utt], matrix)
+    assert "b" in reader and "z" not in reader
+    with pytest.raises(KeyError):
+        reader["z"]
+
+
+def test_kaldiio_reads_the_same(tmp_path, monkeypatch):
+    features = matrices("a", "b")
+    write(tmp_path, features)
+    monkeypatch.chdir(tmp_path)
+    other = kaldiio.load_scp("feats.scp")
+    np.testing.assert_array_equal(other["b"], features["b"])
+
+
+def test_dump_folder_can_be_moved(tmp_path):
+    features = matrices("a")
+    write(tmp_path / "old", features)
+    (tmp_path / "old").rename(tmp_path / "new")
+    np.testing.assert_array_equal(ArkReader(tmp_path / "new/feats.scp")["a"], features["a"])
+
+
+def test_nothing_appears_when_the_block_fails(tmp_path):
+    with (
+        pytest.raises(RuntimeError),
+        ArkWriter(tmp_path / "feats.ark", tmp_path / "feats.scp") as writer,
+    ):
+        writer.write("a", matrices("a")["a"])
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_full_disk_leaves_no_half_file(tmp_path):
+    """A limit on the size of files makes the system refuse to write, as a full disk does."""
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with pytest.raises(SpeechLLMError, match=r"cannot write .*feats\.ark") as caught:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, old[1]))
+        try:
+            write(tmp_path, matrices(*(f"u{n:03}" for n in range(100)), frames=100))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, old)
+    assert "same command again" in caught.value.remedy
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_old_scp_does_not_outlive_its_ark(tmp_path, monkeypatch):
+    """Killed between the two renames: no scp is better than one of another ark."""
+    scp = write(tmp_path, matrices("a"))
+    monkeypatch.setattr("speechllm.data.ark.write_table", lambda *_: (_ for _ in ()).throw(OSError))
+    with pytest.raises(SpeechLLMError):
+        write(tmp_path, matrices("a", frames=3))
+    assert not scp.exists()
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [np.zeros((2, 3), dtype=np.float32), np.zeros(3, dtype=np.float16)],
+    ids=["float32", "vector"],
+)
+def test_only_float16_matrices_are_written(tmp_path, matrix):
+    with pytest.raises(ValueError, match="float16"):
+        write(tmp_path, {"a": matrix})
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_non_finite_features_are_refused(tmp_path, bad):
+    matrix = matrices("a")["a"]
+    matrix[1, 1] = bad
+    with pytest.raises(DataError, match="features of a hold NaN or Inf"):
+        write(tmp_path, {"a": matrix})
+
+
+def test_repeated_and_odd_ids_are_refused(tmp_path):
+    matrix = matrices("a")["a"]
+    with ArkWriter(tmp_path / "f.ark", tmp_path / "f.scp") as writer:
+        writer.write("a", matrix)
+        with pytest.raises(ValueError, match="before"):
+            writer.write("a", matrix)
+        with pytest.raises(DataError, match="id"):
+            writer.write("a b", matrix)
+
+
+@pytest.mark.parametrize("keep", [1, 200, -1])
+def test_truncated_ark_is_found_on_opening(tmp_path, keep):
+    scp = write(tmp_path, matrices("a", "b", "c"))
+    ark = tmp_path / "feats.ark"
+    ark.write_bytes(ark.read_bytes()[:keep])
+    with pytest.raises(DataError, match=r"feats\.ark: archive is truncated") as caught:
+        ArkReader(scp)
+    assert f"delete {scp}, then run stage 3 (features) again" in str(caught.value)
+
+
+def test_missing_ark_and_missing_scp(tmp_path):
+    scp = write(tmp_path, matrices("a"))
+    (tmp_path / "feats.ark").unlink()
+    with pytest.raises(DataError, match=r"feats\.ark: archive cannot be read"):
+        ArkReader(scp)
+    with pytest.raises(DataError, match=r"other\.scp: no such file"):
+        ArkReader(tmp_path / "other.scp")
+
+
+@pytest.mark.parametrize("line", ["a", "a feats.ark", "a feats.ark:x", "a :7", "a cat x |"])
+def test_malformed_scp(tmp_path, line):
+    scp = write(tmp_path, matrices("a"))
+    scp.write_text(line + "\n")
+    with pytest.raises(DataError, match=r"feats\.scp:1: not `utterance path:offset`"):
+        ArkReader(scp)
+
+
+def test_wrong_offset_is_no_record(tmp_path):
+    scp = write(tmp_path, matrices("a"))
+    scp.write_text("a feats.ark:40\n")
+    with pytest.raises(DataError, match="no feature record at byte 40"):
+        ArkReader(scp)
+
+
+def test_pickle_records_are_never_loaded(tmp_path):
+    """kaldiio would run what a record of its pickle format holds."""
+
+    class Harmful:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "harm"),)
+
+    (tmp_path / "feats.ark").write_bytes(b"a PKL" + pickle.dumps(Harmful()))
+    (tmp_path / "feats.scp").write_text("a feats.ark:2\n")
+    with pytest.raises(DataError, match="no feature record"):
+        ArkReader(tmp_path / "feats.scp")
+    assert not (tmp_path / "harm").exists()
+
+
+def read_all(reader: ArkReader) -> float:
+    return float(sum(reader[utt].astype(np.float32).sum() for utt in reader))
+
+
+def test_reader_is_shared_by_forked_and_pickled_workers(tmp_path):
+    reader = ArkReader(write(tmp_path, matrices(*(f"u{n:03}" for n in range(50)))))
+    want = read_all(reader)
+    assert read_all(pickle.loads(pickle.dumps(reader))) == want
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        assert pool.map(read_all, [reader] * 4) == [want] * 4
+
+
+def test_merge_joins_shards(tmp_path):
+    first = write(tmp_path / "shards", matrices("a", "c"), "1")
+    second = write(tmp_path / "shards", matrices("b"), "2")
+    merge_scps([first, second], tmp_path / "feats.scp", ["a", "b", "c"])
+    reader = ArkReader(tmp_path / "feats.scp")
+    assert list(reader) == ["a", "b", "c"]
+    np.testing.assert_array_equal(reader["c"], ArkReader(first)["c"])
+
+
+def test_merge_names_missing_repeated_and_unknown_utterances(tmp_path):
+    first = write(tmp_path, matrices("a", "c"), "1")
+    second = write(tmp_path, matrices("c"), "2")
+    out = tmp_path / "feats.scp"
+    with pytest.raises(DataError, match=r"also in another shard: 1 \(c\)"):
+        merge_scps([first, second], out, ["a", "c"])
+    with pytest.raises(DataError, match=r"without features: 6 \(b, d, e, f, g, \.\.\.\)") as caught:
+        merge_scps([first], out, "abcdefgh")
+    assert caught.value.remedy == "run stage 3 (features) again"
+    with pytest.raises(DataError, match=r"unknown utterances: 1 \(c\)"):
+        merge_scps([first], out, ["a"])
+    assert not out.exists()

@@ -1,0 +1,110 @@
+from collections import Counter
+
+import pytest
+
+from speechllm.data.mixture import Plan, apportion, plan_epoch, resolve_shares, subset
+from speechllm.errors import ConfigError
+
+POOLS = [
+    [(f"a{i}", 20 + i % 37) for i in range(300)],
+    [(f"b{i}", 10 + i % 23) for i in range(50)],
+    [(f"c{i}", 30 + i % 11) for i in range(100)],
+]
+SHARES = [0.5, 0.3, 0.2]
+
+
+def plan(epoch: int = 0, world_size: int = 1, seed: int = 0, budget: int = 640) -> Plan:
+    return plan_epoch(
+        POOLS,
+        SHARES,
+        seed=seed,
+        epoch=epoch,
+        world_size=world_size,
+        batch_positions=budget,
+        epoch_items=600,
+    )
+
+
+def ids(p: Plan) -> Counter[str]:
+    return Counter(item.utt_id for step in p.steps for batch in step for item in batch)
+
+
+def test_null_shares_divide_the_rest() -> None:
+    assert resolve_shares([0.4, None, None]) == pytest.approx([0.4, 0.3, 0.3])
+    assert resolve_shares([1.0, None]) == [1.0, 0.0]
+
+
+@pytest.mark.parametrize("shares", [[-0.1, None], [1.1], [0.7, 0.6], [0.5, 0.2]])
+def test_impossible_shares_are_refused(shares: list[float | None]) -> None:
+    with pytest.raises(ConfigError):
+        resolve_shares(shares)
+
+
+def test_apportionment_is_exact() -> None:
+    assert apportion(10, [0.61, 0.39]) == [6, 4]
+    assert apportion(10, [0.9, 0.1]) == [9, 1]  # the published code makes 10 and 0 of this
+    assert apportion(10, [0.8, 0.2]) == [8, 2]
+    assert apportion(7, [1 / 3] * 3) == [3, 2, 2]
+    for total in range(50):
+        assert sum(apportion(total, [0.11, 0.37, 0.52])) == total
+
+
+def test_realised_proportions_are_exact() -> None:
+    assert plan().counts() == {0: 300, 1: 180, 2: 120}
+
+
+def test_every_batch_holds_the_mixture() -> None:
+    for step in plan().steps:
+        counts = Counter(item.component for item in step[0])
+        size = len(step[0])
+        for component, share in enumerate(SHARES):
+            assert abs(counts[component] - share * size) <= 2
+
+
+def test_the_plan_is_a_pure_function() -> None:
+    assert plan(epoch=3, seed=5) == plan(epoch=3, seed=5)
+    assert plan(epoch=0) != plan(epoch=1)
+    assert plan(seed=0) != plan(seed=1)
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 3, 7])
+def test_ranks_share_the_same_items_in_equal_steps(world_size: int) -> None:
+    p = plan(world_size=world_size)
+    assert all(len(step) == world_size for step in p.steps)
+    assert all(batch for step in p.steps for batch in step)
+    assert ids(p) == ids(plan(world_size=1))
+
+
+def test_pools_are_cycled_evenly_across_epochs() -> None:
+    """Three epochs draw 540 of pool b's 50: every utterance ten or eleven times."""
+    seen = ids(plan(0)) + ids(plan(1)) + ids(plan(2))
+    assert {seen[utt] for utt, _ in POOLS[1]} == {10, 11}
+    assert {seen[utt] for utt, _ in POOLS[0]} == {3}
+
+
+def test_budget_and_padding() -> None:
+    p = plan()
+    for step in p.steps:
+        assert len(step[0]) * max(item.length for item in step[0]) <= 640
+    one_pool = plan_epoch(
+        POOLS[:1], [1], seed=0, epoch=0, world_size=1, batch_positions=640, epoch_items=300
+    )
+    assert one_pool.padding_ratio() < 0.08
+
+
+def test_an_item_beyond_the_budget_names_the_option() -> None:
+    with pytest.raises(ConfigError, match=r"train\.batch_positions"):
+        plan(budget=40)
+
+
+def test_subsets_are_seeded_nested_and_complementary() -> None:
+    everyone = [f"u{i:03d}" for i in range(200)]
+    tenth, half = subset(everyone, 0.1, seed=1), subset(everyone, 0.5, seed=1)
+    assert len(tenth) == 20 and len(half) == 100 and set(tenth) <= set(half)
+    rest = subset(everyone, 0.1, seed=1, complement=True)
+    assert sorted(tenth + rest) == everyone
+    assert subset(everyone, 0.1, seed=2) != tenth
+    assert len(subset(everyone, 0.0011, seed=1)) == 1
+    assert subset(everyone, 0, seed=1) == []
+    with pytest.raises(ConfigError):
+        subset(everyone, 1.2, seed=1)

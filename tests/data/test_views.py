@@ -1,0 +1,65 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from speechllm.data.corpus import Corpus
+from speechllm.data.noise import NoiseConfig
+from speechllm.data.views import VIEWS, Views, check_view
+from speechllm.errors import ConfigError, DataError
+from speechllm.standin.llm import train_tokenizer
+from tests.tiny import SENTENCES, make_set
+
+FRAMES = np.zeros((12, 4), np.float16)
+
+
+@pytest.fixture
+def views(tmp_path: Path) -> Views:
+    corpus = Corpus.load([make_set(tmp_path / "set", "spk", audio=False)])
+    corpus.frames = dict.fromkeys(corpus.text, FRAMES)
+    corpus.frame_counts = dict.fromkeys(corpus.text, 12)
+    tokenizer = train_tokenizer(SENTENCES, 300)
+    corpus.measure(tokenizer, lambda frames: frames // 5)
+    snapped = dict.fromkeys(corpus.text, "th kow eet")
+    return Views(tokenizer, {"source": corpus}, NoiseConfig(), 7, snapped)
+
+
+def slot_text(views: Views, view: str, epoch: int = 0) -> str:
+    return views.tokenizer.decode(views.render(view, "source", "spk-0", epoch).slot)
+
+
+def test_what_each_view_puts_into_the_slot(views: Views) -> None:
+    assert views.render("audio", "source", "spk-0").slot is FRAMES
+    assert slot_text(views, "empty") == ""
+    assert slot_text(views, "clean_text") == SENTENCES[0]
+    assert slot_text(views, "projected_text") == "th kow eet"
+    assert slot_text(views, "noisy_text") not in ("", SENTENCES[0])
+
+
+def test_the_target_is_always_the_transcript(views: Views) -> None:
+    for view in VIEWS:
+        example = views.render(view, "source", "spk-0")
+        assert views.tokenizer.decode(example.target) == SENTENCES[0]
+
+
+def test_noise_is_fresh_in_every_epoch_and_the_same_again(views: Views) -> None:
+    assert slot_text(views, "noisy_text", 1) == slot_text(views, "noisy_text", 1)
+    assert len({slot_text(views, "noisy_text", epoch) for epoch in range(5)}) == 5
+
+
+def test_lengths_are_exact_where_they_can_be(views: Views) -> None:
+    for view in ("audio", "empty", "clean_text", "projected_text"):
+        example = views.render(view, "source", "spk-0")
+        slot = 12 // 5 if view == "audio" else len(example.slot)
+        assert views.length(view, "source", "spk-0") == slot + len(example.target)
+
+
+def test_an_unknown_view_names_the_nearest() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'clean_text'"):
+        check_view("cleantext")
+
+
+def test_the_same_id_in_two_sets_is_refused(tmp_path: Path) -> None:
+    paths = [make_set(tmp_path / name, "spk", audio=False) for name in ("one", "two")]
+    with pytest.raises(DataError, match=r"spk-0 is also in another set of one\+two"):
+        Corpus.load(paths)

@@ -1,0 +1,170 @@
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from speechllm.errors import SpeechLLMError
+from speechllm.jobs.run import cores, make_jobs, parse_range, pick_jobs, run_jobs
+
+ROOT = Path(__file__).parents[2]
+
+
+def shell(script: str) -> list[str]:
+    return ["bash", "-c", script]
+
+
+def array(tmp_path: Path, script: str, last: int = 3):
+    return make_jobs(("JOB", range(1, last + 1)), tmp_path / "log/x.JOB.log", shell(script))
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and waits to be collected does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def wait_for(path: Path, seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not (path.exists() and path.read_text().strip()):
+        assert time.monotonic() < deadline, f"{path} did not appear"
+        time.sleep(0.02)
+
+
+def test_the_number_replaces_the_name_where_it_is_a_word():
+    jobs = make_jobs(
+        ("JOB", range(2, 4)), Path("log/x.JOB.log"), ["cmd", "JOB/4", "a_JOB.ark", "JOBS", "myJOB"]
+    )
+    assert jobs[0].command == ["cmd", "2/4", "a_2.ark", "JOBS", "myJOB"]
+    assert [str(job.log) for job in jobs] == ["log/x.2.log", "log/x.3.log"]
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("JOB=1:4", ("JOB", range(1, 5))),
+        ("J=3", ("J", range(3, 4))),
+        ("log/x.log", None),
+        ("JOB=a:b", None),
+    ],
+)
+def test_ranges(word, expected):
+    assert parse_range(word) == expected
+
+
+def test_an_empty_range_and_a_shared_log_are_errors():
+    with pytest.raises(SpeechLLMError, match="empty range"):
+        parse_range("JOB=3:2")
+    with pytest.raises(SpeechLLMError, match="shared by 2 jobs"):
+        make_jobs(("JOB", range(1, 3)), Path("x.log"), ["true"])
+
+
+def test_a_log_has_header_output_and_footer_and_a_done_file_beside_it(tmp_path):
+    run_jobs(array(tmp_path, "echo out JOB; echo err JOB >&2"), max_jobs_run=2)
+    lines = (tmp_path / "log/x.2.log").read_text().splitlines()
+    assert lines[0] == "# bash -c 'echo out 2; echo err 2 >&2'"
+    assert lines[1].startswith("# Started at ")
+    assert lines[3:5] == ["out 2", "err 2"]
+    assert lines[5].startswith("# Accounting: time=")
+    assert lines[6].startswith("# Ended (code 0)")
+    done = json.loads((tmp_path / "log/x.2.log.done").read_text())
+    assert done["code"] == 0 and done["seconds"] >= 0
+
+
+def test_a_failure_names_the_job_and_shows_its_log_and_the_others_run_on(tmp_path):
+    script = f"if [ JOB = 1 ]; then echo the reason; exit 7; fi; touch {tmp_path}/JOB"
+    with pytest.raises(SpeechLLMError) as error:
+        run_jobs(array(tmp_path, script), max_jobs_run=1)
+    message = str(error.value)
+    assert "1 of 3 jobs failed" in message
+    assert "job 1, code 7" in message and "x.1.log" in message
+    assert "| the reason" in message
+    assert (tmp_path / "2").exists() and (tmp_path / "3").exists()
+
+
+def test_a_command_that_is_not_there_fails_like_a_shells(tmp_path):
+    jobs = make_jobs(None, tmp_path / "x.log", ["no-such-command"])
+    with pytest.raises(SpeechLLMError, match="code 127"):
+        run_jobs(jobs, max_jobs_run=1)
+    assert "No such file" in (tmp_path / "x.log").read_text()
+
+
+def test_a_killed_job_says_so(tmp_path):
+    with pytest.raises(SpeechLLMError, match=r"code 137 .*memory"):
+        run_jobs(make_jobs(None, tmp_path / "x.log", shell("kill -9 $$")), max_jobs_run=1)
+
+
+def test_pick_runs_only_what_is_asked_for(tmp_path):
+    jobs = array(tmp_path, f"echo x >>{tmp_path}/ran.JOB; [ JOB != 2 ] || [ -e {tmp_path}/mended ]")
+    assert pick_jobs(jobs, "failed") == []
+    with pytest.raises(SpeechLLMError):
+        run_jobs(jobs, max_jobs_run=2)
+    jobs[2].done_file.unlink()  # as where the machine went down
+    assert [job.number for job in pick_jobs(jobs, "failed")] == [2]
+    assert [job.number for job in pick_jobs(jobs, "incomplete")] == [2, 3]
+    (tmp_path / "mended").touch()
+    run_jobs(jobs, max_jobs_run=2, pick="incomplete")
+    assert [(tmp_path / f"ran.{n}").read_text().count("x") for n in (1, 2, 3)] == [1, 2, 2]
+    assert pick_jobs(jobs, "incomplete") == []
+
+
+def test_another_command_with_the_same_log_is_not_taken_for_done(tmp_path):
+    run_jobs(array(tmp_path, "true"), max_jobs_run=3)
+    assert len(pick_jobs(array(tmp_path, "true #"), "incomplete")) == 3
+
+
+def test_no_more_than_max_jobs_run_at_once(tmp_path):
+    script = f"touch {tmp_path}/on.JOB; ls {tmp_path} | grep -c on; sleep 0.2; rm {tmp_path}/on.JOB"
+    jobs = array(tmp_path, script, last=4)
+    run_jobs(jobs, max_jobs_run=2)
+    counts = [int(job.log.read_text().splitlines()[3]) for job in jobs]
+    assert max(counts) == 2
+
+
+def test_jobs_share_the_cores_unless_the_user_says_how(tmp_path, monkeypatch):
+    def threads(max_jobs_run: int) -> str:
+        jobs = array(tmp_path, "echo threads=$OMP_NUM_THREADS", last=2)
+        run_jobs(jobs, max_jobs_run)
+        return jobs[0].log.read_text().splitlines()[3]
+
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert threads(1) == "threads="
+    assert threads(2) == f"threads={max(1, cores() // 2)}"
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    assert threads(2) == "threads=7"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_jobs_and_all_they_started(tmp_path, number):
+    script = f"sleep 60 & echo $! >{tmp_path}/child; wait"
+    command = [sys.executable, "-m", "speechllm", "run", "JOB=1:1", f"{tmp_path}/x.JOB.log"]
+    runner = subprocess.Popen(
+        [*command, *shell(script)], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    )
+    wait_for(tmp_path / "child")
+    runner.send_signal(number)
+    assert runner.wait(timeout=10) == 128 + number
+    child = int((tmp_path / "child").read_text())
+    deadline = time.monotonic() + 5
+    while alive(child):
+        assert time.monotonic() < deadline, "a job's child outlived the runner"
+        time.sleep(0.02)
+    assert "# Stopped" in (tmp_path / "x.1.log").read_text()
+    assert not (tmp_path / "x.1.log.done").exists()
+    runner.stderr.close()
+
+
+def test_the_command_line_keeps_the_commands_own_options(tmp_path):
+    log = tmp_path / "x.JOB.log"
+    command = ["run", "--max-jobs-run", "2", "JOB=1:2", str(log), "echo", "--a-b", "JOB", "--pick"]
+    done = subprocess.run(
+        [sys.executable, "-m", "speechllm", *command], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "x.2.log").read_text().splitlines()[3] == "--a-b 2 --pick"
+    assert "jobs" in done.stderr

@@ -1,0 +1,39 @@
+import pytest
+import torch
+
+from speechllm.config import ProjectorConfig
+from speechllm.model.projector import Projector
+
+
+@pytest.mark.parametrize("kind", ["linear", "conv1d"])
+def test_padding_never_leaks(kind: str) -> None:
+    torch.manual_seed(0)
+    projector = Projector(ProjectorConfig(kind=kind, downsampling=3, hidden=8), 4, 6)
+    frames = torch.randn(2, 11, 4)
+    lengths = torch.tensor([11, 7])
+    together = projector(frames, lengths)
+    assert together.shape == (3 + 2, 6)  # a remainder of frames is dropped
+    assert projector.output_length(11) == 3 and projector.output_length(7) == 2
+    alone = projector(frames[1:, :7], lengths[1:])
+    torch.testing.assert_close(together[3:], alone)
+    frames[1, 7:] = 1e9
+    torch.testing.assert_close(projector(frames, lengths), together)
+
+
+def test_linear_concatenates_frames() -> None:
+    projector = Projector(ProjectorConfig(downsampling=2, hidden=8), 3, 5)
+    frames = torch.arange(12.0).view(1, 4, 3)
+    expected = projector.layers(torch.arange(12.0).view(2, 6))
+    torch.testing.assert_close(projector(frames, torch.tensor([4])), expected)
+
+
+def test_published_size() -> None:
+    """WavLM-Large + Vicuna-7B: 18.88 M parameters (SLAM-ASR)."""
+    projector = Projector(ProjectorConfig(), 1024, 4096)
+    assert sum(p.numel() for p in projector.parameters()) == 18_880_512
+
+
+def test_published_size_of_conv1d() -> None:
+    """MaLa-ASR's convolution: about 15.74 M parameters."""
+    projector = Projector(ProjectorConfig(kind="conv1d"), 1024, 4096)
+    assert sum(p.numel() for p in projector.parameters()) / 1e6 == pytest.approx(15.74, abs=0.01)

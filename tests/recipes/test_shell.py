@@ -1,0 +1,307 @@
+"""The stages of a recipe and what they run, with a command that only pretends."""
+
+import importlib
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from speechllm import cli
+
+ROOT = Path(__file__).parents[2]
+STAGE_COMMANDS = ("check", "run", "features", "base", "adapt", "decode", "score", "report")
+
+RUN = """#!/usr/bin/env bash
+# A toy recipe.
+#
+# It has a second paragraph.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+source_train="general_train source_train"
+targets="farm music"
+greeting="hello there"  # what the speakers say;
+                        # said to local/data.sh
+
+quick_settings() {
+    work=quick
+    base_opts="train.steps=2"
+}
+
+. ../../utils/recipe.sh "$@"
+"""
+
+DATA = """#!/usr/bin/env bash
+set -euo pipefail
+work=.
+greeting=none
+. ../../utils/parse_options.sh
+echo "greeting: $greeting" >>calls.txt
+for set in general_train source_{train,dev,test} {farm,music}_{train,dev,test}; do
+    mkdir -p "$work/data/$set"
+    touch "$work/data/$set/text"
+    [ "$set" = farm_train ] || touch "$work/data/$set/wav.scp"
+done
+for model in encoder llm; do
+    mkdir -p "$work/pretrained/$model"
+    touch "$work/pretrained/$model/config.json"
+done
+"""
+
+# Notes how it is called, fails where a file `fail` names its command, and makes empty outputs.
+PRETENDER = """#!{python}
+import os, sys
+from pathlib import Path
+
+command, *args = sys.argv[1:]
+if command == "run":
+    os.environ["PYTHONPATH"] = "{root}"
+    os.execv("{python}", ["{python}", "-m", "speechllm", "run", *args])
+with open("calls.txt", "a") as stream:
+    print(command, *args, file=stream)
+if Path("fail").exists() and Path("fail").read_text().strip() == command:
+    sys.exit("the reason")
+after = lambda option: args[args.index(option) + 1]
+made = []
+if command == "check":
+    made = [Path(arg) / ".checked" for arg in args if "data/" in arg]
+elif command == "features" and "--merge" in args:
+    sets = [Path(arg).name for arg in args[args.index("--merge") + 1 :]]
+    made = [Path(after("--dump")) / "encoder" / name / "feats.scp" for name in sets]
+elif command in ("base", "adapt"):
+    made = [Path(after("--exp")) / "run.json"]
+elif command == "decode":
+    sets = [Path(arg).name for arg in args[args.index("--data") + 1 :]]
+    made = [Path(after("--model")) / "decode_decode" / name / "decode.json" for name in sets]
+elif command == "score":
+    exp = Path(after("--exp"))
+    made = [file.parent / "score/wer.json" for file in exp.rglob("decode.json")]
+elif command == "report":
+    made = [Path(after("--out"))]
+for file in made:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.touch()
+"""
+
+
+class Recipe:
+    """A copy of utils/ and a recipe that uses it, in a folder whose name has spaces."""
+
+    def __init__(self, checkout: Path, name: str = "toy"):
+        self.checkout, self.folder = checkout, checkout / "egs" / name
+        shutil.copytree(ROOT / "utils", checkout / "utils")
+        self.write("run.sh", RUN, executable=True)
+        self.write("local/data.sh", DATA, executable=True)
+        self.write("cmd.sh", 'export jobs_cmd="speechllm run"\n')
+        self.write("path.sh", 'export PATH="$PWD/bin:$PATH"\n')
+        pretender = PRETENDER.replace("{python}", sys.executable).replace("{root}", str(ROOT))
+        self.write("bin/speechllm", pretender, executable=True)
+        for config in ("base", "decode", "adapt/denoise", "adapt/text_only"):
+            self.write(f"conf/{config}.yaml", "")
+
+    def write(self, name: str, text: str, executable: bool = False) -> None:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        if executable:
+            path.chmod(0o755)
+
+    def run(self, *options: str, code: int = 0, cwd: Path | None = None) -> str:
+        """Run run.sh; returns what it printed."""
+        done = subprocess.run(
+            [self.folder / "run.sh", *options],
+            cwd=cwd or self.checkout,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == code, done.stdout
+        return done.stdout
+
+    def calls(self) -> list[str]:
+        path = self.folder / "calls.txt"
+        lines = path.read_text().splitlines() if path.exists() else []
+        path.unlink(missing_ok=True)
+        return lines
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    return Recipe(tmp_path / "a check out")
+
+
+def test_all_stages_run_in_order_from_any_folder(recipe, tmp_path):
+    output = recipe.run(cwd=tmp_path)
+    calls = recipe.calls()
+    assert calls[0] == "greeting: hello there"
+    order = list(dict.fromkeys(call.split()[0] for call in calls[1:]))
+    assert order == ["check", "features", "base", "adapt", "decode", "score", "report"]
+    assert (recipe.folder / "RESULTS.md").exists()
+    assert "== stage 4 base: " in output and "== stage 8 report: done in " in output
+
+    features = [call for call in calls if call.startswith("features")]
+    assert sorted(call.split()[6] for call in features[:2]) == ["1/2", "2/2"]
+    assert all("farm_train" not in call and "music_train" in call for call in features)
+    base = next(call for call in calls if call.startswith("base"))
+    assert base == (
+        "base --config conf/base.yaml --encoder pretrained/encoder --llm pretrained/llm "
+        "--dump dump --train data/general_train data/source_train --dev data/source_dev "
+        "--exp exp/base"
+    )
+    adapt = [call for call in calls if call.startswith("adapt")]
+    assert len(adapt) == 4
+    assert (
+        "adapt --config conf/adapt/denoise.yaml --base exp/base --dump dump "
+        "--source data/general_train data/source_train --source_dev data/source_dev "
+        "--target data/farm_train --target_dev data/farm_dev --exp exp/base/denoise_farm" in adapt
+    )
+    decode = [call.partition("--data ")[2] for call in calls if call.startswith("decode")]
+    assert "data/source_test data/farm_test data/music_test" in decode
+    assert decode.count("data/farm_test data/source_test") == 2
+    assert len(decode) == 5
+
+
+def test_stages_by_number_or_name(recipe):
+    recipe.run("--stop_stage", "2")
+    recipe.calls()
+    recipe.run("--stage", "3", "--stop_stage", "base")
+    assert {call.split()[0] for call in recipe.calls()} == {"features", "base"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--stage", "9"], "there is no stage 9, they go from 1 to 8"),
+        (["--stage", "0"], "there is no stage 0"),
+        (["--stop-stage=12"], "there is no stage 12"),
+        (["--stage", "adpat"], "unknown stage 'adpat', did you mean 'adapt'?"),
+        (["--stage", "pack"], "known: data, check, features, base"),
+        (["--stage", "5", "--stop_stage", "features"], "stage 5 comes after stop_stage features"),
+        (["--nj", "0"], "--nj is a whole number"),
+        (["--adapt_configs", "conf/none.yaml"], "there is no config 'conf/none.yaml'"),
+        (["--target", "farm"], "unknown option --target, did you mean 'targets'?"),
+    ],
+)
+def test_a_wrong_stage_or_setting_is_an_error(recipe, options, message):
+    assert message in recipe.run(*options, code=1)
+    assert recipe.calls() == []
+
+
+def test_a_stage_names_the_stage_that_makes_its_input(recipe):
+    assert "stage check needs data/general_train/text, made by stage data" in recipe.run(
+        "--stage", "check", code=1
+    )
+    recipe.run("--stop_stage", "5")
+    shutil.rmtree(recipe.folder / "exp/base/denoise_music")
+    output = recipe.run("--stage", "decode", code=1)
+    assert "stage decode needs exp/base/denoise_music/run.json, made by stage adapt" in output
+
+
+def test_a_failing_job_stops_the_recipe_and_is_shown(recipe):
+    recipe.write("fail", "adapt")
+    output = recipe.run(code=1)
+    assert "4 of 4 jobs failed" in output and "| the reason" in output
+    assert "stage adapt failed" in output
+    assert not (recipe.folder / "RESULTS.md").exists()
+    recipe.write("fail", "base")
+    output = recipe.run("--stage", "base", code=1)
+    assert "the reason" in output and "stage base failed" in output and "stage 5" not in output
+
+
+def test_dry_run_prints_the_commands_and_makes_nothing(recipe):
+    before = sorted(recipe.folder.rglob("*"))
+    output = recipe.run("--dry_run", "--work", "some where", "--adapt-opts", "train.steps=3")
+    assert sorted(recipe.folder.rglob("*")) == before
+    commands = [line[2:] for line in output.splitlines() if line.startswith("$ ")]
+    assert commands[0] == r"local/data.sh --work some\ where --greeting hello\ there"
+    assert sum(command.startswith("speechllm adapt ") for command in commands) == 4
+    assert all(c.endswith(" train.steps=3") for c in commands if c.startswith("speechllm adapt"))
+    assert sum(command.startswith("speechllm decode ") for command in commands) == 5
+
+
+def test_list_shows_what_is_done(recipe):
+    assert recipe.run("--list").count("not done") == 8
+    recipe.run("--stop_stage", "5")
+    shutil.rmtree(recipe.folder / "exp/base/denoise_music")
+    lines = recipe.run("--list").splitlines()
+    assert [line.split()[:2] for line in lines][4] == ["5", "adapt"]
+    assert [line.endswith(" done") for line in lines[:4]] == [True] * 4
+    assert "not done" not in "".join(lines[:4])
+    assert lines[4].endswith("3 of 4 done")
+    assert all(line.endswith("not done") for line in lines[5:])
+
+
+def test_quick_uses_the_recipes_sizes_but_the_command_line_goes_first(recipe):
+    recipe.run("--quick")
+    base = next(call for call in recipe.calls() if call.startswith("base"))
+    assert base.endswith("--exp quick/exp/base train.steps=2")
+    assert (recipe.folder / "quick/RESULTS.md").exists()
+    output = recipe.run("--quick", "--work", "other", "--base_opts=train.steps=5", "--dry_run")
+    assert "--exp other/exp/base train.steps=5" in output
+
+
+def test_an_option_of_the_corpus_reaches_local_data(recipe):
+    recipe.run("--greeting", "good day", "--stop_stage", "data")
+    assert recipe.calls() == ["greeting: good day"]
+
+
+def test_a_folder_with_spaces_and_other_models(recipe):
+    recipe.run("--work", "my work", "--encoder", "some/encoder", "--targets", "farm", "--nj=3")
+    assert (recipe.folder / "my work/RESULTS.md").exists()
+    calls = recipe.calls()
+    assert any("--encoder some/encoder --llm my work/pretrained/llm" in call for call in calls)
+    assert sum(call.startswith("adapt") for call in calls) == 2
+
+
+def test_without_targets_there_is_a_base_and_nothing_to_adapt(recipe):
+    output = recipe.run("--targets=", "--adapt_configs", "none")
+    assert "nothing to do" in output
+    assert [call.partition("--data ")[2] for call in recipe.calls() if "--data " in call] == [
+        "data/source_test"
+    ]
+
+
+def test_a_copied_recipe_works(recipe):
+    recipe.run("--stop_stage", "base")
+    shutil.copytree(recipe.folder, recipe.checkout / "egs/copy")
+    recipe.folder = recipe.checkout / "egs/copy"
+    recipe.run("--stage", "adapt")
+    assert (recipe.folder / "RESULTS.md").exists()
+
+
+def test_help_shows_the_recipes_options_and_the_shared_ones(recipe):
+    output = recipe.run("--help")
+    assert output.startswith("A toy recipe.\n\nIt has a second paragraph.\n")
+    assert "--greeting         what the speakers say; said to local/data.sh [hello there]" in output
+    assert "--targets          domains; the sets of each are" in output and "[farm music]" in output
+    assert "--stop_stage       last stage to run [report]" in output
+
+
+@pytest.mark.parametrize("name", [run.parent.name for run in sorted(ROOT.glob("egs/*/run.sh"))])
+def test_the_recipes_list_their_stages_and_commands(name):
+    run = ROOT / "egs" / name / "run.sh"
+    for option in ("--list", "--dry_run", "--help"):
+        subprocess.run([run, option], check=True, capture_output=True, cwd="/", timeout=20)
+    output = subprocess.run([run, "--dry_run", "--quick"], capture_output=True, text=True).stdout
+    assert "$ speechllm report --exp quick/exp --out quick/RESULTS.md" in output
+
+
+def test_the_commands_take_the_options_that_the_stages_give():
+    done = subprocess.run(
+        [ROOT / "egs/mini/run.sh", "--dry_run", "--quick", "--nproc=1", "--allow_pipes"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    commands = [shlex.split(line)[2:] for line in done.stdout.splitlines() if "$ speechllm" in line]
+    assert {name for name, *_ in commands} == set(STAGE_COMMANDS)
+    for name, *argv in commands:
+        module = importlib.import_module(f"speechllm.commands.{name}")
+        args = cli.parse(name, module, argv)
+        if name == "run":
+            assert args.words[:3] == ["JOB=1:2", "quick/exp/log/features.JOB.log", "speechllm"]
+            cli.parse("features", importlib.import_module("speechllm.commands.features"), argv[6:])

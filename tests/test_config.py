@@ -1,0 +1,64 @@
+from pathlib import Path
+
+import pytest
+
+from speechllm.config import BaseConfig, changed_keys, load, read_yaml
+from speechllm.errors import ConfigError
+
+YAML = "model: {encoder: a, llm: b}\ntrain: {steps: 10}\n"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "base.yaml"
+    path.write_text(YAML)
+    return path
+
+
+def test_defaults_are_the_literature_s(path: Path) -> None:
+    config = load(BaseConfig, path)
+    assert config.model.projector.downsampling == 5 and config.model.projector.hidden == 2048
+    assert config.train.lr == 1e-4 and config.train.warmup_steps == 1000
+    assert config.trainable == ("projector.*",)
+
+
+def test_overrides_reach_any_depth(path: Path) -> None:
+    config = load(BaseConfig, path, ["train.lr=0.5", "model.lora.rank=8", "monitor.decode=true"])
+    assert config.train.lr == 0.5 and config.monitor.decode
+    assert config.model.lora and config.model.lora.rank == 8
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("train.lrr=1", "unknown key 'train.lrr', did you mean 'lr'"),
+        ("modle.llm=b", "unknown key 'modle', did you mean 'model'"),
+        ("train.steps=ten", r"'train\.steps'.*'ten'"),
+        ("train.steps=0", r"'train\.steps'"),
+        ("model.projector.kind=cubic", r"'model\.projector\.kind'"),
+        ("train.lr", "not of the form key=value"),
+        ("train.steps.x=1", "has no keys below it"),
+        ("monitor.watch=test", r"'monitor\.watch'"),
+    ],
+)
+def test_a_wrong_override_names_the_key(path: Path, override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load(BaseConfig, path, [override])
+
+
+@pytest.mark.parametrize("content", ["a: [", "- 1", "!!python/object:os.system {}"])
+def test_broken_yaml_names_the_file(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "broken.yaml"
+    path.write_text(content)
+    with pytest.raises(ConfigError, match=r"broken\.yaml"):
+        read_yaml(path)
+
+
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_yaml(tmp_path / "none.yaml")
+
+
+def test_changed_keys_are_dotted() -> None:
+    old = {"a": {"b": 1, "c": 2}, "d": [1]}
+    assert changed_keys(old, {"a": {"b": 1, "c": 3}, "d": [1], "e": 0}) == ["a.c", "e"]

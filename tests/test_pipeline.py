@@ -1,0 +1,184 @@
+"""Features, base, every method, decoding: through the commands, on tiny random models."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from speechllm.cli import main
+from tests.tiny import make_encoder, make_llm, make_set
+
+TRAIN = {"steps": 4, "batch_positions": 200, "lr": 1e-3, "warmup_steps": 1, "precision": "fp32"}
+METHODS = {
+    "audio": {"fraction": 0.5},
+    "text_only": {},
+    "denoise": {"tau": 0.5},
+    "mixed_batching": {"p": 0.5},
+}
+
+
+@pytest.fixture(scope="session")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with tiny models, data, features and a trained base model."""
+    work = tmp_path_factory.mktemp("work")
+    make_encoder(work / "encoder")
+    make_llm(work / "llm")
+    sets = [
+        make_set(work / "data" / name, name[:2], seed=i)
+        for i, name in enumerate(["source_train", "source_dev", "target_train", "target_dev"])
+    ]
+    make_set(work / "data" / "text_train", "te", audio=False)
+    features = ["features", "--encoder", f"{work}/encoder", "--dump", f"{work}/dump"]
+    for job in ("1/2", "2/2"):
+        run(*features, "--job", job, *map(str, sets))
+    run(*features, "--merge", *map(str, sets))
+    config = {
+        "model": {
+            "encoder": f"{work}/encoder",
+            "llm": f"{work}/llm",
+            "projector": {"downsampling": 2, "hidden": 16},
+        },
+        "trainable": ["projector.*", "llm.*"],
+        "train": TRAIN,
+        "monitor": {"every": 2, "decode": True},
+    }
+    (work / "base.yaml").write_text(yaml.safe_dump(config))
+    run(*base_command(work, "base"))
+    return work
+
+
+def run(*words: str) -> None:
+    main(list(words))
+
+
+def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """Run a command that must fail; what it says."""
+    with pytest.raises(SystemExit) as exit_:
+        main(words)
+    assert exit_.value.code == 1
+    return capsys.readouterr().err
+
+
+def base_command(work: Path, name: str, *overrides: str) -> list[str]:
+    return [
+        *("base", "--config", f"{work}/base.yaml", "--dump", f"{work}/dump"),
+        *("--train", f"{work}/data/source_train", "--dev", f"{work}/data/source_dev"),
+        *("--exp", f"{work}/exp/{name}", *overrides),
+    ]
+
+
+def adapt_command(work: Path, method: str, target: str = "target_train", **knobs: object):
+    path = work / f"{method}.yaml"
+    values = {"method": method, **METHODS[method], "train": TRAIN, "monitor": {"every": 2}, **knobs}
+    path.write_text(yaml.safe_dump(values))
+    return [
+        *("adapt", "--config", f"{path}", "--base", f"{work}/exp/base", "--dump", f"{work}/dump"),
+        *("--source", f"{work}/data/source_train", "--source_dev", f"{work}/data/source_dev"),
+        *("--target", f"{work}/data/{target}", "--target_dev", f"{work}/data/target_dev"),
+        *("--exp", f"{work}/exp/base/{method}_{target}"),
+    ]
+
+
+def test_base_run_says_how_it_was_made(work: Path) -> None:
+    record = json.loads((work / "exp/base/run.json").read_text())
+    assert record["kind"] == "base" and record["steps"] == 4
+    assert record["config"]["train"]["lr"] == 1e-3
+    assert record["environment"]["torch"]
+    lines = [json.loads(x) for x in (work / "exp/base/train.jsonl").read_text().splitlines()]
+    assert [x["step"] for x in lines if "dev" in x] == [0, 2, 4]
+    assert {"loss", "perplexity", "token_accuracy", "wer"} == set(lines[0]["dev"]["source"])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_trains_lora_alone(work: Path, method: str) -> None:
+    from safetensors.torch import load_file
+
+    run(*adapt_command(work, method))
+    folder = work / f"exp/base/{method}_target_train"
+    names = load_file(folder / "model/trained.safetensors").keys()
+    assert names and all(".lora_" in name for name in names)
+    assert json.loads((folder / "run.json").read_text())["target"] == "target"
+
+
+def test_text_only_needs_no_target_audio(work: Path) -> None:
+    run(*adapt_command(work, "text_only", "text_train"))
+    assert json.loads((work / "exp/base/text_only_text_train/run.json").read_text())["steps"] == 4
+
+
+def test_a_method_that_needs_audio_refuses_text(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = refused(adapt_command(work, "audio", "text_train"), capsys)
+    assert "text_train has no audio" in message
+
+
+def test_changed_settings_are_refused_by_key(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "config.train.lr" in refused(base_command(work, "base", "train.lr=0.5"), capsys)
+
+
+def test_decoding_goes_on_with_missing_ids_only(work: Path) -> None:
+    (work / "beam.yaml").write_text("{beam: 2, batch_positions: 500}")
+    command = [
+        *("decode", "--config", f"{work}/beam.yaml", "--model", f"{work}/exp/base"),
+        *("--dump", f"{work}/dump", "--data", f"{work}/data/target_dev"),
+    ]
+    run(*command)
+    out = work / "exp/base/decode_beam/target_dev"
+    text = (out / "text").read_text()
+    assert len(text.splitlines()) == 8
+    lines = (out / "hyp.jsonl").read_text().splitlines(keepends=True)
+    (out / "hyp.jsonl").write_text("".join(lines[:3]) + lines[3][:10])  # killed while writing
+    (out / "decode.json").unlink()
+    run(*command)
+    again = (out / "hyp.jsonl").read_text().splitlines(keepends=True)
+    assert again[:3] == lines[:3] and len(again) == 8
+    assert (out / "text").read_text() == text
+
+
+def test_stale_features_are_refused(work: Path, tmp_path: Path) -> None:
+    from speechllm.data.features import open_features
+    from speechllm.data.kaldi import DataDir
+    from speechllm.errors import DataError
+    from speechllm.pretrained import encoder_key
+
+    encoder = make_encoder(tmp_path / "encoder", seed=1)  # same name, other weights
+    encoder_key.cache_clear()
+    with pytest.raises(DataError, match="another encoder and sha256"):
+        open_features(work / "dump", str(encoder), DataDir.load(work / "data/source_train"))
+
+
+def test_killed_training_resumed_is_bit_equal(work: Path) -> None:
+    """SIGKILL in the middle, start again: the same bytes as an uninterrupted run."""
+    options = ["train.steps=60", "train.checkpoint_every=7", "monitor.every=5"]
+    options += ["train.muon_lr=0.01"]
+    run(*base_command(work, "whole", *options))
+    command = [sys.executable, "-m", "speechllm", *base_command(work, "killed", *options)]
+    process = subprocess.Popen(command)
+    log = work / "exp/killed/train.jsonl"
+    while process.poll() is None and not (log.is_file() and '"step": 30' in log.read_text()):
+        pass
+    process.kill()
+    assert process.wait() == -9, "the run ended before it could be killed"
+    assert not (work / "exp/killed/run.json").exists()
+    subprocess.run(command, check=True)
+    for name in ("model/trained.safetensors",):
+        assert (work / "exp/killed" / name).read_bytes() == (work / "exp/whole" / name).read_bytes()
+
+
+def test_two_processes_train_the_same_base_as_one(work: Path) -> None:
+    """torchrun with two ranks = one process that accumulates the same two batches."""
+    from safetensors.torch import load_file
+    from torch.testing import assert_close
+
+    run(*base_command(work, "one", "train.accumulate=2"))
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    subprocess.run([*launch, "-m", "speechllm", *base_command(work, "two")], check=True)
+    one, two = (load_file(work / f"exp/{n}/model/trained.safetensors") for n in ("one", "two"))
+    assert one.keys() == two.keys()
+    for name in one:
+        assert_close(one[name], two[name], atol=1e-4, rtol=1e-3)

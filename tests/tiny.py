@@ -1,0 +1,84 @@
+"""Tiny random models and data: the real architectures and the real code, in milliseconds."""
+
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+SENTENCES = (
+    "the cow eats green grass",
+    "sell the old tractor today",
+    "rain falls on the wheat field",
+    "a horse drinks cold water",
+    "open the gate for the sheep",
+    "plant the seeds in early spring",
+    "the farmer repairs a broken fence",
+    "milk is cooled in the tank",
+)
+
+
+def make_encoder(folder: Path, seed: int = 0) -> Path:
+    """A random Wav2Vec2-BERT of 25 Hz and width 16, with its feature extractor."""
+    import torch
+    from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertConfig, Wav2Vec2BertModel
+
+    torch.manual_seed(seed)
+    config = Wav2Vec2BertConfig(
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        feature_projection_input_dim=320,
+        conv_depthwise_kernel_size=3,
+        vocab_size=8,
+    )
+    Wav2Vec2BertModel(config).save_pretrained(folder)
+    SeamlessM4TFeatureExtractor(stride=4).save_pretrained(folder)
+    return folder
+
+
+def make_llm(folder: Path, seed: int = 0) -> Path:
+    """A random Llama of width 16 with a chat template."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from speechllm.standin.llm import train_tokenizer
+
+    torch.manual_seed(seed)
+    tokenizer = train_tokenizer(SENTENCES, 300)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=512,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def make_set(folder: Path, speaker: str, audio: bool = True, seed: int = 0) -> Path:
+    """A data dir of eight utterances, half a second to two seconds of noise each."""
+    from speechllm.data.kaldi import write_data_dir
+
+    rng = np.random.default_rng(seed)
+    ids = [f"{speaker}-{n}" for n in range(len(SENTENCES))]
+    text = dict(zip(ids, SENTENCES, strict=True))
+    if not audio:
+        write_data_dir(folder, text=text)
+        return folder
+    wav, durations = {}, {}
+    for utt in ids:
+        samples = rng.normal(0, 0.1, rng.integers(8000, 32000))
+        path = folder / "wav" / f"{utt}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, samples, 16000)
+        wav[utt], durations[utt] = str(path), len(samples) / 16000
+    speakers = dict.fromkeys(ids, speaker)
+    write_data_dir(folder, text=text, wav=wav, utt2spk=speakers, utt2dur=durations)
+    return folder

@@ -1,0 +1,156 @@
+"""The loop on a model of one weight, where every number can be computed by hand."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from speechllm.config import MonitorConfig, TrainConfig
+from speechllm.data.mixture import Item, Plan
+from speechllm.errors import DataError, SpeechLLMError
+from speechllm.model.speech_llm import Score
+from speechllm.train.checkpoint import load_checkpoint
+from speechllm.train.distributed import World, join_world
+from speechllm.train.loop import CHECKPOINT, Trainer
+from speechllm.train.monitor import Monitor
+
+
+class Line(nn.Module):
+    """Loss = sum of (weight - target)^2; one token for each item."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(()))
+        self.frozen = nn.Parameter(torch.ones(()), requires_grad=False)
+
+    def forward(self, batch: SimpleNamespace) -> Score:
+        loss = ((self.weight - batch.targets) ** 2).sum()
+        return Score(loss, len(batch.targets), torch.tensor(0))
+
+
+class Targets(SimpleNamespace):
+    def to(self, device: str) -> "Targets":
+        return self
+
+
+def plan_for(world_size: int):
+    items = [Item(i % 2, f"u{i}", i) for i in range(8)]
+    batches = [items[:3], items[3:4], items[4:6], items[6:]]
+    return Plan([batches[i : i + world_size] for i in range(0, 4, world_size)])
+
+
+def trainer(folder: Path, world: World | None = None, monitor=None, **config: object) -> Trainer:
+    world = world or World()
+    settings = {"steps": 4, "lr": 0.1, "warmup_steps": 0, "precision": "fp32", "log_every": 1}
+    folder.mkdir(parents=True, exist_ok=True)
+    return Trainer(
+        Line(),
+        lambda epoch: plan_for(world.size),
+        lambda items, epoch: Targets(targets=torch.tensor([float(i.length) for i in items])),
+        TrainConfig(**{**settings, **config}),
+        folder,
+        monitor,
+        world,
+    )
+
+
+def test_loss_is_the_mean_over_tokens(tmp_path: Path) -> None:
+    trainer(tmp_path, steps=2).train()
+    lines = [json.loads(line) for line in (tmp_path / "train.jsonl").read_text().splitlines()]
+    assert lines[0]["train"]["loss"] == pytest.approx((0 + 1 + 4) / 3)
+    assert lines[0]["gradient_norm"] == pytest.approx(2)  # mean of -2 * target
+    assert lines[0]["lr"] == 0.1
+
+
+def test_accumulation_equals_one_large_batch(tmp_path: Path) -> None:
+    """Two batches of unlike size, weighted by their tokens and not by two halves."""
+    t = trainer(tmp_path, steps=1, accumulate=2)
+    t.train()
+    line = json.loads((tmp_path / "train.jsonl").read_text())
+    assert line["train"]["loss"] == pytest.approx((0 + 1 + 4 + 9) / 4)
+    assert line["gradient_norm"] == pytest.approx(2 * 6 / 4)
+
+
+def test_epochs_follow_each_other_and_items_are_counted(tmp_path: Path) -> None:
+    position = trainer(tmp_path, steps=6).train()
+    assert (position.step, position.epoch, position.batch) == (6, 1, 2)
+    assert position.seen == {"0": 4 + 2, "1": 4 + 2}
+
+
+def test_only_trained_parameters_move(tmp_path: Path) -> None:
+    t = trainer(tmp_path)
+    t.train()
+    assert t.model.weight != 0 and t.model.frozen == 1
+
+
+def test_resume_is_bit_equal_from_any_step(tmp_path: Path) -> None:
+    whole = trainer(tmp_path / "whole", steps=7)
+    whole.train()
+    for killed_at in range(1, 7):
+        folder = tmp_path / f"killed{killed_at}"
+        trainer(folder, steps=killed_at, decay_steps=7, checkpoint_every=killed_at).train()
+        resumed = trainer(folder, steps=7)
+        resumed.train()
+        assert torch.equal(resumed.model.weight, whole.model.weight), killed_at
+        log, expected = (
+            [json.loads(line) for line in (f / "train.jsonl").read_text().splitlines()]
+            for f in (folder, tmp_path / "whole")
+        )
+        assert [x["train"] for x in log] == [x["train"] for x in expected]
+
+
+def test_best_weights_are_kept_and_rolled_back_to(tmp_path: Path) -> None:
+    """Dev wants 0, training pulls away: the first weights are best, and come back."""
+    dev = {"source": [Targets(targets=torch.zeros(1))]}
+    config = MonitorConfig(every=2, rollback={"margin": 0.1})
+    t = trainer(tmp_path, monitor=Monitor(config, dev))
+    t.train()
+    assert t.model.weight == 0 and t.monitor.best_step == 0
+    actions = [json.loads(x).get("actions") for x in (tmp_path / "train.jsonl").open()]
+    assert ["best"] in actions and ["rollback"] in actions
+
+
+def test_the_monitor_stops_a_run(tmp_path: Path) -> None:
+    dev = {"source": [Targets(targets=torch.zeros(1))]}
+    monitor = Monitor(MonitorConfig(every=1, stop={"patience": 2}), dev)
+    assert trainer(tmp_path, steps=100, monitor=monitor).train().step == 2
+
+
+def test_a_loss_that_is_not_finite_names_the_option(tmp_path: Path) -> None:
+    t = trainer(tmp_path)
+    t.model.weight.data.fill_(float("nan"))
+    with pytest.raises(SpeechLLMError, match=r"train\.lr"):
+        t.train()
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+    t = trainer(tmp_path, steps=2, checkpoint_every=1)
+    t.train()
+    content = (tmp_path / CHECKPOINT).read_bytes()
+    (tmp_path / CHECKPOINT).write_bytes(content[: len(content) // 2])
+    with pytest.raises(DataError, match="not a checkpoint"):
+        load_checkpoint(tmp_path / CHECKPOINT, t.model, t.optimizers)
+
+
+def test_two_processes_train_as_one(tmp_path: Path) -> None:
+    """Two gloo ranks see together what one process sees with two accumulated batches."""
+    alone = trainer(tmp_path / "alone", steps=4, accumulate=2)
+    alone.train()
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc_per_node", "2", __file__, str(tmp_path / "two")]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.getcwd()}
+    subprocess.run(command, check=True, env=environment, timeout=120)
+    weights = [float((tmp_path / f"two.{rank}").read_text()) for rank in (0, 1)]
+    assert weights[0] == weights[1] == pytest.approx(float(alone.model.weight.detach()))
+
+
+if __name__ == "__main__":
+    two = trainer(Path(sys.argv[1]), join_world(), steps=4)
+    two.train()
+    Path(f"{sys.argv[1]}.{two.world.rank}").write_text(str(float(two.model.weight.detach())))

@@ -1,0 +1,60 @@
+import pytest
+
+from speechllm.config import MonitorConfig, parse
+from speechllm.errors import ConfigError
+from speechllm.train.monitor import Monitor
+
+
+def monitor(**config: object) -> Monitor:
+    return Monitor(parse(MonitorConfig, config, "test"), {"source": [], "target": []})
+
+
+def reactions(m: Monitor, values: list[float]) -> list[list[str]]:
+    return [m.react(step * m.config.every, value) for step, value in enumerate(values)]
+
+
+def test_keep_best() -> None:
+    m = monitor(every=10)
+    assert reactions(m, [3.0, 2.0, 2.5, 1.9]) == [["best"], ["best"], [], ["best"]]
+    assert m.best_step == 30
+
+
+def test_accuracy_is_better_when_higher() -> None:
+    assert reactions(monitor(signal="token_accuracy"), [0.5, 0.6, 0.4]) == [["best"], ["best"], []]
+
+
+def test_stop_after_patience() -> None:
+    m = monitor(stop={"patience": 2})
+    assert reactions(m, [1.0, 1.1, 0.9, 1.0, 1.0]) == [["best"], [], ["best"], [], ["stop"]]
+
+
+def test_lower_lr() -> None:
+    m = monitor(lower_lr={"factor": 0.5, "patience": 2})
+    assert reactions(m, [1, 2, 2, 2, 2])[1:] == [[], ["lower_lr"], [], ["lower_lr"]]
+    assert m.lr_scale == 0.25
+
+
+def test_rollback_when_much_worse_than_best() -> None:
+    m = monitor(rollback={"margin": 0.5}, keep_best=False)
+    assert reactions(m, [1.0, 1.4, 1.6]) == [["best"], [], ["rollback"]]
+    assert m.needs_best
+
+
+def test_nan_is_the_worst() -> None:
+    m = monitor(stop={"patience": 1})
+    assert reactions(m, [1.0, float("nan")]) == [["best"], ["stop"]]
+
+
+def test_state_goes_on() -> None:
+    first = monitor(stop={"patience": 3})
+    reactions(first, [1.0, 2.0, 2.0])
+    second = monitor(stop={"patience": 3})
+    second.restore(first.state())
+    assert second.react(30, 2.0) == ["stop"]
+
+
+def test_what_is_watched_must_be_there() -> None:
+    with pytest.raises(ConfigError, match=r"monitor\.watch"):
+        Monitor(MonitorConfig(watch="target"), {"source": []})
+    with pytest.raises(ConfigError, match=r"monitor\.decode"):
+        monitor(signal="wer")
