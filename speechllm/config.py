@@ -144,6 +144,9 @@ class BaseConfig(Section):
     model: ModelConfig
     trainable: tuple[str, ...] = ("projector.*",)
     """Patterns of parameter names that are trained; all else is frozen."""
+    views: dict[str, Fraction] = {"audio": 1.0}
+    """What stands in the speech slot, and in which shares. Text beside the audio keeps an LLM
+    that is trained whole able to read it, as text-based adaptation needs."""
     train: TrainConfig
     monitor: MonitorConfig = MonitorConfig()
 

@@ -92,6 +92,18 @@ def test_base_run_says_how_it_was_made(work: Path) -> None:
     assert {"loss", "perplexity", "token_accuracy", "wer"} == set(lines[0]["dev"]["source"])
 
 
+def test_the_base_can_read_text_beside_speech(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(*base_command(work, "reads", "views={audio: 0.75, noisy_text: 0.25}"))
+    seen = json.loads((work / "exp/reads/run.json").read_text())["seen"]
+    assert seen.keys() == {"source/audio", "source/noisy_text"}
+    assert seen["source/noisy_text"] > 0
+    assert "did you mean 'audio'" in refused(base_command(work, "b", "views={audi: 1}"), capsys)
+    assert "add up to 0.5" in refused(base_command(work, "b", "views={audio: 0.5}"), capsys)
+    assert "is trained" in refused(base_command(work, "b", "views={projected_text: 1}"), capsys)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_trains_lora_alone(work: Path, method: str) -> None:
     from safetensors.torch import load_file

@@ -9,7 +9,8 @@ from speechllm.adapt.engine import Mixture, fit
 from speechllm.config import BaseConfig
 from speechllm.data.corpus import Corpus
 from speechllm.data.mixture import Component
-from speechllm.data.views import Views
+from speechllm.data.views import Views, check_view
+from speechllm.errors import ConfigError
 from speechllm.model.speech_llm import SpeechLLM, set_trainable
 from speechllm.train.distributed import join_world
 
@@ -24,7 +25,14 @@ def train_base(
         train, dev: paired data dirs.
         dump: root of the feature cache.
         folder: of the base model; a killed run goes on where it was.
+
+    Raises:
+        ConfigError: a view that does not exist, or shares that do not add up to 1.
     """
+    for view in config.views:
+        check_view(view)
+        if view == "projected_text":
+            raise ConfigError("views: projected_text needs a base that is trained already")
     torch.manual_seed(config.train.seed)  # the projector's first weights
     model = SpeechLLM(config.model)
     set_trainable(model, config.trainable)
@@ -36,7 +44,7 @@ def train_base(
     world = join_world()
     corpora = {"source": open_corpus(train)}
     views = Views(model.tokenizer, corpora, seed=config.train.seed)
-    components = [Component("audio", "source", 1.0)]
+    components = [Component(view, "source", share) for view, share in config.views.items()]
     mixture = Mixture(components, views, model, config.train, world.size)
     record = {"kind": "base", "method": "base", "target": None, "base": None}
     fit(

@@ -26,13 +26,14 @@ from transformers import (
     Wav2Vec2PhonemeCTCTokenizer,
 )
 
+from speechllm.config import TrainConfig
 from speechllm.data.audio import load_audio
 from speechllm.data.kaldi import DataDir, first_ids, read_table
 from speechllm.errors import DataError
 from speechllm.files import write_json
 from speechllm.model.fbank import without_frame_loop
 from speechllm.progress import track
-from speechllm.standin.loop import Optimisation, is_done, new_folder, seed_everything, train
+from speechllm.standin.loop import is_done, new_folder, seed_everything, train
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +134,14 @@ def train_encoder(
             _batches(usable, tokenizer, options),
             lambda b: model(b.frames, attention_mask=b.mask, labels=b.labels).loss / len(b.labels),
             # At 200 steps Muon had 16 % phone errors where AdamW alone had 95 %.
-            Optimisation(options.steps, options.lr, options.steps // 10 + 1, options.muon_lr),
+            TrainConfig(
+                steps=options.steps,
+                lr=options.lr,
+                muon_lr=options.muon_lr,
+                warmup_steps=options.steps // 10 + 1,
+                schedule="cosine",
+                weight_decay=0.01,
+            ),
         )
         record |= {
             "utterances": len(usable),

@@ -20,13 +20,13 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from speechllm.config import DEFAULT_PROMPT
+from speechllm.config import DEFAULT_PROMPT, TrainConfig
 from speechllm.data.collate import IGNORED, Batch, Example, collate
 from speechllm.data.noise import NoiseConfig, corrupt
 from speechllm.data.prompt import Prompt, make_prompt
 from speechllm.errors import DataError
 from speechllm.standin.garble import garble, spell_out, stretch, with_made_up_words
-from speechllm.standin.loop import Optimisation, is_done, new_folder, seed_everything, train
+from speechllm.standin.loop import is_done, new_folder, seed_everything, train
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +103,14 @@ def train_llm(text: Sequence[str], folder: str | Path, options: LLMOptions | Non
             _batches(sentences, garbler, prompt, options),
             lambda batch: answer_loss(model, batch),
             # Muon learns to copy in a third of the steps that AdamW alone needs.
-            Optimisation(options.steps, options.lr, options.steps // 14 + 1, options.muon_lr),
+            TrainConfig(
+                steps=options.steps,
+                lr=options.lr,
+                muon_lr=options.muon_lr,
+                warmup_steps=options.steps // 14 + 1,
+                schedule="cosine",
+                weight_decay=0.01,
+            ),
         )
         made_up = [with_made_up_words(s, garbler.words, garbler.rng, 1.0) for s in held_out]
         record |= {

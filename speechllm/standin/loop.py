@@ -1,13 +1,11 @@
 """What both stand-ins share: a plain training loop, and a folder that appears whole."""
 
 import math
-import os
 import random
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,53 +14,14 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from speechllm.config import changed_keys
+from speechllm.config import TrainConfig, changed_keys
 from speechllm.errors import ConfigError
 from speechllm.files import read_json, write_json
 from speechllm.progress import Progress
+from speechllm.train.optim import make_optimizers, rate_scale
 
 T = TypeVar("T")
 RECORD = "standin.json"
-
-
-@dataclass(frozen=True)
-class Optimisation:
-    """AdamW, and Muon for hidden matrices if asked for; linear warm-up, cosine decay to zero.
-
-    Attributes:
-        muon_lr: learning rate of Muon (Jordan et al. 2024); 0 leaves all parameters to AdamW.
-        clip: largest norm of the gradient.
-    """
-
-    steps: int
-    lr: float
-    warmup: int
-    muon_lr: float = 0.0
-    weight_decay: float = 0.01
-    clip: float = 1.0
-
-    def scale(self, step: int) -> float:
-        """Share of the full learning rate at the 0-based `step`."""
-        if step < self.warmup:
-            return (step + 1) / self.warmup
-        done = (step - self.warmup) / max(1, self.steps - self.warmup)
-        return (1 + math.cos(math.pi * done)) / 2
-
-    def optimizers(self, model: nn.Module) -> list[torch.optim.Optimizer]:
-        """The optimisers over the model's parameters."""
-        hidden = [
-            parameter
-            for name, parameter in model.named_parameters()
-            if self.muon_lr and parameter.ndim == 2 and ".layers." in name and "embed" not in name
-        ]
-        chosen = {id(parameter) for parameter in hidden}
-        rest = [p for p in model.parameters() if id(p) not in chosen]
-        adam = torch.optim.AdamW(
-            rest, self.lr, betas=(0.9, 0.98), weight_decay=self.weight_decay, fused=True
-        )
-        if not hidden:
-            return [adam]
-        return [adam, torch.optim.Muon(hidden, self.muon_lr, weight_decay=0.0)]
 
 
 def seed_everything(seed: int) -> None:
@@ -84,9 +43,9 @@ def train(
     model: PreTrainedModel,
     batches: Iterable[T],
     loss_of: Callable[[T], Tensor],
-    optimisation: Optimisation,
+    config: TrainConfig,
 ) -> list[float]:
-    """Take one optimiser step for each of the first `optimisation.steps` batches.
+    """Take one optimiser step for each of the first `config.steps` batches.
 
     Returns:
         The loss of every step.
@@ -96,20 +55,20 @@ def train(
     """
     # With masks and bfloat16 on a CPU, sdpa took 0.25 s where eager attention takes 0.14 s.
     model.set_attn_implementation("eager")
-    optimizers = optimisation.optimizers(model)
+    optimizers = make_optimizers(model, config)
     rates = [optimizer.param_groups[0]["lr"] for optimizer in optimizers]
     dtype = fast_dtype()
     losses: list[float] = []
     model.train()
-    with Progress(what, optimisation.steps, "steps") as progress:
-        for step, batch in zip(range(optimisation.steps), batches, strict=False):
+    with Progress(what, config.steps, "steps") as progress:
+        for step, batch in zip(range(config.steps), batches, strict=False):
             for optimizer, rate in zip(optimizers, rates, strict=True):
-                optimizer.param_groups[0]["lr"] = rate * optimisation.scale(step)
+                optimizer.param_groups[0]["lr"] = rate * rate_scale(step, config)
             with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
                 loss = loss_of(batch)
             model.zero_grad()
             loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), optimisation.clip)
+            nn.utils.clip_grad_norm_(model.parameters(), config.clip)
             for optimizer in optimizers:
                 optimizer.step()
             losses.append(loss.item())
@@ -143,10 +102,12 @@ def is_done(folder: Path, settings: dict[str, Any]) -> bool:
 def new_folder(folder: Path, settings: dict[str, Any]) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Yield a temporary folder and a record to fill; rename it to `folder` if all goes well.
 
+    What a killed run has left of it is removed.
+
     The record is saved in it as standin.json, with `settings` and the seconds that it took.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    temporary = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     wall, cpu = time.monotonic(), time.process_time()

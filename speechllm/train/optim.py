@@ -11,10 +11,14 @@ from speechllm.config import TrainConfig
 def make_optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.Optimizer]:
     """AdamW over the trained parameters; Muon over the matrices of layers, if it has a rate.
 
-    Muon (Jordan et al. 2024) is for layers that are trained whole, not for LoRA.
+    Muon (Jordan et al. 2024) is for matrices that multiply: not for embeddings, not for LoRA.
     """
     trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    muon = [p for n, p in trained if config.muon_lr and p.ndim == 2 and ".layers." in n]
+    muon = [
+        p
+        for name, p in trained
+        if config.muon_lr and p.ndim == 2 and ".layers." in name and "embed" not in name
+    ]
     chosen = {id(p) for p in muon}
     adam = [p for _, p in trained if id(p) not in chosen]
     decay = config.weight_decay

@@ -144,7 +144,12 @@ def test_a_signal_ends_the_jobs_and_all_they_started(tmp_path, number):
     script = f"sleep 60 & echo $! >{tmp_path}/child; wait"
     command = [sys.executable, "-m", "speechllm", "run", "JOB=1:1", f"{tmp_path}/x.JOB.log"]
     runner = subprocess.Popen(
-        [*command, *shell(script)], cwd=ROOT, stderr=subprocess.PIPE, text=True
+        [*command, *shell(script)],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A test run in the background of a script has been told to ignore SIGINT.
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     )
     wait_for(tmp_path / "child")
     runner.send_signal(number)

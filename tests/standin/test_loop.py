@@ -5,9 +5,10 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from speechllm.config import TrainConfig
 from speechllm.errors import ConfigError
 from speechllm.files import read_json
-from speechllm.standin.loop import Optimisation, is_done, new_folder, seed_everything, train
+from speechllm.standin.loop import is_done, new_folder, seed_everything, train
 
 SETTINGS = {"steps": 3, "seed": 1}
 
@@ -26,24 +27,6 @@ def model() -> LlamaForCausalLM:
     return LlamaForCausalLM(config)
 
 
-def test_the_rate_rises_and_then_falls_to_nothing() -> None:
-    optimisation = Optimisation(steps=100, lr=1.0, warmup=10)
-    scales = [optimisation.scale(step) for step in range(101)]
-    assert scales[0] == 0.1 and scales[10] == 1.0
-    assert scales[:10] == sorted(scales[:10])
-    assert scales[10:] == sorted(scales[10:], reverse=True)
-    assert scales[100] == pytest.approx(0)
-
-
-def test_muon_gets_the_matrices_of_the_layers_and_adam_the_rest(model: LlamaForCausalLM) -> None:
-    adam, muon = Optimisation(10, 1e-3, 1, muon_lr=0.02).optimizers(model)
-    shapes = {p.shape for p in muon.param_groups[0]["params"]}
-    assert shapes == {(16, 16), (32, 16), (16, 32)}
-    trained = [p for o in (adam, muon) for p in o.param_groups[0]["params"]]
-    assert {id(p) for p in trained} == {id(p) for p in model.parameters()}
-    assert len(Optimisation(10, 1e-3, 1).optimizers(model)) == 1
-
-
 def test_training_takes_the_steps_asked_for_and_lowers_the_loss(model: LlamaForCausalLM) -> None:
     ids = torch.randint(20, (4, 6))
     losses = train(
@@ -51,7 +34,7 @@ def test_training_takes_the_steps_asked_for_and_lowers_the_loss(model: LlamaForC
         model,
         itertools.repeat(ids),
         lambda batch: model(batch, labels=batch).loss,
-        Optimisation(30, 1e-2, 3, muon_lr=0.02),
+        TrainConfig(steps=30, lr=1e-2, warmup_steps=3, muon_lr=0.02),
     )
     assert len(losses) == 30 and losses[-1] < 0.7 * losses[0]
     assert not model.training
@@ -64,7 +47,7 @@ def test_a_loss_that_is_not_finite_ends_the_training(model: LlamaForCausalLM) ->
             model,
             itertools.repeat(torch.zeros(1, 2, dtype=torch.long)),
             lambda batch: model(batch).logits.sum() * float("nan"),
-            Optimisation(5, 1e-3, 1),
+            TrainConfig(steps=5),
         )
 
 

@@ -28,10 +28,11 @@ def test_decay_steps_go_beyond_the_run() -> None:
 
 
 def test_muon_takes_the_matrices_of_layers_alone() -> None:
-    model = nn.ModuleDict({"embed": nn.Embedding(3, 4), "layers": nn.ModuleList([nn.Linear(4, 4)])})
+    layer = nn.ModuleDict({"linear": nn.Linear(4, 4), "distance_embedding": nn.Embedding(5, 4)})
+    model = nn.ModuleDict({"embed": nn.Embedding(3, 4), "layers": nn.ModuleList([layer])})
     llm = nn.ModuleDict({"llm": model})
     adam, muon = make_optimizers(llm, TrainConfig(steps=1, lr=0.1, muon_lr=0.2))
     assert [p.shape for p in muon.param_groups[0]["params"]] == [(4, 4)]
-    assert len(adam.param_groups[0]["params"]) == 2
+    assert len(adam.param_groups[0]["params"]) == 3
     (alone,) = make_optimizers(llm, TrainConfig(steps=1, lr=0.1))
-    assert len(alone.param_groups[0]["params"]) == 3
+    assert len(alone.param_groups[0]["params"]) == 4

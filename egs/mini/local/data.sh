@@ -18,8 +18,8 @@ llm_opts=""     # further options of speechllm standin_llm
 . ../../utils/parse_options.sh
 
 data=$work/data
-sizes=(--general 9000 --general_dev 200 --general_text 60000)
-sizes+=(--source 1500 --target 1000 --dev 100 --test 150)
+sizes=(--general 8000 --general_dev 200 --general_text 60000)
+sizes+=(--source 3000 --target 1000 --dev 100 --test 150)
 if $quick; then
     sizes=(--general 300 --general_dev 40 --general_text 2000)
     sizes+=(--source 60 --target 40 --dev 10 --test 12)

@@ -11,7 +11,6 @@
         3* we {walk_about:ed} {time}       3 times as often; {rule:form}: see inflect.py
         the {crop:pl} are ready
     include common.txt                     rules of another file of the same folder
-    patterns say ask                       the rules whose alternatives count as sentence patterns
 
 Every rule deals its alternatives from a shuffled deck, so that all words of a long list come up
 about equally often, the rare ones too.
@@ -34,16 +33,10 @@ _CONSONANT_SOUND = re.compile(r"\ban(?= (?:one|once|eu))")
 
 @dataclass(frozen=True)
 class Sentence:
-    """A sentence and where it comes from.
-
-    Attributes:
-        entities: `{"type", "text"}` in the order of the words.
-        pattern: the alternative that it was made of, of the first rule among `patterns`.
-    """
+    """A sentence and its entities, `{"type", "text"}` in the order of the words."""
 
     text: str
     entities: list[dict[str, str]]
-    pattern: str
 
 
 @dataclass
@@ -67,7 +60,6 @@ class Grammar:
     def __init__(self, path: Path, seed: int | str):
         self._random = random.Random(str(seed))
         self._rules: dict[str, _Rule] = {}
-        self._pattern_rules: set[str] = set()
         self._read(path)
         for name, rule in self._rules.items():
             for slot in _SLOT.finditer(" ".join(rule.alternatives)):
@@ -82,9 +74,6 @@ class Grammar:
                 continue
             if line.startswith("include "):
                 self._read(path.parent / line.split()[1])
-                continue
-            if line.startswith("patterns "):
-                self._pattern_rules.update(line.split()[1:])
                 continue
             if not line[0].isspace():
                 head = re.fullmatch(r"(\w+)(?:(!)(\w*))?:(.*)", line)
@@ -102,10 +91,9 @@ class Grammar:
     def sentence(self, start: str = "sentence") -> Sentence:
         """Make a sentence of the rule `start`."""
         entities: list[dict[str, str]] = []
-        self._pattern = ""
         text = " ".join(self._expand(start, "", entities).split())
         text = _CONSONANT_SOUND.sub("a", _VOWEL_SOUND.sub("an", text))
-        return Sentence(text, entities, self._pattern)
+        return Sentence(text, entities)
 
     def _deal(self, name: str) -> str:
         rule = self._rules[name]
@@ -116,8 +104,6 @@ class Grammar:
 
     def _expand(self, name: str, form: str, entities: list[dict[str, str]]) -> str:
         alternative = self._deal(name)
-        if name in self._pattern_rules:
-            self._pattern = self._pattern or alternative
         text = self._fill(alternative, form, entities)
         if entity_type := self._rules[name].entity_type:
             entities.append({"type": entity_type, "text": text})

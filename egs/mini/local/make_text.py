@@ -1,10 +1,10 @@
 """Stage 1 of data.sh: the sentences of all sets, from the grammars, and who speaks them."""
 
 import argparse
-import hashlib
 import logging
 import random
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from grammar import Grammar, Sentence
@@ -21,26 +21,6 @@ TARGETS = ("agriculture", "music", "medical")
 WORDS = range(3, 15)  # of an utterance
 SEED = 1
 
-# Of a domain's sentence patterns and of its pairs (pattern, first entity), these shares are kept
-# from training and used for dev and test only.
-NEW_PATTERNS = 0.08
-NEW_PAIRS = 0.15
-
-
-def share(*what: str) -> float:
-    """Hash to [0, 1), the same in every run."""
-    digest = hashlib.sha256("\t".join(what).encode()).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64
-
-
-def part_of(sentence: Sentence) -> str:
-    """Say whether a domain sentence belongs to train, dev or test."""
-    first = sentence.entities[0]["text"] if sentence.entities else sentence.text
-    new = share("pattern", sentence.pattern) < NEW_PATTERNS
-    if new or share("pair", sentence.pattern, first) < NEW_PAIRS:
-        return "dev" if share("dev", sentence.text) < 0.4 else "test"
-    return "train"
-
 
 def sentences(grammar: str, seen: set[str]) -> Iterator[Sentence]:
     """Yield ever new sentences of the right length; `seen` grows."""
@@ -50,18 +30,6 @@ def sentences(grammar: str, seen: set[str]) -> Iterator[Sentence]:
         if sentence.text not in seen and len(sentence.text.split()) in WORDS:
             seen.add(sentence.text)
             yield sentence
-
-
-def domain_sets(domain: str, sizes: dict[str, int], seen: set[str]) -> dict[str, list[Sentence]]:
-    """Fill train, dev and test of one domain."""
-    parts: dict[str, list[Sentence]] = {part: [] for part in sizes}
-    stream = sentences(domain, seen)
-    while any(len(parts[part]) < size for part, size in sizes.items()):
-        sentence = next(stream)
-        part = parts[part_of(sentence)]
-        if len(part) < sizes[part_of(sentence)]:
-            part.append(sentence)
-    return {f"{domain}_{part}": found for part, found in parts.items()}
 
 
 def write_set(data: Path, name: str, found: list[Sentence]) -> None:
@@ -109,12 +77,12 @@ def make(data: Path, sizes: dict[str, int]) -> None:
     seen: set[str] = set()
     for domain in domains:
         train = sizes["source" if domain == "source" else "target"]
-        parts = {"train": train, "dev": sizes["dev"], "test": sizes["test"]}
-        for name, found in domain_sets(domain, parts, seen).items():
-            write_set(data, name, found)
+        stream = sentences(domain, seen)
+        for part, size in (("train", train), ("dev", sizes["dev"]), ("test", sizes["test"])):
+            write_set(data, f"{domain}_{part}", list(islice(stream, size)))
     general = sentences("general", seen)
     for name, size in (("train", sizes["general"]), ("dev", sizes["general_dev"])):
-        write_set(data, f"general_{name}", [next(general) for _ in range(size)])
+        write_set(data, f"general_{name}", list(islice(general, size)))
     text = {f"text-{i:06d}": next(general).text for i in range(sizes["general_text"])}
     write_table(data / "general_text" / "text", text)
     log.info("general_text: %d sentences", len(text))
