@@ -15,6 +15,8 @@ encoder_opts=""        # further options of speechllm standin_encoder
 llm_opts=""            # further options of speechllm standin_llm
 # shellcheck source=../../../utils/parse_options.sh
 . ../../utils/parse_options.sh
+# shellcheck source=../../../utils/standins.sh
+. ../../utils/standins.sh
 
 if ! [ -e "$an4_root/etc/an4_train.fileids" ]; then
     die "there is no AN4 in '$an4_root'.
@@ -35,15 +37,6 @@ fi
 
 wanted() { [ "$stage" -le "$1" ] && [ "$1" -le "$stop_stage" ]; }
 
-# standin NAME COMMAND...: trains pretrained/NAME, unless it is there.
-standin() {
-    local log=$work/pretrained/log/$1.log
-    [ ! -e "$work/pretrained/$1/config.json" ] || return 0
-    mkdir -p "${log%/*}"
-    "${@:2}" --out "$work/pretrained/$1" 2>&1 | tee "$log" | sed -u "s/^/$1: /" && return
-    die "pretrained/$1 was not made; the log is $log"
-}
-
 if wanted 1; then python3 local/prepare.py --an4_root "$an4_root" --data "$data"; fi
 if wanted 2; then
     python3 local/perturb.py --data "$data/source_train" --speeds 0.9 1.1
@@ -56,21 +49,12 @@ if wanted 2; then
         --source "$data/source_train" --out "$data/llm_text/text" --sentences "$sentences"
 fi
 if wanted 3; then
-    # Side by side, each on half of the cores, and in a process group that can be ended as one.
-    export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$((($(nproc) + 1) / 2))}
-    set -m
-    # shellcheck disable=SC2086  # words
-    standin encoder speechllm standin_encoder --dev "$data/source_dev" \
-        --data "$data"/{source_train{,_sp0.9,_sp1.1},general_train,words_train} \
-        --steps $encoder_steps $encoder_opts &
-    encoder=$!
-    # shellcheck disable=SC2086  # words
-    standin llm speechllm standin_llm --text "$data/llm_text/text" --vocab_size 400 \
-        --steps $llm_steps $llm_opts &
-    llm=$!
-    set +m
-    trap 'kill -- -$encoder -$llm 2>/dev/null || true' EXIT
-    wait $encoder || exit
-    wait $llm || exit
-    trap - EXIT
+    # shellcheck disable=SC2206  # words
+    encoder_command=(speechllm standin_encoder --dev "$data/source_dev"
+        --data "$data"/{source_train{,_sp0.9,_sp1.1},general_train,words_train}
+        --steps $encoder_steps $encoder_opts)
+    # shellcheck disable=SC2206  # words
+    llm_command=(speechllm standin_llm --text "$data/llm_text/text" --vocab_size 400
+        --steps $llm_steps $llm_opts)
+    train_standins
 fi

@@ -16,6 +16,8 @@ encoder_opts="" # further options of speechllm standin_encoder
 llm_opts=""     # further options of speechllm standin_llm
 # shellcheck source=../../../utils/parse_options.sh
 . ../../utils/parse_options.sh
+# shellcheck source=../../../utils/standins.sh
+. ../../utils/standins.sh
 
 data=$work/data
 sizes=(--general 8000 --general_dev 200 --general_text 60000)
@@ -29,31 +31,13 @@ fi
 
 wanted() { [ "$stage" -le "$1" ] && [ "$1" -le "$stop_stage" ]; }
 
-# standin NAME COMMAND...: trains pretrained/NAME, unless it is there.
-standin() {
-    local log=$work/pretrained/log/$1.log
-    [ ! -e "$work/pretrained/$1/config.json" ] || return 0
-    mkdir -p "${log%/*}"
-    "${@:2}" --out "$work/pretrained/$1" 2>&1 | tee "$log" | sed -u "s/^/$1: /" && return
-    die "pretrained/$1 was not made; the log is $log"
-}
-
 if wanted 1; then python3 local/make_text.py --data "$data" "${sizes[@]}"; fi
 if wanted 2; then python3 local/make_speech.py --data "$data" --nj "$nj"; fi
 if wanted 3; then
-    # Side by side, each on half of the cores, and in a process group that can be ended as one.
-    export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$((($(nproc) + 1) / 2))}
-    set -m
-    # shellcheck disable=SC2086  # words
-    standin encoder speechllm standin_encoder --data "$data/general_train" \
-        --dev "$data/general_dev" $encoder_opts &
-    encoder=$!
-    # shellcheck disable=SC2086  # words
-    standin llm speechllm standin_llm --text "$data/general_text/text" $llm_opts &
-    llm=$!
-    set +m
-    trap 'kill -- -$encoder -$llm 2>/dev/null || true' EXIT
-    wait $encoder || exit
-    wait $llm || exit
-    trap - EXIT
+    # shellcheck disable=SC2206  # words
+    encoder_command=(speechllm standin_encoder --data "$data/general_train"
+        --dev "$data/general_dev" $encoder_opts)
+    # shellcheck disable=SC2206  # words
+    llm_command=(speechllm standin_llm --text "$data/general_text/text" $llm_opts)
+    train_standins
 fi
