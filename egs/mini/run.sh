@@ -5,7 +5,6 @@ set -euo pipefail
 CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
 
 source_train="general_train source_train"
-nproc=2
 targets="agriculture music medical"
 
 quick_settings() {

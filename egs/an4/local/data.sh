@@ -49,12 +49,11 @@ if wanted 2; then
         --source "$data/source_train" --out "$data/llm_text/text" --sentences "$sentences"
 fi
 if wanted 3; then
-    # shellcheck disable=SC2206  # words
-    encoder_command=(speechllm standin_encoder --dev "$data/source_dev"
-        --data "$data"/{source_train{,_sp0.9,_sp1.1},general_train,words_train}
-        --steps $encoder_steps $encoder_opts)
-    # shellcheck disable=SC2206  # words
-    llm_command=(speechllm standin_llm --text "$data/llm_text/text" --vocab_size 400
-        --steps $llm_steps $llm_opts)
-    train_standins
+    # shellcheck disable=SC2086  # words
+    standin encoder speechllm standin_encoder --dev "$data/source_dev" \
+        --data "$data"/{source_train{,_sp0.9,_sp1.1},general_train,words_train} \
+        --steps $encoder_steps $encoder_opts
+    # shellcheck disable=SC2086  # words
+    standin llm speechllm standin_llm --text "$data/llm_text/text" --vocab_size 400 \
+        --steps $llm_steps $llm_opts
 fi

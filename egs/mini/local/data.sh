@@ -20,7 +20,7 @@ llm_opts=""     # further options of speechllm standin_llm
 . ../../utils/standins.sh
 
 data=$work/data
-sizes=(--general 8000 --general_dev 200 --general_text 60000)
+sizes=(--general 9000 --general_dev 200 --general_text 60000)
 sizes+=(--source 3000 --target 1000 --dev 100 --test 150)
 if $quick; then
     sizes=(--general 300 --general_dev 40 --general_text 2000)
@@ -34,10 +34,9 @@ wanted() { [ "$stage" -le "$1" ] && [ "$1" -le "$stop_stage" ]; }
 if wanted 1; then python3 local/make_text.py --data "$data" "${sizes[@]}"; fi
 if wanted 2; then python3 local/make_speech.py --data "$data" --nj "$nj"; fi
 if wanted 3; then
-    # shellcheck disable=SC2206  # words
-    encoder_command=(speechllm standin_encoder --data "$data/general_train"
-        --dev "$data/general_dev" $encoder_opts)
-    # shellcheck disable=SC2206  # words
-    llm_command=(speechllm standin_llm --text "$data/general_text/text" $llm_opts)
-    train_standins
+    # shellcheck disable=SC2086  # words
+    standin encoder speechllm standin_encoder --data "$data/general_train" \
+        --dev "$data/general_dev" $encoder_opts
+    # shellcheck disable=SC2086  # words
+    standin llm speechllm standin_llm --text "$data/general_text/text" $llm_opts
 fi
