@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from speechllm.errors import ConfigError, did_you_mean
 
@@ -62,11 +62,17 @@ class ModelConfig(Section):
 class TrainConfig(Section):
     """Optimisation. The defaults are those of SLAM-ASR's recipe; recipes say what they change."""
 
-    steps: PositiveInt
+    steps: PositiveInt | None = None
+    """Optimiser steps; give either these or `epochs`."""
+    epochs: PositiveFloat | None = None
+    """Passes over the target domain (over the source, where there is no target)."""
     batch_positions: PositiveInt = 2000
     """Budget of a batch: items x longest item, in LLM positions with padding."""
     accumulate: PositiveInt = 1
     """Batches that make one optimiser step."""
+    layout: Literal["mixed", "alternating", "shuffled"] = "mixed"
+    """How a mixture's items lie in batches: each batch with all its proportions, batches of one
+    component in turn, or all items in random order. The items of an epoch are the same."""
     lr: PositiveFloat = 1e-4
     muon_lr: Annotated[float, Field(ge=0)] = 0.0
     """If above zero, the matrices of the LLM's layers learn by Muon at this rate."""
@@ -81,6 +87,12 @@ class TrainConfig(Section):
     seed: int = 42
     checkpoint_every: PositiveInt = 500
     log_every: PositiveInt = 20
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError("give either steps or epochs")
+        return self
 
 
 class StopAction(Section):

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import torch
 
-from speechllm.adapt.engine import Mixture, fit
+from speechllm.adapt.engine import fit
+from speechllm.adapt.method import Phase
 from speechllm.config import BaseConfig
 from speechllm.data.corpus import Corpus
 from speechllm.data.mixture import Component
 from speechllm.data.views import Views, check_view
 from speechllm.errors import ConfigError
-from speechllm.model.speech_llm import SpeechLLM, set_trainable
+from speechllm.model.speech_llm import SpeechLLM
 from speechllm.train.distributed import join_world
 
 
@@ -35,7 +36,6 @@ def train_base(
             raise ConfigError("views: projected_text needs a base that is trained already")
     torch.manual_seed(config.train.seed)  # the projector's first weights
     model = SpeechLLM(config.model)
-    set_trainable(model, config.trainable)
 
     def open_corpus(paths: Sequence[Path]) -> Corpus:
         corpus = Corpus.load(paths).open_frames(dump, config.model.encoder)
@@ -45,15 +45,12 @@ def train_base(
     corpora = {"source": open_corpus(train)}
     views = Views(model.tokenizer, corpora, seed=config.train.seed)
     components = [Component(view, "source", share) for view, share in config.views.items()]
-    mixture = Mixture(components, views, model, config.train, world.size)
-    record = {"kind": "base", "method": "base", "target": None, "base": None}
-    fit(
-        model,
-        mixture,
-        {"source": open_corpus(dev)},
-        config.train,
-        config.monitor,
-        folder,
-        world,
-        {**record, "config": config.model_dump(mode="json")},
-    )
+    phase = Phase("", components, config.trainable, config.train, config.monitor)
+    record = {
+        "kind": "base",
+        "method": "base",
+        "target": None,
+        "base": None,
+        "config": config.model_dump(mode="json"),
+    }
+    fit(model, [phase], views, {"source": open_corpus(dev)}, folder, world, record)

@@ -44,7 +44,7 @@ def is_finished(folder: Path, config: BaseModel, inputs: Mapping[str, Any]) -> b
     """
     wanted = {"config": config.model_dump(mode="json"), "inputs": dict(inputs)}
     path = folder / CONFIG
-    if path.is_file() and (folder / LOG).is_file():
+    if path.is_file() and any(folder.rglob(LOG)):
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
         if changed := changed_keys(found, wanted):
             raise SpeechLLMError(

@@ -2,8 +2,9 @@
 
 import importlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from speechllm.config import (
     LoraConfig,
@@ -17,6 +18,12 @@ from speechllm.data.mixture import Component
 from speechllm.data.noise import NoiseConfig
 from speechllm.errors import ConfigError, did_you_mean
 
+if TYPE_CHECKING:  # to read a config needs no torch
+    from speechllm.adapt.mixing import Mixture
+    from speechllm.data.corpus import Corpus
+    from speechllm.model.speech_llm import SpeechLLM
+    from speechllm.train.loop import Controller, Objective
+
 METHODS = {
     "audio": "speechllm.adapt.audio:Audio",
     "text_only": "speechllm.adapt.text_only:TextOnly",
@@ -25,10 +32,49 @@ METHODS = {
 }
 
 
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training with one mixture.
+
+    Attributes:
+        name: of its folder below the model's; empty for a method of one phase.
+        components: what it learns from.
+        trainable: patterns of the names of what it trains.
+        train: its optimisation.
+        monitor: its real-time evaluation.
+    """
+
+    name: str
+    components: Sequence[Component]
+    trainable: tuple[str, ...]
+    train: TrainConfig
+    monitor: MonitorConfig
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """What a method may use to prepare its data.
+
+    Attributes:
+        model: the base model, in eval mode.
+        bundle: where it lies.
+        corpora: "source" and "target"; call `open_frames` and `measure` before using speech.
+        dump: root of the feature cache.
+        folder: of the model that is being made; prepared data goes below it.
+    """
+
+    model: "SpeechLLM"
+    bundle: Path
+    corpora: Mapping[str, "Corpus"]
+    dump: Path
+    folder: Path
+
+
 class Method(Section):
     """A way of adapting: which views of which domain, in which proportions, train what.
 
-    A subclass adds its own knobs and implements `components`; the engine does the rest.
+    A subclass adds its own knobs and implements `components`; the engine does the rest. Methods
+    that need more override one of the others.
     """
 
     method: str
@@ -40,8 +86,36 @@ class Method(Section):
     monitor: MonitorConfig = MonitorConfig()
 
     def components(self, sizes: Mapping[str, int]) -> Sequence[Component]:
-        """The mixture, given the number of utterances of each domain."""
+        """The mixture, given the number of utterances of "source" and "target"."""
         raise NotImplementedError
+
+    def phases(self, sizes: Mapping[str, int]) -> Sequence[Phase]:
+        """What is trained, one after the other. By default one phase of `components`."""
+        return [Phase("", self.components(sizes), self.trainable, self.train, self.monitor)]
+
+    def prepare(self, workspace: Workspace) -> Mapping[str, "Corpus"]:
+        """Make data that components refer to by another domain than "source" and "target".
+
+        Called before any training, also when a killed run goes on.
+
+        Returns:
+            Corpora by the name of their domain, measured and with frames.
+
+        Raises:
+            ConfigError: it cannot be made from what is given.
+        """
+        return {}
+
+    def furnish(self, model: "SpeechLLM") -> None:
+        """Put modules that only training needs into `model.scaffold`."""
+
+    def objective(self, model: "SpeechLLM") -> "Objective":
+        """What is minimised for a batch. By default the model's own score."""
+        return model
+
+    def controller(self, mixture: "Mixture") -> "Controller | None":
+        """Who changes the mixture while training, after what the monitor sees."""
+        return None
 
 
 def load_method(path: Path, overrides: Sequence[str] = ()) -> Method:

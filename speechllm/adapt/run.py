@@ -3,16 +3,17 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from speechllm.adapt.engine import Mixture, fit
-from speechllm.adapt.method import Method
+import torch
+
+from speechllm.adapt.engine import fit
+from speechllm.adapt.method import Method, Phase, Workspace
 from speechllm.adapt.projected import projected_text
 from speechllm.data.corpus import Corpus
-from speechllm.data.mixture import resolve_shares
+from speechllm.data.mixture import Component, resolve_shares
 from speechllm.data.views import NEED_AUDIO, Views, check_view
 from speechllm.errors import ConfigError
 from speechllm.layout import MODEL
 from speechllm.model.bundle import load_bundle
-from speechllm.model.speech_llm import set_trainable
 from speechllm.train.distributed import join_world
 
 
@@ -42,15 +43,14 @@ def adapt(
     """
     bundle = base / MODEL
     corpora = {"source": Corpus.load(source), "target": Corpus.load(target)}
-    components = method.components({name: len(c.text) for name, c in corpora.items()})
-    shares = resolve_shares([c.share for c in components])
-    used = [c for c, share in zip(components, shares, strict=True) if share > 0]
+    phases = method.phases({name: len(corpus.text) for name, corpus in corpora.items()})
+    used = [component for phase in phases for component in _with_share(phase)]
     for component in used:
         check_view(component.view)
-        if component.view in NEED_AUDIO and not corpora[component.domain].has_audio:
+        corpus = corpora.get(component.domain)
+        if component.view in NEED_AUDIO and corpus and not corpus.has_audio:
             raise ConfigError(
-                f"{method.method} shows {component.domain} speech, but "
-                f"{corpora[component.domain].name} has no audio"
+                f"{method.method} shows {component.domain} speech, but {corpus.name} has no audio"
             )
     model = load_bundle(bundle)
     encoder = model.config.encoder
@@ -67,14 +67,15 @@ def adapt(
         for name, paths in {"source": source_dev, "target": target_dev}.items()
         if paths and (corpus := Corpus.load(paths)).has_audio
     }
+    corpora |= method.prepare(Workspace(model, bundle, corpora, dump, folder))
     snapped: dict[str, str] = {}
     for domain in sorted({c.domain for c in used if c.view == "projected_text"}):
         snapped |= projected_text(model, bundle, corpora[domain])
+    torch.manual_seed(method.train.seed)  # the first weights of what is added
     model.replace_lora(method.lora)
-    set_trainable(model, method.trainable)
+    method.furnish(model)
     world = join_world()
     views = Views(model.tokenizer, corpora, method.noise, method.train.seed, snapped)
-    mixture = Mixture(components, views, model, method.train, world.size)
     record = {
         "kind": "adapted",
         "method": method.method,
@@ -82,4 +83,21 @@ def adapt(
         "base": str(base),
         "config": method.model_dump(mode="json"),
     }
-    fit(model, mixture, dev, method.train, method.monitor, folder, world, record, parent=bundle)
+    fit(
+        model,
+        phases,
+        views,
+        dev,
+        folder,
+        world,
+        record,
+        parent=bundle,
+        objective=method.objective(model),
+        controller_of=method.controller,
+    )
+
+
+def _with_share(phase: Phase) -> list[Component]:
+    """The components that a phase really draws from."""
+    shares = resolve_shares([c.share for c in phase.components])
+    return [c for c, share in zip(phase.components, shares, strict=True) if share > 0]

@@ -9,8 +9,11 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from speechllm.errors import ConfigError
+
+T = TypeVar("T")
 
 JITTER = 0.1
 """Lengths are blurred by so much (relative) before sorting, so that batches differ by epoch."""
@@ -116,13 +119,17 @@ def plan_epoch(
     world_size: int,
     batch_positions: int,
     epoch_items: int,
+    layout: str = "mixed",
 ) -> Plan:
     """Plan one epoch.
 
     Each component gives its exact share of `epoch_items`, drawn without replacement from an
-    endless stream of permutations of its pool. Items are laid out by their rank of length
-    *within* their component, so that every batch holds the mixture's proportions and
-    neighbours are of like length; the row is then cut by the padded budget.
+    endless stream of permutations of its pool. What is drawn does not depend on the layout:
+
+    - mixed: items are laid out by their rank of length *within* their component, so that every
+      batch holds the mixture's proportions and neighbours are of like length.
+    - alternating: every batch is of one component; components take turns in proportion.
+    - shuffled: items stand in random order, whatever their component and length.
 
     Args:
         pools: for each component its (utterance id, length in LLM positions).
@@ -130,25 +137,43 @@ def plan_epoch(
         seed, epoch, world_size: what the plan depends on.
         batch_positions: most positions of a batch, items x longest item.
         epoch_items: items of an epoch over all components and ranks.
+        layout: mixed, alternating or shuffled.
 
     Raises:
         ConfigError: a component with a share has nothing to draw from, or one item alone is
             longer than the budget.
     """
-    row: list[tuple[float, int, Item]] = []
     rng = random.Random(f"plan {seed} {epoch}")
+    rows: list[list[Item]] = []
     for c, (pool, count) in enumerate(zip(pools, apportion(epoch_items, shares), strict=True)):
         if count and not pool:
             raise ConfigError(f"component {c} of the mixture has a share but no utterances")
         drawn = _draw(pool, count, f"draw {seed} {c}", epoch)
         drawn.sort(key=lambda pair: pair[1] * rng.uniform(1 - JITTER, 1 + JITTER))
-        for rank, (utt_id, length) in enumerate(drawn):
-            row.append(((rank + 0.5) / count, c, Item(c, utt_id, length)))
-    row.sort(key=lambda entry: entry[:2])
-    batches = _cut((item for _, _, item in row), batch_positions)
+        rows.append([Item(c, utt_id, length) for utt_id, length in drawn])
+    if layout == "alternating":
+        pure = [_cut(row, batch_positions) for row in rows]
+        for component_batches in pure:
+            rng.shuffle(component_batches)
+        batches = _interleave(pure)
+    else:
+        items = _interleave(rows)
+        if layout == "shuffled":
+            rng.shuffle(items)
+        batches = _cut(items, batch_positions)
+        rng.shuffle(batches)
     _make_divisible(batches, world_size)
-    rng.shuffle(batches)
     return Plan([batches[i : i + world_size] for i in range(0, len(batches), world_size)])
+
+
+def _interleave(rows: Sequence[Sequence[T]]) -> list[T]:
+    """Merge rows so that every stretch holds them in proportion to their lengths."""
+    placed = [
+        ((rank + 0.5) / len(row), c, entry)
+        for c, row in enumerate(rows)
+        for rank, entry in enumerate(row)
+    ]
+    return [entry for _, _, entry in sorted(placed, key=lambda place: place[:2])]
 
 
 def _draw(

@@ -37,6 +37,17 @@ def restore_tensors(model: nn.Module, tensors: dict[str, Tensor], where: Path) -
         parameters[name].data = tensor.to(parameters[name].device)
 
 
+def save_trained(path: Path, model: nn.Module, without: str | None = None) -> None:
+    """Write the trained tensors, but for those whose names begin with `without`."""
+    tensors = {
+        name: tensor.cpu().contiguous()
+        for name, tensor in trained_tensors(model).items()
+        if without is None or not name.startswith(without)
+    }
+    with whole_file(path, "wb") as stream:
+        stream.write(save(tensors))
+
+
 def save_bundle(folder: Path, model: SpeechLLM, parent: Path | None = None) -> None:
     """Write the trained tensors and the description; the description comes last.
 
@@ -45,9 +56,7 @@ def save_bundle(folder: Path, model: SpeechLLM, parent: Path | None = None) -> N
         model: its parameters with `requires_grad` are saved.
         parent: the bundle that it was adapted from.
     """
-    contiguous = {name: t.cpu().contiguous() for name, t in trained_tensors(model).items()}
-    with whole_file(folder / TENSORS, "wb") as stream:
-        stream.write(save(contiguous))
+    save_trained(folder / TENSORS, model, without="scaffold.")
     description = {"format": FORMAT, "model": model.config.model_dump(mode="json")}
     if parent:
         description["parent"] = os.path.relpath(parent, folder)

@@ -52,7 +52,12 @@ class Score:
 
 
 class SpeechLLM(nn.Module):
-    """frames -> projector -> slot of the prompt -> LLM -> transcript."""
+    """frames -> projector -> slot of the prompt -> LLM -> transcript.
+
+    Attributes:
+        scaffold: modules that only training needs (soft prompts, temperatures of losses). They
+            are part of checkpoints, but never of a bundle: inference does without them.
+    """
 
     def __init__(self, config: ModelConfig):
         """Build the model with its pretrained LLM and a fresh projector."""
@@ -68,6 +73,7 @@ class SpeechLLM(nn.Module):
         )
         if config.lora:
             self.llm = add_lora(self.llm, config.lora)
+        self.scaffold = nn.ModuleDict()
 
     @property
     def embedding(self) -> nn.Embedding:
@@ -151,6 +157,8 @@ def parameter_table(model: nn.Module) -> str:
     lines = [f"{'part':<12}{'trained':>16}{'total':>16}"]
     sums = [0, 0]
     for part, module in model.named_children():
+        if not any(True for _ in module.parameters()):
+            continue
         trained = sum(p.numel() for p in module.parameters() if p.requires_grad)
         total = sum(p.numel() for p in module.parameters())
         sums = [sums[0] + trained, sums[1] + total]

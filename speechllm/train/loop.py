@@ -8,31 +8,47 @@ import logging
 import math
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
 from torch import nn
 
 from speechllm.config import TrainConfig
 from speechllm.data.collate import Batch
 from speechllm.data.mixture import Item, Plan
 from speechllm.errors import SpeechLLMError
-from speechllm.files import whole_file
-from speechllm.model.bundle import restore_tensors, trained_tensors
+from speechllm.model.bundle import restore_tensors, save_trained
+from speechllm.model.speech_llm import Score
 from speechllm.progress import Progress
 from speechllm.train.checkpoint import load_checkpoint, save_checkpoint
 from speechllm.train.distributed import World
 from speechllm.train.metrics import MetricLog
-from speechllm.train.monitor import Monitor
+from speechllm.train.monitor import Monitor, Signals
 from speechllm.train.optim import make_optimizers, rate_scale
 
 log = logging.getLogger(__name__)
 
 CHECKPOINT = "checkpoint.safetensors"
+
+Objective = Callable[[Batch], Score]
+"""What is minimised: gives a batch's loss, summed over its label tokens."""
+
+
+class Controller(Protocol):
+    """Changes the mixture after what the monitor sees."""
+
+    def observe(self, step: int, signals: Mapping[str, Signals]) -> str | None:
+        """Note an evaluation; change the mixture and say in a word how, or return None."""
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed run needs to know; json can hold it."""
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from `state()`: bring the mixture to where it was."""
 
 
 @dataclass
@@ -61,9 +77,11 @@ class Trainer:
         plan_epoch: epoch -> batches of all ranks.
         make_batch: (items, epoch) -> Batch.
         config: optimisation settings.
-        monitor: real-time evaluation, or None.
         folder: for checkpoints and train.jsonl.
+        monitor: real-time evaluation, or None.
         world: this process among all.
+        objective: what is minimised; by default the model's own score.
+        controller: who changes the plan; after a change the rest of the epoch is left out.
     """
 
     def __init__(
@@ -75,7 +93,10 @@ class Trainer:
         folder: Path,
         monitor: Monitor | None = None,
         world: World | None = None,
+        objective: Objective | None = None,
+        controller: Controller | None = None,
     ):
+        self.objective, self.controller = objective or model, controller
         self.model, self.config, self.folder, self.monitor = model, config, folder, monitor
         self.plan_epoch, self.make_batch = plan_epoch, make_batch
         self.world = world or World()
@@ -153,11 +174,11 @@ class Trainer:
             )
         return nll / tokens
 
-    def _forward(self, batch: Batch) -> Any:
+    def _forward(self, batch: Batch) -> Score:
         with torch.autocast(
             self.world.device.split(":")[0], torch.bfloat16, self.config.precision == "bf16"
         ):
-            return self.model(batch)
+            return self.objective(batch)
 
     def _next_batch(self) -> Batch:
         position = self.position
@@ -180,13 +201,16 @@ class Trainer:
             self.world.device.split(":")[0], torch.bfloat16, self.config.precision == "bf16"
         ):
             signals, actions = self.monitor.observe(self.position.step, self.model)
+        if self.controller and (change := self.controller.observe(self.position.step, signals)):
+            actions.append(change)
+            self._plan = None
+            if self.position.batch:
+                self.position.epoch, self.position.batch = self.position.epoch + 1, 0
         self.metrics.write(self.position.step, dev=signals, actions=actions)
         shown = "  ".join(f"{name} loss {s['loss']:.3f}" for name, s in signals.items())
         log.info("step %d: %s  %s", self.position.step, shown, " ".join(actions))
         if "best" in actions and self.monitor.needs_best and self.world.is_first:
-            weights = {n: t.cpu().contiguous() for n, t in trained_tensors(self.model).items()}
-            with whole_file(self._best_file, "wb") as stream:
-                stream.write(save(weights))
+            save_trained(self._best_file, self.model)
         self.world.barrier()
         if "rollback" in actions:
             self._restore_best()
@@ -208,6 +232,7 @@ class Trainer:
             state = {
                 "position": asdict(self.position),
                 "monitor": self.monitor.state() if self.monitor else None,
+                "controller": self.controller.state() if self.controller else None,
                 "world_size": self.world.size,
             }
             save_checkpoint(self.folder / CHECKPOINT, self.model, self.optimizers, state)
@@ -229,6 +254,8 @@ class Trainer:
         self.position = Position(**state["position"])
         if self.monitor:
             self.monitor.restore(state["monitor"])
+        if self.controller:
+            self.controller.restore(state["controller"])
         log.info("resumed at step %d", self.position.step)
 
     def _finish(self) -> None:
