@@ -106,9 +106,7 @@ def _train_phase(
         restore_tensors(model, load_file(folder / TENSORS), folder / TENSORS)
         return read_json(folder / PHASE)
     folder.mkdir(parents=True, exist_ok=True)
-    log.info(
-        "%sparameters:\n%s", f"phase {phase.name}, " * bool(phase.name), parameter_table(model)
-    )
+    log.info("%s: parameters\n%s", phase.name or "training", parameter_table(model))
     batches = {name: _dev_batches(model, c, phase) for name, c in dev.items()}
     transcripts = {utt: text for c in dev.values() for utt, text in c.text.items()}
     seconds = {utt: s for c in dev.values() for d in c.dirs for utt, s in d.utt2dur.items()}

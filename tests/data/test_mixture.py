@@ -29,6 +29,22 @@ def ids(p: Plan) -> Counter[str]:
     return Counter(item.utt_id for step in p.steps for batch in step for item in batch)
 
 
+def test_layouts_hold_the_same_items() -> None:
+    shape = {"seed": 0, "epoch": 0, "world_size": 1, "batch_positions": 640, "epoch_items": 600}
+    plans = {
+        name: plan_epoch(POOLS, SHARES, layout=name, **shape)
+        for name in ("mixed", "alternating", "shuffled")
+    }
+    assert plans["mixed"] == plan()
+    assert ids(plans["mixed"]) == ids(plans["alternating"]) == ids(plans["shuffled"])
+    kinds = [{item.component for item in step[0]} for step in plans["alternating"].steps]
+    assert all(len(kind) == 1 for kind in kinds)
+    first = Counter(kind.pop() for kind in kinds[: len(kinds) // 2])
+    assert first.keys() == {0, 1, 2}  # they take turns; none comes after the others
+    lengths = [item.length for item in plans["shuffled"].steps[0][0]]
+    assert max(lengths) > 1.5 * min(lengths)
+
+
 def test_null_shares_divide_the_rest() -> None:
     assert resolve_shares([0.4, None, None]) == pytest.approx([0.4, 0.3, 0.3])
     assert resolve_shares([1.0, None]) == [1.0, 0.0]
