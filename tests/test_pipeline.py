@@ -13,6 +13,7 @@ from tests.tiny import make_encoder, make_llm, make_set
 
 TRAIN = {"steps": 4, "batch_positions": 200, "lr": 1e-3, "warmup_steps": 1, "precision": "fp32"}
 METHODS = {
+    "adaptive": {},
     "audio": {"fraction": 0.5},
     "text_only": {},
     "denoise": {"tau": 0.5},

@@ -48,7 +48,7 @@ def fit(
         model: with all modules that the phases train.
         phases: at least one; names differ.
         views: renders the corpora that the phases' components draw from.
-        dev: paired dev corpora by domain, for the monitor.
+        dev: dev corpora by domain, for the monitor.
         folder: of the run.
         world: this process among all.
         record: what run.json says besides what is measured here.
@@ -107,7 +107,13 @@ def _train_phase(
         return read_json(folder / PHASE)
     folder.mkdir(parents=True, exist_ok=True)
     log.info("%s: parameters\n%s", phase.name or "training", parameter_table(model))
-    batches = {name: _dev_batches(model, c, phase) for name, c in dev.items()}
+    batches = {
+        name: _dev_batches(model, corpus, "audio", phase)
+        for name, corpus in dev.items()
+        if corpus.has_audio
+    }
+    for domain, view in phase.held_out:
+        batches[f"{domain}/{view}"] = _dev_batches(model, dev[domain], view, phase)
     transcripts = {utt: text for c in dev.values() for utt, text in c.text.items()}
     seconds = {utt: s for c in dev.values() for d in c.dirs for utt, s in d.utt2dur.items()}
     watcher = Monitor(
@@ -148,12 +154,12 @@ def _train_phase(
     return report
 
 
-def _dev_batches(model: SpeechLLM, corpus: Corpus, phase: Phase) -> list[Batch]:
-    """A seeded part of a dev corpus, as speech, in batches of like length."""
-    views = Views(model.tokenizer, {"dev": corpus})
+def _dev_batches(model: SpeechLLM, corpus: Corpus, view: str, phase: Phase) -> list[Batch]:
+    """A seeded part of a dev corpus through a view, in batches of like length."""
+    views = Views(model.tokenizer, {"dev": corpus}, seed=phase.train.seed)
     train, wanted = phase.train, phase.monitor.utterances
     ids = subset(list(corpus.text), min(1.0, wanted / len(corpus.text)), train.seed)
-    pool = [(i, model.prompt.overhead + views.length("audio", "dev", i)) for i in ids]
+    pool = [(i, model.prompt.overhead + views.length(view, "dev", i)) for i in ids]
     plan = plan_epoch(
         [pool],
         [1.0],
@@ -163,5 +169,5 @@ def _dev_batches(model: SpeechLLM, corpus: Corpus, phase: Phase) -> list[Batch]:
         batch_positions=train.batch_positions,
         epoch_items=len(pool),
     )
-    batches = [[views.render("audio", "dev", item.utt_id) for item in s[0]] for s in plan.steps]
+    batches = [[views.render(view, "dev", item.utt_id) for item in s[0]] for s in plan.steps]
     return [collate(b, model.prompt, model.projector.output_length) for b in batches]

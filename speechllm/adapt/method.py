@@ -29,6 +29,7 @@ METHODS = {
     "text_only": "speechllm.adapt.text_only:TextOnly",
     "denoise": "speechllm.adapt.denoise:Denoise",
     "mixed_batching": "speechllm.adapt.mixed_batching:MixedBatching",
+    "adaptive": "speechllm.adapt.adaptive:Adaptive",
 }
 
 
@@ -42,6 +43,7 @@ class Phase:
         trainable: patterns of the names of what it trains.
         train: its optimisation.
         monitor: its real-time evaluation.
+        held_out: (domain, view) of further dev sets whose loss is logged as "domain/view".
     """
 
     name: str
@@ -49,6 +51,7 @@ class Phase:
     trainable: tuple[str, ...]
     train: TrainConfig
     monitor: MonitorConfig
+    held_out: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def adapt(
         base: folder of the base run.
         source, target: data dirs to train on. A target may be text alone, if the method needs
             no audio.
-        source_dev, target_dev: dev sets for the monitor; those without audio are left out.
+        source_dev, target_dev: dev sets for the monitor, which hears those that have audio.
         dump: root of the feature cache.
         folder: of the adapted model.
 
@@ -63,9 +63,9 @@ def adapt(
     for domain, corpus in corpora.items():
         measure(corpus, any(c.domain == domain and c.view in NEED_AUDIO for c in used))
     dev = {
-        name: measure(corpus, True)
+        name: measure(corpus := Corpus.load(paths), corpus.has_audio)
         for name, paths in {"source": source_dev, "target": target_dev}.items()
-        if paths and (corpus := Corpus.load(paths)).has_audio
+        if paths
     }
     corpora |= method.prepare(Workspace(model, bundle, corpora, dump, folder))
     snapped: dict[str, str] = {}

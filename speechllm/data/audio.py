@@ -132,7 +132,7 @@ def audio_duration(audio: Audio, allow_pipes: bool = False) -> float:
 def _opened(audio: Audio, allow_pipes: bool) -> Iterator[soundfile.SoundFile]:
     if audio.is_pipe:
         if not allow_pipes:
-            remedy = "write the audio to files, or set allow_pipes: true if you trust the wav.scp"
+            remedy = "write the audio to files, or give --allow_pipes if you trust the wav.scp"
             raise AudioError("shell commands are not allowed", audio, remedy=remedy)
         source: str | BytesIO = BytesIO(_output_of(audio))
     elif not Path(audio.source).is_file():

@@ -40,7 +40,7 @@ def evaluate(model: nn.Module, batches: Sequence[Batch], wer: WordErrorRate | No
             "perplexity": math.exp(min(nll / tokens, 700.0)),
             "token_accuracy": correct / tokens,
         }
-        if wer:
+        if wer and batches[0].examples[0].has_speech:
             signals["wer"] = wer(model, batches)
     model.train(training)
     return signals
