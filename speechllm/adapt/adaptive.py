@@ -42,7 +42,7 @@ class Adaptive(Method):
     rate: PositiveFloat = 0.5
     floor: Annotated[float, Field(ge=0, lt=0.25)] = 0.02
     """No share falls below, so that no view is lost from sight."""
-    source_margin: PositiveFloat = 0.1
+    source_margin: PositiveFloat = 0.5
     """Rise of the loss on source speech, relative to the start, that is tolerated."""
 
     def components(self, sizes: Mapping[str, int]) -> Sequence[Component]:
