@@ -10,5 +10,7 @@ ruff check .
 ruff format --check .
 find . \( -path ./tools/venv -o -path './.*' \) -prune -o -name '*.sh' -print0 | xargs -0 shellcheck .ci/run
 
-[ -e ../shared/data/an4 ] || echo "not here: ../shared/data/an4; the tests on its recordings skip"
+for data in an4 librispeech_sample; do
+    [ -e ../shared/data/$data ] || echo "not here: ../shared/data/$data; the tests on it skip"
+done
 python -m pytest "$@"
