@@ -75,7 +75,9 @@ def adapt(
     model.replace_lora(method.lora)
     method.furnish(model)
     world = join_world()
-    views = Views(model.tokenizer, corpora, method.noise, method.train.seed, snapped)
+    views = Views(
+        model.tokenizer, corpora, method.noise, method.train.seed, snapped, model.soft_length
+    )
     record = {
         "kind": "adapted",
         "method": method.method,
