@@ -29,6 +29,10 @@ METHODS = {
     "text_only": "speechllm.adapt.text_only:TextOnly",
     "denoise": "speechllm.adapt.denoise:Denoise",
     "mixed_batching": "speechllm.adapt.mixed_batching:MixedBatching",
+    "soft_prompt": "speechllm.adapt.soft_prompt:SoftPromptTuning",
+    "pre_finetune": "speechllm.adapt.pre_finetune:PreFinetune",
+    "curriculum": "speechllm.adapt.curriculum:Curriculum",
+    "direct_mixing": "speechllm.adapt.direct_mixing:DirectMixing",
 }
 
 
@@ -41,14 +45,14 @@ class Phase:
         components: what it learns from.
         trainable: patterns of the names of what it trains.
         train: its optimisation.
-        monitor: its real-time evaluation.
+        monitor: its real-time evaluation; None where speech could not tell anything.
     """
 
     name: str
     components: Sequence[Component]
     trainable: tuple[str, ...]
     train: TrainConfig
-    monitor: MonitorConfig
+    monitor: MonitorConfig | None
 
 
 @dataclass(frozen=True)
