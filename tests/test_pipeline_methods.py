@@ -30,7 +30,7 @@ def test_two_steps_of_every_config_of_mini(work: Path, config: Path) -> None:
 
 
 def test_noise_of_every_kind_is_a_matter_of_the_config(work: Path) -> None:
-    for kind in ("naive", "random", "echo", "empty"):
+    for kind in ("naive", "random", "echo", "empty", "projector"):
         run(*adapt_command(work, "denoise", name=kind, noise={"kind": kind}, sigma_ta=0.0))
         record = json.loads((work / f"exp/base/{kind}denoise_target_train/run.json").read_text())
         assert record["config"]["noise"]["kind"] == kind
@@ -48,6 +48,15 @@ def test_without_share_nothing_is_projected(work: Path, monkeypatch: pytest.Monk
     run(*adapt_command(work, "mixed_batching", name="unprojected_", sigma_ta=0.0, sigma_a=0.0))
     with pytest.raises(AssertionError, match="was computed"):
         run(*adapt_command(work, "denoise", name="projected_"))
+
+
+def test_noise_like_the_projectors_needs_source_speech(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    knobs = {"noise": {"kind": "projector"}, "tau": 1.0}
+    command = adapt_command(work, "denoise", name="mute_", **knobs)
+    command[command.index("--source") + 1] = f"{work}/data/text_train"
+    assert "needs source speech, but text_train has no audio" in refused(command, capsys)
 
 
 def test_soft_prompts_are_kept_and_shared(work: Path, capsys: pytest.CaptureFixture[str]) -> None:

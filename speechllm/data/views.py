@@ -7,16 +7,19 @@ fresh in every epoch and the same again in a resumed run.
 
 import random
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 from speechllm.data.collate import Example, Slot, Soft
+from speechllm.data.confusions import Confusions
 from speechllm.data.corpus import Corpus
 from speechllm.data.noise import NoiseConfig, corrupt
 from speechllm.data.upsample import mask_token, upsample_and_mask
 from speechllm.errors import ConfigError, did_you_mean
 
 NOISE_GROWTH = {"naive": 1.6, "echo": 1.0, "empty": 0.0}
-"""Corrupted text has about so many times the tokens of its clean form; used to plan batches."""
+"""Corrupted text has about so many times the tokens of its clean form, for kinds of noise where
+that hardly varies; used to plan batches."""
 UPSAMPLED = 1.5
 """The same for upsampled text."""
 
@@ -30,7 +33,7 @@ class Views:
         noise: the corruption of `noisy_text`.
         seed: of all noise.
         projected_text: for `projected_text`, what speech looks like once snapped to the
-            vocabulary, by utterance id.
+            vocabulary, by utterance id; for noise like the projector's, that of the source.
         soft_length: for `soft_prompt`, how many positions it takes.
     """
 
@@ -73,11 +76,21 @@ class Views:
             return self.soft_length + tokens
         if view == "projected_text":
             return len(self.tokens(self.projected[utt_id])) + tokens
-        if view == "noisy_text" and self.noise.kind == "random":
-            return len(corpus.text[utt_id]) + tokens  # hardly a token holds two random letters
-        if view == "noisy_text":
-            return round(NOISE_GROWTH[self.noise.kind] * tokens) + tokens
-        return round((UPSAMPLED if view == "upsample_mask" else 1) * tokens) + tokens
+        if view == "noisy_text" and self.noise.kind not in NOISE_GROWTH:
+            return len(self.render(view, domain, utt_id).slot) + tokens  # as in the first epoch
+        growth = {"noisy_text": NOISE_GROWTH.get(self.noise.kind), "upsample_mask": UPSAMPLED}
+        return round(growth.get(view, 1) * tokens) + tokens
+
+    def corrupt(self, text: str, rng: random.Random) -> str:
+        """Noise of the configured kind."""
+        if self.noise.kind == "projector":
+            return self._confusions.corrupt(text, rng)
+        return corrupt(text, self.noise, rng)
+
+    @cached_property
+    def _confusions(self) -> Confusions:
+        source = self.corpora["source"].text
+        return Confusions((text, self.projected[utt]) for utt, text in source.items())
 
     def tokens(self, text: str) -> list[int]:
         return self.tokenizer(text, add_special_tokens=False).input_ids
@@ -96,7 +109,7 @@ def _clean_text(views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -
 
 
 def _noisy_text(views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -> Slot:
-    return views.tokens(corrupt(corpus.text[utt_id], views.noise, rng))
+    return views.tokens(views.corrupt(corpus.text[utt_id], rng))
 
 
 def _projected_text(views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -> Slot:

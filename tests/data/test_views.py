@@ -66,7 +66,14 @@ def test_lengths_without_slot_of_their_own(views: Views) -> None:
     assert views.length("upsample_mask", "source", "spk-0") == round(1.5 * tokens) + tokens
 
 
-@pytest.mark.parametrize("kind", ["naive", "random", "echo", "empty"])
+def test_noise_like_the_projectors_is_learnt_from_the_source(views: Views) -> None:
+    corpus = views.corpora["source"]
+    views.noise = NoiseConfig(kind="projector")
+    views.projected = {utt: text.replace("e", "i") for utt, text in corpus.text.items()}
+    assert slot_text(views, "noisy_text") == SENTENCES[0].replace("e", "i")
+
+
+@pytest.mark.parametrize("kind", ["naive", "random", "echo", "empty", "projector"])
 def test_every_kind_of_noise_is_about_as_long_as_planned(views: Views, kind: str) -> None:
     views.noise = NoiseConfig(kind=kind)
     corpus = views.corpora["source"]
