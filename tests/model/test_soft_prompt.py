@@ -37,6 +37,10 @@ def batch_of(model: SpeechLLM, *examples: Example) -> Batch:
     return collate(examples, model.prompt, model.projector.output_length)
 
 
+def parts(model: SpeechLLM) -> tuple:
+    return model.embedding, model.tokenizer, model.prompt.bos
+
+
 def method(**values: object) -> SoftPromptTuning:
     return SoftPromptTuning(method="soft_prompt", train={"steps": 1}, **values)
 
@@ -91,6 +95,26 @@ def test_gradients_reach_what_a_phase_trains(model: SpeechLLM, mlp: bool) -> Non
     assert vectors.grad.abs().sum(1).gt(0).all()  # every one of the vectors learns
 
 
+def test_vectors_learn_to_make_a_frozen_model_say_a_text(model: SpeechLLM) -> None:
+    for name, parameter in model.llm.named_parameters():
+        parameter.data *= 10 if "layernorm" not in name else 1  # a fresh LLM hardly listens
+    model.scaffold[SOFT_PROMPT] = SoftPrompt(first_vectors("normal", 8, *parts(model)))
+    batch = batch_of(model, Example("u", "soft_prompt", Soft(8), [30, 31, 32]))
+    names = set_trainable(model, ("scaffold.*",))
+    frozen = {n: p.clone() for n, p in model.named_parameters() if n not in names}
+    optimizer = torch.optim.Adam(model.scaffold.parameters(), lr=0.3)
+    losses = []
+    for _ in range(100):
+        score = model(batch)
+        score.nll.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(float(score.nll))
+    assert losses[-1] < 0.8 * losses[0]
+    parameters = dict(model.named_parameters())
+    assert all(torch.equal(parameters[name], tensor) for name, tensor in frozen.items())
+
+
 def test_the_prompt_is_in_no_bundle(model: SpeechLLM, tmp_path: Path) -> None:
     speech = batch_of(model, Example("u", "audio", FRAMES, [30, 31]))
     set_trainable(model, ("projector.*", "scaffold.*"))
@@ -104,15 +128,14 @@ def test_the_prompt_is_in_no_bundle(model: SpeechLLM, tmp_path: Path) -> None:
 
 def test_where_vectors_start(model: SpeechLLM) -> None:
     torch.manual_seed(1)
-    parts = (model.embedding, model.tokenizer, model.prompt.bos)
     table = model.embedding.weight.detach()
-    normal = first_vectors("normal", 2000, *parts)
+    normal = first_vectors("normal", 2000, *parts(model))
     assert float(normal.std()) == pytest.approx(float(table.std()), rel=0.05)
-    assert torch.equal(first_vectors("bos", 4, *parts), table[[model.prompt.bos] * 4])
-    words = first_vectors("random_words", 30, *parts)
+    assert torch.equal(first_vectors("bos", 4, *parts(model)), table[[model.prompt.bos] * 4])
+    words = first_vectors("random_words", 30, *parts(model))
     ids = [(table == word).all(1).nonzero().item() for word in words]
     assert len(set(ids)) == 30 and not set(ids) & set(model.tokenizer.all_special_ids)
-    assert len(first_vectors("random_words", 1000, *parts)) == 1000
+    assert len(first_vectors("random_words", 1000, *parts(model))) == 1000
 
 
 def test_what_one_run_learnt_another_can_take(model: SpeechLLM, tmp_path: Path) -> None:
