@@ -18,6 +18,10 @@ METHODS = {
     "text_only": {},
     "denoise": {"tau": 0.5},
     "mixed_batching": {"p": 0.5},
+    "soft_prompt": {"length": 5},
+    "pre_finetune": {},
+    "curriculum": {"p": 0.5},
+    "direct_mixing": {"p": 0.5},
 }
 
 
@@ -71,15 +75,17 @@ def base_command(work: Path, name: str, *overrides: str) -> list[str]:
     ]
 
 
-def adapt_command(work: Path, method: str, target: str = "target_train", **knobs: object):
-    path = work / f"{method}.yaml"
+def adapt_command(
+    work: Path, method: str, target: str = "target_train", name: str = "", **knobs: object
+):
+    path = work / f"{name}{method}.yaml"
     values = {"method": method, **METHODS[method], "train": TRAIN, "monitor": {"every": 2}, **knobs}
     path.write_text(yaml.safe_dump(values))
     return [
         *("adapt", "--config", f"{path}", "--base", f"{work}/exp/base", "--dump", f"{work}/dump"),
         *("--source", f"{work}/data/source_train", "--source_dev", f"{work}/data/source_dev"),
         *("--target", f"{work}/data/{target}", "--target_dev", f"{work}/data/target_dev"),
-        *("--exp", f"{work}/exp/base/{method}_{target}"),
+        *("--exp", f"{work}/exp/base/{name}{method}_{target}"),
     ]
 
 
@@ -114,6 +120,19 @@ def test_every_method_trains_lora_alone(work: Path, method: str) -> None:
     names = load_file(folder / "model/trained.safetensors").keys()
     assert names and all(".lora_" in name for name in names)
     assert json.loads((folder / "run.json").read_text())["target"] == "target"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_can_train_the_llm_whole(work: Path, method: str) -> None:
+    from safetensors.torch import load_file
+
+    from speechllm.model.bundle import load_bundle
+
+    run(*adapt_command(work, method, name="whole_", lora=None, trainable=["llm.*"]))
+    folder = work / f"exp/base/whole_{method}_target_train/model"
+    names = load_file(folder / "trained.safetensors").keys()
+    assert names and all(name.startswith("llm.") and "lora" not in name for name in names)
+    assert load_bundle(folder).config.lora is None
 
 
 def test_text_only_needs_no_target_audio(work: Path) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 from safetensors.torch import load_file
 
 from speechllm.adapt.method import Phase
-from speechllm.adapt.mixing import Mixture, audio_hours
+from speechllm.adapt.mixing import Mixture
+from speechllm.config import TrainConfig
 from speechllm.data.collate import Batch, collate
 from speechllm.data.corpus import Corpus
 from speechllm.data.mixture import plan_epoch, subset
@@ -57,14 +58,16 @@ def fit(
         controller_of: gives the controller of a mixture, if there is one.
     """
     model.to(world.device)
-    mixtures = []  # all of them before any training: a wrong share must not cost a night
+    mixtures, watchers = [], []  # all before any training: a wrong share must not cost a night
     for phase in phases:
+        set_trainable(model, phase.trainable)
+        watchers.append(_monitor(model, phase, dev, world))
         mixtures.append(Mixture(phase.components, views, model, phase.train, world.size))
     reports = [
         _train_phase(
-            model, phase, mixture, dev, folder / phase.name, world, objective, controller_of
+            model, phase, mixture, watcher, folder / phase.name, world, objective, controller_of
         )
-        for phase, mixture in zip(phases, mixtures, strict=True)
+        for phase, mixture, watcher in zip(phases, mixtures, watchers, strict=True)
     ]
     world.leave()
     if not world.is_first:
@@ -72,8 +75,11 @@ def fit(
     set_trainable(model, tuple(dict.fromkeys(p for phase in phases for p in phase.trainable)))
     save_bundle(folder / MODEL, model, parent)
     seen: Counter[str] = Counter()
-    for report in reports:
+    heard: dict[str, set[str]] = {domain: set() for domain in views.corpora}
+    for report, mixture in zip(reports, mixtures, strict=True):
         seen.update(report["seen"])
+        for domain in heard:
+            heard[domain] |= mixture.heard(domain, *report["ended"])
     write_json(
         folder / RUN,
         {
@@ -81,7 +87,7 @@ def fit(
             "steps": sum(report["steps"] for report in reports),
             "kept_step": reports[-1]["kept_step"],
             "seen": dict(seen),
-            **{f"audio_hours_{d}": audio_hours(mixtures, d) for d in views.corpora},
+            **{f"audio_hours_{d}": views.corpora[d].hours(sorted(u)) for d, u in heard.items()},
             "trained_parameters": max(report["trained_parameters"] for report in reports),
             "seconds": round(sum(report["seconds"] for report in reports), 1),
             "phases": reports,
@@ -94,7 +100,7 @@ def _train_phase(
     model: SpeechLLM,
     phase: Phase,
     mixture: Mixture,
-    dev: Mapping[str, Corpus],
+    watcher: Monitor | None,
     folder: Path,
     world: World,
     objective: Objective | None,
@@ -107,20 +113,6 @@ def _train_phase(
         return read_json(folder / PHASE)
     folder.mkdir(parents=True, exist_ok=True)
     log.info("%s: parameters\n%s", phase.name or "training", parameter_table(model))
-    batches = {
-        name: _dev_batches(model, corpus, "audio", phase)
-        for name, corpus in dev.items()
-        if corpus.has_audio
-    }
-    for domain, view in phase.held_out:
-        batches[f"{domain}/{view}"] = _dev_batches(model, dev[domain], view, phase)
-    transcripts = {utt: text for c in dev.values() for utt, text in c.text.items()}
-    seconds = {utt: s for c in dev.values() for d in c.dirs for utt, s in d.utt2dur.items()}
-    watcher = Monitor(
-        phase.monitor,
-        {name: [b.to(world.device) for b in bs] for name, bs in batches.items()},
-        DevWer(transcripts, seconds),
-    )
     trainer = Trainer(
         model,
         mixture.plan,
@@ -136,7 +128,8 @@ def _train_phase(
     report = {
         "name": phase.name,
         "steps": position.step,
-        "kept_step": watcher.best_step if phase.monitor.keep_best else position.step,
+        "ended": [position.epoch, position.batch],
+        "kept_step": watcher.best_step if watcher and watcher.config.keep_best else position.step,
         "seen": {
             f"{c.domain}/{c.view}": position.seen.get(str(i), 0)
             for i, c in enumerate(mixture.components)
@@ -154,10 +147,32 @@ def _train_phase(
     return report
 
 
-def _dev_batches(model: SpeechLLM, corpus: Corpus, view: str, phase: Phase) -> list[Batch]:
+def _monitor(
+    model: SpeechLLM, phase: Phase, dev: Mapping[str, Corpus], world: World
+) -> Monitor | None:
+    if phase.monitor is None:
+        return None
+    shown = {name: (name, "audio") for name, corpus in dev.items() if corpus.has_audio}
+    shown |= {f"{domain}/{view}": (domain, view) for domain, view in phase.held_out}
+    wanted = phase.monitor.utterances
+    batches = {
+        name: _dev_batches(model, dev[domain], view, phase.train, wanted)
+        for name, (domain, view) in shown.items()
+    }
+    transcripts = {utt: text for c in dev.values() for utt, text in c.text.items()}
+    seconds = {utt: s for c in dev.values() for d in c.dirs for utt, s in d.utt2dur.items()}
+    return Monitor(
+        phase.monitor,
+        {name: [b.to(world.device) for b in bs] for name, bs in batches.items()},
+        DevWer(transcripts, seconds),
+    )
+
+
+def _dev_batches(
+    model: SpeechLLM, corpus: Corpus, view: str, train: TrainConfig, wanted: int
+) -> list[Batch]:
     """A seeded part of a dev corpus through a view, in batches of like length."""
-    views = Views(model.tokenizer, {"dev": corpus}, seed=phase.train.seed)
-    train, wanted = phase.train, phase.monitor.utterances
+    views = Views(model.tokenizer, {"dev": corpus}, seed=train.seed)
     ids = subset(list(corpus.text), min(1.0, wanted / len(corpus.text)), train.seed)
     pool = [(i, model.prompt.overhead + views.length(view, "dev", i)) for i in ids]
     plan = plan_epoch(

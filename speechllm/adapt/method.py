@@ -30,6 +30,10 @@ METHODS = {
     "denoise": "speechllm.adapt.denoise:Denoise",
     "mixed_batching": "speechllm.adapt.mixed_batching:MixedBatching",
     "adaptive": "speechllm.adapt.adaptive:Adaptive",
+    "soft_prompt": "speechllm.adapt.soft_prompt:SoftPromptTuning",
+    "pre_finetune": "speechllm.adapt.pre_finetune:PreFinetune",
+    "curriculum": "speechllm.adapt.curriculum:Curriculum",
+    "direct_mixing": "speechllm.adapt.direct_mixing:DirectMixing",
 }
 
 
@@ -42,7 +46,7 @@ class Phase:
         components: what it learns from.
         trainable: patterns of the names of what it trains.
         train: its optimisation.
-        monitor: its real-time evaluation.
+        monitor: its real-time evaluation; None where speech could not tell anything.
         held_out: (domain, view) of further dev sets whose loss is logged as "domain/view".
     """
 
@@ -50,7 +54,7 @@ class Phase:
     components: Sequence[Component]
     trainable: tuple[str, ...]
     train: TrainConfig
-    monitor: MonitorConfig
+    monitor: MonitorConfig | None
     held_out: Sequence[tuple[str, str]] = ()
 
 

@@ -11,14 +11,16 @@ class MixedBatching(Method):
     """Denoising where a share p of the target utterances comes with its audio.
 
     The audio is a fixed, seeded part of the target set, so "10 % of the audio" holds over the
-    whole run; the published code draws it anew at each load and so hears 41 % in five epochs.
-    The other utterances are seen as corrupted text only.
+    whole run; the published code draws it anew at each load and so hears 41 % in five epochs
+    (`redraw`). The other utterances are seen as corrupted text only.
     """
 
     tau: Fraction = 0.5
     """Share of the target domain in every batch."""
     p: Fraction = 0.1
     """Share of the target utterances whose audio is used."""
+    redraw: bool = False
+    """Choose these utterances anew in every epoch, as the published code does."""
     sigma_a: Fraction | None = None
     """Share of real source speech."""
     sigma_ta: Fraction | None = None
@@ -28,13 +30,14 @@ class MixedBatching(Method):
 
     def components(self, sizes: Mapping[str, int]) -> Sequence[Component]:
         return [
-            Component("audio", "target", self.tau * self.p, fraction=self.p),
+            Component("audio", "target", self.tau * self.p, fraction=self.p, redraw=self.redraw),
             Component(
                 "noisy_text",
                 "target",
                 self.tau * (1 - self.p),
                 fraction=self.p,
                 complement=True,
+                redraw=self.redraw,
             ),
             Component("audio", "source", self.sigma_a),
             Component("projected_text", "source", self.sigma_ta),

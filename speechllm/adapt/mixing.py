@@ -7,6 +7,7 @@ from speechllm.config import TrainConfig
 from speechllm.data.collate import Batch, collate
 from speechllm.data.mixture import Component, Item, Plan, plan_epoch, resolve_shares, subset
 from speechllm.data.views import NEED_AUDIO, Views
+from speechllm.errors import ConfigError
 from speechllm.model.speech_llm import SpeechLLM
 
 log = logging.getLogger(__name__)
@@ -38,13 +39,23 @@ class Mixture:
     ):
         self.components, self.views, self.model, self.config = components, views, model, config
         self.world_size = world_size
+        self.redrawn = {i for i, c in enumerate(components) if c.redraw}
         self.shares = resolve_shares([c.share for c in components])
-        self.pools = [self._pool(c) for c in components]
+        self.pools = [
+            self._pool(c) if share > 0 else []
+            for c, share in zip(components, self.shares, strict=True)
+        ]
+        for c, share, pool in self.rows():
+            if share > 0 and not pool:
+                raise ConfigError(
+                    f"{share:.3g} of the mixture is {c.domain} {c.view}, but it has no utterances"
+                )
         self.epoch_items = self._epoch_items()
 
-    def _pool(self, c: Component) -> list[tuple[str, int]]:
+    def _pool(self, c: Component, epoch: int = 0) -> list[tuple[str, int]]:
         corpus = self.views.corpora[c.domain]
-        ids = subset(list(corpus.text), c.fraction, self.config.seed, c.complement)
+        seed = f"{self.config.seed} {epoch}" if c.redraw else self.config.seed
+        ids = subset(list(corpus.text), c.fraction, seed, c.complement)
         overhead = self.model.prompt.overhead
         return [(utt, overhead + self.views.length(c.view, c.domain, utt)) for utt in ids]
 
@@ -87,6 +98,24 @@ class Mixture:
         batches = self.config.epochs * len(self._plan(0).steps)
         return max(1, round(batches / self.config.accumulate))
 
+    def heard(self, domain: str, epoch: int, batch: int) -> set[str]:
+        """Utterances of a domain whose audio a run needed that ended at this place of the plan.
+
+        All of a fixed pool, since all of it had to be there; of a redrawn one what was drawn.
+        """
+        audible = {
+            i
+            for i, (c, share, _) in enumerate(self.rows())
+            if c.domain == domain and c.view in NEED_AUDIO and share > 0
+        }
+        fixed, redrawn = audible - self.redrawn, audible & self.redrawn
+        found = {utt for i in fixed for utt, _ in self.pools[i]}
+        for number in range(epoch + 1) if redrawn else ():
+            steps = self._plan(number).steps[: batch if number == epoch else None]
+            items = (item for step in steps for rank in step for item in rank)
+            found |= {item.utt_id for item in items if item.component in redrawn}
+        return found
+
     def batch(self, items: Sequence[Item], epoch: int) -> Batch:
         """Render and collate some items."""
         examples = []
@@ -96,8 +125,12 @@ class Mixture:
         return collate(examples, self.model.prompt, self.model.projector.output_length)
 
     def _plan(self, epoch: int) -> Plan:
+        pools = [
+            self._pool(c, epoch) if i in self.redrawn and share > 0 else pool
+            for i, (c, share, pool) in enumerate(self.rows())
+        ]
         return plan_epoch(
-            self.pools,
+            pools,
             self.shares,
             seed=self.config.seed,
             epoch=epoch,
@@ -105,16 +138,5 @@ class Mixture:
             batch_positions=self.config.batch_positions,
             epoch_items=self.epoch_items,
             layout=self.config.layout,
+            redrawn=self.redrawn,
         )
-
-
-def audio_hours(mixtures: Sequence[Mixture], domain: str) -> float:
-    """Hours of distinct audio of a domain that some mixtures may draw."""
-    ids = {
-        utt
-        for mixture in mixtures
-        for c, share, pool in mixture.rows()
-        if c.domain == domain and c.view in NEED_AUDIO and share > 0
-        for utt, _ in pool
-    }
-    return mixtures[0].views.corpora[domain].hours(sorted(ids)) if ids else 0.0

@@ -47,10 +47,14 @@ def adapt(
     used = [component for phase in phases for component in _with_share(phase)]
     for component in used:
         check_view(component.view)
-        corpus = corpora.get(component.domain)
-        if component.view in NEED_AUDIO and corpus and not corpus.has_audio:
+    audible = {c.domain for c in used if c.view in NEED_AUDIO}
+    snapping = {c.domain for c in used if c.view == "projected_text"}
+    if method.noise.kind == "projector" and any(c.view == "noisy_text" for c in used):
+        snapping.add("source")  # whose garbling the noise imitates
+    for domain in audible | snapping:
+        if domain in corpora and not corpora[domain].has_audio:
             raise ConfigError(
-                f"{method.method} shows {component.domain} speech, but {corpus.name} has no audio"
+                f"{method.method} needs {domain} speech, but {corpora[domain].name} has no audio"
             )
     model = load_bundle(bundle)
     encoder = model.config.encoder
@@ -61,7 +65,7 @@ def adapt(
         return corpus.measure(model.tokenizer, model.projector.output_length)
 
     for domain, corpus in corpora.items():
-        measure(corpus, any(c.domain == domain and c.view in NEED_AUDIO for c in used))
+        measure(corpus, domain in audible | snapping)
     dev = {
         name: measure(corpus := Corpus.load(paths), corpus.has_audio)
         for name, paths in {"source": source_dev, "target": target_dev}.items()
@@ -69,13 +73,15 @@ def adapt(
     }
     corpora |= method.prepare(Workspace(model, bundle, corpora, dump, folder))
     snapped: dict[str, str] = {}
-    for domain in sorted({c.domain for c in used if c.view == "projected_text"}):
+    for domain in sorted(snapping):
         snapped |= projected_text(model, bundle, corpora[domain])
     torch.manual_seed(method.train.seed)  # the first weights of what is added
     model.replace_lora(method.lora)
     method.furnish(model)
     world = join_world()
-    views = Views(model.tokenizer, corpora, method.noise, method.train.seed, snapped)
+    views = Views(
+        model.tokenizer, corpora, method.noise, method.train.seed, snapped, model.soft_length
+    )
     record = {
         "kind": "adapted",
         "method": method.method,

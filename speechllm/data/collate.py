@@ -15,19 +15,31 @@ IGNORED = -100
 
 
 @dataclass(frozen=True)
+class Soft:
+    """So many positions whose vectors are learnt: the soft prompt in the model's scaffold."""
+
+    length: int
+
+
+Slot = np.ndarray | Sequence[int] | Soft | None
+"""Encoder frames [T, D], token ids, or a soft prompt. None is no slot at all and no prompt around
+it: the transcript follows bos."""
+
+
+@dataclass(frozen=True)
 class Example:
     """One utterance, ready to be laid out.
 
     Attributes:
         utt_id: utterance id.
         view: what fills the slot (speechllm.data.views).
-        slot: encoder frames [T, D], or the token ids that fill the slot instead.
+        slot: its contents.
         target: token ids of the transcript without end-of-sequence.
     """
 
     utt_id: str
     view: str
-    slot: np.ndarray | Sequence[int]
+    slot: Slot
     target: Sequence[int] = ()
 
     @property
@@ -47,6 +59,7 @@ class Batch:
         speech_mask: [B, L]; True where projected speech goes, in row-major order.
         frames: [A, T, D] encoder output of the A rows with speech, zero-padded on the right.
         frame_lengths: [A].
+        soft_mask: [B, L]; True where the soft prompt goes; None where no row has one.
     """
 
     examples: Sequence[Example]
@@ -56,6 +69,7 @@ class Batch:
     speech_mask: Tensor
     frames: Tensor | None
     frame_lengths: Tensor | None
+    soft_mask: Tensor | None = None
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch with every tensor on `device`."""
@@ -81,21 +95,17 @@ def collate(
         speech_length: LLM positions that so many encoder frames become.
         with_target: append transcript and eos (training), or stop at the prompt (decoding).
     """
-    rows, labels, speech = [], [], []
+    rows, labels, speech, soft = [], [], [], []
     for example in examples:
-        slot = (
-            [prompt.pad] * speech_length(len(example.slot))
-            if example.has_speech
-            else list(example.slot)
-        )
+        slot = _token_ids(example.slot, prompt.pad, speech_length)
         target = [*example.target, prompt.eos] if with_target else []
-        head = [*prompt.prefix, *slot, *prompt.suffix]
+        head = [prompt.bos] if example.slot is None else [*prompt.prefix, *slot, *prompt.suffix]
         rows.append(torch.tensor(head + target))
         labels.append(torch.tensor([IGNORED] * len(head) + target))
-        mask = torch.zeros(len(head) + len(target), dtype=torch.bool)
-        if example.has_speech:
-            mask[len(prompt.prefix) : len(prompt.prefix) + len(slot)] = True
-        speech.append(mask)
+        position = torch.arange(len(head) + len(target)) - len(prompt.prefix)
+        inside = (position >= 0) & (position < len(slot))
+        speech.append(inside & example.has_speech)
+        soft.append(inside & isinstance(example.slot, Soft))
 
     def pad(sequences: list[Tensor], value: int | bool) -> Tensor:
         return pad_sequence(sequences, batch_first=True, padding_value=value, padding_side="left")
@@ -109,4 +119,14 @@ def collate(
         speech_mask=pad(speech, False),
         frames=pad_sequence(spoken, batch_first=True) if spoken else None,
         frame_lengths=torch.tensor([len(s) for s in spoken]) if spoken else None,
+        soft_mask=pad(soft, False) if any(row.any() for row in soft) else None,
     )
+
+
+def _token_ids(slot: Slot, pad: int, speech_length: Callable[[int], int]) -> list[int]:
+    """What stands at the slot's positions; the pad id where embeddings replace it."""
+    if isinstance(slot, np.ndarray):
+        return [pad] * speech_length(len(slot))
+    if isinstance(slot, Soft):
+        return [pad] * slot.length
+    return list(slot or ())

@@ -7,7 +7,7 @@ same number of batches; and a killed run finds its place again from (epoch, batc
 import math
 import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -29,6 +29,7 @@ class Component:
         share: this component's share of all items; None shares what is left equally.
         fraction: seeded part of the domain's utterances that the component draws from.
         complement: draw from the utterances *outside* that part instead.
+        redraw: choose that part anew in every epoch.
     """
 
     view: str
@@ -36,6 +37,7 @@ class Component:
     share: float | None = None
     fraction: float = 1.0
     complement: bool = False
+    redraw: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,9 @@ def apportion(total: int, shares: Sequence[float]) -> list[int]:
     return counts
 
 
-def subset(ids: Sequence[str], fraction: float, seed: int, complement: bool = False) -> list[str]:
+def subset(
+    ids: Sequence[str], fraction: float, seed: int | str, complement: bool = False
+) -> list[str]:
     """A seeded part of `ids`, in their order; larger fractions contain the smaller ones.
 
     At least one id is chosen when `fraction` is above zero.
@@ -120,6 +124,7 @@ def plan_epoch(
     batch_positions: int,
     epoch_items: int,
     layout: str = "mixed",
+    redrawn: Collection[int] = (),
 ) -> Plan:
     """Plan one epoch.
 
@@ -138,6 +143,7 @@ def plan_epoch(
         batch_positions: most positions of a batch, items x longest item.
         epoch_items: items of an epoch over all components and ranks.
         layout: mixed, alternating or shuffled.
+        redrawn: components whose pool is of this epoch alone, so that their stream begins anew.
 
     Raises:
         ConfigError: a component with a share has nothing to draw from, or one item alone is
@@ -148,7 +154,8 @@ def plan_epoch(
     for c, (pool, count) in enumerate(zip(pools, apportion(epoch_items, shares), strict=True)):
         if count and not pool:
             raise ConfigError(f"component {c} of the mixture has a share but no utterances")
-        drawn = _draw(pool, count, f"draw {seed} {c}", epoch)
+        stream = (f"draw {seed} {c} {epoch}", 0) if c in redrawn else (f"draw {seed} {c}", epoch)
+        drawn = _draw(pool, count, *stream)
         drawn.sort(key=lambda pair: pair[1] * rng.uniform(1 - JITTER, 1 + JITTER))
         rows.append([Item(c, utt_id, length) for utt_id, length in drawn])
     if layout == "alternating":

@@ -13,7 +13,9 @@ from speechllm.config import Fraction, PositiveInt, Section
 class NoiseConfig(Section):
     """The constants of the `naive` corruption, as in the released code of 2601.20900."""
 
-    kind: Literal["naive", "random", "echo", "empty"] = "naive"
+    kind: Literal["naive", "random", "echo", "empty", "projector"] = "naive"
+    """`projector` does what the base's projector does to source speech
+    (speechllm.data.confusions)."""
     word_rate: Fraction = 0.15
     """Share of all words in which characters are substituted."""
     max_words: PositiveInt = 10
@@ -33,6 +35,7 @@ def corrupt(text: str, noise: NoiseConfig, rng: random.Random) -> str:
 
     Kinds: `naive` substitutes characters in a few long words, then repeats letters; `random`
     replaces the text by as many random letters and spaces; `echo` keeps it; `empty` drops it.
+    `projector` is not among them, as it is learnt from pairs.
 
     Args:
         text: a transcript.

@@ -15,6 +15,8 @@ class Prompt:
     suffix: tuple[int, ...]
     eos: int
     pad: int
+    bos: int
+    """What a text without any prompt begins with; eos, for an LLM that has no such token."""
 
     @property
     def overhead(self) -> int:
@@ -59,6 +61,5 @@ def make_prompt(tokenizer: Any, text: str, chat_template: str | None = None) -> 
     )
     pad = tokenizer.pad_token_id
     # Pads are told apart by the attention mask and never by their id, so any id will do.
-    return Prompt(
-        before, after, tokenizer.eos_token_id, tokenizer.eos_token_id if pad is None else pad
-    )
+    eos, bos = tokenizer.eos_token_id, tokenizer.bos_token_id
+    return Prompt(before, after, eos, eos if pad is None else pad, eos if bos is None else bos)

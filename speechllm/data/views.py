@@ -6,18 +6,22 @@ fresh in every epoch and the same again in a resumed run.
 """
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
-import numpy as np
-
-from speechllm.data.collate import Example
+from speechllm.data.collate import Example, Slot, Soft
+from speechllm.data.confusions import Confusions
 from speechllm.data.corpus import Corpus
 from speechllm.data.noise import NoiseConfig, corrupt
+from speechllm.data.upsample import mask_token, upsample_and_mask
 from speechllm.errors import ConfigError, did_you_mean
 
-NOISE_GROWTH = 1.6
-"""Corrupted text has about so many times the tokens of its clean form; used to plan batches."""
+NOISE_GROWTH = {"naive": 1.6, "echo": 1.0, "empty": 0.0}
+"""Corrupted text has about so many times the tokens of its clean form, for kinds of noise where
+that hardly varies; used to plan batches."""
+UPSAMPLED = 1.5
+"""The same for upsampled text."""
 
 
 class Views:
@@ -29,7 +33,8 @@ class Views:
         noise: the corruption of `noisy_text`.
         seed: of all noise.
         projected_text: for `projected_text`, what speech looks like once snapped to the
-            vocabulary, by utterance id.
+            vocabulary, by utterance id; for noise like the projector's, that of the source.
+        soft_length: for `soft_prompt`, how many positions it takes.
     """
 
     def __init__(
@@ -39,12 +44,14 @@ class Views:
         noise: NoiseConfig | None = None,
         seed: int = 0,
         projected_text: Mapping[str, str] | None = None,
+        soft_length: int = 0,
     ):
         self.tokenizer = tokenizer
         self.corpora = corpora
         self.noise = noise or NoiseConfig()
         self.seed = seed
         self.projected = projected_text or {}
+        self.soft_length = soft_length
 
     def render(self, view: str, domain: str, utt_id: str, epoch: int = 0) -> Example:
         """One utterance through one view."""
@@ -54,23 +61,39 @@ class Views:
         return Example(utt_id, view, slot, self.tokens(corpus.text[utt_id]))
 
     def length(self, view: str, domain: str, utt_id: str) -> int:
-        """Positions of slot + transcript, exact for speech and estimated for corrupted text."""
+        """Positions of slot + transcript, exact for speech and estimated for corrupted text.
+
+        Text without prompt counts as if it had one, so that its batches hold as many items as
+        those of `empty`.
+        """
         corpus = self.corpora[domain]
         tokens = corpus.token_counts[utt_id]
         if view == "audio":
             return corpus.speech_lengths[utt_id] + tokens
-        if view == "empty":
+        if view in ("empty", "no_prompt"):
             return tokens
+        if view == "soft_prompt":
+            return self.soft_length + tokens
         if view == "projected_text":
             return len(self.tokens(self.projected[utt_id])) + tokens
-        growth = NOISE_GROWTH if view == "noisy_text" else 1
-        return round(growth * tokens) + tokens
+        if view == "noisy_text" and self.noise.kind not in NOISE_GROWTH:
+            return len(self.render(view, domain, utt_id).slot) + tokens  # as in the first epoch
+        growth = {"noisy_text": NOISE_GROWTH.get(self.noise.kind), "upsample_mask": UPSAMPLED}
+        return round(growth.get(view, 1) * tokens) + tokens
+
+    def corrupt(self, text: str, rng: random.Random) -> str:
+        """Noise of the configured kind."""
+        if self.noise.kind == "projector":
+            return self._confusions.corrupt(text, rng)
+        return corrupt(text, self.noise, rng)
+
+    @cached_property
+    def _confusions(self) -> Confusions:
+        source = self.corpora["source"].text
+        return Confusions((text, self.projected[utt]) for utt, text in source.items())
 
     def tokens(self, text: str) -> list[int]:
         return self.tokenizer(text, add_special_tokens=False).input_ids
-
-
-Slot = np.ndarray | Sequence[int]
 
 
 def _audio(views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -> Slot:
@@ -86,11 +109,24 @@ def _clean_text(views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -
 
 
 def _noisy_text(views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -> Slot:
-    return views.tokens(corrupt(corpus.text[utt_id], views.noise, rng))
+    return views.tokens(views.corrupt(corpus.text[utt_id], rng))
 
 
 def _projected_text(views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -> Slot:
     return views.tokens(views.projected[utt_id])
+
+
+def _no_prompt(views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -> Slot:
+    return None
+
+
+def _upsample_mask(views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -> Slot:
+    tokens = views.tokens(corpus.text[utt_id])
+    return upsample_and_mask(tokens, mask_token(views.tokenizer), rng)
+
+
+def _soft_prompt(views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -> Slot:
+    return Soft(views.soft_length)
 
 
 VIEWS: dict[str, Callable[[Views, Corpus, str, random.Random], Slot]] = {
@@ -99,6 +135,9 @@ VIEWS: dict[str, Callable[[Views, Corpus, str, random.Random], Slot]] = {
     "clean_text": _clean_text,
     "noisy_text": _noisy_text,
     "projected_text": _projected_text,
+    "no_prompt": _no_prompt,
+    "upsample_mask": _upsample_mask,
+    "soft_prompt": _soft_prompt,
 }
 NEED_AUDIO = {"audio", "projected_text"}
 

@@ -15,6 +15,7 @@ from speechllm.errors import ConfigError
 from speechllm.model.encoder import encoder_width
 from speechllm.model.llm import add_lora, head_sees_only, load_llm, load_tokenizer, merge_lora
 from speechllm.model.projector import Projector
+from speechllm.model.soft_prompt import SOFT_PROMPT
 
 
 def fill_slot(embeddings: Tensor, slot: Tensor, speech: Tensor) -> Tensor:
@@ -83,6 +84,11 @@ class SpeechLLM(nn.Module):
     def device(self) -> torch.device:
         return self.embedding.weight.device
 
+    @property
+    def soft_length(self) -> int:
+        """Positions of the soft prompt in the scaffold; 0 where there is none."""
+        return len(self.scaffold[SOFT_PROMPT].vectors) if SOFT_PROMPT in self.scaffold else 0
+
     def replace_lora(self, lora: LoraConfig | None) -> None:
         """Fold the present LoRA into the weights and add a fresh one, if one is asked for."""
         self.llm = merge_lora(self.llm)
@@ -91,8 +97,12 @@ class SpeechLLM(nn.Module):
         self.config = self.config.model_copy(update={"lora": lora})
 
     def embed(self, batch: Batch) -> Tensor:
-        """[B, L, E] embeddings of a batch, speech in its place."""
+        """[B, L, E] embeddings of a batch, speech and soft prompt in their places."""
         embeddings = self.embedding(batch.input_ids)
+        if batch.soft_mask is not None:
+            vectors = self.scaffold[SOFT_PROMPT]()
+            rows = int(batch.soft_mask.sum()) // len(vectors)
+            embeddings = fill_slot(embeddings, batch.soft_mask, vectors.repeat(rows, 1))
         if batch.frames is None:
             return embeddings
         speech = self.projector(batch.frames, batch.frame_lengths)

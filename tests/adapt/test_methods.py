@@ -8,6 +8,8 @@ from speechllm.data.mixture import resolve_shares
 from speechllm.errors import ConfigError
 
 SIZES = {"source": 300, "target": 100}
+EGS = Path(__file__).parents[2] / "egs"
+CONFIGS = sorted([*EGS.glob("*/conf/adapt/*.yaml"), *EGS.glob("*/conf/methods/*.yaml")])
 
 
 def method(tmp_path: Path, **values: object):
@@ -87,3 +89,8 @@ def test_every_method_says_where_it_comes_from(name: str) -> None:
 
     module, cls = METHODS[name].split(":")
     assert getattr(importlib.import_module(module), cls).__doc__
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: "/".join(path.parts[-4:]))
+def test_every_config_of_the_recipes_is_valid(path: Path) -> None:
+    assert load_method(path).phases(SIZES)

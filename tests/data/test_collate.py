@@ -5,13 +5,13 @@ import pytest
 import torch
 
 from speechllm.config import DEFAULT_PROMPT
-from speechllm.data.collate import IGNORED, Example, collate
+from speechllm.data.collate import IGNORED, Example, Soft, collate
 from speechllm.data.prompt import Prompt, make_prompt
 from speechllm.errors import ConfigError
 from speechllm.standin.llm import train_tokenizer
 from tests.tiny import SENTENCES
 
-PROMPT = Prompt(prefix=(1, 2), suffix=(3,), eos=4, pad=0)
+PROMPT = Prompt(prefix=(1, 2), suffix=(3,), eos=4, pad=0, bos=5)
 
 
 def test_layout_by_hand() -> None:
@@ -33,6 +33,20 @@ def test_text_in_the_slot_carries_no_loss() -> None:
     batch = collate([Example("a", "noisy_text", [8, 9], [10])], PROMPT, lambda n: n)
     assert batch.input_ids.tolist() == [[1, 2, 8, 9, 3, 10, 4]]
     assert batch.labels.tolist() == [[IGNORED] * 5 + [10, 4]]
+    assert not batch.speech_mask.any() and batch.frames is None
+
+
+def test_soft_prompt_and_no_prompt_by_hand() -> None:
+    batch = collate(
+        [Example("a", "soft_prompt", Soft(2), [10]), Example("b", "no_prompt", None, [20, 21])],
+        PROMPT,
+        lambda n: n,
+    )
+    assert batch.input_ids.tolist() == [[1, 2, 0, 0, 3, 10, 4], [0, 0, 0, 5, 20, 21, 4]]
+    assert batch.attention_mask.tolist() == [[1] * 7, [0] * 3 + [1] * 4]
+    i = IGNORED
+    assert batch.labels.tolist() == [[i, i, i, i, i, 10, 4], [i, i, i, i, 20, 21, 4]]
+    assert batch.soft_mask.nonzero().tolist() == [[0, 2], [0, 3]]
     assert not batch.speech_mask.any() and batch.frames is None
 
 

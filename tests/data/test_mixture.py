@@ -98,6 +98,17 @@ def test_pools_are_cycled_evenly_across_epochs() -> None:
     assert {seen[utt] for utt, _ in POOLS[0]} == {3}
 
 
+def test_a_redrawn_pool_is_drawn_once_in_each_epoch() -> None:
+    shape = {"seed": 0, "world_size": 1, "batch_positions": 640, "epoch_items": 50}
+    for epoch in range(4):
+        p = plan_epoch(POOLS[1:2], [1], epoch=epoch, redrawn={0}, **shape)
+        assert set(ids(p).values()) == {1} and len(ids(p)) == 50
+        assert p == plan_epoch(POOLS[1:2], [1], epoch=epoch, redrawn={0}, **shape)
+    half = {**shape, "epoch_items": 25}
+    first, second = (plan_epoch(POOLS[1:2], [1], epoch=e, redrawn={0}, **half) for e in (0, 1))
+    assert 0 < len(ids(first).keys() & ids(second).keys()) < 25  # no stream goes on between them
+
+
 def test_budget_and_padding() -> None:
     p = plan()
     for step in p.steps:

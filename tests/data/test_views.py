@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from speechllm.data.collate import Soft
 from speechllm.data.corpus import Corpus
 from speechllm.data.noise import NoiseConfig
 from speechllm.data.views import VIEWS, Views, check_view
@@ -21,7 +22,7 @@ def views(tmp_path: Path) -> Views:
     tokenizer = train_tokenizer(SENTENCES, 300)
     corpus.measure(tokenizer, lambda frames: frames // 5)
     snapped = dict.fromkeys(corpus.text, "th kow eet")
-    return Views(tokenizer, {"source": corpus}, NoiseConfig(), 7, snapped)
+    return Views(tokenizer, {"source": corpus}, NoiseConfig(), 7, snapped, 30)
 
 
 def slot_text(views: Views, view: str, epoch: int = 0) -> str:
@@ -34,6 +35,10 @@ def test_what_each_view_puts_into_the_slot(views: Views) -> None:
     assert slot_text(views, "clean_text") == SENTENCES[0]
     assert slot_text(views, "projected_text") == "th kow eet"
     assert slot_text(views, "noisy_text") not in ("", SENTENCES[0])
+    assert views.render("no_prompt", "source", "spk-0").slot is None
+    assert views.render("soft_prompt", "source", "spk-0").slot == Soft(30)
+    vague = views.render("upsample_mask", "source", "spk-0").slot
+    assert vague.count(views.tokenizer.pad_token_id) == len(vague) // 2
 
 
 def test_the_target_is_always_the_transcript(views: Views) -> None:
@@ -52,6 +57,34 @@ def test_lengths_are_exact_where_they_can_be(views: Views) -> None:
         example = views.render(view, "source", "spk-0")
         slot = 12 // 5 if view == "audio" else len(example.slot)
         assert views.length(view, "source", "spk-0") == slot + len(example.target)
+
+
+def test_lengths_without_slot_of_their_own(views: Views) -> None:
+    tokens = views.length("empty", "source", "spk-0")
+    assert views.length("soft_prompt", "source", "spk-0") == 30 + tokens
+    assert views.length("no_prompt", "source", "spk-0") == tokens  # beside a prompt's overhead
+    assert views.length("upsample_mask", "source", "spk-0") == round(1.5 * tokens) + tokens
+
+
+def test_noise_like_the_projectors_is_learnt_from_the_source(views: Views) -> None:
+    corpus = views.corpora["source"]
+    views.noise = NoiseConfig(kind="projector")
+    views.projected = {utt: text.replace("e", "i") for utt, text in corpus.text.items()}
+    assert slot_text(views, "noisy_text") == SENTENCES[0].replace("e", "i")
+
+
+@pytest.mark.parametrize("kind", ["naive", "random", "echo", "empty", "projector"])
+def test_every_kind_of_noise_is_about_as_long_as_planned(views: Views, kind: str) -> None:
+    views.noise = NoiseConfig(kind=kind)
+    corpus = views.corpora["source"]
+    planned = sum(views.length("noisy_text", "source", utt) for utt in corpus.text)
+    rendered = [
+        views.render("noisy_text", "source", utt, epoch)
+        for utt in corpus.text
+        for epoch in range(10)
+    ]
+    lengths = sum(len(e.slot) + len(e.target) for e in rendered) / 10
+    assert lengths == pytest.approx(planned, rel=0.25)
 
 
 def test_an_unknown_view_names_the_nearest() -> None:

@@ -1,0 +1,88 @@
+"""Vectors that are learnt to stand where speech would (Ma et al., 2412.06967)."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from speechllm.errors import ConfigError
+
+SOFT_PROMPT = "soft_prompt"
+"""Its name in a model's scaffold."""
+
+
+class SoftPrompt(nn.Module):
+    """d vectors in the space of the LLM's embeddings.
+
+    Args:
+        start: [d, E] first values.
+        mlp: send the vectors through three linear layers with ReLU, as the reproduction of
+            2601.20900 does; what is learnt is then both.
+    """
+
+    def __init__(self, start: Tensor, mlp: bool = False):
+        super().__init__()
+        self.vectors = nn.Parameter(start.detach().float().clone())
+        width = start.shape[1]
+        self.mlp = nn.Sequential()
+        if mlp:
+            linear = [nn.Linear(width, width) for _ in range(3)]
+            self.mlp = nn.Sequential(linear[0], nn.ReLU(), linear[1], nn.ReLU(), linear[2])
+
+    def forward(self) -> Tensor:
+        """[d, E]."""
+        return self.mlp(self.vectors)
+
+    def load(self, path: Path) -> None:
+        """Take what another run has learnt.
+
+        Args:
+            path: the tensors of that run's first phase.
+
+        Raises:
+            ConfigError: no such file, or one of other shapes.
+        """
+        if not path.is_file():
+            raise ConfigError(
+                f"there is no soft prompt {path}",
+                "give prompt/trained.safetensors from the folder of a finished soft_prompt run",
+            )
+        prefix = f"scaffold.{SOFT_PROMPT}."
+        found = {name.removeprefix(prefix): tensor for name, tensor in load_file(path).items()}
+        wanted = self.state_dict()
+        shapes = [
+            {name: list(tensor.shape) for name, tensor in tensors.items()}
+            for tensors in (found, wanted)
+        ]
+        if shapes[0] != shapes[1]:
+            raise ConfigError(
+                f"{path} holds {shapes[0]}, where {shapes[1]} is wanted",
+                "set length and mlp as in the run that learnt it, on a base of the same LLM",
+            )
+        self.load_state_dict(found)
+
+
+def first_vectors(
+    init: str, length: int, embedding: nn.Embedding, tokenizer: Any, bos: int
+) -> Tensor:
+    """[length, E] first values: by chance and spread like the embeddings, words, or bos.
+
+    Args:
+        init: normal draws from N(0, standard deviation of the embeddings); random_words takes
+            entries of the vocabulary, none twice while there are enough; bos repeats one entry.
+        length: how many.
+        embedding: of the LLM.
+        tokenizer: its special tokens are no words.
+        bos: the token to repeat.
+    """
+    table = embedding.weight.detach().float()
+    if init == "normal":
+        return torch.randn(length, table.shape[1]) * table.std().cpu()
+    if init == "bos":
+        return table[bos].repeat(length, 1)
+    special = set(tokenizer.all_special_ids)
+    words = torch.tensor([token for token in range(len(tokenizer)) if token not in special])
+    chosen = words[torch.randperm(len(words))].repeat(-(-length // len(words)))[:length]
+    return table[chosen.to(table.device)]
