@@ -80,8 +80,11 @@ class Mixture:
         )
         return plan
 
-    def steps(self) -> int:
-        """Optimiser steps of the run: as configured, or those of so many epochs."""
+    def steps(self) -> int | None:
+        """Optimiser steps of the run: as configured, or those of so many epochs.
+
+        None for a run that is given seconds.
+        """
         if self.config.epochs is None:
             return self.config.steps
         batches = self.config.epochs * len(self._plan(0).steps)
