@@ -87,7 +87,10 @@ class Mixture:
         """
         if self.config.epochs is None:
             return self.config.steps
-        batches = self.config.epochs * len(self._plan(0).steps)
+        whole, part = divmod(self.config.epochs, 1)
+        batches = sum(len(self._plan(epoch).steps) for epoch in range(int(whole)))
+        if part > 0:
+            batches += part * len(self._plan(int(whole)).steps)
         return max(1, round(batches / self.config.accumulate))
 
     def batch(self, items: Sequence[Item], epoch: int) -> Batch:
