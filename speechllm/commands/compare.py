@@ -60,4 +60,3 @@ def run(args: argparse.Namespace) -> None:
     if not finished:
         raise DataError("no cell is finished", args.base, remedy="run the stages from adapt on")
     write_comparison(grid, cells, args.base.parent, args.data, args.out)
-    log.info("wrote %s", args.out)
