@@ -1,5 +1,7 @@
 """A grid's yaml becomes cells: how many, where, with which settings; or a clear error."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -143,6 +145,15 @@ def test_a_label_that_stands_twice_in_the_file_is_an_error(write) -> None:
     path.write_text(path.read_text().replace("  mixed:", "  text_only:"))
     with pytest.raises(ConfigError, match="the key 'text_only' stands twice"):
         load_grid(path)
+
+
+def test_to_plan_needs_no_torch(write) -> None:
+    """A recipe plans for each --list."""
+    code = (
+        "import sys; from pathlib import Path; from speechllm.compare.plan import load_grid, plan;"
+        "plan(load_grid(Path(sys.argv[1])), Path(), ['farm']); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code, write()], cwd=ROOT, check=True)
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("egs/*/conf/compare*.yaml")), ids=str)

@@ -314,6 +314,8 @@ def test_a_comparison_runs_the_cells_of_its_grid(grid):
         "compare report --data data --out RESULTS.grid.md --tag decode --targets farm music "
         "--adapt_opts lora.rank=4 --base exp/base --config conf/grid.yaml"
     )
+    module = importlib.import_module("speechllm.commands.compare")
+    assert cli.parse("compare", module, shlex.split(calls[-1])[1:]).tag == "decode"
     assert calls[-2].startswith("report") and (grid.folder / "RESULTS.grid.md").exists()
 
 
