@@ -73,7 +73,7 @@ decode=decode_$(stem "$decode_config")
 log_dir=${in}exp/log
 : "${encoder:=${in}pretrained/encoder}" "${llm:=${in}pretrained/llm}"
 
-# shellcheck disable=SC2086  # words
+# shellcheck disable=SC2206  # words
 grid=(--targets $targets --adapt_opts $adapt_opts --base "$base" --config "$compare" $compare_opts)
 compare_report=${in}RESULTS.$(stem "$compare").md
 
