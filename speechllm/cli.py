@@ -27,6 +27,7 @@ COMMANDS = {
     "decode": "batched beam search of a model on test sets (stage 6)",
     "score": "WER, CER and SER of every decoded set (stage 7)",
     "report": "write RESULTS.md (stage 8)",
+    "compare": "plan a grid of adaptations, and report on it (stages 5 to 8)",
     "run": "run an array of jobs, each with its own log",
 }
 
@@ -44,8 +45,9 @@ class Parser(argparse.ArgumentParser):
         name = "--" + name[2:].replace("-", "_")
         if name in self._option_string_actions:
             return super()._parse_optional(name + equals + value)
-        # What follows the command of `speechllm run` is that command's own affair.
-        if not any(action.nargs == argparse.REMAINDER for action in self._actions):
+        # What follows the command of `speechllm run`, or an action, is that one's own affair.
+        others = (argparse.REMAINDER, argparse.PARSER)
+        if not any(action.nargs in others for action in self._actions):
             known = [option for option in self._option_string_actions if option.startswith("--")]
             self.error(f"unknown option {name}{did_you_mean(name, known)}")
         return super()._parse_optional(arg_string)

@@ -8,6 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from speechllm.errors import ConfigError, did_you_mean
+from speechllm.strict_yaml import load_yaml
 
 SPEECH_MARKER = "<speech>"
 DEFAULT_PROMPT = f"Transcribe speech to text. Speech: {SPEECH_MARKER}."
@@ -63,9 +64,12 @@ class TrainConfig(Section):
     """Optimisation. The defaults are those of SLAM-ASR's recipe; recipes say what they change."""
 
     steps: PositiveInt | None = None
-    """Optimiser steps; give either these or `epochs`."""
+    """Optimiser steps; give either these, or `epochs`, or `seconds`."""
     epochs: PositiveFloat | None = None
     """Passes over the target domain (over the source, where there is no target)."""
+    seconds: PositiveFloat | None = None
+    """Time of training, with the monitor's; the rate decays with it, and no run can be repeated
+    to the bit."""
     batch_positions: PositiveInt = 2000
     """Budget of a batch: items x longest item, in LLM positions with padding."""
     accumulate: PositiveInt = 1
@@ -79,7 +83,7 @@ class TrainConfig(Section):
     warmup_steps: Annotated[int, Field(ge=0)] = 1000
     schedule: Literal["linear", "cosine", "constant"] = "linear"
     decay_steps: PositiveInt | None = None
-    """Step at which linear and cosine reach zero; null = `steps`."""
+    """Step at which linear and cosine reach zero; null = at the end of the run."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     clip: PositiveFloat = 1.0
     """Largest norm of the gradient."""
@@ -90,8 +94,8 @@ class TrainConfig(Section):
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:
-        if (self.steps is None) == (self.epochs is None):
-            raise ValueError("give either steps or epochs")
+        if [self.steps, self.epochs, self.seconds].count(None) != 2:
+            raise ValueError("give either steps or epochs or seconds")
         return self
 
 
@@ -173,7 +177,7 @@ def read_yaml(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]
         ConfigError: no such file, broken yaml, not a mapping, or an override without `=`.
     """
     try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+        values = load_yaml(Path(path).read_text(encoding="utf-8")) or {}
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

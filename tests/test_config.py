@@ -46,12 +46,20 @@ def test_a_wrong_override_names_the_key(path: Path, override: str, message: str)
         load(BaseConfig, path, [override])
 
 
-@pytest.mark.parametrize("content", ["a: [", "- 1", "!!python/object:os.system {}"])
+@pytest.mark.parametrize(
+    "content", ["a: [", "- 1", "a: {b: 1, b: 2}", "!!python/object:os.system {}"]
+)
 def test_broken_yaml_names_the_file(tmp_path: Path, content: str) -> None:
     path = tmp_path / "broken.yaml"
     path.write_text(content)
     with pytest.raises(ConfigError, match=r"broken\.yaml"):
         read_yaml(path)
+
+
+@pytest.mark.parametrize("train", ["{}", "{steps: 1, epochs: 1}", "{steps: 1, seconds: 1}"])
+def test_a_run_has_one_length(path: Path, train: str) -> None:
+    with pytest.raises(ConfigError, match="give either steps or epochs or seconds"):
+        load(BaseConfig, path, [f"train={train}"])
 
 
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:

@@ -21,10 +21,12 @@ encoder=${encoder-}                # folder or hub id; if empty, pretrained/enco
 llm=${llm-}                        # folder or hub id; if empty, pretrained/llm of stage 1
 base_config=${base_config-conf/base.yaml}          # config of the base model; names its folder
 adapt_configs=${adapt_configs-conf/adapt/*.yaml}   # one model of each of these for each target
+compare=${compare-}                # config of a grid of methods and seeds, run instead of adapt_configs
 decode_config=${decode_config-conf/decode.yaml}    # config of the search; names its folder
 data_opts=${data_opts-}            # further options of local/data.sh
 base_opts=${base_opts-}            # key=value changes of base_config
 adapt_opts=${adapt_opts-}          # key=value changes of all adapt_configs
+compare_opts=${compare_opts-}      # key=value changes of compare
 batch_seconds=${batch_seconds-100} # padded seconds of audio in a batch of the encoder
 allow_pipes=${allow_pipes-false}   # let wav.scp hold shell commands (lines that end in |)
 # shellcheck source=parse_options.sh
@@ -41,7 +43,7 @@ stages=(
     "adapt    features,base  base, target text and audio -> exp/<base>/<method>_<target>/"
     "decode   features,adapt models, test sets -> exp/<model>/decode_<tag>/<set>/text"
     "score    decode         hypotheses -> exp/<model>/decode_<tag>/<set>/score/"
-    "report   score          exp/ -> RESULTS.md"
+    "report   score          exp/ -> RESULTS.md; --compare: RESULTS.<grid>.md"
 )
 # shellcheck source=stages.sh
 . "$(dirname "${BASH_SOURCE[0]}")/stages.sh"
@@ -55,7 +57,7 @@ fi
 for name in source_train source_dev source_test; do
     [[ "${!name}" =~ [^[:space:]] ]] || die "--$name names no set"
 done
-for config in "$base_config" "$decode_config" ${targets:+$adapt_configs}; do
+for config in "$base_config" "$decode_config" ${compare:-${targets:+$adapt_configs}}; do
     [ -f "$config" ] || die "there is no config '$config'"
 done
 
@@ -70,6 +72,10 @@ base=${in}exp/$(stem "$base_config")
 decode=decode_$(stem "$decode_config")
 log_dir=${in}exp/log
 : "${encoder:=${in}pretrained/encoder}" "${llm:=${in}pretrained/llm}"
+
+# shellcheck disable=SC2206  # words
+grid=(--targets $targets --adapt_opts $adapt_opts --base "$base" --config "$compare" $compare_opts)
+compare_report=${in}RESULTS.$(stem "$compare").md
 
 pipes=()
 if $allow_pipes; then pipes=(--allow_pipes); fi
@@ -94,12 +100,18 @@ audio_dirs() {
     done
 }
 
-# Lines of model folder, config, target.
+# Lines of model folder, config, target, changes of the config (quoted words).
 adapted_models() {
     local target config
+    if [ -n "$compare" ]; then
+        printf '%s\n' "$cells"
+        return
+    fi
     for target in $targets; do
         for config in $adapt_configs; do
-            printf '%s\t%s\t%s\n' "$base/$(stem "$config")_$target" "$config" "$target"
+            # shellcheck disable=SC2086  # words
+            printf '%s\t%s\t%s\t%s\n' "$base/$(stem "$config")_$target" "$config" "$target" \
+                "${adapt_opts:+$(quoted $adapt_opts)}"
         done
     done
 }
@@ -109,7 +121,7 @@ decodings() {
     local model target tests=$source_test
     for target in $targets; do tests+=" ${target}_test"; done
     printf '%s\t%s\n' "$base" "$tests"
-    adapted_models | while IFS=$'\t' read -r model _ target; do
+    adapted_models | while IFS=$'\t' read -r model _ target _; do
         printf '%s\t%s\n' "$model" "${target}_test $source_test"
     done
 }
@@ -134,7 +146,7 @@ outputs() {
                     echo "$model/$decode/$set"
                 done
             done ;;
-        report) echo "${in}RESULTS.md" ;;
+        report) printf '%s\n' "${in}RESULTS.md" ${compare:+"$compare_report"} ;;
     esac
 }
 
@@ -170,12 +182,11 @@ stage_base() {
 
 stage_adapt() {
     local commands
-    commands=$(adapted_models | while IFS=$'\t' read -r model config target; do
-        # shellcheck disable=SC2086  # words
-        quoted speechllm adapt --config "$config" --base "$base" --dump "${in}dump" \
-            --source "${train_dirs[@]}" --source_dev "${dev_dirs[@]}" \
+    commands=$(adapted_models | while IFS=$'\t' read -r model config target changes; do
+        printf '%s%s\n' "$(quoted speechllm adapt --config "$config" --base "$base" \
+            --dump "${in}dump" --source "${train_dirs[@]}" --source_dev "${dev_dirs[@]}" \
             --target "${in}data/${target}_train" --target_dev "${in}data/${target}_dev" \
-            --exp "$model" $adapt_opts
+            --exp "$model")" "${changes:+ $changes}"
     done)
     run_tasks adapt "$commands"
 }
@@ -198,10 +209,17 @@ stage_score() {
 stage_report() {
     run speechllm report --exp "${in}exp" --out "${in}RESULTS.md" \
         --title "Results of egs/${PWD##*/}" --command "$command_line"
+    [ -z "$compare" ] || run speechllm compare report --data "${in}data" --out "$compare_report" \
+        --tag "${decode#decode_}" "${grid[@]}"
 }
 
 # shellcheck source=/dev/null
 . ./cmd.sh
+if [ -n "$compare" ]; then # its models are known to `speechllm` alone, even to list them
+    # shellcheck source=/dev/null
+    . ./path.sh
+    cells=$(speechllm compare plan "${grid[@]}")
+fi
 if $list; then
     show_stages
     exit

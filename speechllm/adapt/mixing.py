@@ -91,11 +91,17 @@ class Mixture:
         )
         return plan
 
-    def steps(self) -> int:
-        """Optimiser steps of the run: as configured, or those of so many epochs."""
+    def steps(self) -> int | None:
+        """Optimiser steps of the run: as configured, or those of so many epochs.
+
+        None for a run that is given seconds.
+        """
         if self.config.epochs is None:
             return self.config.steps
-        batches = self.config.epochs * len(self._plan(0).steps)
+        whole, part = divmod(self.config.epochs, 1)
+        batches = sum(len(self._plan(epoch).steps) for epoch in range(int(whole)))
+        if part > 0:
+            batches += part * len(self._plan(int(whole)).steps)
         return max(1, round(batches / self.config.accumulate))
 
     def heard(self, domain: str, epoch: int, batch: int) -> set[str]:

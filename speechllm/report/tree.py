@@ -2,6 +2,7 @@
 
     exp/<base>/run.json                              a base model
     exp/<base>/<method>_<target>/run.json            a model adapted from it
+    exp/<base>/<comparison>/<cell>/run.json          left to `speechllm compare report`
     <model>/decode_<tag>/<set>/{text,decode.json}    hypotheses, how long they took
     <model>/decode_<tag>/<set>/score/wer.json        their score
 
@@ -138,12 +139,16 @@ class Family:
 
 
 def read_families(exp: Path) -> list[Family]:
-    """Read everything below `exp`, in the order of the folders' names.
+    """Read everything below `exp` but the cells of comparisons, in the order of the folders' names.
 
     Raises:
         DataError: there is no model below `exp`.
     """
-    models = {file.parent: _read_model(file) for file in sorted(exp.rglob(RUN))}
+    models = {
+        file.parent: read_model(file)
+        for file in sorted(exp.rglob(RUN))
+        if not _is_cell(file.parent)
+    }
     if not models:
         raise DataError(f"no {RUN}, hence no trained model, below this folder", exp)
     families: dict[Path, Family] = {}
@@ -160,11 +165,19 @@ def read_families(exp: Path) -> list[Family]:
 def unfinished(exp: Path) -> list[Path]:
     """Model folders whose training has not ended: a config, but no run.json."""
     return [
-        config.parent for config in sorted(exp.rglob(CONFIG)) if not (config.parent / RUN).exists()
+        config.parent
+        for config in sorted(exp.rglob(CONFIG))
+        if not (config.parent / RUN).exists() and not _is_cell(config.parent)
     ]
 
 
-def _read_model(run_file: Path) -> Model:
+def _is_cell(folder: Path) -> bool:
+    """Whether the comparison's folder lies between a model and its base (speechllm.compare)."""
+    return not (folder.parent / CONFIG).exists() and (folder.parent.parent / CONFIG).exists()
+
+
+def read_model(run_file: Path) -> Model:
+    """Read a model and what it decoded."""
     decodings = {}
     for text in sorted(run_file.parent.glob("decode_*/*/text")):
         decoding = Decoding(

@@ -31,6 +31,14 @@ class World:
         for tensor, part in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
             tensor.copy_(part.view_as(tensor))
 
+    def agree(self, value: float) -> float:
+        """The first process's value, in all of them."""
+        if self.size == 1:
+            return value
+        tensor = torch.tensor(value, dtype=torch.float64, device=self.device)
+        dist.broadcast(tensor, 0)
+        return float(tensor)
+
     def barrier(self) -> None:
         """Wait for all processes."""
         if self.size > 1:

@@ -108,7 +108,7 @@ class Trainer:
         self._plan: Plan | None = None
 
     def train(self) -> Position:
-        """Train to the last step, or until the monitor stops the run.
+        """Train to the last step or second, or until the monitor stops the run.
 
         Goes on from the checkpoint in the folder, if there is one. Afterwards the model holds
         the best weights (`keep_best`) or the last ones.
@@ -118,23 +118,29 @@ class Trainer:
         started = time.monotonic() - self.position.seconds
         self.model.train()
         config, position = self.config, self.position
-        with Progress("training", config.steps, "steps", position.step) as progress:
+        total, unit = (config.seconds, "s") if config.seconds else (config.steps, "steps")
+        with Progress("training", total, unit, self._done()) as progress:
             while True:
-                if self.monitor and self.monitor.is_due(position.step):
+                is_over = self._done() >= total
+                if self.monitor and (is_over or self.monitor.is_due(position.step)):
                     self._evaluate()
-                if self.stopped or position.step >= config.steps:
+                if self.stopped or is_over:
                     break
                 loss = self._step()
-                position.seconds = time.monotonic() - started
-                progress.advance(1, f"loss {loss:.3f}")
+                position.seconds = self.world.agree(time.monotonic() - started)
+                progress.advance(self._done() - progress.done, f"loss {loss:.3f}")
                 if position.step % config.checkpoint_every == 0:
                     self._save()
         self._finish()
         return position
 
+    def _done(self) -> float:
+        """Seconds or steps so far, whichever the run's length is given in."""
+        return self.position.seconds if self.config.seconds else self.position.step
+
     def _step(self) -> float:
         """One optimiser step; returns the mean loss per token."""
-        scale = rate_scale(self.position.step, self.config)
+        scale = rate_scale(self.position.step, self.config, self.position.seconds)
         scale *= self.monitor.lr_scale if self.monitor else 1.0
         for optimizer, rate in zip(self.optimizers, self._rates, strict=True):
             optimizer.param_groups[0]["lr"] = rate * scale

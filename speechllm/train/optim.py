@@ -30,8 +30,8 @@ def make_optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.O
     return optimizers
 
 
-def rate_scale(step: int, config: TrainConfig) -> float:
-    """Share of the full learning rate at a step (0-based).
+def rate_scale(step: int, config: TrainConfig, seconds: float = 0.0) -> float:
+    """Share of the full learning rate at a step (0-based), `seconds` after training began.
 
     Linear warm-up, then linear, cosine or constant.
     """
@@ -39,8 +39,11 @@ def rate_scale(step: int, config: TrainConfig) -> float:
         return (step + 1) / config.warmup_steps
     if config.schedule == "constant":
         return 1.0
-    end = config.decay_steps or config.steps
-    progress = min(1.0, (step - config.warmup_steps) / max(1, end - config.warmup_steps))
+    if config.seconds and not config.decay_steps:
+        progress = min(1.0, seconds / config.seconds)
+    else:
+        end = config.decay_steps or config.steps
+        progress = min(1.0, (step - config.warmup_steps) / max(1, end - config.warmup_steps))
     if config.schedule == "linear":
         return 1 - progress
     return 0.5 * (1 + math.cos(math.pi * progress))

@@ -14,6 +14,17 @@ from speechllm import cli
 ROOT = Path(__file__).parents[2]
 STAGE_COMMANDS = ("check", "run", "features", "base", "adapt", "decode", "score", "report")
 
+GRID = """
+methods:
+  text_only: {config: conf/adapt/text_only.yaml}
+  mixed:
+    config: conf/adapt/mixed.yaml
+    fractions: [0.1, 0.5]
+    set: {lora.targets: [q_proj, v_proj]}
+seeds: [1, 2]
+budget: 7
+"""
+
 RUN = """#!/usr/bin/env bash
 # A toy recipe.
 #
@@ -57,9 +68,9 @@ import os, sys
 from pathlib import Path
 
 command, *args = sys.argv[1:]
-if command == "run":
+if command == "run" or args[:1] == ["plan"]:
     os.environ["PYTHONPATH"] = "{root}"
-    os.execv("{python}", ["{python}", "-m", "speechllm", "run", *args])
+    os.execv("{python}", ["{python}", "-m", "speechllm", command, *args])
 with open("calls.txt", "a") as stream:
     print(command, *args, file=stream)
 if Path("fail").exists() and Path("fail").read_text().strip() == command:
@@ -79,7 +90,7 @@ elif command == "decode":
 elif command == "score":
     exp = Path(after("--exp"))
     made = [file.parent / "score/wer.json" for file in exp.rglob("decode.json")]
-elif command == "report":
+elif command in ("report", "compare"):
     made = [Path(after("--out"))]
 for file in made:
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -271,6 +282,63 @@ def test_a_copied_recipe_works(recipe):
     recipe.folder = recipe.checkout / "egs/copy"
     recipe.run("--stage", "adapt")
     assert (recipe.folder / "RESULTS.md").exists()
+
+
+@pytest.fixture
+def grid(recipe):
+    """The recipe with a grid: 2 seeds x 2 targets x (text_only, and mixed at 10 and at 50 %)."""
+    recipe.write("conf/adapt/text_only.yaml", "method: text_only\ntrain: {steps: 100}\n")
+    recipe.write("conf/adapt/mixed.yaml", "method: mixed_batching\ntrain: {steps: 100}\n")
+    recipe.write("conf/grid.yaml", GRID)
+    return recipe
+
+
+def test_a_comparison_runs_the_cells_of_its_grid(grid):
+    grid.run("--compare", "conf/grid.yaml", "--adapt_opts", "lora.rank=4")
+    calls = grid.calls()
+    adapt = [call for call in calls if call.startswith("adapt")]
+    decode = [call for call in calls if call.startswith("decode")]
+    assert len(adapt) == 12 and len(decode) == 13
+    assert (
+        "adapt --config conf/adapt/mixed.yaml --base exp/base --dump dump "
+        "--source data/general_train data/source_train --source_dev data/source_dev "
+        "--target data/farm_train --target_dev data/farm_dev "
+        "--exp exp/base/grid/mixed_p10_s2_farm "
+        'lora.rank=4 lora.targets=["q_proj", "v_proj"] p=0.1 train.steps=7 train.seed=2'
+    ) in adapt
+    assert (
+        "decode --config conf/decode.yaml --model exp/base/grid/mixed_p10_s2_farm --dump dump "
+        "--data data/farm_test data/source_test"
+    ) in decode
+    assert calls[-1] == (
+        "compare report --data data --out RESULTS.grid.md --tag decode --targets farm music "
+        "--adapt_opts lora.rank=4 --base exp/base --config conf/grid.yaml"
+    )
+    module = importlib.import_module("speechllm.commands.compare")
+    assert cli.parse("compare", module, shlex.split(calls[-1])[1:]).tag == "decode"
+    assert calls[-2].startswith("report") and (grid.folder / "RESULTS.grid.md").exists()
+
+
+def test_a_comparison_is_listed_and_can_be_tried_dry(grid):
+    before = sorted(grid.folder.rglob("*"))
+    options = ["--compare", "conf/grid.yaml", "--compare_opts", "seeds=[5] targets=[farm]"]
+    output = grid.run("--dry_run", *options)
+    assert sorted(grid.folder.rglob("*")) == before
+    assert output.count("$ speechllm adapt ") == 3 and output.count("train.seed=5") == 3
+    assert output.count(""" 'lora.targets=["q_proj", "v_proj"]' p=""") == 2
+    assert "$ speechllm compare report --data data" in output
+    grid.run(*options, "--stop_stage", "adapt")
+    shutil.rmtree(grid.folder / "exp/base/grid/text_only_s5_farm")
+    lines = grid.run("--list", *options).splitlines()
+    assert lines[4].endswith("2 of 3 done")
+    assert "speechllm" not in grid.run("--list")
+
+
+def test_a_wrong_grid_stops_the_recipe_before_its_first_stage(grid):
+    options = ["--compare", "conf/grid.yaml", "--compare_opts", "seed=[1]"]
+    assert "unknown key 'seed', did you mean 'seeds'?" in grid.run(*options, code=1)
+    assert "there is no config 'conf/gird.yaml'" in grid.run("--compare=conf/gird.yaml", code=1)
+    assert grid.calls() == []
 
 
 def test_help_shows_the_recipes_options_and_the_shared_ones(recipe):

@@ -100,6 +100,16 @@ def main_rows(exp: Path) -> list[dict[str, str]]:
     return [dict(zip(HEADER, row, strict=True)) for row in comparison.table.rows]
 
 
+def test_cells_of_a_comparison_are_left_out(exp):
+    before = make_results(exp).markdown
+    cell = exp / "base/grid/denoise_s42_farm"
+    make_run(cell, "denoise", "farm")
+    make_decoding(cell / "decode_b4/farm_test", 1, 1, 1)
+    for folder in (exp / "base", cell, exp / "base/grid/audio_s42_farm"):
+        write_json(folder / "config.yaml", {})
+    assert make_results(exp).markdown == before
+
+
 def test_every_cell_of_the_main_table(exp):
     big = "1,500 | 1.23 | 0.046"
     assert [" | ".join(row.values()) for row in main_rows(exp)] == [

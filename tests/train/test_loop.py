@@ -1,5 +1,6 @@
 """The loop on a model of one weight, where every number can be computed by hand."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -120,6 +121,18 @@ def test_the_monitor_stops_a_run(tmp_path: Path) -> None:
     dev = {"source": [Targets(targets=torch.zeros(1))]}
     monitor = Monitor(MonitorConfig(every=1, stop={"patience": 2}), dev)
     assert trainer(tmp_path, steps=100, monitor=monitor).train().step == 2
+
+
+def test_a_run_of_seconds_ends_at_the_first_step_beyond(tmp_path: Path, monkeypatch) -> None:
+    """The clock ticks 1.5 s at each look; the weights of the last step are evaluated too."""
+    ticks = itertools.count(100, 1.5)
+    clock = SimpleNamespace(monotonic=lambda: next(ticks))
+    monkeypatch.setattr("speechllm.train.loop.time", clock)
+    monitor = Monitor(MonitorConfig(every=100), {"source": [Targets(targets=torch.ones(1))]})
+    position = trainer(tmp_path, steps=None, seconds=4, monitor=monitor).train()
+    assert (position.step, position.seconds) == (3, 4.5)
+    lines = [json.loads(line) for line in (tmp_path / "train.jsonl").read_text().splitlines()]
+    assert [x["step"] for x in lines if "dev" in x] == [0, 3]
 
 
 def test_a_loss_that_is_not_finite_names_the_option(tmp_path: Path) -> None:

@@ -27,6 +27,12 @@ def test_decay_steps_go_beyond_the_run() -> None:
     assert rates(warmup_steps=0, decay_steps=20)[10] == 0.5
 
 
+def test_a_run_of_seconds_decays_with_time() -> None:
+    config = TrainConfig(seconds=20, warmup_steps=2, schedule="linear")
+    scales = [rate_scale(step, config, seconds) for step, seconds in ((0, 0), (5, 5), (9, 20))]
+    assert scales == [0.5, 0.75, 0.0]
+
+
 def test_muon_takes_the_matrices_of_layers_alone() -> None:
     layer = nn.ModuleDict({"linear": nn.Linear(4, 4), "distance_embedding": nn.Embedding(5, 4)})
     model = nn.ModuleDict({"embed": nn.Embedding(3, 4), "layers": nn.ModuleList([layer])})

@@ -1,0 +1,62 @@
+"""compare ways of adapting under one budget, over seeds and domains (docs/compare.md)"""
+
+import argparse
+import logging
+import shlex
+from pathlib import Path
+
+from speechllm.errors import DataError
+
+log = logging.getLogger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Two actions on a grid: show its cells, and report on them."""
+    actions = parser.add_subparsers(dest="action", required=True)
+    for name, text in {
+        "plan": "print a line for each cell: model folder, config, target, key=value ...",
+        "report": "write tables, tests and plots of the cells that are finished",
+    }.items():
+        action = actions.add_parser(name, help=text, description=text)
+        action.add_argument("--targets", required=True, nargs="+", help="the recipe's domains")
+        action.add_argument(
+            "--adapt_opts",
+            nargs="*",
+            default=[],
+            metavar="key=value",
+            help="change all methods' configs, before what the grid changes",
+        )
+        action.add_argument("--base", required=True, type=Path, help="folder of the base model")
+        action.add_argument("--config", required=True, type=Path, help="yaml of the grid")
+        if name == "report":
+            action.add_argument("--data", required=True, type=Path, help="folder of the data dirs")
+            action.add_argument("--out", required=True, type=Path, help="file to write")
+            action.add_argument("--tag", default="decode", help="of decode_<tag> (%(default)s)")
+        action.add_argument("overrides", nargs="*", metavar="key=value", help="change the grid")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Plan, or report; the cells are named after the grid's config."""
+    from speechllm.compare.plan import load_grid, plan
+
+    grid = load_grid(args.config, args.overrides)
+    cells = plan(grid, args.base / args.config.stem, args.targets, args.adapt_opts)
+    if args.action == "plan":
+        for cell in cells:
+            print(cell.folder, cell.config, cell.target, shlex.join(cell.overrides), sep="\t")
+        return
+
+    from speechllm.compare.gather import gather
+    from speechllm.compare.grid import BASE
+    from speechllm.compare.report import write_comparison
+
+    cells = gather(cells, args.base, args.tag)
+    for cell in cells:
+        if cell.problem:
+            log.warning("%s: %s", cell.folder, cell.problem)
+    adapted = [cell for cell in cells if cell.label != BASE]
+    finished = sum(cell.is_finished for cell in adapted)
+    log.info("%d of %d cells are finished", finished, len(adapted))
+    if not finished:
+        raise DataError("no cell is finished", args.base, remedy="run the stages from adapt on")
+    write_comparison(grid, cells, args.base.parent, args.data, args.out)

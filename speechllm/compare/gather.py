@@ -1,0 +1,76 @@
+"""What came of a grid's cells, and why some of them cannot be used."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import yaml
+
+from speechllm.adapt.method import load_method
+from speechllm.compare.grid import BASE, Cell
+from speechllm.config import changed_keys
+from speechllm.errors import DataError
+from speechllm.files import sha256_of
+from speechllm.layout import CONFIG, LOG, MODEL, RUN, TENSORS
+from speechllm.report.tree import SOURCE_SET, Model, read_model, target_set
+
+
+def gather(cells: Sequence[Cell], base: Path, tag: str) -> list[Cell]:
+    """Fill in results; the base model comes first, as a cell of each target.
+
+    Args:
+        cells: as planned.
+        base: folder of the base model.
+        tag: of the decoding, the stem of its config.
+
+    Raises:
+        DataError: there is no base model.
+    """
+    if not (base / RUN).is_file():
+        raise DataError("no finished base model", base, remedy="run the stages from base on")
+    digest = sha256_of([base / MODEL / TENSORS])
+    found = []
+    for target in dict.fromkeys(cell.target for cell in cells):
+        model = read_model(base / RUN)
+        seed = model.run["config"]["train"]["seed"]
+        found.append(_with_results(Cell(BASE, None, seed, target, base), model, tag))
+    for cell in cells:
+        if problem := _training_problem(cell, digest):
+            found.append(replace(cell, problem=problem))
+        else:
+            found.append(_with_results(cell, read_model(cell.folder / RUN), tag))
+    return found
+
+
+def _training_problem(cell: Cell, base_sha256: str) -> str | None:
+    """Why a cell's model does not stand for what the grid says."""
+    path = cell.folder / CONFIG
+    if not path.is_file() or not any(cell.folder.rglob(LOG)):
+        return "not trained yet"
+    made = yaml.safe_load(path.read_text(encoding="utf-8"))
+    planned = load_method(cell.config, cell.overrides).model_dump(mode="json")
+    if changed := changed_keys(made["config"], planned):
+        return f"trained with other settings: {', '.join(changed)}"
+    if made["inputs"]["base_sha256"] != base_sha256:
+        return "adapted from another base model than the one that is there now"
+    dirs = [path for sets in made["inputs"].values() if isinstance(sets, list) for path in sets]
+    if tests := sorted({Path(path).name for path in dirs} & set(_tests(cell))):
+        return f"{', '.join(tests)} was seen in training"
+    if not (cell.folder / RUN).is_file():
+        return "training has not ended"
+    return None
+
+
+def _with_results(cell: Cell, model: Model, tag: str) -> Cell:
+    decodings = {name: model.decodings.get((tag, name)) for name in _tests(cell)}
+    problem = None
+    if absent := [name for name, decoding in decodings.items() if not decoding]:
+        problem = f"not decoded ({tag}): {', '.join(absent)}"
+    elif unscored := [n for n, d in decodings.items() if not d.result or d.is_stale]:
+        problem = f"not scored as it is now ({tag}): {', '.join(unscored)}"
+    usable = {n: d.folder for n, d in decodings.items() if d and d.result and not d.is_stale}
+    return replace(cell, run=model.run, decodings=usable, problem=problem)
+
+
+def _tests(cell: Cell) -> tuple[str, str]:
+    return target_set(cell.target), SOURCE_SET

@@ -1,0 +1,140 @@
+"""From a grid's yaml to its cells: what is trained, with which settings, into which folder."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from speechllm.adapt.method import load_method
+from speechllm.compare.budget import LENGTH_KEYS, budget_words
+from speechllm.compare.grid import BASE, Cell, Entry, Grid, arm_name
+from speechllm.config import load
+from speechllm.errors import ConfigError, did_you_mean
+
+AUDIO_KEYS = ("fraction", "p")
+"""Names of the knob by which a method uses a part of the target's audio."""
+SEED_KEY = "train.seed"
+
+
+def load_grid(path: Path, overrides: Sequence[str] = ()) -> Grid:
+    """Read a grid.
+
+    Raises:
+        ConfigError: an unknown key, a label that stands twice or cannot name a folder, or a
+            baseline or a control of something that is not in the grid.
+    """
+    grid = load(Grid, path, overrides)
+    for label in grid.methods:
+        if label == BASE or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", label):
+            raise ConfigError(
+                f"{path}: '{label}' cannot be a label",
+                f"labels name folders: letters, digits, _ and -; '{BASE}' is in every grid",
+            )
+    arms = [arm_name(label, fraction) for label, _, fraction in _arms(grid)]
+    for name, values in {"seeds": grid.seeds, "targets": grid.targets or (), "arm": arms}.items():
+        if twice := [value for value in values if values.count(value) > 1]:
+            raise ConfigError(f"{path}: {name}: '{twice[0]}' stands twice", "remove or rename one")
+    _check_arm(f"{path}: baseline", grid.baseline, arms)
+    for label, entry, fraction in _arms(grid):
+        if entry.control_of:
+            _check_arm(f"{path}: {label}: control_of", arm_name(entry.control_of, fraction), arms)
+    return grid
+
+
+def plan(grid: Grid, home: Path, targets: Sequence[str], changes: Sequence[str] = ()) -> list[Cell]:
+    """The grid's cells, seed by seed, so that what is done first is a whole comparison.
+
+    Args:
+        grid: what is compared.
+        home: folder of the cells, exp/<base>/<grid's name>.
+        targets: the recipe's domains, of which the grid may name some.
+        changes: key=value, of every method's config; made before the grid's own.
+
+    Raises:
+        ConfigError: a config that is wrong with these settings; fractions of a method that uses
+            no part of the audio; a domain that the recipe does not have.
+    """
+    for target in grid.targets or ():
+        if target not in targets:
+            raise ConfigError(f"targets: there is no '{target}'{did_you_mean(target, targets)}")
+    arms = [(*arm, _overrides(grid, *arm, changes)) for arm in _arms(grid)]
+    return [
+        Cell(
+            label,
+            fraction,
+            seed,
+            target,
+            home / f"{arm_name(label, fraction)}_s{seed}_{target}",
+            entry.config,
+            (*overrides, f"{SEED_KEY}={seed}"),
+            entry.match or grid.match,
+            entry.budget or grid.budget,
+            arm_name(entry.control_of, fraction) if entry.control_of else None,
+        )
+        for seed in grid.seeds
+        for target in grid.targets or targets
+        for label, entry, fraction, overrides in arms
+    ]
+
+
+def _arms(grid: Grid) -> Iterator[tuple[str, Entry, float | None]]:
+    """What is repeated over seeds and targets."""
+    for label, entry in grid.methods.items():
+        for fraction in entry.fractions or (None,):
+            yield label, entry, fraction
+
+
+def _check_arm(where: str, arm: str, arms: Sequence[str]) -> None:
+    if arm not in [BASE, *arms]:
+        raise ConfigError(f"{where}: there is no '{arm}'{did_you_mean(arm, [BASE, *arms])}")
+
+
+def _overrides(
+    grid: Grid, label: str, entry: Entry, fraction: float | None, changes: Sequence[str]
+) -> list[str]:
+    """What the grid changes in an entry's config, but for the seed."""
+    own = dict(_flat(entry.set))
+    if taken := [key for key in own if key == SEED_KEY or key in LENGTH_KEYS]:
+        raise ConfigError(
+            f"{label}: set: '{taken[0]}' is the grid's to set",
+            "use `seeds`; or `match` and `budget`, which an entry may have of its own",
+        )
+    if fraction is not None:
+        key = _audio_key(label, entry, changes)
+        if key in own:
+            raise ConfigError(f"{label}: set: '{key}' is what `fractions` sets", "remove either")
+        own[key] = fraction
+    words = [*changes, *(f"{key}={_text(value)}" for key, value in own.items())]
+    if entry.match and not entry.budget:
+        raise ConfigError(f"{label}: match: {entry.match} needs a budget of its own unit")
+    match, budget = entry.match or grid.match, entry.budget or grid.budget
+    return [*words, *budget_words(entry.config, words, match, budget)]
+
+
+def _audio_key(label: str, entry: Entry, changes: Sequence[str]) -> str:
+    method = load_method(entry.config, changes)
+    for key in AUDIO_KEYS:
+        if key in type(method).model_fields:
+            return key
+    raise ConfigError(
+        f"{label}: {method.method} has no key {' or '.join(AUDIO_KEYS)} for `fractions` to set",
+        "remove `fractions`, or change what you mean with `set`",
+    )
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys of nested mappings."""
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _text(value: Any) -> str:
+    """A value as one reads it back from key=value."""
+    plain = isinstance(value, str) and yaml.safe_load(value) == value
+    return value if plain else json.dumps(value, ensure_ascii=False)

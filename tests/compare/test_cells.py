@@ -1,0 +1,104 @@
+"""Cells through the real commands, on tiny random models: planned, trained, decoded, reported."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+import yaml
+
+from speechllm.cli import main
+from speechllm.compare.gather import gather
+from speechllm.compare.grid import Cell
+from speechllm.compare.plan import load_grid, plan
+from tests import test_pipeline
+from tests.tiny import make_set
+
+work = test_pipeline.work  # a fixture
+METHODS = {"text_only": {"method": "text_only"}, "mixed": {"method": "mixed_batching"}}
+
+
+@pytest.fixture
+def planned(work: Path, capsys: pytest.CaptureFixture[str]):
+    """Plan a grid by the command; returns its options, the lines it prints, and the cells."""
+
+    def planned(name: str, **grid: object) -> tuple[list[str], list[list[str]], list[Cell]]:
+        methods = {}
+        for label, settings in METHODS.items():
+            config = work / f"{name}_{label}.yaml"
+            values = {**settings, "train": test_pipeline.TRAIN, "monitor": {"every": 50}}
+            config.write_text(yaml.safe_dump(values))
+            methods[label] = {"config": str(config)}
+        methods["mixed"]["fractions"] = [0.25]
+        path = work / f"{name}.yaml"
+        path.write_text(yaml.safe_dump({"methods": methods, "seeds": [3], **grid}, sort_keys=False))
+        options = ["--targets", "target", "--base", f"{work}/exp/base", "--config", str(path)]
+        capsys.readouterr()
+        main(["compare", "plan", *options])
+        lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+        cells = plan(load_grid(path), work / "exp/base" / name, ["target"])
+        assert [line[0] for line in lines] == [str(cell.folder) for cell in cells]
+        return options, lines, cells
+
+    return planned
+
+
+def train(work: Path, folder: str, config: str, target: str, changes: str) -> None:
+    data = f"{work}/data"
+    main(
+        [
+            *("adapt", "--config", config, "--base", f"{work}/exp/base", "--dump", f"{work}/dump"),
+            *("--source", f"{data}/source_train", "--source_dev", f"{data}/source_dev"),
+            *("--target", f"{data}/{target}_train", "--target_dev", f"{data}/{target}_dev"),
+            *("--exp", folder, *shlex.split(changes)),
+        ]
+    )
+
+
+def decode(work: Path, *folders: str) -> None:
+    """Decode and score the test sets, which are made first."""
+    sets = [f"{work}/data/target_test", f"{work}/data/source_test"]
+    for seed, path in enumerate(sets):
+        make_set(Path(path), f"test{seed}", seed=seed)
+    features = ["features", "--encoder", f"{work}/encoder", "--dump", f"{work}/dump"]
+    main([*features, "--job", "1/1", *sets])
+    main([*features, "--merge", *sets])
+    config = work / "decode.yaml"
+    config.write_text("{beam: 1, batch_positions: 500}")
+    for folder in folders:
+        command = ["decode", "--config", str(config), "--model", folder, "--dump", f"{work}/dump"]
+        main([*command, "--data", *sets])
+    main(["score", "--data_root", f"{work}/data", "--exp", f"{work}/exp"])
+
+
+def test_a_comparison_reports_what_is_finished_and_what_is_not(work: Path, planned) -> None:
+    options, lines, cells = planned("steps", budget=3)
+    train(work, *lines[0])
+    _, first, second = gather(cells, work / "exp/base", "decode")
+    assert first.problem == "not decoded (decode): target_test, source_test"
+    assert first.run["steps"] == 3 and first.run["config"]["train"]["seed"] == 3
+    assert second.problem == "not trained yet"
+    before = (first.folder / "run.json").stat().st_mtime_ns
+    train(work, *lines[0])
+    assert (first.folder / "run.json").stat().st_mtime_ns == before  # done work is left alone
+    decode(work, f"{work}/exp/base", lines[0][0])
+    out = work / "RESULTS.steps.md"
+    main(["compare", "report", "--data", f"{work}/data", "--out", str(out), *options])
+    report = out.read_text()
+    assert "| text_only" in report and "mixed_p25_s3_target on target: not trained yet" in report
+
+
+def test_cells_matched_by_text_see_as_many_items_of_the_target(work: Path, planned) -> None:
+    _, lines, cells = planned("text", match="text", budget=4)
+    for line in lines:
+        train(work, *line)
+    seen = [cell.run["seen"] for cell in gather(cells, work / "exp/base", "decode")[1:]]
+    of_target = [sum(n for k, n in s.items() if k.startswith("target/")) for s in seen]
+    assert of_target == [4 * 8, 4 * 8]
+
+
+def test_a_cell_matched_by_time_ends_in_time(work: Path, planned) -> None:
+    _, lines, cells = planned("time", match="time", budget=0.3)
+    train(work, *lines[0])
+    run = gather(cells, work / "exp/base", "decode")[1].run
+    assert run["seconds"] >= 0.3 and run["steps"] >= 1
+    assert run["config"]["train"]["steps"] is None

@@ -1,0 +1,162 @@
+"""A grid's yaml becomes cells: how many, where, with which settings; or a clear error."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from speechllm.adapt.method import load_method
+from speechllm.compare.grid import Cell
+from speechllm.compare.plan import load_grid, plan
+from speechllm.errors import ConfigError
+
+ROOT = Path(__file__).parents[2]
+HOME = Path("exp/base/trial")
+
+
+@pytest.fixture
+def write(tmp_path: Path):
+    """Write a grid of text_only and mixed (10 and 50 %), changed as told; returns its path."""
+    for name in ("text_only", "mixed_batching", "audio"):
+        settings = {"method": name, "train": {"steps": 100}}
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(settings))
+
+    def entry(method: str, **more: object) -> dict:
+        return {"config": str(tmp_path / f"{method}.yaml"), **more}
+
+    def write(**changes: object) -> Path:
+        grid = {
+            "methods": {
+                "text_only": entry("text_only"),
+                "mixed": entry("mixed_batching", fractions=[0.1, 0.5]),
+            },
+            "seeds": [1, 2],
+            "budget": 30,
+        }
+        for label, more in changes.pop("methods", {}).items():
+            grid["methods"][label] = entry(more.pop("method", "mixed_batching"), **more)
+        path = tmp_path / "trial.yaml"
+        path.write_text(yaml.safe_dump(grid | changes, sort_keys=False))
+        return path
+
+    return write
+
+
+def cells(path: Path, *changes: str) -> list[Cell]:
+    return plan(load_grid(path), HOME, ["farm", "music"], changes)
+
+
+def test_every_method_fraction_seed_and_target_is_a_cell(write) -> None:
+    found = cells(write())
+    assert len(found) == len({cell.folder for cell in found}) == 3 * 2 * 2
+    assert [cell.folder.name for cell in found[:4]] == [
+        "text_only_s1_farm",
+        "mixed_p10_s1_farm",
+        "mixed_p50_s1_farm",
+        "text_only_s1_music",
+    ]
+    assert {cell.folder.parent for cell in found} == {HOME}
+    assert {cell.seed for cell in found[:6]} == {1}  # a whole comparison of one seed comes first
+
+
+def test_a_cell_has_the_grids_fraction_seed_and_budget(write) -> None:
+    cell = cells(write())[-1]
+    assert (cell.arm, cell.fraction, cell.seed, cell.target) == ("mixed_p50", 0.5, 2, "music")
+    made = load_method(cell.config, cell.overrides)
+    assert (made.p, made.train.seed, made.train.steps) == (0.5, 2, 30)
+
+
+def test_fractions_set_the_methods_own_key(write) -> None:
+    found = cells(write(methods={"audio": {"method": "audio", "fractions": [0.025]}}))
+    (cell,) = [c for c in found if c.arm == "audio_p2.5" and c.seed == 1 and c.target == "farm"]
+    assert load_method(cell.config, cell.overrides).fraction == 0.025
+
+
+def test_an_entry_changes_its_config_after_what_changes_all(write) -> None:
+    control = {
+        "set": {"train": {"layout": "alternating"}, "lora.targets": ["q_proj", "on"]},
+        "fractions": [0.1],
+        "control_of": "mixed",
+    }
+    found = cells(write(methods={"alternating": control}), "train.layout=shuffled", "lora.rank=2")
+    made = {c.label: load_method(c.config, c.overrides) for c in found}
+    assert {label: m.train.layout for label, m in made.items()} == {
+        "text_only": "shuffled",
+        "mixed": "shuffled",
+        "alternating": "alternating",
+    }
+    assert made["alternating"].lora.targets == ("q_proj", "on") and made["mixed"].lora.rank == 2
+    assert {c.control_of for c in found} == {None, "mixed_p10"}
+
+
+def test_a_grid_may_name_its_own_targets(write) -> None:
+    assert {cell.target for cell in cells(write(targets=["music"]))} == {"music"}
+    with pytest.raises(ConfigError, match="no 'musik', did you mean 'music'"):
+        cells(write(targets=["musik"]))
+
+
+def test_the_baseline_is_an_arm(write) -> None:
+    assert load_grid(write()).baseline == "base"
+    assert load_grid(write(baseline="mixed_p10")).baseline == "mixed_p10"
+
+
+ALIKE = {"mixed_p10": {"method": "text_only"}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seed": [1]}, "unknown key 'seed', did you mean 'seeds'"),
+        ({"methods": {"x": {"fraction": [1]}}}, "unknown key 'methods.x.fraction', did you mean"),
+        ({"seeds": []}, "seeds"),
+        ({"seeds": [1, 2, 1]}, "seeds: '1' stands twice"),
+        ({"budget": 0}, "'budget'"),
+        ({"match": "hours"}, "'match'"),
+        ({"methods": ALIKE}, "arm: 'mixed_p10' stands twice"),
+        ({"methods": {"x": {"fractions": [0.1, 0.1]}}}, "arm: 'x_p10' stands twice"),
+        ({"methods": {"x": {"fractions": [1.5]}}}, "fractions"),
+        ({"methods": {"a/b": {}}}, "'a/b' cannot be a label"),
+        ({"methods": {"base": {}}}, "'base' cannot be a label"),
+        ({"baseline": "mixed"}, "baseline: there is no 'mixed', did you mean 'mixed_p"),
+        ({"methods": {"x": {"control_of": "mixed"}}}, "x: control_of: there is no 'mixed'"),
+        (
+            {"methods": {"x": {"method": "text_only", "fractions": [0.1]}}},
+            "text_only has no key fraction or p",
+        ),
+        ({"methods": {"x": {"set": {"taw": 1}}}}, "unknown key 'taw', did you mean 'tau'"),
+        ({"methods": {"x": {"set": {"train.seed": 1}}}}, "'train.seed' is the grid's to set"),
+        ({"methods": {"x": {"set": {"train": {"epochs": 1}}}}}, "'train.epochs' is the grid's"),
+        ({"methods": {"x": {"set": {"p": 1}, "fractions": [1]}}}, "'p' is what `fractions` sets"),
+        ({"methods": {"x": {"match": "text"}}}, "text needs a budget"),
+        ({"methods": {"x": {"method": "none"}}}, "none.yaml: cannot be read"),
+        ({"budget": 1.5}, "'train.steps'"),
+    ],
+)
+def test_a_wrong_grid_says_what_and_where(write, changes: dict, message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        cells(write(**changes))
+    assert message in str(error.value)
+
+
+def test_a_label_that_stands_twice_in_the_file_is_an_error(write) -> None:
+    path = write()
+    path.write_text(path.read_text().replace("  mixed:", "  text_only:"))
+    with pytest.raises(ConfigError, match="the key 'text_only' stands twice"):
+        load_grid(path)
+
+
+def test_to_plan_needs_no_torch(write) -> None:
+    """A recipe plans for each --list."""
+    code = (
+        "import sys; from pathlib import Path; from speechllm.compare.plan import load_grid, plan;"
+        "plan(load_grid(Path(sys.argv[1])), Path(), ['farm']); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code, write()], cwd=ROOT, check=True)
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("egs/*/conf/compare*.yaml")), ids=str)
+def test_the_recipes_grids_are_in_order(path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(path.parents[1])
+    assert plan(load_grid(path), HOME, ["farm"])
