@@ -12,7 +12,7 @@ from speechllm.data.mixture import Component
 TextSlot = Literal["empty", "clean_text", "no_prompt", "upsample_mask"]
 """Views that show text alone."""
 
-LENGTH = {"steps", "epochs"}
+LENGTH = {"steps", "epochs", "seconds"}
 
 
 def inherit_train(values: Any, stage: str) -> Any:
