@@ -83,22 +83,22 @@ class WithAuxiliaries:
             "transcripts": [_in_slot(e) for e in speech],
             "target": [_in_slot(e) for e in text if len(e.target)],
         }
-        used = {
-            name: auxiliary
-            for name, auxiliary in self.auxiliaries.items()
-            if min(len(speech), len(texts[auxiliary.against])) > 1
-        }
-        if not used:
-            return {}
-        layers = {a.layer for a in used.values()}
-        heard = slot_states(self.model, speech, layers)
+        wanted = {a.against for a in self.auxiliaries.values()}
+        layers = {a.layer for a in self.auxiliaries.values()}
+        # In the order of `texts` and not of a set, since dropout draws from one generator.
         read = {
-            against: slot_states(self.model, texts[against], layers)
-            for against in {a.against for a in used.values()}
+            against: slot_states(self.model, examples, layers)
+            for against, examples in texts.items()
+            if against in wanted and min(len(speech), len(examples)) > 1
         }
+        if not read:
+            return {}
+        heard = slot_states(self.model, speech, layers)
         with torch.autocast(self.model.device.type, enabled=False):  # no covariances in bfloat16
             return {
-                name: a.loss(heard[a.layer], read[a.against][a.layer]) for name, a in used.items()
+                name: a.loss(heard[a.layer], read[a.against][a.layer])
+                for name, a in self.auxiliaries.items()
+                if a.against in read
             }
 
 

@@ -273,4 +273,5 @@ class Trainer:
         self.metrics.close()
         if self.monitor and self.monitor.config.keep_best:
             self._restore_best()
+        self.world.barrier()  # the file of the best weights may go once all have read it
         self.model.eval()

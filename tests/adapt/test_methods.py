@@ -8,6 +8,8 @@ from speechllm.data.mixture import resolve_shares
 from speechllm.errors import ConfigError
 
 SIZES = {"source": 300, "target": 100}
+EGS = Path(__file__).parents[2] / "egs"
+CONFIGS = [p for kind in ("adapt", "methods") for p in sorted(EGS.glob(f"*/conf/{kind}/*.yaml"))]
 
 
 def method(tmp_path: Path, **values: object):
@@ -79,6 +81,11 @@ def test_mixed_batching_shows_each_target_utterance_through_one_view(tmp_path: P
 def test_wrong_settings_name_the_key(tmp_path: Path, values: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         method(tmp_path, **values)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=str)
+def test_every_config_of_the_recipes_can_be_read(path: Path) -> None:
+    assert load_method(path).method in METHODS
 
 
 @pytest.mark.parametrize("name", METHODS)

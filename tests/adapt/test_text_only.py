@@ -1,11 +1,15 @@
 """Text-only tuning with its switches: as configs, and from base to bundle on tiny models."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 from safetensors import safe_open
+from safetensors.torch import load_file
+from torch.testing import assert_close
 
 from speechllm.adapt.method import load_method
 from speechllm.adapt.text_only import TextOnly
@@ -13,13 +17,14 @@ from speechllm.errors import ConfigError, SpeechLLMError
 from speechllm.train.loop import CHECKPOINT, Trainer
 from tests.test_pipeline import TRAIN, adapt_command, refused, run, work  # noqa: F401
 
-CONFIGS = sorted(Path("egs/mini/conf/methods").glob("text_only_*.yaml"))
+CONFIGS = sorted(Path(__file__).parents[2].glob("egs/mini/conf/methods/text_only_*.yaml"))
 SIZES = {"source": 300, "target": 100}
 WER = {"every": 2, "decode": True}
 SWITCHES = {
     "contrastive": {"learn_temperature": True},
     "alignment": {"kind": "mmd"},
     "curriculum": {"start": 0.25, "margin": 1.0},
+    "pairs": {"share": 0.5},
 }
 
 
@@ -78,9 +83,11 @@ def test_the_ablations_train_two_steps(work: Path, path: Path) -> None:  # noqa:
     folder = work / "exp/base" / path.stem
     run(*command[:-1], str(folder))
     lines = [json.loads(line) for line in (folder / "train.jsonl").read_text().splitlines()]
-    logged = [line["train"] for line in lines if "train" in line][-1].keys()
+    logged = [line["train"] for line in lines if "train" in line][-1]
     switched = {"contrastive", "alignment"} & values.keys()
-    assert logged - {"loss", "token_accuracy"} == switched | ({"lm"} if switched else set())
+    added = logged.keys() - {"loss", "token_accuracy"}
+    assert added == switched | ({"lm"} if switched else set())
+    assert all(logged[name] > 0 for name in added)
     with safe_open(folder / "model/trained.safetensors", "pt") as file:
         assert all(".lora_" in name for name in file.keys())  # noqa: SIM118
 
@@ -90,7 +97,7 @@ def test_a_killed_run_with_all_switches_resumes_bit_equal(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Killed after the curriculum has grown, between two evaluations."""
-    train = {**TRAIN, "steps": 9, "checkpoint_every": 5, "accumulate": 2}
+    train = {**TRAIN, "steps": 9, "checkpoint_every": 5, "batch_positions": 700, "log_every": 1}
     command = adapt_command(work, "text_only", **SWITCHES, train=train, monitor=WER)[:-1]
     whole, killed = work / "exp/base/whole", work / "exp/base/killed"
     run(*command, str(whole))
@@ -111,10 +118,24 @@ def test_a_killed_run_with_all_switches_resumes_bit_equal(
     assert (killed / name).read_bytes() == (whole / name).read_bytes()
     logs = [(f / "train.jsonl").read_text().splitlines() for f in (whole, killed)]
     dev = [[x for x in map(json.loads, log) if "dev" in x] for log in logs]
+    train = [[x["train"] for x in map(json.loads, log) if "train" in x] for log in logs]
+    assert train[0] == train[1] and all(x["contrastive"] * x["alignment"] for x in train[0])
     assert dev[0] == dev[1]
     assert [x["actions"][-1] for x in dev[0]][1:] == [
         *("easiest=0.45", "easiest=0.65", "easiest=0.85", "easiest=1.00")
     ]
+
+
+def test_two_processes_train_as_one_that_accumulates(work: Path) -> None:  # noqa: F811
+    train = {**TRAIN, "batch_positions": 350}
+    knobs = {**SWITCHES, "lora": {"dropout": 0.0}, "monitor": WER}
+    command = adapt_command(work, "text_only", **knobs, train=train)[:-1]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    subprocess.run([*launch, "-m", "speechllm", *command, f"{work}/exp/base/two"], check=True)
+    run(*command, f"{work}/exp/base/one", "train.accumulate=2")
+    one, two = (load_file(work / f"exp/base/{n}/model/trained.safetensors") for n in ("one", "two"))
+    for name in one:
+        assert_close(one[name], two[name], atol=1e-4, rtol=1e-3)
 
 
 @pytest.mark.parametrize(("layer", "message"), [(0, "frozen projector"), (7, "no layer 7")])
