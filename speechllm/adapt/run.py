@@ -56,7 +56,8 @@ def adapt(
             raise ConfigError(
                 f"{method.method} needs {domain} speech, but {corpora[domain].name} has no audio"
             )
-    model = load_bundle(bundle)
+    world = join_world()
+    model = load_bundle(bundle).to(world.device)
     encoder = model.config.encoder
 
     def measure(corpus: Corpus, with_frames: bool) -> Corpus:
@@ -78,7 +79,6 @@ def adapt(
     torch.manual_seed(method.train.seed)  # the first weights of what is added
     model.replace_lora(method.lora)
     method.furnish(model)
-    world = join_world()
     views = Views(
         model.tokenizer, corpora, method.noise, method.train.seed, snapped, model.soft_length
     )

@@ -1,6 +1,7 @@
 """Projector and LLM around the speech slot. The encoder stands before it, frozen and cached."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -45,11 +46,14 @@ class Score:
         nll: negative log-likelihood, summed over label positions (nats); carries the gradient.
         tokens: number of label positions.
         correct: label positions where the most likely token is the right one.
+        parts: what `nll` is made of where an objective adds losses to it, by name and without
+            weights; summed over label positions too, only to be logged.
     """
 
     nll: Tensor
     tokens: int
     correct: Tensor
+    parts: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class SpeechLLM(nn.Module):
@@ -110,18 +114,22 @@ class SpeechLLM(nn.Module):
 
     def forward(self, batch: Batch) -> Score:
         """Score the transcripts of a batch; the loss is on transcript and eos alone."""
+        logits, wanted = self.predict(batch)
+        return Score(
+            nll=functional.cross_entropy(logits, wanted, reduction="sum"),
+            tokens=len(wanted),
+            correct=(logits.detach().argmax(-1) == wanted).sum(),
+        )
+
+    def predict(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Logits [N, V] and right tokens [N] of all label positions, row after row."""
         labels = batch.labels[:, 1:]
         predicts = functional.pad(labels != IGNORED, (0, 1))  # position i predicts label i + 1
         with head_sees_only(self.llm, predicts):
             logits = self.llm(
                 inputs_embeds=self.embed(batch), attention_mask=batch.attention_mask
             ).logits.float()
-        wanted = labels[labels != IGNORED]
-        return Score(
-            nll=functional.cross_entropy(logits, wanted, reduction="sum"),
-            tokens=len(wanted),
-            correct=(logits.detach().argmax(-1) == wanted).sum(),
-        )
+        return logits, labels[labels != IGNORED]
 
     @torch.inference_mode()
     def snap(self, batch: Batch) -> list[str]:

@@ -147,16 +147,22 @@ class Trainer:
         # Dropout's randomness is a pure function of the step too: nothing of it to save.
         seed = f"dropout {self.config.seed} {self.position.step} {self.world.rank}"
         torch.manual_seed(random.Random(seed).getrandbits(63))
-        totals = torch.zeros(3, device=self.world.device)  # loss, tokens, correct
+        sums = []  # of each batch: loss, tokens, correct, parts of the loss
         for _ in range(self.config.accumulate):
             score = self._forward(self._next_batch())
-            score.nll.backward()
-            totals += torch.stack(
-                [score.nll.detach(), score.nll.new_tensor(score.tokens), score.correct.float()]
-            )
+            if score.nll.requires_grad:
+                score.nll.backward()
+            count = score.nll.new_tensor(score.tokens)
+            figures = [score.nll, count, score.correct, *score.parts.values()]
+            sums.append(torch.stack([figure.detach().float() for figure in figures]))
+        totals = torch.stack(sums).sum(0)
+        if self.world.size > 1:  # a weight that only other ranks' batches use
+            for p in self.parameters:
+                p.grad = torch.zeros_like(p) if p.grad is None else p.grad
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         self.world.sum([*gradients, totals])
-        nll, tokens, correct = totals.tolist()
+        nll, tokens, correct, *parts = totals.tolist()
+        tokens = max(tokens, 1.0)  # batches without labels teach nothing
         for gradient in gradients:
             gradient /= tokens
         norm = float(nn.utils.clip_grad_norm_(self.parameters, self.config.clip))
@@ -172,7 +178,11 @@ class Trainer:
         if self.position.step % self.config.log_every == 0:
             self.metrics.write(
                 self.position.step,
-                train={"loss": nll / tokens, "token_accuracy": correct / tokens},
+                train={
+                    "loss": nll / tokens,
+                    "token_accuracy": correct / tokens,
+                    **{name: p / tokens for name, p in zip(score.parts, parts, strict=True)},
+                },
                 lr=self.config.lr * scale,
                 gradient_norm=norm,
                 epoch=self.position.epoch,
@@ -269,4 +279,5 @@ class Trainer:
         self.metrics.close()
         if self.monitor and self.monitor.config.keep_best:
             self._restore_best()
+        self.world.barrier()  # the file of the best weights may go once all have read it
         self.model.eval()

@@ -83,6 +83,11 @@ def test_wrong_settings_name_the_key(tmp_path: Path, values: dict, message: str)
         method(tmp_path, **values)
 
 
+@pytest.mark.parametrize("path", CONFIGS, ids=str)
+def test_every_config_of_the_recipes_can_be_read(path: Path) -> None:
+    assert load_method(path).method in METHODS
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_says_where_it_comes_from(name: str) -> None:
     import importlib

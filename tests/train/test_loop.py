@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -82,6 +83,27 @@ def test_epochs_follow_each_other_and_items_are_counted(tmp_path: Path) -> None:
     position = trainer(tmp_path, steps=6).train()
     assert (position.step, position.epoch, position.batch) == (6, 1, 2)
     assert position.seen == {"0": 4 + 2, "1": 4 + 2}
+
+
+def test_parts_of_the_loss_are_logged_per_token_of_all_batches(tmp_path: Path) -> None:
+    t = trainer(tmp_path, steps=1, accumulate=2)
+    score = t.model
+    t.objective = lambda batch: replace(
+        score(batch), parts={"largest": len(batch.targets) * batch.targets.max()}
+    )
+    t.train()
+    line = json.loads((tmp_path / "train.jsonl").read_text())
+    assert line["train"]["largest"] == pytest.approx((3 * 2 + 1 * 3) / 4)
+
+
+def test_a_batch_may_have_nothing_to_learn(tmp_path: Path) -> None:
+    t = trainer(tmp_path, steps=2)
+    zero = torch.zeros(())
+    t.objective = lambda batch: Score(zero, 0, zero)
+    t.train()
+    assert t.model.weight == 0
+    line = json.loads((tmp_path / "train.jsonl").read_text().splitlines()[0])
+    assert line["train"]["loss"] == 0
 
 
 def test_only_trained_parameters_move(tmp_path: Path) -> None:
@@ -163,7 +185,20 @@ def test_two_processes_train_as_one(tmp_path: Path) -> None:
     assert weights[0] == weights[1] == pytest.approx(float(alone.model.weight.detach()))
 
 
+def test_a_rank_may_lack_what_others_learn_from(tmp_path: Path) -> None:
+    """The second rank's batches do not use the weight, so the first one's gradient counts."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc_per_node", "2", __file__, str(tmp_path / "two"), "idle"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.getcwd()}
+    subprocess.run(command, check=True, env=environment, timeout=120)
+    weights = [float((tmp_path / f"two.{rank}").read_text()) for rank in (0, 1)]
+    assert weights[0] == weights[1] > 0
+
+
 if __name__ == "__main__":
     two = trainer(Path(sys.argv[1]), join_world(), steps=4)
+    if "idle" in sys.argv and two.world.rank == 1:
+        zero = torch.zeros(())
+        two.objective = lambda batch: Score(zero, 0, zero)
     two.train()
     Path(f"{sys.argv[1]}.{two.world.rank}").write_text(str(float(two.model.weight.detach())))

@@ -1,0 +1,54 @@
+"""What the LLM makes of the speech slot: hidden states over the slot's positions."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from speechllm.data.collate import Example, collate
+from speechllm.errors import ConfigError
+from speechllm.model.llm import head_sees_only
+from speechllm.model.speech_llm import SpeechLLM
+
+
+def slot_states(
+    model: SpeechLLM, examples: Sequence[Example], layers: Collection[int]
+) -> Mapping[int, Sequence[Tensor]]:
+    """Run prefix + slot through the LLM; keep what stands at the slot.
+
+    Attention looks back only, so that the states know nothing of what follows the slot.
+
+    Args:
+        model: with gradients, if they are enabled.
+        examples: at least one; their transcripts are not shown.
+        layers: 0 is the LLM's input, n the output of its n-th layer.
+
+    Returns:
+        For each layer and each example the states [positions of the slot, E].
+    """
+    prompt, length = model.prompt, model.projector.output_length
+    batch = collate(examples, prompt, length, with_target=False).to(model.device)
+    sizes = [length(len(e.slot)) if e.has_speech else len(e.slot) for e in examples]
+    end = batch.input_ids.shape[1] - len(prompt.suffix)  # pads stand on the left
+    slot = torch.zeros_like(batch.speech_mask)
+    for row, size in zip(slot, sizes, strict=True):
+        row[end - size : end] = True
+    with head_sees_only(model.llm, torch.zeros_like(slot)):
+        states = model.llm(
+            inputs_embeds=model.embed(batch),
+            attention_mask=batch.attention_mask,
+            output_hidden_states=True,
+        ).hidden_states
+    return {layer: states[layer][slot].split(sizes) for layer in layers}
+
+
+def layer_number(model: SpeechLLM, layer: int, key: str) -> int:
+    """Count a layer from below; -1 is the last one.
+
+    Raises:
+        ConfigError: there is no such layer; names the `key` of the config.
+    """
+    depth = model.llm.config.get_text_config().num_hidden_layers
+    if not -depth - 1 <= layer <= depth:
+        raise ConfigError(f"{key}: there is no layer {layer}; the last one of the LLM is {depth}")
+    return layer % (depth + 1)
