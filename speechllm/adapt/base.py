@@ -32,8 +32,8 @@ def train_base(
     """
     for view in config.views:
         check_view(view)
-        if view == "projected_text":
-            raise ConfigError("views: projected_text needs a base that is trained already")
+        if view in ("projected_text", "posterior"):
+            raise ConfigError(f"views: {view} needs a base that is trained already")
     torch.manual_seed(config.train.seed)  # the projector's first weights
     model = SpeechLLM(config.model)
 

@@ -42,7 +42,10 @@ def adapt(
         ConfigError: the method needs data that is not given; said before any training.
     """
     bundle = base / MODEL
-    corpora = {"source": Corpus.load(source), "target": Corpus.load(target)}
+    corpora = {
+        "source": Corpus.load(source),
+        "target": Corpus.load(target, with_text=method.reads_target_text),
+    }
     phases = method.phases({name: len(corpus.text) for name, corpus in corpora.items()})
     used = [component for phase in phases for component in _with_share(phase)]
     for component in used:
@@ -67,14 +70,16 @@ def adapt(
         for name, paths in {"source": source_dev, "target": target_dev}.items()
         if paths and (corpus := Corpus.load(paths)).has_audio
     }
-    corpora |= method.prepare(Workspace(model, bundle, corpora, dump, folder))
+    world = join_world()
+    with world.first_before_others():
+        made = method.prepare(Workspace(model, bundle, corpora, dump, folder, world.device))
+    corpora |= made
     snapped: dict[str, str] = {}
     for domain in sorted({c.domain for c in used if c.view == "projected_text"}):
         snapped |= projected_text(model, bundle, corpora[domain])
     torch.manual_seed(method.train.seed)  # the first weights of what is added
     model.replace_lora(method.lora)
     method.furnish(model)
-    world = join_world()
     views = Views(model.tokenizer, corpora, method.noise, method.train.seed, snapped)
     record = {
         "kind": "adapted",
@@ -82,6 +87,7 @@ def adapt(
         "target": corpora["target"].name.removesuffix("_train"),
         "base": str(base),
         "config": method.model_dump(mode="json"),
+        "made": {name: corpus.origin for name, corpus in made.items()},
     }
     fit(
         model,

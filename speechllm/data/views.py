@@ -14,6 +14,7 @@ import numpy as np
 from speechllm.data.collate import Example
 from speechllm.data.corpus import Corpus
 from speechllm.data.noise import NoiseConfig, corrupt
+from speechllm.data.posteriors import SimulatedCorpus
 from speechllm.errors import ConfigError, did_you_mean
 
 NOISE_GROWTH = 1.6
@@ -54,10 +55,10 @@ class Views:
         return Example(utt_id, view, slot, self.tokens(corpus.text[utt_id]))
 
     def length(self, view: str, domain: str, utt_id: str) -> int:
-        """Positions of slot + transcript, exact for speech and estimated for corrupted text."""
+        """Positions of slot + transcript, exact unless chance has a say in the slot."""
         corpus = self.corpora[domain]
         tokens = corpus.token_counts[utt_id]
-        if view == "audio":
+        if view in ("audio", "posterior"):
             return corpus.speech_lengths[utt_id] + tokens
         if view == "empty":
             return tokens
@@ -93,12 +94,19 @@ def _projected_text(views: Views, corpus: Corpus, utt_id: str, rng: random.Rando
     return views.tokens(views.projected[utt_id])
 
 
+def _posterior(views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -> Slot:
+    if not isinstance(corpus, SimulatedCorpus):
+        raise ConfigError("the view posterior shows text that the method of that name has prepared")
+    return corpus.simulate(utt_id, rng)
+
+
 VIEWS: dict[str, Callable[[Views, Corpus, str, random.Random], Slot]] = {
     "audio": _audio,
     "empty": _empty,
     "clean_text": _clean_text,
     "noisy_text": _noisy_text,
     "projected_text": _projected_text,
+    "posterior": _posterior,
 }
 NEED_AUDIO = {"audio", "projected_text"}
 

@@ -98,15 +98,19 @@ class SpeechLLM(nn.Module):
         speech = self.projector(batch.frames, batch.frame_lengths)
         return fill_slot(embeddings, batch.speech_mask, speech)
 
-    def forward(self, batch: Batch) -> Score:
-        """Score the transcripts of a batch; the loss is on transcript and eos alone."""
+    def label_logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Teacher-forced logits [N, V] and ids [N] of transcripts and eos, row after row."""
         labels = batch.labels[:, 1:]
         predicts = functional.pad(labels != IGNORED, (0, 1))  # position i predicts label i + 1
         with head_sees_only(self.llm, predicts):
             logits = self.llm(
                 inputs_embeds=self.embed(batch), attention_mask=batch.attention_mask
             ).logits.float()
-        wanted = labels[labels != IGNORED]
+        return logits, labels[labels != IGNORED]
+
+    def forward(self, batch: Batch) -> Score:
+        """Score the transcripts of a batch; the loss is on transcript and eos alone."""
+        logits, wanted = self.label_logits(batch)
         return Score(
             nll=functional.cross_entropy(logits, wanted, reduction="sum"),
             tokens=len(wanted),
