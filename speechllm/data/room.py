@@ -10,14 +10,15 @@ from speechllm.data.audio import SAMPLE_RATE, load_audio
 from speechllm.data.kaldi import Audio
 from speechllm.errors import ConfigError
 
+DIRECT_TO_REVERBERANT_DB = 6.0
+"""By how much the direct sound's energy is above the reverberation's in a made room."""
+
 Room = Callable[[str, np.ndarray], np.ndarray]
 """(utterance id, dry speech [n]) -> the speech in the room that the utterance draws, [m]."""
 
 
 def made_response(rt60: float, rng: np.random.Generator) -> np.ndarray:
     """Exponentially decaying noise (Polack 1988) behind the direct sound.
-
-    Direct sound and reverberation have equal energy.
 
     Args:
         rt60: seconds in which the reverberation falls by 60 dB; the response has that length.
@@ -30,7 +31,7 @@ def made_response(rt60: float, rng: np.random.Generator) -> np.ndarray:
     decay = 10 ** (-3 * np.arange(length) / (rt60 * SAMPLE_RATE))
     tail = rng.standard_normal(length) * decay
     tail[0] = 0
-    response = tail / np.linalg.norm(tail)
+    response = tail / np.linalg.norm(tail) * 10 ** (-DIRECT_TO_REVERBERANT_DB / 20)
     response[0] = 1
     return response.astype(np.float32)
 

@@ -25,13 +25,16 @@ def load_ctc_head(name: str, trust_remote_code: bool = False) -> tuple[CtcHead, 
         model, loading = AutoModelForCTC.from_pretrained(
             folder, output_loading_info=True, **options
         )
-        tokenizer = AutoTokenizer.from_pretrained(folder, do_phonemize=False, **options)
     except (OSError, ValueError, KeyError) as error:
         raise _no_head(name, str(error)) from error
     if not hasattr(model, "lm_head"):
         raise _no_head(name, f"{type(model).__name__} has no lm_head")
     if missing := sorted(k for k in loading["missing_keys"] if k.startswith("lm_head")):
         raise _no_head(name, f"no weights for {', '.join(missing)}")
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, do_phonemize=False, **options)
+    except (OSError, ValueError, KeyError, TypeError) as error:  # TypeError: no vocabulary there
+        raise _no_head(name, "its folder holds no tokenizer") from error
     special = frozenset(i for i in tokenizer.all_special_ids if i is not None)
     return (
         CtcHead(

@@ -8,6 +8,7 @@ from speechllm.data.mixture import resolve_shares
 from speechllm.errors import ConfigError
 
 SIZES = {"source": 300, "target": 100}
+EGS = Path(__file__).parents[2] / "egs"
 
 
 def method(tmp_path: Path, **values: object):
@@ -87,3 +88,8 @@ def test_every_method_says_where_it_comes_from(name: str) -> None:
 
     module, cls = METHODS[name].split(":")
     assert getattr(importlib.import_module(module), cls).__doc__
+
+
+@pytest.mark.parametrize("path", sorted(EGS.glob("*/conf/[am]*/*.yaml")), ids=str)
+def test_every_recipes_config_loads(path: Path) -> None:
+    assert load_method(path).method in METHODS
