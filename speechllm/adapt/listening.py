@@ -49,18 +49,7 @@ def listen(
         log_probs = _confidence(model, corpus, texts, config)
     disagreements = dict.fromkeys(corpus.text)
     if filters.max_disagreement is not None:
-        if second_model:
-            bundle = Path(second_model) / MODEL
-            other = load_bundle(bundle).to(workspace.device)
-            # Its encoder may be another one, so the frames are opened apart.
-            same = Corpus.load([d.path for d in corpus.dirs], with_text=False)
-            same.open_frames(workspace.dump, other.config.encoder)
-            same.measure(other.tokenizer, other.projector.output_length)
-            same.text = corpus.text
-            again, _ = _decode(other, bundle, same, config, folder)
-        else:
-            greedy = config.model_copy(update={"beam": 1})
-            again, _ = _decode(model, workspace.bundle, corpus, greedy, folder)
+        again = _decode_again(workspace, corpus, folder, config, second_model)
         disagreements = {utt: disagreement(texts[utt], again[utt]) for utt in corpus.text}
     model.to("cpu")
     return {
@@ -72,6 +61,23 @@ def listen(
 def disagreement(text: str, again: str) -> float:
     """Character errors of a second decode per character of the first; 1 for an empty first."""
     return float(jiwer.cer(text, again)) if text else 1.0
+
+
+def _decode_again(
+    workspace: Workspace, corpus: Corpus, folder: Path, config: DecodeConfig, model: str | None
+) -> dict[str, str]:
+    """What another model hears, or the same one greedily."""
+    if model is None:
+        greedy = config.model_copy(update={"beam": 1})
+        return _decode(workspace.model, workspace.bundle, corpus, greedy, folder)[0]
+    bundle = Path(model) / MODEL
+    other = load_bundle(bundle).to(workspace.device)
+    # Its encoder may be another one, so the frames are opened apart.
+    same = Corpus.load([d.path for d in corpus.dirs], with_text=False)
+    same.open_frames(workspace.dump, other.config.encoder)
+    same.measure(other.tokenizer, other.projector.output_length)
+    same.text = corpus.text
+    return _decode(other, bundle, same, config, folder)[0]
 
 
 def _decode(

@@ -86,7 +86,8 @@ class PseudoLabel(MadeData):
         corpus = Corpus.load(paths, with_text=False)
         for data_dir in corpus.dirs:
             if not data_dir.utt2dur:
-                raise DataError("no such file", data_dir.path / "utt2dur", remedy="speechllm fix")
+                remedy = f"speechllm fix {data_dir.path}"
+                raise DataError("no such file", data_dir.path / "utt2dur", remedy=remedy)
         corpus.open_frames(workspace.dump, workspace.model.config.encoder)
         corpus.measure(workspace.model.tokenizer, workspace.model.projector.output_length)
         corpus.text = dict.fromkeys(subset(list(corpus.text), self.p, self.train.seed), "")
@@ -98,6 +99,7 @@ class PseudoLabel(MadeData):
             _write(path, heard)
         heard = _read(path)
         kept, report = select(heard, self.keep, phrases)
+        report["hours_heard"] = round(corpus.hours(list(corpus.text)), 4)
         write_json(folder / REPORT, report)
         log.info("pseudo-labels: %s", json.dumps(report))
         if not kept:
