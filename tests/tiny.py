@@ -37,6 +37,31 @@ def make_encoder(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
+def make_ctc_encoder(folder: Path, seed: int = 0) -> Path:
+    """As `make_encoder`, with a CTC head over letters as its phones (blank 0, unknown 1)."""
+    import json
+
+    import torch
+    from transformers import AutoConfig, Wav2Vec2BertForCTC, Wav2Vec2PhonemeCTCTokenizer
+
+    vocab = ["<pad>", "<unk>", *"abcdefghijklmnopqrstuvwxyz"]
+    config = AutoConfig.from_pretrained(make_encoder(folder, seed))
+    config.vocab_size, config.pad_token_id = len(vocab), 0
+    torch.manual_seed(seed)
+    Wav2Vec2BertForCTC(config).save_pretrained(folder)
+    (folder / "vocab.json").write_text(json.dumps({token: i for i, token in enumerate(vocab)}))
+    Wav2Vec2PhonemeCTCTokenizer(
+        str(folder / "vocab.json"),
+        bos_token=None,
+        eos_token=None,
+        unk_token="<unk>",
+        pad_token="<pad>",
+        phone_delimiter_token=" ",
+        do_phonemize=False,
+    ).save_pretrained(folder)
+    return folder
+
+
 def make_llm(folder: Path, seed: int = 0) -> Path:
     """A random Llama of width 16 with a chat template."""
     import torch

@@ -32,7 +32,7 @@ def train_base(
     """
     for view in config.views:
         check_view(view)
-        if view in ("projected_text", "soft_prompt"):
+        if view in ("projected_text", "soft_prompt", "posterior"):
             raise ConfigError(f"views: {view} needs a base that is trained already")
     torch.manual_seed(config.train.seed)  # the projector's first weights
     model = SpeechLLM(config.model)

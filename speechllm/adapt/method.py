@@ -34,6 +34,9 @@ METHODS = {
     "pre_finetune": "speechllm.adapt.pre_finetune:PreFinetune",
     "curriculum": "speechllm.adapt.curriculum:Curriculum",
     "direct_mixing": "speechllm.adapt.direct_mixing:DirectMixing",
+    "pseudo_label": "speechllm.adapt.pseudo_label:PseudoLabel",
+    "synthetic_audio": "speechllm.adapt.synthetic_audio:SyntheticAudio",
+    "posterior": "speechllm.adapt.posterior:Posterior",
 }
 
 
@@ -68,6 +71,7 @@ class Workspace:
         corpora: "source" and "target"; call `open_frames` and `measure` before using speech.
         dump: root of the feature cache.
         folder: of the model that is being made; prepared data goes below it.
+        device: where to compute; who moves the model there brings it back to the CPU.
     """
 
     model: "SpeechLLM"
@@ -75,6 +79,7 @@ class Workspace:
     corpora: Mapping[str, "Corpus"]
     dump: Path
     folder: Path
+    device: str = "cpu"
 
 
 class Method(Section):
@@ -92,6 +97,11 @@ class Method(Section):
     train: TrainConfig
     monitor: MonitorConfig = MonitorConfig()
 
+    @property
+    def reads_target_text(self) -> bool:
+        """Whether the target's transcripts are opened at all."""
+        return True
+
     def components(self, sizes: Mapping[str, int]) -> Sequence[Component]:
         """The mixture, given the number of utterances of "source" and "target"."""
         raise NotImplementedError
@@ -103,7 +113,8 @@ class Method(Section):
     def prepare(self, workspace: Workspace) -> Mapping[str, "Corpus"]:
         """Make data that components refer to by another domain than "source" and "target".
 
-        Called before any training, also when a killed run goes on.
+        Called before any training, also when a killed run goes on; the first process calls it
+        before the others, so that these find on disk what it made.
 
         Returns:
             Corpora by the name of their domain, measured and with frames.

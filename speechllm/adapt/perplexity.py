@@ -50,7 +50,7 @@ def _measure(model: SpeechLLM, corpus: Corpus) -> Iterable[tuple[str, float]]:
             examples = [Example(utt, "empty", [], target) for utt, target in rows]
             batch = collate(examples, model.prompt, model.projector.output_length)
             losses = functional.cross_entropy(
-                *model.predict(batch.to(model.device)), reduction="none"
+                *model.label_logits(batch.to(model.device)), reduction="none"
             )
             sizes = [len(e.target) + 1 for e in examples]
             for utt, row in zip(part, losses.split(sizes), strict=True):

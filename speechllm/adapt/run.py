@@ -42,7 +42,10 @@ def adapt(
         ConfigError: the method needs data that is not given; said before any training.
     """
     bundle = base / MODEL
-    corpora = {"source": Corpus.load(source), "target": Corpus.load(target)}
+    corpora = {
+        "source": Corpus.load(source),
+        "target": Corpus.load(target, with_text=method.reads_target_text),
+    }
     phases = method.phases({name: len(corpus.text) for name, corpus in corpora.items()})
     used = [component for phase in phases for component in _with_share(phase)]
     for component in used:
@@ -72,7 +75,9 @@ def adapt(
         for name, paths in {"source": source_dev, "target": target_dev}.items()
         if paths
     }
-    corpora |= method.prepare(Workspace(model, bundle, corpora, dump, folder))
+    with world.first_before_others():
+        made = method.prepare(Workspace(model, bundle, corpora, dump, folder, world.device))
+    corpora |= made
     snapped: dict[str, str] = {}
     for domain in sorted(snapping):
         snapped |= projected_text(model, bundle, corpora[domain])
@@ -88,6 +93,7 @@ def adapt(
         "target": corpora["target"].name.removesuffix("_train"),
         "base": str(base),
         "config": method.model_dump(mode="json"),
+        "made": {name: corpus.origin for name, corpus in made.items()},
     }
     fit(
         model,

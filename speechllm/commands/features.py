@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> None:
     from speechllm.data.features import extract, merge
     from speechllm.data.kaldi import DataDir
 
-    sets = [DataDir.load(path) for path in args.data]
+    sets = [DataDir.load(path, with_text=False) for path in args.data]
     if args.merge:
         merge(sets, args.dump, args.encoder)
         return

@@ -26,6 +26,7 @@ class Corpus:
         encode_seconds: time that stage 3 took for them.
         token_counts: tokens of each transcript, once `measure` was called.
         speech_lengths: LLM positions of each utterance's speech, once `measure` was called.
+        origin: how its data were made, for run.json; empty where they were given.
     """
 
     def __init__(self, dirs: Sequence[DataDir]):
@@ -45,11 +46,12 @@ class Corpus:
         self.encode_seconds = 0.0
         self.token_counts: dict[str, int] = {}
         self.speech_lengths: dict[str, int] = {}
+        self.origin: dict[str, Any] = {}
 
     @classmethod
-    def load(cls, paths: Sequence[str | Path]) -> "Corpus":
-        """Read data dirs."""
-        return cls([DataDir.load(path) for path in paths])
+    def load(cls, paths: Sequence[str | Path], with_text: bool = True) -> "Corpus":
+        """Read data dirs, as `DataDir.load` does."""
+        return cls([DataDir.load(path, with_text) for path in paths])
 
     @property
     def has_audio(self) -> bool:

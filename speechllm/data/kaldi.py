@@ -133,18 +133,18 @@ class DataDir:
         return bool(self.audio)
 
     @classmethod
-    def load(cls, path: str | Path) -> "DataDir":
+    def load(cls, path: str | Path, with_text: bool = True) -> "DataDir":
         """Read a data dir; audio files are not opened.
+
+        Args:
+            with_text: False leaves `text` and `entities` shut, whether they are there or not:
+                every utterance of `wav.scp` then has an empty transcript.
 
         Raises:
             DataError: a missing or malformed table, or tables that do not fit together.
         """
         path = Path(path)
-        if not (path / "text").is_file():
-            raise DataError("no such file", path / "text", remedy="run stage 1 (data) again")
-        text = read_table(path / "text")
-        if not text:
-            raise DataError("file is empty", path / "text", remedy="run stage 1 (data) again")
+        text = _read_text(path) if with_text else dict.fromkeys(sorted(_read_audio(path)), "")
         data = cls(path, path.name, list(text), text)
         if (path / "wav.scp").is_file():
             data.audio = _read_audio(path)
@@ -156,7 +156,7 @@ class DataDir:
         if (path / "utt2dur").is_file():
             data.utt2dur = _parsed(path / "utt2dur", parse_duration)
             data._check_same_ids("no duration in utt2dur", set(text) - data.utt2dur.keys())
-        if (path / "entities").is_file():
+        if with_text and (path / "entities").is_file():
             data.entities = _parsed(path / "entities", parse_entities)
             data._check_same_ids("entities without text", data.entities.keys() - set(text))
         return data
@@ -167,8 +167,19 @@ class DataDir:
             raise DataError(message, self.path, remedy=f"speechllm fix {self.path}")
 
 
+def _read_text(path: Path) -> dict[str, str]:
+    if not (path / "text").is_file():
+        raise DataError("no such file", path / "text", remedy="run stage 1 (data) again")
+    text = read_table(path / "text")
+    if not text:
+        raise DataError("file is empty", path / "text", remedy="run stage 1 (data) again")
+    return text
+
+
 def _read_audio(path: Path) -> dict[str, Audio]:
     """Join `wav.scp` and, where there is one, `segments`."""
+    if not (path / "wav.scp").is_file():
+        raise DataError("this set has no audio, and it is needed", path)
     wav = read_table(path / "wav.scp")
     if not (path / "segments").is_file():
         return {rec: Audio(source, recording=rec) for rec, source in wav.items()}

@@ -14,6 +14,7 @@ from speechllm.data.collate import Example, Slot, Soft
 from speechllm.data.confusions import Confusions
 from speechllm.data.corpus import Corpus
 from speechllm.data.noise import NoiseConfig, corrupt
+from speechllm.data.posteriors import SimulatedCorpus
 from speechllm.data.upsample import mask_token, upsample_and_mask
 from speechllm.errors import ConfigError, did_you_mean
 
@@ -61,14 +62,14 @@ class Views:
         return Example(utt_id, view, slot, self.tokens(corpus.text[utt_id]))
 
     def length(self, view: str, domain: str, utt_id: str) -> int:
-        """Positions of slot + transcript, exact for speech and estimated for corrupted text.
+        """Positions of slot + transcript, exact unless chance has a say in the slot.
 
         Text without prompt counts as if it had one, so that its batches hold as many items as
         those of `empty`.
         """
         corpus = self.corpora[domain]
         tokens = corpus.token_counts[utt_id]
-        if view == "audio":
+        if view in ("audio", "posterior"):
             return corpus.speech_lengths[utt_id] + tokens
         if view in ("empty", "no_prompt"):
             return tokens
@@ -129,6 +130,12 @@ def _soft_prompt(views: Views, corpus: Corpus, utt_id: str, rng: random.Random) 
     return Soft(views.soft_length)
 
 
+def _posterior(views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -> Slot:
+    if not isinstance(corpus, SimulatedCorpus):
+        raise ConfigError("the view posterior shows text that the method of that name has prepared")
+    return corpus.simulate(utt_id, rng)
+
+
 VIEWS: dict[str, Callable[[Views, Corpus, str, random.Random], Slot]] = {
     "audio": _audio,
     "empty": _empty,
@@ -138,6 +145,7 @@ VIEWS: dict[str, Callable[[Views, Corpus, str, random.Random], Slot]] = {
     "no_prompt": _no_prompt,
     "upsample_mask": _upsample_mask,
     "soft_prompt": _soft_prompt,
+    "posterior": _posterior,
 }
 NEED_AUDIO = {"audio", "projected_text"}
 

@@ -43,7 +43,7 @@ def decode_corpus(
         (out / LINES).open("a", encoding="utf-8") as stream,
         Progress(f"decode {corpus.name}", len(done) + len(missing), done=len(done)) as progress,
     ):
-        for ids in _batches(missing, corpus, seconds, model, config):
+        for ids in decode_batches(missing, corpus, seconds, model, config):
             started = time.perf_counter()
             examples = [views.render("audio", "test", utt) for utt in ids]
             batch = collate(examples, model.prompt, model.projector.output_length, False)
@@ -67,7 +67,7 @@ def _record(hypothesis: Hypothesis, seconds: Mapping[str, float], took: float) -
     }
 
 
-def _batches(
+def decode_batches(
     ids: Sequence[str],
     corpus: Corpus,
     seconds: Mapping[str, float],

@@ -114,15 +114,15 @@ class SpeechLLM(nn.Module):
 
     def forward(self, batch: Batch) -> Score:
         """Score the transcripts of a batch; the loss is on transcript and eos alone."""
-        logits, wanted = self.predict(batch)
+        logits, wanted = self.label_logits(batch)
         return Score(
             nll=functional.cross_entropy(logits, wanted, reduction="sum"),
             tokens=len(wanted),
             correct=(logits.detach().argmax(-1) == wanted).sum(),
         )
 
-    def predict(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Logits [N, V] and right tokens [N] of all label positions, row after row."""
+    def label_logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Teacher-forced logits [N, V] and ids [N] of transcripts and eos, row after row."""
         labels = batch.labels[:, 1:]
         predicts = functional.pad(labels != IGNORED, (0, 1))  # position i predicts label i + 1
         with head_sees_only(self.llm, predicts):

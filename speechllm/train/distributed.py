@@ -1,8 +1,10 @@
 """Several processes started by torchrun, or just one: the loop treats both alike."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -44,6 +46,15 @@ class World:
         if self.size > 1:
             dist.barrier()
 
+    @contextmanager
+    def first_before_others(self) -> Iterator[None]:
+        """Run the block in the first process, then in all others: for files that one must make."""
+        if not self.is_first:
+            self.barrier()
+        yield
+        if self.is_first:
+            self.barrier()
+
     def leave(self) -> None:
         """Part from the others, when all work that is done together is done."""
         if self.size > 1:
@@ -61,5 +72,6 @@ def join_world() -> World:
     if size == 1:
         return World(device=device)
     if not dist.is_initialized():
-        dist.init_process_group("nccl" if cuda else "gloo")
+        # The others wait while the first makes data, which may take hours.
+        dist.init_process_group("nccl" if cuda else "gloo", timeout=timedelta(days=1))
     return World(dist.get_rank(), size, device)

@@ -143,3 +143,14 @@ def test_missing_and_empty_text(tmp_path):
     (tmp_path / "text").touch()
     with pytest.raises(DataError, match="empty"):
         DataDir.load(tmp_path)
+
+
+def test_without_text_no_transcript_is_within_reach(make_data_dir):
+    path = make_data_dir(entities={"utt1": [{"type": "greeting", "text": "hello"}]})
+    data = DataDir.load(path, with_text=False)
+    assert data.text == {"utt1": "", "utt2": "", "utt3": ""}
+    assert data.ids == ["utt1", "utt2", "utt3"] and data.entities == {}
+    (path / "text").unlink()
+    assert DataDir.load(path, with_text=False).audio == data.audio
+    with pytest.raises(DataError, match="no audio"):
+        DataDir.load(make_data_dir("words", with_audio=False), with_text=False)

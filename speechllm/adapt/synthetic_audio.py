@@ -1,0 +1,116 @@
+"""Synthetic target speech: text-to-speech of target text, through the encoder."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import soundfile
+from pydantic import model_validator
+
+from speechllm.adapt.made_data import MadeData, key
+from speechllm.adapt.method import Workspace
+from speechllm.config import PositiveFloat
+from speechllm.data.features import Encode, extract, merge
+from speechllm.data.kaldi import DataDir, write_data_dir
+from speechllm.data.mixture import Component
+from speechllm.data.room import Room, make_room
+from speechllm.data.tts import SAMPLE_RATE
+from speechllm.data.tts_plugins import EspeakVoices, Speak, TtsConfig, make_speaker
+from speechllm.files import sha256_of, whole_file
+from speechllm.progress import Progress
+
+if TYPE_CHECKING:  # to read a config needs no torch
+    from speechllm.data.corpus import Corpus
+
+log = logging.getLogger(__name__)
+
+
+class SyntheticAudio(MadeData):
+    """LoRA on target text that a machine reads aloud, optionally in a room.
+
+    After Joshi & Singh (2206.13240), who fine-tune on synthesised target text, and Labrak et al.
+    (2606.29031), who add room impulse responses for an LLM-based recogniser; their selection of
+    layers is not part of it. Target audio is never used.
+    """
+
+    tts: TtsConfig = TtsConfig(espeak=EspeakVoices())
+    rt60: PositiveFloat | None = None
+    """Reverberation time in seconds of a made room; null = none."""
+    room_responses: str | None = None
+    """File with paths of recorded room impulse responses, one a line; null = none."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.tau == 0:
+            raise ValueError("tau: without a share of synthetic speech it is another method")
+        if self.rt60 and self.room_responses:
+            raise ValueError("give either rt60 or room_responses")
+        return self
+
+    def components(self, sizes: Mapping[str, int]) -> Sequence[Component]:
+        return self.mixture(Component("audio", "synthetic"), Component("noisy_text", "target"))
+
+    def prepare(self, workspace: Workspace) -> Mapping[str, "Corpus"]:
+        """The target's text as speech, in domain "synthetic": a data dir and its features.
+
+        Raises:
+            ConfigError: the plug-in fails; names the utterance.
+        """
+        from speechllm.data.corpus import Corpus
+
+        target, model = workspace.corpora["target"], workspace.model
+        encoder, seed = model.config.encoder, self.train.seed
+        speak = make_speaker(self.tts, seed)
+        room = make_room(self.rt60, self.room_responses, seed)
+        folder = workspace.folder / "synthetic_audio" / key(self._settings(target.text))
+        data_dir = speak_all(target.text, speak, room, folder / "data" / f"{target.name}_synthetic")
+
+        def load_encoder() -> Encode:
+            from speechllm.model.encoder import Encoder
+
+            return Encoder(encoder, workspace.device, model.config.trust_remote_code).encode
+
+        extract([data_dir], folder / "dump", encoder, load_encoder)
+        merge([data_dir], folder / "dump", encoder)
+        corpus = Corpus([data_dir]).open_frames(folder / "dump", encoder)
+        corpus.measure(model.tokenizer, model.projector.output_length)
+        corpus.origin = {
+            "utterances": len(corpus.text),
+            "hours": round(corpus.hours(list(corpus.text)), 4),
+        }
+        log.info("synthetic speech: %(utterances)d utterances, %(hours).2f h", corpus.origin)
+        return {"synthetic": corpus}
+
+    def _settings(self, text: Mapping[str, str]) -> dict[str, Any]:
+        """What the samples depend on."""
+        return {
+            "text": dict(text),
+            "tts": self.tts.model_dump(mode="json"),
+            "rt60": self.rt60,
+            "room_responses": self.room_responses and sha256_of([self.room_responses]),
+            "seed": self.train.seed,
+        }
+
+
+def speak_all(text: Mapping[str, str], speak: Speak, room: Room, folder: Path) -> DataDir:
+    """Speak every text, unless its file is there already, and write a data dir.
+
+    Args:
+        text: by utterance id.
+        speak: the plug-in.
+        room: where it is spoken.
+        folder: the data dir; the samples go to `wav` in it.
+    """
+    wav, durations = {}, {}
+    with Progress("synthetic speech", len(text)) as progress:
+        for utt_id, words in text.items():
+            path = folder / "wav" / f"{utt_id}.flac"
+            if not path.is_file():
+                samples = room(utt_id, speak(utt_id, words))
+                with whole_file(path, "wb") as stream:
+                    soundfile.write(stream, samples, SAMPLE_RATE, format="FLAC")
+            wav[utt_id], durations[utt_id] = str(path), soundfile.info(path).duration
+            progress.advance()
+    write_data_dir(folder, text=text, wav=wav, utt2dur=durations)
+    return DataDir.load(folder)

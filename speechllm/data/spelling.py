@@ -1,0 +1,96 @@
+"""Text as the symbols of a CTC head: characters, phones of espeak, or phones of a lexicon."""
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from speechllm.data.kaldi import first_ids
+from speechllm.data.tts import espeak
+from speechllm.errors import ConfigError
+
+MOST_UNKNOWN = 0.05
+"""Largest share of symbols that the head may not know."""
+
+
+def spell(
+    text: Mapping[str, str],
+    tokenizer: Any,
+    accents: Sequence[str],
+    lexicon: str | None,
+    seed: int,
+) -> tuple[dict[str, list[int]], float]:
+    """Spell texts with a lexicon if there is one, else by sound or by character.
+
+    Args:
+        text: by utterance id.
+        tokenizer: of the CTC head.
+        accents: of espeak, one drawn for each utterance; empty for a head of characters.
+        lexicon: file of lines `word symbol symbol ...`.
+        seed: of the accents.
+
+    Returns:
+        Ids by utterance id without those that the head does not know, and the share of those.
+
+    Raises:
+        ConfigError: more than `MOST_UNKNOWN` of all symbols are unknown, a word is missing in
+            the lexicon, or an utterance has no symbol at all.
+    """
+    if lexicon:
+        words = read_lexicon(lexicon)
+        missing = sorted({w for line in text.values() for w in line.split()} - words.keys())
+        if missing:
+            raise ConfigError(f"lexicon: {lexicon} lacks words of the target: {first_ids(missing)}")
+        spelled = {u: [s for w in line.split() for s in words[w]] for u, line in text.items()}
+        ids = _to_ids(spelled, tokenizer)
+    elif accents:
+        draw = {u: random.Random(f"accent {seed} {u}").choice(list(accents)) for u in text}
+        spelled = {u: espeak().phones(line, draw[u]) for u, line in text.items()}
+        ids = _to_ids(spelled, tokenizer)
+    else:
+        ids = _characters(text, tokenizer)
+    known = {u: [i for i in line if i != tokenizer.unk_token_id] for u, line in ids.items()}
+    unknown = 1 - sum(map(len, known.values())) / max(1, sum(map(len, ids.values())))
+    if unknown > MOST_UNKNOWN:
+        raise ConfigError(
+            f"the encoder's CTC head does not know {unknown:.0%} of the target's symbols",
+            "give a lexicon in the head's symbols, or an encoder for this language",
+        )
+    if silent := [utt for utt, line in known.items() if not line]:
+        raise ConfigError(f"utterances without any CTC symbol: {first_ids(silent)}")
+    return known, unknown
+
+
+def read_lexicon(path: str) -> dict[str, list[str]]:
+    """Read lines `word symbol symbol ...`; the first of several pronunciations counts.
+
+    Raises:
+        ConfigError: the file cannot be read, or a word has no symbols.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"lexicon: {path} cannot be read: {error}") from error
+    words: dict[str, list[str]] = {}
+    for number, (word, *symbols) in enumerate((s.split() for s in lines if s.strip()), 1):
+        if not symbols:
+            raise ConfigError(f"lexicon: {path}: entry {number}, {word}, has no symbols")
+        words.setdefault(word, symbols)
+    return words
+
+
+def _to_ids(spelled: Mapping[str, Iterable[str]], tokenizer: Any) -> dict[str, list[int]]:
+    vocabulary, unknown = tokenizer.get_vocab(), tokenizer.unk_token_id
+    return {u: [vocabulary.get(s, unknown) for s in line] for u, line in spelled.items()}
+
+
+def _characters(text: Mapping[str, str], tokenizer: Any) -> dict[str, list[int]]:
+    """Characters in the case in which the head knows most of them."""
+    best: dict[str, list[int]] = {}
+    fewest = None
+    for fold in (str, str.lower, str.upper):
+        ids = {utt: tokenizer(fold(line)).input_ids for utt, line in text.items()}
+        unknown = sum(line.count(tokenizer.unk_token_id) for line in ids.values())
+        if fewest is None or unknown < fewest:
+            best, fewest = ids, unknown
+    return best
