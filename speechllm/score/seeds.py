@@ -11,6 +11,8 @@ among utterances explains, a test at 5 % still errs in some 11 % (tests/score/te
 one over utterances alone errs in most.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -57,20 +59,17 @@ def resampled_rates(
     reference = np.asarray(reference, dtype=np.float64)
     seeds, units = errors.shape
     columns = np.concatenate([errors, reference[None]]).T  # [N, S + 1]
-    draw = np.random.default_rng(seed)
-    totals = []
+    drawn = _utterances_drawn(units, resamples, seed)
     rows = max(1, DRAWS_AT_ONCE // units)
-    for start in range(0, resamples, rows):
-        picked = draw.integers(0, units, size=(min(rows, resamples - start), units))
-        totals.append(_how_often(picked, units) @ columns)
-    drawn = np.concatenate(totals)  # [R, S + 1]
-    picked = np.random.default_rng([seed, stream]).integers(
-        0, seeds, size=(resamples, max(1, seeds - 1))
-    )
+    totals = np.concatenate(
+        [drawn[start : start + rows].astype(float) @ columns for start in range(0, resamples, rows)]
+    )  # [R, S + 1]
+    draw = np.random.default_rng([seed, stream])
+    picked = draw.integers(0, seeds, size=(resamples, max(1, seeds - 1)))
     weights = _how_often(picked, seeds) / picked.shape[1]  # [R, S]
     with np.errstate(divide="ignore", invalid="ignore"):
-        rates = 100 * (drawn[:, :-1] * weights).sum(axis=1) / drawn[:, -1]
-    return np.where(drawn[:, -1] > 0, rates, np.nan)
+        rates = 100 * (totals[:, :-1] * weights).sum(axis=1) / totals[:, -1]
+    return np.where(totals[:, -1] > 0, rates, np.nan)
 
 
 def percentiles(values: Rates) -> tuple[float, float]:
@@ -92,8 +91,20 @@ def seed_interval(
     return percentiles(resampled_rates(errors, reference, resamples, seed))
 
 
-def _how_often(picked: NDArray[np.int64], units: int) -> NDArray[np.float64]:
+@lru_cache(maxsize=4)
+def _utterances_drawn(units: int, resamples: int, seed: int) -> NDArray[np.uint8]:
+    """[R, N] how often each utterance is drawn: about once, so that a byte will do."""
+    draw = np.random.default_rng(seed)
+    counts = []
+    rows = max(1, DRAWS_AT_ONCE // units)
+    for start in range(0, resamples, rows):
+        picked = draw.integers(0, units, size=(min(rows, resamples - start), units))
+        counts.append(_how_often(picked, units).astype(np.uint8))
+    return np.concatenate(counts)
+
+
+def _how_often(picked: NDArray[np.int64], units: int) -> NDArray[np.int64]:
     """[R, K] drawn indices -> [R, units] how often each was drawn."""
     offsets = np.arange(len(picked))[:, None] * units
     counts = np.bincount((picked + offsets).ravel(), minlength=len(picked) * units)
-    return counts.reshape(len(picked), units).astype(np.float64)
+    return counts.reshape(len(picked), units)

@@ -1,0 +1,1 @@
+"""Controlled comparisons: ways of adapting over seeds and domains, under one budget."""
