@@ -7,6 +7,7 @@ from speechllm.compare.results import Result
 from speechllm.score.significance import holm, matched_pairs, paired_bootstrap
 
 ALPHA = 0.05
+FEWEST_RESAMPLES = 10_000
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,10 @@ def judge(pairs: Sequence[tuple[Result, Result]]) -> list[Judgement | None]:
 
     None where a set cannot be tested: fewer than two utterances, or no reference words.
     """
+    # Holm multiplies a p by up to the number of tests, and no p is below 2 / resamples.
+    resamples = max(FEWEST_RESAMPLES, 200 * len(pairs))
     paired = [
-        paired_bootstrap(one.target.errors, other.target.errors, one.target.reference)
+        paired_bootstrap(one.target.errors, other.target.errors, one.target.reference, resamples)
         for one, other in pairs
     ]
     matched = [matched_pairs(one.target.scores, other.target.scores) for one, other in pairs]

@@ -50,7 +50,7 @@ def notes(results: Results, cells: Sequence[Cell], exp: Path, baseline: str) -> 
 def _of_gap(results: Results, target: str) -> Iterator[str]:
     full, base = results.full_audio(target), results.find(target, BASE)
     if full is None:
-        yield f"{target}: no arm fine-tuned on its audio, so no share of the gap"
+        yield f"{target}: no finished arm fine-tuned on all its audio, so no share of the gap"
     elif base and not has_gap(base.target.wer, full.target.wer):
         yield f"{target}: {full.arm} is not better than the base, so no share of the gap"
 

@@ -83,7 +83,7 @@ def write_comparison(
             parts += [f"## Entity error rate (%) by type: {target}", table.markdown()]
     if remarks:
         parts += ["## Notes", bullets(remarks)]
-    parts += ["## How this was made", bullets(_method(grid, cells, normalizer))]
+    parts += ["## How this was made", bullets(_method(grid, cells, results, normalizer))]
     parts += ["The grid:", f"```yaml\n{_yaml(grid)}```"]
     runs = {cell.folder: cell.run for cell in cells if cell.run}
     parts += ["Environment:", bullets(environment_lines(list(runs.values())))]
@@ -105,7 +105,7 @@ def _figures(results: Results, out: Path) -> str:
     )
 
 
-def _method(grid: Grid, cells: Sequence[Cell], normalizer: str) -> Iterator[str]:
+def _method(grid: Grid, cells: Sequence[Cell], results: Results, normalizer: str) -> Iterator[str]:
     planned = [cell for cell in cells if cell.match]
     finished = sum(cell.is_finished for cell in planned)
     yield f"targets: {', '.join(dict.fromkeys(cell.target for cell in cells))}"
@@ -117,15 +117,19 @@ def _method(grid: Grid, cells: Sequence[Cell], normalizer: str) -> Iterator[str]
         if match and budget is not None and how != (grid.match, grid.budget):
             yield f"but `{arm}`: {MATCHED[match].format(budget)}"
     yield f"baseline of the tests: `{grid.baseline}`"
-    yield "weights: those that the dev set chose while training; no test set is seen before the end"
+    for target in results.targets:
+        if full := results.full_audio(target):
+            yield f"end of the audio gap of {target}: `{full.arm}`"
+    yield "weights: those that each config's monitor kept (kept step), which sees dev sets only"
     yield f"normaliser {normalizer}, on both sides: {'; '.join(describe(normalizer))}"
     yield (
         "intervals: 95 %, percentiles of 10000 resamples of seeds (one less than there are) and "
         "utterances (Bisani and Ney 2004; Owen 2007; Rao and Wu 1988), seed 0"
     )
     yield (
-        "tests: paired bootstrap with the same resamples; matched pairs with segments that two or "
-        "more words right in all runs part (Gillick and Cox 1989); Holm 1979 in each table"
+        "tests: paired bootstrap, resampled in the same way but 200 times for each test of the "
+        "table where that is more; matched pairs with segments that two or more words right in all "
+        "runs part (Gillick and Cox 1989); Holm 1979 in each table"
     )
 
 

@@ -107,7 +107,16 @@ class Result:
 
 
 class Results(list[Result]):
-    """The results of a comparison, in the grid's order of targets and arms."""
+    """The results of a comparison, in the grid's order of targets and arms.
+
+    Args:
+        results: of arms with a finished cell.
+        without: a cell of each arm and target that has none.
+    """
+
+    def __init__(self, results: Sequence[Result] = (), without: Sequence[Cell] = ()):
+        super().__init__(results)
+        self.without = without
 
     @property
     def targets(self) -> list[str]:
@@ -122,9 +131,15 @@ class Results(list[Result]):
         return next((result for result in self.of(target) if result.arm == arm), None)
 
     def full_audio(self, target: str) -> Result | None:
-        """The arm fine-tuned on the most audio of `target`, which ends the audio gap."""
+        """The arm fine-tuned on the most audio of `target`, which ends the audio gap.
+
+        None while its method still lacks an arm with more: the gap would be another one then.
+        """
         arms = [r for r in self.of(target) if r.method == "audio" and not r.is_control]
-        return max(arms, key=lambda r: r.audio_hours, default=None)
+        most = max(arms, key=lambda r: r.audio_hours, default=None)
+        if most and any(_has_more_audio(cell, most.cells[0]) for cell in self.without):
+            return None
+        return most
 
 
 def read_results(cells: Sequence[Cell], data: Path, normalizer: str = "plain") -> Results:
@@ -154,7 +169,8 @@ def read_results(cells: Sequence[Cell], data: Path, normalizer: str = "plain") -
         scores, entities = zip(*pairs, strict=True)
         return Runs(scores, entities)
 
-    results = Results()
+    results: list[Result] = []
+    without: list[Cell] = []
     planned: dict[tuple[str, str], list[Cell]] = {}
     for target in dict.fromkeys(cell.target for cell in cells):
         for cell in cells:
@@ -165,4 +181,11 @@ def read_results(cells: Sequence[Cell], data: Path, normalizer: str = "plain") -
         if finished:
             on_target, on_source = runs(finished, target_set(target)), runs(finished, SOURCE_SET)
             results.append(Result(tuple(finished), len(group), on_target, on_source))
-    return results
+        else:
+            without.append(group[0])
+    return Results(results, without)
+
+
+def _has_more_audio(cell: Cell, than: Cell) -> bool:
+    same = (cell.label, cell.target) == (than.label, than.target)
+    return same and (cell.fraction or 1.0) > (than.fraction or 1.0)

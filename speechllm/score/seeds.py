@@ -42,8 +42,8 @@ def resampled_rates(
     """Return the rate of each two-level resample.
 
     Utterances are drawn from (N, `resamples`, `seed`) alone, so two systems on the same utterances
-    are drawn alike. Seeds are drawn from `stream` too: runs of two methods that share the number of
-    a seed share nothing else, so give each system its own.
+    are drawn alike. Seeds are drawn from `stream` too: give each system its own. Runs of two methods
+    with the same seed may have data in common; to take them for unrelated is on the safe side.
 
     Args:
         errors: [S, N] errors; [N] is one seed.

@@ -1,5 +1,8 @@
 import re
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -64,7 +67,7 @@ def test_notes_say_what_only_seems_a_result(fake, undrawn):
     notes = written(fake).split("## Notes")[1]
     for note in (
         "farm: the baseline base is not finished, so there are no tests",
-        "farm: no arm fine-tuned on its audio, so no share of the gap",
+        "farm: no finished arm fine-tuned on all its audio, so no share of the gap",
         "shuffled on farm is a control of mixed_batching, which is not finished",
         "denoise on farm, seed 1: farm_test lacks hypotheses (counted as deletions): 1 (u000)",
     ):
@@ -82,3 +85,12 @@ def test_the_normaliser_is_named(fake, undrawn):
     text = written(fake, normalizer="english")
     assert "normaliser english, on both sides: Unicode NFKC; lower case" in text
     assert "| 0.00 [0.00, 0.00]" in text
+
+
+def test_imports_neither_torch_nor_matplotlib():
+    program = (
+        "import sys, speechllm.compare.report; "
+        "sys.exit(any(m in sys.modules for m in ('torch', 'transformers', 'matplotlib')))"
+    )
+    root = Path(__file__).parents[2]
+    assert subprocess.run([sys.executable, "-c", program], cwd=root).returncode == 0

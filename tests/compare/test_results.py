@@ -35,6 +35,17 @@ def test_unfinished_cells_are_left_out_but_planned(fake):
     assert (denoise.arm, len(denoise.cells), denoise.planned) == ("denoise", 1, 2)
 
 
+def test_less_audio_does_not_stand_for_all_of_it(fake):
+    """Else the share of the gap would silently be that of a smaller gap."""
+    fake.add("audio", dropping(1), fraction=0.1, hours=0.1)
+    fake.add("audio", dropping(0), fraction=1.0, hours=1.0)
+    assert read_results(fake.cells, fake.data).full_audio("farm").arm == "audio_p100"
+    fake.cells[1] = replace(fake.cells[1], problem="not trained yet")
+    assert read_results(fake.cells, fake.data).full_audio("farm") is None
+    fake.cells[1] = replace(fake.cells[1], target="elsewhere")
+    assert read_results(fake.cells, fake.data).full_audio("farm").arm == "audio_p10"
+
+
 def test_seeds_are_in_order_whatever_the_order_of_cells(fake):
     fake.add("denoise", dropping(2), seed=2)
     fake.add("denoise", dropping(1), seed=1, steps=100)
