@@ -42,8 +42,9 @@ def resampled_rates(
     """Return the rate of each two-level resample.
 
     Utterances are drawn from (N, `resamples`, `seed`) alone, so two systems on the same utterances
-    are drawn alike. Seeds are drawn from `stream` too: give each system its own. Runs of two methods
-    with the same seed may have data in common; to take them for unrelated is on the safe side.
+    are drawn alike. Seeds are drawn from `stream` too: give each system its own. Runs of two
+    methods with the same seed may have data in common; to take them for unrelated is on the safe
+    side.
 
     Args:
         errors: [S, N] errors; [N] is one seed.
