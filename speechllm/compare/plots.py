@@ -73,7 +73,7 @@ def _draw_targets(results: Results, file: Path, draw: Draw) -> None:
             draw(axes, results, target)
             axes.set_title(target)
             axes.label_outer()
-        row[0].set_ylim(bottom=0)  # all share this axis
+        row[0].set_ylim(0, 1.05 * row[0].get_ylim()[1])  # all share this axis
         draw_legend(figure, row, columns=max(2, int(width / 1.9)))
 
 

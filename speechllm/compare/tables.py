@@ -97,9 +97,9 @@ def entity_table(results: Results, target: str) -> Table:
 
 
 def _entity_rate(counts: Sequence[EntityCounts]) -> str:
-    """EER and interval over seeds."""
+    """EER and interval over seeds, or "-" where nothing is annotated."""
     errors, reference = [of_seed.errors for of_seed in counts], counts[0].reference
-    return f"{number(mean_rate(errors, reference))} {interval(seed_interval(errors, reference))}"
+    return _with_interval(mean_rate(errors, reference), seed_interval(errors, reference))
 
 
 def _row(results: Results, result: Result, judged: Judgement | None) -> list[str]:
@@ -154,7 +154,11 @@ def _change(paired: Paired | None) -> str:
 
 
 def _rate(runs: Runs) -> str:
-    return f"{number(runs.wer)} {interval(runs.interval)}"
+    return _with_interval(runs.wer, runs.interval)
+
+
+def _with_interval(rate: float | None, low_high: tuple[float, float] | None) -> str:
+    return ABSENT if rate is None else f"{number(rate)} {interval(low_high)}"
 
 
 def _seeds(result: Result) -> str:

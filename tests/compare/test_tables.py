@@ -43,6 +43,14 @@ def test_every_figure_of_a_row(whole):
     }
 
 
+def test_a_set_without_entities_has_no_rate_of_them(fake):
+    (fake.data / "farm_test/entities").unlink()
+    fake.add("denoise", dropping(1))
+    results = read_results(fake.cells, fake.data)
+    assert rows(main_table(results, "base"))["denoise"]["EER % [95 %]"] == "-"
+    assert entity_table(results, "farm").rows == []
+
+
 def test_what_is_equal_is_not_marked(whole):
     row = rows(main_table(read_results(whole.cells, whole.data), "base"))["text_only"]
     assert row["change [95 %]"] == "+0.00 [0.00, 0.00]" and row["p"] == row["p pairs"] == "1.000"
