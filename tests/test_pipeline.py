@@ -79,7 +79,13 @@ def adapt_command(
     work: Path, method: str, target: str = "target_train", name: str = "", **knobs: object
 ):
     path = work / f"{name}{method}.yaml"
-    values = {"method": method, **METHODS.get(method, {}), "train": TRAIN, "monitor": {"every": 2}, **knobs}
+    values = {
+        "method": method,
+        **METHODS.get(method, {}),
+        "train": TRAIN,
+        "monitor": {"every": 2},
+        **knobs,
+    }
     path.write_text(yaml.safe_dump(values))
     return [
         *("adapt", "--config", f"{path}", "--base", f"{work}/exp/base", "--dump", f"{work}/dump"),

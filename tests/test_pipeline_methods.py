@@ -12,6 +12,7 @@ from tests.test_pipeline import TRAIN, adapt_command, refused, run
 
 work = pipeline.work
 MINI = sorted(Path(__file__).parents[1].glob("egs/mini/conf/*/*.yaml"))
+MINI = [path for path in MINI if path.stem != "posterior"]  # the random encoder has no CTC head
 LAST = {"every": 2, "keep_best": False}
 
 
@@ -21,6 +22,8 @@ def test_two_steps_of_every_config_of_mini(work: Path, config: Path) -> None:
     for key in [key for key in values if key == "train" or key.endswith("_train")]:
         values[key] |= {"steps": 2, "precision": "fp32"}
     values["monitor"]["every"] = 2
+    if "keep" in values:  # none of a random model's hypotheses are worth keeping
+        values["keep"] = {"truncated": True}
     name = values["method"]
     command = adapt_command(work, name, name=f"{config.stem}_")
     (work / f"{config.stem}_{name}.yaml").write_text(yaml.safe_dump(values))

@@ -113,22 +113,39 @@ def _verdict(family: Family, target: str, tag: str, normalizer: str) -> str:
 
 
 def _best(models: Iterable[Model], target: str, tag: str, normalizer: str) -> str | None:
-    """Name the best model and the runner-up, and say whether their intervals overlap."""
-    scored = ((model.name, model.wer(tag, target_set(target), normalizer)) for model in models)
-    ranked = sorted(
-        (
-            (wer["percent"], name, wer["interval"])
-            for name, wer in scored
-            if wer and wer["percent"] is not None
-        ),
-        key=lambda item: item[:2],
-    )
-    if not ranked:
+    """Name the best model and the runner-up, and say whether their intervals overlap.
+
+    Models with the same WER are named together: there is no best among them.
+    """
+    level: dict[float, list[Model]] = {}
+    for model in models:
+        percent = model.wer(tag, target_set(target), normalizer).get("percent")
+        if percent is not None:
+            level.setdefault(percent, []).append(model)
+    if not level:
         return None
-    shown = [f"`{name}` {number(wer)} {interval(span)}" for wer, name, span in ranked[:2]]
-    if len(ranked) == 1:
-        return f"{shown[0]}, the only one scored"
-    return f"{shown[0]} is best, then {shown[1]}; {_overlap(ranked[0][2], ranked[1][2])}"
+    places = [sorted(level[percent], key=lambda m: m.name) for percent in sorted(level)][:2]
+    spans = [place[0].wer(tag, target_set(target), normalizer)["interval"] for place in places]
+    shown = [
+        f"{_together(place, tag, target_set(target))} {number(percent)} {interval(span)}"
+        for place, percent, span in zip(places, sorted(level), spans, strict=False)
+    ]
+    if len(level) == 1:
+        return f"{shown[0]}, {'the only one' if len(places[0]) == 1 else 'the only ones'} scored"
+    verb = "is" if len(places[0]) == 1 else "are"
+    return f"{shown[0]} {verb} best, then {shown[1]}; {_overlap(*spans)}"
+
+
+def _together(models: list[Model], tag: str, name: str) -> str:
+    """Names of models with the same WER on the set `name`, and whether they are the same there."""
+    *others, last = (f"`{model.name}`" for model in models)
+    if not others:
+        return last
+    heard = {
+        model.decodings[tag, name].result["made_from"]["hypothesis"]["sha256"] for model in models
+    }
+    kind = "the same hypotheses" if len(heard) == 1 else "the same WER"
+    return f"{', '.join(others)} and {last} ({kind})"
 
 
 def _overlap(one: list[float] | None, other: list[float] | None) -> str:

@@ -1,7 +1,7 @@
 """RESULTS.md: what the models of an exp folder reach, and how that was found."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -54,17 +54,17 @@ def make_results(
         f"Made by `speechllm report` {speechllm.__version__} on {date.today().isoformat()}; "
         "do not edit.",
         "## Environment",
-        _bullets(_environment(models)),
+        bullets(environment_lines([model.run for model in models])),
         "## How these results were made",
-        _bullets(_method(models, command)),
+        bullets(_method(models, command)),
         "## Target domains",
     ]
     for comparison in comparisons:
         parts += [f"### {comparison.title}", comparison.table.markdown()]
-        parts += [_bullets(comparison.verdicts)]
+        parts += [bullets(comparison.verdicts)]
     parts += ["Columns:", LEGEND]
     if remarks:
-        parts += ["## Notes", _bullets(remarks)]
+        parts += ["## Notes", bullets(remarks)]
     for name in _normalizers(models):
         parts += [f"## Every model and test set, normaliser {name}"]
         parts += ["### WER", _details(exp, models, name, "wer").markdown()]
@@ -72,11 +72,11 @@ def make_results(
     return Results("\n\n".join(filter(None, parts)) + "\n", comparisons, remarks)
 
 
-def _environment(models: list[Model]) -> Iterator[str]:
+def environment_lines(runs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Versions as the runs recorded them; where runs differ, every value and how many had it."""
     for key in ENVIRONMENT:
-        values = Counter(m.run.get("environment", {}).get(key, ABSENT) for m in models)
-        each = [f"{value} (in {n} of {len(models)} models)" for value, n in values.most_common()]
+        values = Counter(run.get("environment", {}).get(key, ABSENT) for run in runs)
+        each = [f"{value} (in {n} of {len(runs)} models)" for value, n in values.most_common()]
         yield f"{key}: {next(iter(values)) if len(values) == 1 else ', '.join(each)}"
 
 
@@ -141,5 +141,6 @@ def _details(exp: Path, models: list[Model], normalizer: str, kind: str) -> Tabl
     return Table(("model", "dataset", *columns), rows)
 
 
-def _bullets(lines: Iterable[str]) -> str:
+def bullets(lines: Iterable[str]) -> str:
+    """Return a Markdown list."""
     return "\n".join(f"- {line}" for line in lines)

@@ -45,7 +45,7 @@ def test_it_is_computed_once_for_each_text(
 ) -> None:
     bundle = tmp_path / MODEL
     found = perplexities(model, bundle, corpus(tmp_path / "a", model, "green grass", "cold water"))
-    monkeypatch.setattr(model, "predict", None)
+    monkeypatch.setattr(model, "label_logits", None)
     same = corpus(tmp_path / "b" / "a", model, "green grass", "cold water")
     assert perplexities(model, bundle, same) == found
     with pytest.raises(TypeError):

@@ -121,9 +121,8 @@ def test_a_killed_run_with_all_switches_resumes_bit_equal(
     train = [[x["train"] for x in map(json.loads, log) if "train" in x] for log in logs]
     assert train[0] == train[1] and all(x["contrastive"] * x["alignment"] for x in train[0])
     assert dev[0] == dev[1]
-    assert [x["actions"][-1] for x in dev[0]][1:] == [
-        *("easiest=0.45", "easiest=0.65", "easiest=0.85", "easiest=1.00")
-    ]
+    pace = [action for x in dev[0] for action in x["actions"] if "easiest" in action]
+    assert pace == [*("easiest=0.45", "easiest=0.65", "easiest=0.85", "easiest=1.00")]
 
 
 def test_two_processes_train_as_one_that_accumulates(work: Path) -> None:  # noqa: F811
@@ -161,4 +160,4 @@ def test_pairs_need_source_speech(work: Path, capsys: pytest.CaptureFixture[str]
     command = adapt_command(work, "text_only", contrastive={})[:-1]
     place = command.index("--source") + 1
     command[place] = f"{work}/data/text_train"
-    assert "shows source speech" in refused([*command, f"{work}/exp/base/mute"], capsys)
+    assert "needs source speech" in refused([*command, f"{work}/exp/base/mute"], capsys)

@@ -2,6 +2,7 @@ import argparse
 import hashlib
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,27 @@ def test_the_best_is_named_with_and_without_the_audio_reference(exp):
         "`denoise` 30.00 [28.00, 32.00] is best, then `audio_p10` 31.00 [29.00, 33.00]; "
         "their intervals overlap, so the order may be chance."
     ]
+
+
+def test_there_is_no_best_among_equals(exp):
+    """A monitor that keeps the first weights leaves models that recognise the very same."""
+    for name in ("text_only_farm", "denoise_farm"):
+        shutil.rmtree(exp / f"base/{name}/decode_b4")
+        make_decoding(exp / f"base/{name}/decode_b4/farm_test", 15, 3, 2)
+    (comparison,) = make_results(exp).comparisons
+    assert comparison.verdicts[0].startswith(
+        "**farm**: `audio`, `denoise` and `text_only` (the same WER) 10.00 [8.00, 12.00] are best, "
+        "then `audio_p10` 31.00 [29.00, 33.00]; their intervals do not overlap."
+    )
+    for file in exp.glob("base/*_farm/decode_b4/farm_test/score/wer.json"):
+        result = json.loads(file.read_text())
+        result["made_from"]["hypothesis"]["sha256"] = "alike"
+        write_json(file, result)
+    (comparison,) = make_results(exp).comparisons
+    assert (
+        "Without the audio reference `audio`: `denoise` and `text_only` (the same hypotheses) "
+        "10.00 [8.00, 12.00] are best, then `audio_p10`" in comparison.verdicts[0]
+    )
 
 
 def test_notes_name_what_is_absent(exp):

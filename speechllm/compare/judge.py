@@ -1,0 +1,66 @@
+"""Which of two arms is better, and whether that could be chance: judged over whole families."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from speechllm.compare.results import Result
+from speechllm.score.significance import holm, matched_pairs, paired_bootstrap
+
+ALPHA = 0.05
+FEWEST_RESAMPLES = 10_000
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """An arm beside another on the target's test set.
+
+    Attributes:
+        difference: WER of the first minus WER of the second, in points.
+        interval: its 95 % interval over seeds and utterances, not corrected.
+        p: paired bootstrap over seeds and utterances, after Holm.
+        p_matched: matched pairs test of these runs, after Holm; None for too few segments.
+        runs_better: how many of the first's runs are below the second's mean.
+    """
+
+    difference: float
+    interval: tuple[float, float]
+    p: float
+    p_matched: float | None
+    runs_better: int
+
+    @property
+    def is_significant(self) -> bool:
+        """Both tests say so: about these runs, and about other seeds and utterances."""
+        return self.p < ALPHA and self.p_matched is not None and self.p_matched < ALPHA
+
+
+def judge(pairs: Sequence[tuple[Result, Result]]) -> list[Judgement | None]:
+    """Test each pair; Holm corrects each of the two tests over all of them.
+
+    None where a set cannot be tested: fewer than two utterances, or no reference words.
+    """
+    # Holm multiplies a p by up to the number of tests, and no p is below 2 / resamples.
+    resamples = max(FEWEST_RESAMPLES, 200 * len(pairs))
+    paired = [
+        paired_bootstrap(one.target.errors, other.target.errors, one.target.reference, resamples)
+        for one, other in pairs
+    ]
+    matched = [matched_pairs(one.target.scores, other.target.scores) for one, other in pairs]
+    p_values = _corrected([test and test.p for test in paired])
+    p_matched = _corrected(matched)
+    judgements: list[Judgement | None] = []
+    for (one, other), test, p, p_segments in zip(pairs, paired, p_values, p_matched, strict=True):
+        if test is None or p is None:
+            judgements.append(None)
+            continue
+        better = one.target.errors.sum(axis=1) < other.target.errors.sum(axis=1).mean()
+        judgements.append(
+            Judgement(test.difference, test.interval, p, p_segments, int(better.sum()))
+        )
+    return judgements
+
+
+def _corrected(p_values: Sequence[float | None]) -> list[float | None]:
+    """Holm over those that there are."""
+    corrected = iter(holm([p for p in p_values if p is not None]))
+    return [None if p is None else next(corrected) for p in p_values]

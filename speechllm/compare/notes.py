@@ -1,0 +1,76 @@
+"""What a reader of a comparison has to know: what is unfinished, absent, or only seems a result."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from speechllm.compare.grid import BASE, Cell
+from speechllm.compare.results import Result, Results
+from speechllm.data.kaldi import first_ids
+from speechllm.report.comparison import has_gap
+from speechllm.report.tree import SOURCE_SET, target_set
+
+
+def notes(results: Results, cells: Sequence[Cell], exp: Path, baseline: str) -> Iterator[str]:
+    """Yield one sentence for each thing that the tables cannot say.
+
+    Args:
+        results: of the finished cells.
+        cells: all planned ones.
+        exp: folders are named from there.
+        baseline: arm of the tests.
+    """
+    for cell in cells:
+        if cell.problem:
+            name = cell.folder.relative_to(exp) if cell.folder.is_relative_to(exp) else cell.folder
+            yield f"not in the tables: {name} on {cell.target}: {cell.problem}"
+    for target in results.targets:
+        if not results.find(target, baseline):
+            yield f"{target}: the baseline {baseline} is not finished, so there are no tests"
+        yield from _of_gap(results, target)
+    for result in results:
+        yield from _of_control(results, result)
+        if not result.is_base:
+            yield from _of_kept_steps(result)
+        for runs, name in ((result.target, target_set(result.domain)), (result.source, SOURCE_SET)):
+            for cell, score in zip(result.cells, runs.scores, strict=True):
+                if score.missing:
+                    yield (
+                        f"{_who(result)}, seed {cell.seed}: {name} lacks hypotheses (counted as "
+                        f"deletions): {first_ids(score.missing)}"
+                    )
+    for target in results.targets:
+        entities = results.of(target)[0].target.entities[0]
+        if entities.unplaced:
+            yield (
+                f"{target}: entities that the normalised transcript does not hold are not "
+                f"counted: {first_ids(entities.unplaced)}"
+            )
+
+
+def _of_gap(results: Results, target: str) -> Iterator[str]:
+    full, base = results.full_audio(target), results.find(target, BASE)
+    if full is None:
+        yield f"{target}: no finished arm fine-tuned on all its audio, so no share of the gap"
+    elif base and not has_gap(base.target.wer, full.target.wer):
+        yield f"{target}: {full.arm} is not better than the base, so no share of the gap"
+
+
+def _of_control(results: Results, result: Result) -> Iterator[str]:
+    it = result.cells[0].control_of
+    if it and not results.find(result.domain, it):
+        yield f"{_who(result)} is a control of {it}, which is not finished"
+
+
+def _of_kept_steps(result: Result) -> Iterator[str]:
+    """Runs that the dev set sent back to where they started from."""
+    back = [
+        str(cell.seed)
+        for cell in result.cells
+        if cell.run.get("kept_step") == 0 and len(cell.run.get("phases", ())) < 2
+    ]
+    if back:
+        yield f"{_who(result)}: no step was better on dev than the base, seeds {', '.join(back)}"
+
+
+def _who(result: Result) -> str:
+    return f"{result.arm} on {result.domain}"

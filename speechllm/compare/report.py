@@ -1,0 +1,139 @@
+"""The report of a comparison: tables, verdicts, controls and figures, and how they were made."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from datetime import date
+from pathlib import Path
+
+import yaml
+
+import speechllm
+from speechllm.compare.canvas import can_plot
+from speechllm.compare.grid import BASE, Cell, Grid, Match
+from speechllm.compare.notes import notes
+from speechllm.compare.plots import draw_plots
+from speechllm.compare.results import Results, read_results
+from speechllm.compare.tables import (
+    CONTROL_LEGEND,
+    LEGEND,
+    control_table,
+    entity_table,
+    main_table,
+)
+from speechllm.compare.verdict import verdicts
+from speechllm.files import whole_file
+from speechllm.report.results import bullets, environment_lines
+from speechllm.score.normalize import describe
+
+log = logging.getLogger(__name__)
+
+MATCHED: dict[Match, str] = {
+    "steps": "{:g} optimiser steps",
+    "epochs": "{:g} passes over what each uses of the target",
+    "text": "as many items of the target as {:g} times its utterances",
+    "time": "{:g} seconds of training",
+}
+
+
+def write_comparison(
+    grid: Grid,
+    cells: Sequence[Cell],
+    exp: Path,
+    data: Path,
+    out: Path,
+    normalizer: str = "plain",
+) -> None:
+    """Write the report to `out`, a Markdown file, and its figures into a folder of that name.
+
+    Without matplotlib a note stands where the figures would.
+
+    Args:
+        grid: what was compared.
+        cells: all of it, finished or not.
+        exp: the recipe's exp folder; folders of models are named from there.
+        data: root of the data dirs, with the test sets.
+        out: file to write, e.g. RESULTS.compare.md.
+        normalizer: applied to references and hypotheses.
+
+    Raises:
+        DataError: a test set or hypotheses are missing or malformed.
+        ConfigError: unknown normaliser.
+    """
+    results = read_results(cells, data, normalizer)
+    remarks = list(notes(results, cells, exp, grid.baseline))
+    main = main_table(results, grid.baseline)
+    controls = control_table(results)
+    entities = {target: entity_table(results, target) for target in results.targets}
+    name = next((cell.folder.parent.name for cell in cells if cell.label != BASE), out.stem)
+    parts = [
+        f"# Comparison {name}",
+        f"Made by `speechllm compare` {speechllm.__version__} on {date.today().isoformat()}; "
+        "do not edit.",
+        "## What was found",
+        bullets(line for verdict in verdicts(results) for line in verdict.lines),
+        "## Arms",
+        main.markdown(),
+        LEGEND,
+    ]
+    if controls.rows:
+        parts += ["## Controls", controls.markdown(), CONTROL_LEGEND]
+    parts += ["## Figures", _figures(results, out)]
+    for target, table in entities.items():
+        if table.rows:
+            parts += [f"## Entity error rate (%) by type: {target}", table.markdown()]
+    if remarks:
+        parts += ["## Notes", bullets(remarks)]
+    parts += ["## How this was made", bullets(_method(grid, cells, results, normalizer))]
+    parts += ["The grid:", f"```yaml\n{_yaml(grid)}```"]
+    runs = {cell.folder: cell.run for cell in cells if cell.run}
+    parts += ["Environment:", bullets(environment_lines(list(runs.values())))]
+    with whole_file(out) as stream:
+        stream.write("\n\n".join(filter(None, parts)) + "\n")
+
+
+def _figures(results: Results, out: Path) -> str:
+    if not can_plot():
+        remark = "No figures: matplotlib is not installed (pip install 'speechllm[report]')."
+        log.warning("%s", remark)
+        return remark
+    folder = out.with_suffix("")
+    plots = draw_plots(results, folder)
+    return "\n\n".join(
+        f"![{plot.name}]({folder.name}/{plot.name}.png)\n\n"
+        f"{plot.caption} ([SVG]({folder.name}/{plot.name}.svg))"
+        for plot in plots
+    )
+
+
+def _method(grid: Grid, cells: Sequence[Cell], results: Results, normalizer: str) -> Iterator[str]:
+    planned = [cell for cell in cells if cell.match]
+    finished = sum(cell.is_finished for cell in planned)
+    yield f"targets: {', '.join(dict.fromkeys(cell.target for cell in cells))}"
+    yield f"seeds: {', '.join(map(str, grid.seeds))}; the base model was trained once"
+    yield f"cells: {finished} of {len(planned)} finished"
+    yield f"matched: {MATCHED[grid.match].format(grid.budget)} for every arm, over all its phases"
+    for arm, how in dict.fromkeys((cell.arm, (cell.match, cell.budget)) for cell in planned):
+        match, budget = how
+        if match and budget is not None and how != (grid.match, grid.budget):
+            yield f"but `{arm}`: {MATCHED[match].format(budget)}"
+    yield f"baseline of the tests: `{grid.baseline}`"
+    for target in results.targets:
+        if full := results.full_audio(target):
+            yield f"end of the audio gap of {target}: `{full.arm}`"
+    yield "weights: those that each config's monitor kept (kept step), which sees dev sets only"
+    yield f"normaliser {normalizer}, on both sides: {'; '.join(describe(normalizer))}"
+    yield (
+        "intervals: 95 %, percentiles of 10000 resamples of seeds (one less than there are) and "
+        "utterances (Bisani and Ney 2004; Owen 2007; Rao and Wu 1988), seed 0"
+    )
+    yield (
+        "tests: paired bootstrap, resampled in the same way but 200 times for each test of the "
+        "table where that is more; matched pairs with segments that two or more words right in all "
+        "runs part (Gillick and Cox 1989); Holm 1979 in each table"
+    )
+
+
+def _yaml(grid: Grid) -> str:
+    return yaml.safe_dump(
+        grid.model_dump(mode="json", exclude_unset=True), sort_keys=False, default_flow_style=None
+    )

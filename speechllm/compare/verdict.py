@@ -1,0 +1,158 @@
+"""What a comparison found, in plain words: the order of the arms, and whether it is the published.
+
+Pairs of neighbours in the order found and in the published order are one family of tests.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from speechllm.compare.grid import BASE
+from speechllm.compare.judge import Judgement, judge
+from speechllm.compare.results import Result, Results
+from speechllm.compare.tables import probability
+from speechllm.report.table import change, number
+
+PUBLISHED = {
+    BASE: "base",
+    "text_only": "text-only",
+    "soft_prompt": "soft prompt",
+    "denoise": "denoising",
+    "mixed_batching": "mixed batching",
+    "audio": "full audio",
+}
+"""Methods from the highest to the lowest target WER, as the papers' tables have them."""
+PUBLISHED_FRACTION = 0.2
+"""Mixed batching is said to beat denoising from this share of the audio on (2604.06487)."""
+
+Judged = dict[frozenset[Result], Judgement | None]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Sentences about one target."""
+
+    target: str
+    order: str
+    published: str
+
+    @property
+    def lines(self) -> tuple[str, str]:
+        return (
+            f"**{self.target}**: {self.order}",
+            f"**{self.target}, published order**: {self.published}",
+        )
+
+
+def verdicts(results: Results) -> list[Verdict]:
+    """Judge each target; controls take no part."""
+    groups = {target: _ranked(results, target) for target in results.targets}
+    published = {target: _published(results, target) for target in results.targets}
+    pairs: dict[frozenset[Result], tuple[Result, Result]] = {}
+    for target in results.targets:
+        leaders = [group[0] for group in groups[target]]
+        for one, other in (*pairwise(leaders), *pairwise(published[target])):
+            if one.target.heard != other.target.heard:
+                pairs[frozenset((one, other))] = one, other
+    judged = dict(zip(pairs, judge(list(pairs.values())), strict=True))
+    return [
+        Verdict(target, _order(groups[target], judged), _holds(published[target], judged))
+        for target in results.targets
+    ]
+
+
+def _ranked(results: Results, target: str) -> list[list[Result]]:
+    """Arms by WER, the lowest first; those that recognised the very same stand together."""
+    alike: dict[object, list[Result]] = {}
+    for result in results.of(target):
+        if not result.is_control and result.target.wer is not None:
+            alike.setdefault(result.target.heard, []).append(result)
+    return sorted(alike.values(), key=lambda group: group[0].target.wer or 0.0)
+
+
+def _order(groups: Sequence[list[Result]], judged: Judged) -> str:
+    if not groups:
+        return "nothing can be scored."
+    text = _shown(groups[0])
+    apart = []
+    for group, after in pairwise(groups):
+        better, worse = group[0], after[0]
+        text += f" {'=' if not _change(better, worse) else '<'} {_shown(after)}"
+        judgement = judged[frozenset((better, worse))]
+        if judgement and judgement.is_significant:
+            apart.append(f"`{better.arm}` and `{worse.arm}` ({_p(judgement)})")
+    sentences = [f"WER from the lowest: {text}."]
+    if apart:
+        sentences.append(f"Neighbours that differ significantly: {', '.join(apart)}.")
+    if len(groups) > 1 and len(apart) < len(groups) - 1:
+        others = "All other" if apart else "All"
+        sentences.append(f"{others} neighbours may stand in this order by chance.")
+    if joined := [_names(group) for group in groups if len(group) > 1]:
+        sentences.append(f"The very same hypotheses, hence no order: {'; '.join(joined)}.")
+    return " ".join(sentences)
+
+
+def _published(results: Results, target: str) -> list[Result]:
+    """One arm for each method of the published order that the grid has, in that order."""
+    chosen = []
+    for method in PUBLISHED:
+        arms = [r for r in results.of(target) if r.method == method and not r.is_control]
+        arms = [r for r in arms if r.cells[0].label == method] or arms
+        if method == "mixed_batching":
+            arms.sort(key=lambda r: abs((r.cells[0].fraction or 0) - PUBLISHED_FRACTION))
+        elif method == "audio":
+            arms.sort(key=lambda r: -r.audio_hours)
+        chosen += [r for r in arms[:1] if r.target.wer is not None]
+    return chosen
+
+
+def _holds(arms: Sequence[Result], judged: Judged) -> str:
+    if len(arms) < 2:
+        return "cannot be checked, too few of its methods are finished."
+    holds, fails, unsure = [], [], []
+    for worse, better in pairwise(arms):
+        step = f"`{worse.arm}` to `{better.arm}`"
+        if better.target.heard == worse.target.heard:
+            unsure.append(f"{step} (the very same hypotheses)")
+            continue
+        judgement, difference = judged[frozenset((worse, better))], _change(worse, better)
+        told = f"{step} ({change(difference)}, {_p(judgement)})"
+        if judgement is None or not judgement.is_significant:
+            unsure.append(told)
+        else:
+            (holds if difference < 0 else fails).append(told)
+    if fails:
+        answer = "does not hold"
+    elif unsure:
+        answer = "holds only in part" if holds else "is neither confirmed nor refuted"
+    else:
+        answer = "holds"
+    sentences = [f"{' > '.join(f'`{r.arm}`' for r in arms)} {answer}."]
+    for what, steps in (
+        ("Significantly better, as published", holds),
+        ("Significantly worse, against it", fails),
+        ("May be chance", unsure),
+    ):
+        if steps:
+            sentences.append(f"{what}: {', '.join(steps)}.")
+    present = {r.method for r in arms}
+    if absent := [name for method, name in PUBLISHED.items() if method not in present]:
+        sentences.append(f"Not in the grid or not finished: {', '.join(absent)}.")
+    return " ".join(sentences)
+
+
+def _change(worse: Result, better: Result) -> float:
+    """WER of the second minus that of the first, in points; 0 if only rounding parts them."""
+    return round((better.target.wer or 0.0) - (worse.target.wer or 0.0), 9)
+
+
+def _shown(group: Sequence[Result]) -> str:
+    return f"{_names(group)} {number(group[0].target.wer)}"
+
+
+def _names(group: Sequence[Result]) -> str:
+    return " = ".join(f"`{r.arm}`" for r in group)
+
+
+def _p(judgement: Judgement | None) -> str:
+    return f"p {probability(judgement.p)}" if judgement else "cannot be tested"
