@@ -57,7 +57,7 @@ class EncoderOptions:
     feed_forward: int = 576
     kernel: int = 9
     stride: int = 4
-    steps: int = 700
+    steps: int = 650
     batch_frames: int = 2048
     lr: float = 2e-3
     muon_lr: float = 0.02
