@@ -159,4 +159,5 @@ def test_to_plan_needs_no_torch(write) -> None:
 @pytest.mark.parametrize("path", sorted(ROOT.glob("egs/*/conf/compare*.yaml")), ids=str)
 def test_the_recipes_grids_are_in_order(path: Path, monkeypatch) -> None:
     monkeypatch.chdir(path.parents[1])
-    assert plan(load_grid(path), HOME, ["farm"])
+    grid = load_grid(path)
+    assert plan(grid, HOME, grid.targets or ["farm"])
