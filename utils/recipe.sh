@@ -207,10 +207,11 @@ stage_score() {
 }
 
 stage_report() {
-    run speechllm report --exp "${in}exp" --out "${in}RESULTS.md" \
-        --title "Results of egs/${PWD##*/}" --command "$command_line"
+    # The comparison first: RESULTS.md links those that it finds.
     [ -z "$compare" ] || run speechllm compare report --data "${in}data" --out "$compare_report" \
         --tag "${decode#decode_}" "${grid[@]}"
+    run speechllm report --exp "${in}exp" --out "${in}RESULTS.md" \
+        --title "Results of egs/${PWD##*/}" --command "$command_line"
 }
 
 # shellcheck source=/dev/null

@@ -34,7 +34,14 @@ def run(args: argparse.Namespace) -> None:
     from speechllm.report.results import make_results
     from speechllm.score.normalize import normalizer
 
-    results = make_results(args.exp, args.title, normalizer(args.normalizer).name, args.command)
+    found = args.out.parent.glob(f"{args.out.stem}.*{args.out.suffix}")
+    results = make_results(
+        args.exp,
+        args.title,
+        normalizer(args.normalizer).name,
+        args.command,
+        sorted(path.name for path in found),
+    )
     with whole_file(args.out) as stream:
         stream.write(results.markdown)
     for comparison in results.comparisons:

@@ -30,7 +30,11 @@ class Results:
 
 
 def make_results(
-    exp: Path, title: str = "Results", normalizer: str = "plain", command: str | None = None
+    exp: Path,
+    title: str = "Results",
+    normalizer: str = "plain",
+    command: str | None = None,
+    grids: Sequence[str] = (),
 ) -> Results:
     """Report on everything below `exp`.
 
@@ -39,6 +43,7 @@ def make_results(
         title: heading of the report.
         normalizer: of the main table; the detailed tables show all that were used.
         command: the command that made these results, to be quoted.
+        grids: files beside the report with comparisons of these models, to be linked.
 
     Raises:
         DataError: there is no model below `exp`, or a file of results is broken.
@@ -53,6 +58,7 @@ def make_results(
         f"# {title}",
         f"Made by `speechllm report` {speechllm.__version__} on {date.today().isoformat()}; "
         "do not edit.",
+        grids and "Methods, seeds and tests: " + ", ".join(f"[{name}]({name})" for name in grids),
         "## Environment",
         bullets(environment_lines([model.run for model in models])),
         "## How these results were made",

@@ -312,6 +312,13 @@ def test_the_command_writes_the_file_and_prints_the_main_table(exp, tmp_path, ca
     printed = capsys.readouterr().out
     assert "| farm   | denoise   | 30.00 [28.00, 32.00] |" in printed
     assert "**farm**: `audio` 10.00" in printed
+    assert "RESULTS." not in out.read_text()
+
+
+def test_the_command_links_comparisons_beside_it(exp, tmp_path):
+    (tmp_path / "RESULTS.grid.md").touch()
+    run("--exp", exp, "--out", tmp_path / "RESULTS.md")
+    assert "[RESULTS.grid.md](RESULTS.grid.md)" in (tmp_path / "RESULTS.md").read_text()
 
 
 @pytest.mark.parametrize(("columns", "shows_steps"), [(160, True), (100, False), (80, False)])
