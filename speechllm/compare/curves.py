@@ -34,7 +34,7 @@ class Curve:
 
     Attributes:
         steps: finished optimiser steps at each evaluation; phases follow each other.
-        loss: dev loss by domain, nats per token, at each of `steps`.
+        loss: dev loss of speech by domain, nats per token, at each of `steps`.
         actions: (index into `steps`, action).
         kept: index of the evaluation whose weights were kept, None if it is not in the log.
         watched: domain whose signal decided.
@@ -62,8 +62,9 @@ def read_curve(cell: Cell) -> Curve:
                 continue
             curve.actions += [(len(curve.steps), action) for action in record["actions"]]
             curve.steps.append(start + record["step"])
-            for domain, signals in record["dev"].items():
-                curve.loss.setdefault(domain, []).append(signals["loss"])
+            for domain in DOMAINS:  # what a method evaluates besides, text, is no matter here
+                if domain in record["dev"]:
+                    curve.loss.setdefault(domain, []).append(record["dev"][domain]["loss"])
         before += phase["steps"]
     kept = start + cell.run.get("kept_step", -1)
     if kept in curve.steps:

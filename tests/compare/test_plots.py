@@ -15,7 +15,12 @@ def test_phases_follow_each_other_in_a_curve(fake):
         folder = cell.folder / phase
         folder.mkdir()
         records = [
-            {"step": s, "dev": {"source": {"loss": 1.0 + s}}, "actions": ["best"]} for s in steps
+            {
+                "step": s,
+                "dev": {"source": {"loss": 1.0 + s}, "source/noisy_text": {"loss": 9.0}},
+                "actions": ["best"],
+            }
+            for s in steps
         ]
         (folder / "train.jsonl").write_text("".join(json.dumps(r) + "\n" for r in records))
     curve = read_curve(cell)
