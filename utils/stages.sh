@@ -65,10 +65,14 @@ run_stages() {
     done
 }
 
+# quoted WORD...: prints words as a shell and as shlex read them.
 quoted() {
-    local words
-    printf -v words '%q ' "$@"
-    printf '%s\n' "${words% }"
+    local word words=()
+    for word; do
+        [[ "$word" =~ ^[A-Za-z0-9_./:=,@%+-]+$ ]] || word="'${word//\'/\'\\\'\'}'"
+        words+=("$word")
+    done
+    printf '%s\n' "${words[*]}"
 }
 
 # run COMMAND...: shows a command and, but for --dry_run, runs it.
@@ -83,7 +87,7 @@ run_array() {
     run $jobs_cmd --max_jobs_run "$nj" "JOB=1:$1" "$log_dir/$2.JOB.log" "${@:3}"
 }
 
-# run_tasks NAME COMMANDS: runs different commands, one in each line, as a job array.
+# run_tasks NAME COMMANDS: runs different commands, one in each line, as jobs.
 run_tasks() {
     local tasks=$log_dir/$1.tasks
     if [ -z "$2" ]; then
@@ -93,6 +97,7 @@ run_tasks() {
     else
         mkdir -p "$log_dir"
         echo "$2" >"$tasks"
-        run_array $(($(wc -l <"$tasks"))) "$1" ../../utils/task.sh "$tasks" JOB
+        # shellcheck disable=SC2086  # a command with options
+        run $jobs_cmd --max_jobs_run "$nj" --tasks "$tasks" "$log_dir/$1.JOB.log"
     fi
 }

@@ -4,9 +4,10 @@ import argparse
 from pathlib import Path
 
 from speechllm.errors import SpeechLLMError
-from speechllm.jobs.run import PICKS, cores, make_jobs, parse_range, run_jobs
+from speechllm.jobs.run import PICKS, cores, make_jobs, parse_range, read_tasks, run_jobs
 
-USAGE = "speechllm run [--max_jobs_run N] [--pick incomplete] [JOB=1:4] log/x.JOB.log cmd args"
+USAGE = """speechllm run [--max_jobs_run N] [--pick incomplete] [JOB=1:4] log/x.JOB.log cmd args
+       speechllm run [--max_jobs_run N] [--pick incomplete] --tasks FILE log/x.JOB.log"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "failed: those that ended in another code (default: %(default)s)",
     )
     parser.add_argument(
+        "--tasks", type=Path, metavar="FILE", help="run each line of FILE, a command with its words"
+    )
+    parser.add_argument(
         "words",
         nargs=argparse.REMAINDER,
         metavar="[JOB=1:4] LOG COMMAND ...",
@@ -38,6 +42,11 @@ def run(args: argparse.Namespace) -> None:
     words = list(args.words)
     if args.max_jobs_run < 1:
         raise SpeechLLMError("--max_jobs_run must be 1 or more")
+    if args.tasks:
+        if len(words) != 1:
+            raise SpeechLLMError("--tasks needs the name of the logs alone", f"usage: {USAGE}")
+        run_jobs(read_tasks(args.tasks, Path(words[0])), args.max_jobs_run, args.pick)
+        return
     numbers = parse_range(words[0]) if words else None
     if numbers is not None:
         words.pop(0)

@@ -20,8 +20,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from speechllm.errors import SpeechLLMError
+from speechllm.errors import DataError, SpeechLLMError
 from speechllm.files import read_json, write_json
+from speechllm.jobs.warm import WarmProcess, is_own, start_warm
 from speechllm.progress import Progress
 
 log = logging.getLogger(__name__)
@@ -100,6 +101,24 @@ def make_jobs(
     ]
 
 
+def read_tasks(path: Path, log_path: Path) -> list[Job]:
+    """Make a job of each line of a file, a command with words quoted as in a shell.
+
+    Raises:
+        DataError: names the line that is no command.
+    """
+    lines = path.read_text(encoding="utf-8").splitlines()
+    jobs = make_jobs(("JOB", range(1, len(lines) + 1)), log_path, [])
+    for job, line in zip(jobs, lines, strict=True):
+        try:
+            job.command.extend(shlex.split(line))
+        except ValueError as error:
+            raise DataError(f"cannot be split into words: {error}", path, job.number) from error
+        if not job.command:
+            raise DataError("holds no command", path, job.number)
+    return jobs
+
+
 def pick_jobs(jobs: Sequence[Job], pick: str) -> list[Job]:
     """Choose the jobs to run: `all`, `incomplete` (not ended in code 0) or `failed`."""
     if pick == "incomplete":
@@ -154,12 +173,14 @@ class Running:
     """A job under way on this machine."""
 
     job: Job
-    process: subprocess.Popen
+    process: subprocess.Popen | WarmProcess
     started: float = field(default_factory=time.monotonic)
 
 
 def run_local(jobs: Sequence[Job], max_jobs_run: int) -> None:
     """Run jobs here, `max_jobs_run` at once; each leaves a log and a done file.
+
+    Where they are more than fit at once, those that are commands of speechllm start warm.
 
     An interrupt, a hang-up or SIGTERM ends the jobs' whole process groups before it ends this one.
     """
@@ -167,6 +188,7 @@ def run_local(jobs: Sequence[Job], max_jobs_run: int) -> None:
     environment = dict(os.environ)
     if at_once > 1:
         environment.setdefault("OMP_NUM_THREADS", str(max(1, cores() // at_once)))
+    warm = len(jobs) > at_once
     waiting = list(reversed(jobs))
     running: list[Running] = []
     what = re.sub(r"(\.\d+)?\.log$", "", jobs[0].log.name)
@@ -174,7 +196,7 @@ def run_local(jobs: Sequence[Job], max_jobs_run: int) -> None:
         try:
             while (waiting or running) and not caught:
                 while waiting and len(running) < at_once:
-                    if one := start(waiting.pop(), environment):
+                    if one := start(waiting.pop(), environment, warm):
                         running.append(one)
                     else:
                         progress.advance()
@@ -190,7 +212,7 @@ def run_local(jobs: Sequence[Job], max_jobs_run: int) -> None:
             sys.exit(128 + caught[0])
 
 
-def start(job: Job, environment: dict[str, str]) -> Running | None:
+def start(job: Job, environment: dict[str, str], warm: bool = False) -> Running | None:
     """Start a job in a process group of its own; None where its command cannot be started."""
     job.log.parent.mkdir(parents=True, exist_ok=True)
     job.done_file.unlink(missing_ok=True)
@@ -202,6 +224,8 @@ def start(job: Job, environment: dict[str, str]) -> Running | None:
             file=stream,
             flush=True,
         )
+        if warm and is_own(job.command):
+            return Running(job, start_warm(job.command, job.log, environment))
         try:
             process = subprocess.Popen(
                 job.command,
@@ -246,7 +270,7 @@ def stop(running: Sequence[Running]) -> None:
             print(f"# Stopped at {time.ctime()}", file=stream)
 
 
-def signal_group(process: subprocess.Popen, number: int) -> None:
+def signal_group(process: subprocess.Popen | WarmProcess, number: int) -> None:
     """Send a signal to a process and to all that it has started."""
     with suppress(ProcessLookupError):  # the whole group may have ended
         os.killpg(process.pid, number)

@@ -1,4 +1,5 @@
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -7,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.errors import SpeechLLMError
-from speechllm.jobs.run import cores, make_jobs, parse_range, pick_jobs, run_jobs
+from speechllm.errors import DataError, SpeechLLMError
+from speechllm.jobs.run import cores, make_jobs, parse_range, pick_jobs, read_tasks, run_jobs
 
 ROOT = Path(__file__).parents[2]
 
@@ -173,3 +174,63 @@ def test_the_command_line_keeps_the_commands_own_options(tmp_path):
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "x.2.log").read_text().splitlines()[3] == "--a-b 2 --pick"
     assert "jobs" in done.stderr
+
+
+def tasks(tmp_path: Path, *lines: str):
+    (tmp_path / "tasks").write_text("".join(f"{line}\n" for line in lines))
+    return read_tasks(tmp_path / "tasks", tmp_path / "log/x.JOB.log")
+
+
+def test_tasks_are_commands_with_words_quoted_as_in_a_shell(tmp_path):
+    jobs = tasks(tmp_path, "echo 'two words' JOB", r"echo it\'s")
+    assert [job.command for job in jobs] == [["echo", "two words", "JOB"], ["echo", "it's"]]
+    assert [job.log.name for job in jobs] == ["x.1.log", "x.2.log"]
+
+
+@pytest.mark.parametrize("line", ["", "echo 'open"])
+def test_a_task_that_is_no_command_is_named_by_its_line(tmp_path, line):
+    with pytest.raises(DataError, match=r"tasks:2"):
+        tasks(tmp_path, "echo one", line)
+
+
+@pytest.fixture
+def speechllm_in_path(monkeypatch):
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+
+
+def test_commands_of_speechllm_start_warm_when_they_are_many(tmp_path, speechllm_in_path):
+    jobs = tasks(tmp_path, "speechllm --version", "speechllm check", "speechllm nonsense")
+    with pytest.raises(SpeechLLMError, match="2 of 3 jobs failed"):
+        run_jobs(jobs, max_jobs_run=1)
+    assert [job.code() for job in jobs] == [0, 2, 2]
+    lines = jobs[0].log.read_text().splitlines()
+    assert lines[0] == "# speechllm --version" and lines[-1].startswith("# Ended (code 0)")
+    assert "speechllm 0" in lines[3]
+    assert "unknown command 'nonsense'" in jobs[2].log.read_text()
+
+
+def test_another_speechllm_in_path_is_run_as_it_is(tmp_path, monkeypatch):
+    (tmp_path / "speechllm").write_text("#!/bin/sh\necho pretends\n")
+    (tmp_path / "speechllm").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    jobs = tasks(tmp_path, *["speechllm --version"] * 2)
+    run_jobs(jobs, max_jobs_run=1)
+    assert jobs[0].log.read_text().splitlines()[3] == "pretends"
+
+
+def test_a_signal_ends_warm_jobs_too(tmp_path, speechllm_in_path):
+    inner = f"speechllm run {tmp_path}/inner.log bash -c 'echo $$ >{tmp_path}/child; sleep 60'"
+    (tmp_path / "tasks").write_text(f"{inner}\n" * 2)
+    words = ["run", "--max_jobs_run", "1", "--tasks", f"{tmp_path}/tasks", f"{tmp_path}/x.JOB.log"]
+    runner = subprocess.Popen(
+        [sys.executable, "-m", "speechllm", *words], cwd=ROOT, stderr=subprocess.DEVNULL
+    )
+    wait_for(tmp_path / "child", 60.0)
+    runner.send_signal(signal.SIGTERM)
+    assert runner.wait(timeout=20) == 128 + signal.SIGTERM
+    child = int((tmp_path / "child").read_text())
+    deadline = time.monotonic() + 5
+    while alive(child):
+        assert time.monotonic() < deadline, "a job's child outlived the runner"
+        time.sleep(0.02)
+    assert not (tmp_path / "x.1.log.done").exists()

@@ -228,7 +228,7 @@ def test_dry_run_prints_the_commands_and_makes_nothing(recipe):
     output = recipe.run("--dry_run", "--work", "some where", "--adapt-opts", "train.steps=3")
     assert sorted(recipe.folder.rglob("*")) == before
     commands = [line[2:] for line in output.splitlines() if line.startswith("$ ")]
-    assert commands[0] == r"local/data.sh --work some\ where --greeting hello\ there"
+    assert commands[0] == "local/data.sh --work 'some where' --greeting 'hello there'"
     assert sum(command.startswith("speechllm adapt ") for command in commands) == 4
     assert all(c.endswith(" train.steps=3") for c in commands if c.startswith("speechllm adapt"))
     assert sum(command.startswith("speechllm decode ") for command in commands) == 5
