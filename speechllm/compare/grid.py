@@ -44,6 +44,8 @@ class Grid(Section):
     """Steps; passes; how often the whole target is seen, in items; or seconds."""
     baseline: str = BASE
     """What the others are tested against: `base`, or an arm such as `mixed_batching_p10`."""
+    pairs: tuple[tuple[str, str], ...] = ()
+    """Further pairs of arms that are tested against each other."""
     targets: tuple[str, ...] | None = None
     """Domains; null = those of the recipe."""
 

@@ -38,6 +38,11 @@ def load_grid(path: Path, overrides: Sequence[str] = ()) -> Grid:
         if twice := [value for value in values if values.count(value) > 1]:
             raise ConfigError(f"{path}: {name}: '{twice[0]}' stands twice", "remove or rename one")
     _check_arm(f"{path}: baseline", grid.baseline, arms)
+    for pair in grid.pairs:
+        for arm in pair:
+            _check_arm(f"{path}: pairs", arm, arms)
+        if pair[0] == pair[1]:
+            raise ConfigError(f"{path}: pairs: '{pair[0]}' stands beside itself", "name two arms")
     for label, entry, fraction in _arms(grid):
         if entry.control_of:
             _check_arm(f"{path}: {label}: control_of", arm_name(entry.control_of, fraction), arms)

@@ -16,9 +16,11 @@ from speechllm.compare.results import Results, read_results
 from speechllm.compare.tables import (
     CONTROL_LEGEND,
     LEGEND,
+    PAIR_LEGEND,
     control_table,
     entity_table,
     main_table,
+    pair_table,
 )
 from speechllm.compare.verdict import verdicts
 from speechllm.files import whole_file
@@ -62,7 +64,7 @@ def write_comparison(
     results = read_results(cells, data, normalizer)
     remarks = list(notes(results, cells, exp, grid.baseline))
     main = main_table(results, grid.baseline)
-    controls = control_table(results)
+    controls, pairs = control_table(results), pair_table(results, grid.pairs)
     entities = {target: entity_table(results, target) for target in results.targets}
     name = next((cell.folder.parent.name for cell in cells if cell.label != BASE), out.stem)
     parts = [
@@ -77,6 +79,8 @@ def write_comparison(
     ]
     if controls.rows:
         parts += ["## Controls", controls.markdown(), CONTROL_LEGEND]
+    if pairs.rows:
+        parts += ["## One beside another", pairs.markdown(), PAIR_LEGEND]
     parts += ["## Figures", _figures(results, out)]
     for target, table in entities.items():
         if table.rows:

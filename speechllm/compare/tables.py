@@ -1,4 +1,4 @@
-"""The tables of a comparison: arms against the baseline, controls, and entities by type."""
+"""The tables of a comparison: arms against the baseline, controls, pairs, entities by type."""
 
 from collections.abc import Sequence
 
@@ -36,8 +36,8 @@ LEGEND = """\
   kept step: the step (of the last phase) whose weights the dev set chose, 0 being those it
   started from; seconds: of training."""
 
-CONTROL_HEADER = (
-    *("target", "control", "of", "seeds", "WER [95 %]", "WER of it [95 %]", "difference [95 %]"),
+BESIDE_HEADER = (
+    *("seeds", "WER [95 %]", "WER of it [95 %]", "difference [95 %]"),
     *("p", "p pairs", "better", "source WER", "source WER of it"),
     *("audio h", "audio h of it", "steps", "steps of it", "seconds", "seconds of it"),
 )
@@ -45,6 +45,9 @@ CONTROL_LEGEND = """\
 - control: an arm that differs in one respect from the arm under `of` ("it"). difference: WER of the
   control minus WER of it, in points; below zero the control is better. p and `*` as above, with
   Holm's correction over this table."""
+PAIR_LEGEND = """\
+- difference: WER of the arm minus WER of the one under `against` ("it"), in points; below zero the
+  arm is better. p and `*` as above, with Holm's correction over this table."""
 
 
 def main_table(results: Results, baseline: str) -> Table:
@@ -66,22 +69,38 @@ def control_table(results: Results) -> Table:
         for control in results
         if (counterpart := results.find(control.domain, control.cells[0].control_of))
     ]
+    return _beside(("target", "control", "of"), pairs)
+
+
+def pair_table(results: Results, pairs: Sequence[tuple[str, str]]) -> Table:
+    """Return a row for each target and pair of arms, both of them finished."""
+    found = [
+        (one, other)
+        for target in results.targets
+        for first, second in pairs
+        if (one := results.find(target, first)) and (other := results.find(target, second))
+    ]
+    return _beside(("target", "arm", "against"), found)
+
+
+def _beside(names: tuple[str, str, str], pairs: Sequence[tuple[Result, Result]]) -> Table:
+    """One result beside another in each row, judged as one family."""
     rows = []
-    for (control, it), judged in zip(pairs, judge(pairs), strict=True):
-        both = (control, it)
+    for both, judged in zip(pairs, judge(pairs), strict=True):
+        one, it = both
         rows.append(
             [
-                *(control.domain, control.arm, it.arm),
+                *(one.domain, one.arm, it.arm),
                 "; ".join(dict.fromkeys(map(_seeds, both))),
                 *(_rate(result.target) for result in both),
-                *_judgement(judged, control),
+                *_judgement(judged, one),
                 *(number(result.source.wer) for result in both),
                 *(number(result.audio_hours) for result in both),
                 *(_whole(result.mean("steps")) for result in both),
                 *(_whole(result.mean("seconds")) for result in both),
             ]
         )
-    return Table(CONTROL_HEADER, rows, names=3)
+    return Table((*names, *BESIDE_HEADER), rows, names=3)
 
 
 def entity_table(results: Results, target: str) -> Table:

@@ -120,6 +120,8 @@ ALIKE = {"mixed_p10": {"method": "text_only"}}
         ({"methods": {"a/b": {}}}, "'a/b' cannot be a label"),
         ({"methods": {"base": {}}}, "'base' cannot be a label"),
         ({"baseline": "mixed"}, "baseline: there is no 'mixed', did you mean 'mixed_p"),
+        ({"pairs": [["base", "mixd_p10"]]}, "pairs: there is no 'mixd_p10', did you mean 'mixed_p"),
+        ({"pairs": [["base", "base"]]}, "pairs: 'base' stands beside itself"),
         ({"methods": {"x": {"control_of": "mixed"}}}, "x: control_of: there is no 'mixed'"),
         (
             {"methods": {"x": {"method": "text_only", "fractions": [0.1]}}},

@@ -27,10 +27,12 @@ def test_the_report_has_all_its_parts(whole, undrawn, caplog):
     lost = whole.add("denoise", dropping(3), seed=4)
     whole.cells[-1] = replace(lost, problem="training has not ended")
     whole.cells[-2] = replace(whole.cells[-2], match="epochs", budget=3.0)
+    whole.grid = whole.grid.model_copy(update={"pairs": (("audio", "denoise"),)})
     text = written(whole)
     assert text.startswith("# Comparison grid\n") and str(whole.exp) not in text
     assert re.findall("^## (.*)", text, re.M) == [
-        *("What was found", "Arms", "Controls", "Figures", "Notes", "How this was made")
+        *("What was found", "Arms", "Controls", "One beside another"),
+        *("Figures", "Notes", "How this was made"),
     ]
     for line in (
         "- cells: 15 of 16 finished",

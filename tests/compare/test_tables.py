@@ -4,11 +4,11 @@ import pytest
 
 from speechllm.compare.results import read_results
 from speechllm.compare.tables import (
-    CONTROL_HEADER,
     HEADER,
     control_table,
     entity_table,
     main_table,
+    pair_table,
     probability,
 )
 from speechllm.data.kaldi import write_table
@@ -85,12 +85,22 @@ def test_seeds_that_are_still_missing_are_shown(fake):
 
 def test_controls_stand_beside_what_they_control(whole):
     results = read_results(whole.cells, whole.data)
-    (row,) = (dict(zip(CONTROL_HEADER, r, strict=True)) for r in control_table(results).rows)
+    (row,) = rows(control_table(results)).values()
     lost = 100 * UTTERANCES / results[0].target.reference.sum()
     assert (row["control"], row["of"]) == ("shuffled_p20", "mixed_batching_p20")
     assert row["WER [95 %]"].startswith(f"{lost:.2f}")
     assert row["WER of it [95 %]"].startswith(f"{2 * lost:.2f}")
     assert row["difference [95 %]"].startswith(f"{-lost:+.2f}")
+    assert row["p"] == "<0.001" and row["difference [95 %]"].endswith("*")
+
+
+def test_pairs_stand_beside_each_other(whole):
+    results = read_results(whole.cells, whole.data)
+    table = pair_table(results, [("audio", "mixed_batching_p20"), ("audio", "elsewhere")])
+    (row,) = rows(table).values()
+    lost = 100 * UTTERANCES / results[0].target.reference.sum()
+    assert (row["arm"], row["against"]) == ("audio", "mixed_batching_p20")
+    assert row["difference [95 %]"].startswith(f"{-2 * lost:+.2f}")
     assert row["p"] == "<0.001" and row["difference [95 %]"].endswith("*")
 
 
