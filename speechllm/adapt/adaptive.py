@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from speechllm.adapt.method import Method, Phase
+from speechllm.adapt.method import Method, Phase, Workspace
+from speechllm.adapt.simulated import SIMULATED, SimulatedSpeech
 from speechllm.config import Fraction, PositiveFloat
 from speechllm.data.mixture import Component
+from speechllm.errors import ConfigError
 
 if TYPE_CHECKING:
     from speechllm.adapt.mixing import Mixture
+    from speechllm.data.corpus import Corpus
     from speechllm.train.monitor import Signals
 
 
 class Adaptive(Method):
-    """Target speech and corrupted text, and both of the source, in shares that move.
+    """Target speech and target text, and both of the source, in shares that move.
 
     After every evaluation a share is multiplied by exp(rate * progress), progress being the fall
     of its view's held-out loss, relative to the loss and to the greatest change among the views.
@@ -34,11 +37,13 @@ class Adaptive(Method):
     target_audio: Fraction = 0.25
     """Share at the start of real target speech."""
     target_text: Fraction = 0.25
-    """Share at the start of corrupted target text."""
+    """Share at the start of target text."""
     source_audio: Fraction = 0.25
     """Share at the start of real source speech."""
     source_text: Fraction | None = None
     """Share at the start of corrupted source transcripts; null = what is left."""
+    simulated: SimulatedSpeech | None = None
+    """Show target text as simulated speech, as `posterior` does; null = corrupted, in the slot."""
     rate: PositiveFloat = 0.5
     floor: Annotated[float, Field(ge=0, lt=0.25)] = 0.02
     """No share falls below, so that no view is lost from sight."""
@@ -46,17 +51,23 @@ class Adaptive(Method):
     """Rise of the loss on source speech, relative to the start, that is tolerated."""
 
     def components(self, sizes: Mapping[str, int]) -> Sequence[Component]:
+        text = ("posterior", SIMULATED) if self.simulated else ("noisy_text", "target")
         return [
             Component("audio", "target", self.target_audio, fraction=self.p),
-            Component("noisy_text", "target", self.target_text),
+            Component(*text, self.target_text),
             Component("audio", "source", self.source_audio),
             Component("noisy_text", "source", self.source_text),
         ]
 
     def phases(self, sizes: Mapping[str, int]) -> Sequence[Phase]:
-        texts = (("target", "noisy_text"), ("source", "noisy_text"))
         components = self.components(sizes)
+        texts = tuple((c.domain, c.view) for c in components if c.view == "noisy_text")
         return [Phase("", components, self.trainable, self.train, self.monitor, texts)]
+
+    def prepare(self, workspace: Workspace) -> Mapping[str, "Corpus"]:
+        if not self.simulated:
+            return {}
+        return {SIMULATED: self.simulated.simulate(workspace, self.train.seed)}
 
     def controller(self, mixture: "Mixture") -> "ShareController":
         return ShareController(mixture, self.rate, self.floor, self.source_margin)
@@ -79,7 +90,13 @@ class ShareController:
         self.source_bound = math.inf
 
     def observe(self, step: int, signals: Mapping[str, "Signals"]) -> str | None:
-        losses = [signals[_dev_set(c)]["loss"] for c in self.mixture.components]
+        wanted = [_dev_set(c) for c in self.mixture.components]
+        if missing := sorted({name for name in wanted if name not in signals}):
+            raise ConfigError(
+                f"adaptive follows held-out losses, but no dev set is for {', '.join(missing)}",
+                "give source and target dev sets with audio and text",
+            )
+        losses = [signals[name]["loss"] for name in wanted]
         before, self.losses = self.losses, losses
         source = signals["source"]["loss"]
         if not before:
@@ -109,9 +126,10 @@ class ShareController:
 
 
 def _dev_set(component: Component) -> str:
-    if component.view == "audio":
-        return component.domain
-    return f"{component.domain}/{component.view}"
+    """Name of the held-out loss: simulated speech is judged by real speech."""
+    if component.view == "noisy_text":
+        return f"{component.domain}/{component.view}"
+    return "source" if component.domain == "source" else "target"
 
 
 def with_floor(shares: Sequence[float], floor: float) -> list[float]:

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import pytest
 
 from speechllm.adapt.adaptive import Adaptive, ShareController, with_floor
+from speechllm.errors import ConfigError
 
 METHOD = Adaptive(method="adaptive", train={"steps": 1})
 START = [0.25, 0.25, 0.25, 0.25]
@@ -62,3 +63,31 @@ def test_a_resumed_controller_goes_on_as_if_never_stopped() -> None:
     one.observe(2, signals(0.9, 0.8, 1.0, 1.0))
     other.observe(2, signals(0.9, 0.8, 1.0, 1.0))
     assert one.mixture.shares == other.mixture.shares
+
+
+def test_target_text_can_be_shown_as_simulated_speech() -> None:
+    spoken = Adaptive(method="adaptive", train={"steps": 1}, simulated={"accents": ["en-us"]})
+    parts = spoken.components({"source": 10, "target": 10})
+    assert [(c.view, c.domain) for c in parts] == [
+        ("audio", "target"),
+        ("posterior", "simulated"),
+        ("audio", "source"),
+        ("noisy_text", "source"),
+    ]
+    assert spoken.phases({"source": 10, "target": 10})[0].held_out == (("source", "noisy_text"),)
+
+
+def test_simulated_speech_is_judged_by_real_target_speech() -> None:
+    spoken = Adaptive(method="adaptive", train={"steps": 1}, simulated={"accents": ["en-us"]})
+    mixture = SimpleNamespace(components=spoken.components({}), shares=list(START))
+    moving = ShareController(mixture, rate=0.5, floor=0.0, source_margin=0.1)
+    losses = {"target": 1.0, "source": 1.0, "source/noisy_text": 1.0}
+    moving.observe(0, {name: {"loss": loss} for name, loss in losses.items()})
+    moving.observe(10, {name: {"loss": loss} for name, loss in (losses | {"target": 0.8}).items()})
+    audio, simulated, *rest = moving.mixture.shares
+    assert audio == simulated > max(rest)
+
+
+def test_a_dev_set_that_is_not_there_is_named_at_once() -> None:
+    with pytest.raises(ConfigError, match="no dev set is for target, target/noisy_text"):
+        controller().observe(0, {"source": {"loss": 1.0}, "source/noisy_text": {"loss": 1.0}})
