@@ -135,6 +135,9 @@ class MonitorConfig(Section):
     signal: Literal["loss", "perplexity", "token_accuracy", "wer"] = "loss"
     keep_best: bool = True
     """Keep the weights of the best evaluation instead of the last ones."""
+    source_margin: Annotated[float, Field(ge=0)] | None = None
+    """No weights are the best while the loss on source speech is above its first value by more than
+    this part of it."""
     stop: StopAction | None = None
     rollback: RollbackAction | None = None
     lower_lr: LowerLrAction | None = None

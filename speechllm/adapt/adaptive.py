@@ -7,6 +7,7 @@ which the model still learns something that holds.
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
@@ -14,7 +15,7 @@ from pydantic import Field
 from speechllm.adapt.method import Method, Phase, Workspace
 from speechllm.adapt.simulated import SIMULATED, SimulatedSpeech
 from speechllm.config import Fraction, PositiveFloat
-from speechllm.data.mixture import Component
+from speechllm.data.mixture import Component, resolve_shares
 from speechllm.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ class Adaptive(Method):
     After every evaluation a share is multiplied by exp(rate * progress), progress being the fall
     of its view's held-out loss, relative to the loss and to the greatest change among the views.
     Where source speech has become worse than it was at the start by more than `source_margin`,
-    the source's shares are doubled instead.
+    the source's shares are doubled instead, and no such weights are kept. A view whose share is 0
+    at the start takes no part.
     """
 
     p: Fraction = 0.1
@@ -52,17 +54,20 @@ class Adaptive(Method):
 
     def components(self, sizes: Mapping[str, int]) -> Sequence[Component]:
         text = ("posterior", SIMULATED) if self.simulated else ("noisy_text", "target")
-        return [
+        components = [
             Component("audio", "target", self.target_audio, fraction=self.p),
             Component(*text, self.target_text),
             Component("audio", "source", self.source_audio),
             Component("noisy_text", "source", self.source_text),
         ]
+        shares = resolve_shares([c.share for c in components])
+        return [replace(c, share=s) for c, s in zip(components, shares, strict=True) if s > 0]
 
     def phases(self, sizes: Mapping[str, int]) -> Sequence[Phase]:
         components = self.components(sizes)
         texts = tuple((c.domain, c.view) for c in components if c.view == "noisy_text")
-        return [Phase("", components, self.trainable, self.train, self.monitor, texts)]
+        monitor = self.monitor.model_copy(update={"source_margin": self.source_margin})
+        return [Phase("", components, self.trainable, self.train, monitor, texts)]
 
     def prepare(self, workspace: Workspace) -> Mapping[str, "Corpus"]:
         if not self.simulated:
@@ -91,7 +96,7 @@ class ShareController:
 
     def observe(self, step: int, signals: Mapping[str, "Signals"]) -> str | None:
         wanted = [_dev_set(c) for c in self.mixture.components]
-        if missing := sorted({name for name in wanted if name not in signals}):
+        if missing := sorted({"source", *wanted} - signals.keys()):
             raise ConfigError(
                 f"adaptive follows held-out losses, but no dev set is for {', '.join(missing)}",
                 "give source and target dev sets with audio and text",

@@ -71,6 +71,8 @@ class Monitor:
             )
         if config.signal == "wer" and not config.decode:
             raise ConfigError("monitor.signal is 'wer', which needs monitor.decode: true")
+        if config.source_margin is not None and "source" not in dev:
+            raise ConfigError("monitor.source_margin needs a dev set of the source with audio")
         self.config = config
         self.dev = dev
         self.wer = wer if config.decode else None
@@ -78,6 +80,8 @@ class Monitor:
         self.best_step = 0
         self.stale = 0
         """Evaluations since the best one."""
+        self.source_bound: float | None = None
+        """Loss on source speech above which nothing is the best."""
         self.lr_scale = 1.0
 
     @property
@@ -97,14 +101,23 @@ class Monitor:
             "lower_lr", "rollback" (to the best weights) and "stop".
         """
         signals = {name: evaluate(model, batches, self.wer) for name, batches in self.dev.items()}
-        return signals, self.react(step, signals[self.config.watch][self.config.signal])
+        value = signals[self.config.watch][self.config.signal]
+        return signals, self.react(step, value, self._spares_source(signals))
 
-    def react(self, step: int, value: float) -> list[str]:
+    def _spares_source(self, signals: Mapping[str, Signals]) -> bool:
+        if self.config.source_margin is None:
+            return True
+        loss = signals["source"]["loss"]
+        if self.source_bound is None:
+            self.source_bound = loss * (1 + self.config.source_margin)
+        return loss <= self.source_bound
+
+    def react(self, step: int, value: float, may_be_best: bool = True) -> list[str]:
         """Actions that follow the watched signal's new value."""
         badness = value if LOWER_IS_BETTER[self.config.signal] else -value
         if math.isnan(badness):
             badness = math.inf
-        if self.best is None or badness < self.best:
+        if self.best is None or (may_be_best and badness < self.best):
             self.best, self.best_step, self.stale = badness, step, 0
             return ["best"]
         self.stale += 1
@@ -126,6 +139,7 @@ class Monitor:
             "best_step": self.best_step,
             "stale": self.stale,
             "lr_scale": self.lr_scale,
+            "source_bound": self.source_bound,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:

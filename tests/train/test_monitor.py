@@ -1,7 +1,9 @@
 import pytest
+import torch
 
 from speechllm.config import MonitorConfig, parse
 from speechllm.errors import ConfigError
+from speechllm.model.speech_llm import Score
 from speechllm.train.monitor import Monitor
 
 
@@ -58,3 +60,27 @@ def test_what_is_watched_must_be_there() -> None:
         Monitor(MonitorConfig(watch="target"), {"source": []})
     with pytest.raises(ConfigError, match=r"monitor\.decode"):
         monitor(signal="wer")
+
+
+class Losses(torch.nn.Module):
+    """A model whose loss on a batch is the batch."""
+
+    def forward(self, batch: float) -> Score:
+        return Score(torch.tensor(batch), 1, torch.tensor(0))
+
+
+def test_nothing_is_best_that_costs_the_source_too_much() -> None:
+    m = Monitor(MonitorConfig(watch="target", source_margin=0.5), {"source": [], "target": []})
+    actions = []
+    for step, (source, target) in enumerate([(1.0, 9.0), (1.6, 5.0), (1.5, 6.0), (2.0, 1.0)]):
+        m.dev = {"source": [source], "target": [target]}
+        actions.append(m.observe(step, Losses())[1])
+    assert actions == [["best"], [], ["best"], []]
+    again = Monitor(m.config, m.dev)
+    again.restore(m.state())
+    assert again.source_bound == 1.5
+
+
+def test_a_margin_for_the_source_needs_source_speech() -> None:
+    with pytest.raises(ConfigError, match=r"monitor\.source_margin"):
+        Monitor(MonitorConfig(watch="target", source_margin=0.5), {"target": []})
