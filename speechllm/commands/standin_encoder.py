@@ -11,6 +11,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--dev", required=True, type=Path, help="data dir for the phone error rate")
     parser.add_argument("--out", required=True, type=Path, help="folder of the model")
+    parser.add_argument("--width", type=int, help="of its layers, a multiple of 4")
     parser.add_argument("--steps", type=int, help="optimiser steps")
     parser.add_argument("--seed", type=int, help="of weights, order and masks")
 
@@ -19,6 +20,6 @@ def run(args: argparse.Namespace) -> None:
     """Train, unless the folder is complete."""
     from speechllm.standin.encoder import EncoderOptions, train_encoder
 
-    given = {name: getattr(args, name) for name in ("steps", "seed")}
+    given = {name: getattr(args, name) for name in ("width", "steps", "seed")}
     options = EncoderOptions(**{k: v for k, v in given.items() if v is not None})
     train_encoder(args.data, args.dev, args.out, options)

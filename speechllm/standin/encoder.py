@@ -54,7 +54,6 @@ class EncoderOptions:
     width: int = 144
     layers: int = 4
     heads: int = 4
-    feed_forward: int = 576
     kernel: int = 9
     stride: int = 4
     steps: int = 650
@@ -198,7 +197,7 @@ def _config(options: EncoderOptions, vocab_size: int) -> Wav2Vec2BertConfig:
         hidden_size=options.width,
         num_hidden_layers=options.layers,
         num_attention_heads=options.heads,
-        intermediate_size=options.feed_forward,
+        intermediate_size=4 * options.width,
         feature_projection_input_dim=options.stride * MELS,
         conv_depthwise_kernel_size=options.kernel,
         position_embeddings_type="relative_key",

@@ -11,7 +11,7 @@ from speechllm.standin.encoder import EncoderOptions, train_encoder
 from tests.tiny import make_set
 
 OPTIONS = EncoderOptions(
-    width=16, layers=1, heads=2, feed_forward=32, kernel=3, steps=150, lr=1e-2, batch_frames=512
+    width=16, layers=1, heads=2, kernel=3, steps=150, lr=1e-2, batch_frames=512
 )
 
 
@@ -84,7 +84,7 @@ def test_utterances_too_short_for_their_phones_are_named_and_left_out(
     text = (folder / "text").read_text().split("\n")[:-1]
     phones = {line.split()[0]: "a b" for line in text} | {"spk-3": "a b " * 50}
     write_table(folder / "phones", phones)
-    few = EncoderOptions(width=16, layers=1, heads=2, feed_forward=32, kernel=3, steps=1)
+    few = EncoderOptions(width=16, layers=1, heads=2, kernel=3, steps=1)
     train_encoder([folder], folder, tmp_path / "encoder", few)
     assert read_json(tmp_path / "encoder/standin.json")["too_short"] == 1
     assert "spk-3" in caplog.text

@@ -17,7 +17,7 @@ from speechllm.standin.garble import garble, spell_out, stretch, with_made_up_wo
 from speechllm.standin.llm import LLMOptions, train_llm, train_tokenizer
 from tests.tiny import SENTENCES, make_set
 
-TINY_ENCODER = EncoderOptions(width=16, layers=1, heads=2, feed_forward=32, kernel=3, steps=8)
+TINY_ENCODER = EncoderOptions(width=16, layers=1, heads=2, kernel=3, steps=8)
 TINY_LLM = LLMOptions(vocab_size=300, width=16, layers=1, heads=2, steps=8, batch_size=4)
 
 

@@ -36,7 +36,7 @@ if wanted 2; then python3 local/make_speech.py --data "$data" --nj "$nj"; fi
 if wanted 3; then
     # shellcheck disable=SC2086  # words
     standin encoder speechllm standin_encoder --data "$data/general_train" \
-        --dev "$data/general_dev" $encoder_opts
+        --dev "$data/general_dev" --width 128 --steps 600 $encoder_opts
     # shellcheck disable=SC2086  # words
     standin llm speechllm standin_llm --text "$data/general_text/text" $llm_opts
 fi
