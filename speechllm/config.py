@@ -43,21 +43,84 @@ class LoraConfig(Section):
 
 
 class ModelConfig(Section):
-    """The Speech LLM: a frozen encoder, a projector and a decoder-only LLM."""
+    """The Speech LLM: a frozen encoder, a projector and a decoder-only LLM.
 
-    encoder: str
+    Its parts are named by `encoder` and `llm`, or it is one that is trained already: `speech_llm`.
+    """
+
+    speech_llm: str | None = None
+    """Folder or hub id of a trained Speech LLM, which brings encoder, projector, LLM and prompt."""
+    encoder: str | None = None
     """Folder or hub id of the speech encoder."""
-    llm: str
+    llm: str | None = None
     """Folder or hub id of a causal language model."""
-    projector: ProjectorConfig = ProjectorConfig()
+    projector: ProjectorConfig | None = None
+    """The projector to be trained between encoder and LLM; a `speech_llm` has its own."""
     lora: LoraConfig | None = None
-    prompt: str = DEFAULT_PROMPT
-    """The user's turn; the marker <speech> stands where the speech goes."""
+    prompt: str | None = None
+    """The user's turn; the marker <speech> stands where the speech goes. For a `speech_llm` it is
+    the instruction alone, as its own template places the speech; null is the family's usual one."""
+    language: str | None = None
+    """Language of the speech, for a `speech_llm` whose prompt names it; null is English."""
     chat_template: str | None = None
-    """Jinja template for an LLM whose tokenizer has none."""
+    """Jinja template for an LLM whose tokenizer has none, or instead of a `speech_llm`'s own."""
+    encoder_window: Literal["padded", "cut"] = "padded"
+    """Of an encoder that was trained on windows of one length (Whisper: 30 s): fill the window
+    with silence, as in its training, or show it the utterance alone."""
+    encoder_dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    """Precision in which the encoder computes; its frames are cached as float16 in any case."""
     llm_dtype: Literal["float32", "bfloat16"] = "float32"
     """Precision in which frozen LLM weights are kept."""
+    llm_attention: Literal["auto", "eager", "sdpa", "flash_attention_2"] = "auto"
+    """What computes attention; auto is sdpa with CUDA and eager without."""
+    load_in_4bit: bool = False
+    """Keep frozen LLM weights in 4 bits (QLoRA, 2305.14314); needs bitsandbytes."""
     trust_remote_code: bool = False
+    """Run code that comes with encoder or LLM."""
+
+    @property
+    def encoder_settings(self) -> dict[str, str]:
+        """What besides its weights the encoder's output depends on, where not the default."""
+        is_whole = self.speech_llm is not None and self.encoder_window == "padded"
+        window = "kept" if is_whole else self.encoder_window
+        settings = {"window": window, "dtype": self.encoder_dtype}
+        return {k: v for k, v in settings.items() if v not in ("padded", "float32")}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_parts(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("speech_llm") is None:
+            return {"projector": {}, "prompt": DEFAULT_PROMPT} | values
+        return values
+
+    @model_validator(mode="after")
+    def _parts_or_whole(self) -> Self:
+        parts = {"encoder": self.encoder, "llm": self.llm, "projector": self.projector}
+        if self.speech_llm is None:
+            if missing := [name for name, part in parts.items() if part is None]:
+                raise ValueError(f"give {' and '.join(missing)} too, or speech_llm alone")
+            if self.language is not None:
+                raise ValueError("only the prompt of a speech_llm can name a language")
+            return self
+        if given := [name for name, part in parts.items() if part is not None]:
+            raise ValueError(f"speech_llm brings all parts: leave out {' and '.join(given)}")
+        if self.load_in_4bit:
+            raise ValueError("load_in_4bit: only an LLM apart can be kept in 4 bits")
+        if SPEECH_MARKER in (self.prompt or ""):
+            raise ValueError(
+                f"prompt: leave out {SPEECH_MARKER}: a speech_llm's own template places the speech"
+            )
+        return self
+
+    @property
+    def audio_model(self) -> str:
+        """Folder or hub id of the model that turns audio into frames."""
+        return self.speech_llm or self.encoder or ""
+
+    @property
+    def text_model(self) -> str:
+        """Folder or hub id of the model that holds the LLM and its tokenizer."""
+        return self.speech_llm or self.llm or ""
 
 
 class TrainConfig(Section):
@@ -88,6 +151,8 @@ class TrainConfig(Section):
     clip: PositiveFloat = 1.0
     """Largest norm of the gradient."""
     precision: Literal["fp32", "bf16"] = "bf16"
+    gradient_checkpointing: bool = False
+    """Compute the LLM's layers twice instead of keeping what is inside them: less memory."""
     seed: int = 42
     checkpoint_every: PositiveInt = 500
     log_every: PositiveInt = 20
@@ -158,7 +223,10 @@ class DecodeConfig(Section):
 
 
 class BaseConfig(Section):
-    """Stage 4: a projector (and what `trainable` names) learns on source pairs."""
+    """Stage 4: a projector (and what `trainable` names) learns on source pairs.
+
+    Without `train`, a `speech_llm` is taken as it is.
+    """
 
     model: ModelConfig
     trainable: tuple[str, ...] = ("projector.*",)
@@ -166,8 +234,25 @@ class BaseConfig(Section):
     views: dict[str, Fraction] = {"audio": 1.0}
     """What stands in the speech slot, and in which shares. Text beside the audio keeps an LLM
     that is trained whole able to read it, as text-based adaptation needs."""
-    train: TrainConfig
+    train: TrainConfig | None = None
+    """null: nothing is trained, only evaluated."""
     monitor: MonitorConfig = MonitorConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_without_train(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("train") is None:
+            return {"trainable": (), "views": {}} | values
+        return values
+
+    @model_validator(mode="after")
+    def _new_parts_learn(self) -> Self:
+        if self.train is None:
+            if self.model.speech_llm is None:
+                raise ValueError("give train: a new projector must learn")
+            if self.trainable or self.views:
+                raise ValueError("trainable and views say how to train: give train, or leave them")
+        return self
 
 
 C = TypeVar("C", bound=BaseModel)
@@ -232,6 +317,8 @@ def _describe(fault: Any, schema: type[BaseModel]) -> str:
         return f"unknown key '{key}'{did_you_mean(str(fault['loc'][-1]), known)}"
     if fault["type"] == "missing":
         return f"key '{key}' is missing"
+    if fault["type"] == "value_error" and isinstance(fault["input"], dict):  # of a whole section
+        return ": ".join(part for part in (key, str(fault["ctx"]["error"])) if part)
     return f"key '{key}': {fault['msg']}, not {fault['input']!r}"
 
 

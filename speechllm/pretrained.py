@@ -1,19 +1,28 @@
 """Pretrained models by folder or hub id: where their files are, and which weights they hold."""
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from speechllm.errors import ConfigError
 from speechllm.files import sha256_of
 
+LOADING_ERRORS = (OSError, ValueError, KeyError, ImportError, AttributeError, RuntimeError)
+"""What transformers raises for a folder that it cannot make a model, tokenizer or extractor of."""
 
-def resolve_folder(name: str, key: str) -> Path:
+NOT_NEEDED = ["*.msgpack", "*.h5", "*.onnx", "*.gguf", "*.ot", "original/*", "consolidated*"]
+"""Files of other frameworks, and second copies of the weights."""
+
+
+def resolve_folder(name: str, key: str, weights: bool = True) -> Path:
     """The local folder of a model; a hub id is fetched, or found in the hub's cache.
 
     Args:
         name: a folder or a hub id.
         key: the config key that named it, for the error message.
+        weights: fetch them too; without, only what describes the model.
 
     Raises:
         ConfigError: no such folder, and no such model within reach.
@@ -21,19 +30,114 @@ def resolve_folder(name: str, key: str) -> Path:
     folder = Path(name)
     if folder.is_dir():
         if not (folder / "config.json").is_file():
-            raise ConfigError(f"{key}: the folder {name} holds no config.json")
+            raise ConfigError(
+                f"{key}: the folder {name} holds no config.json",
+                "name the folder that a transformers model was saved in",
+            )
         return folder
     from huggingface_hub import snapshot_download
 
+    described = {"allow_patterns": ["*.json", "*.txt", "*.jinja", "*.model", "*.tiktoken", "*.py"]}
     try:
-        return Path(snapshot_download(name, ignore_patterns=["*.msgpack", "*.h5", "*.onnx"]))
+        return Path(
+            snapshot_download(name, ignore_patterns=NOT_NEEDED, **({} if weights else described))
+        )
     except (OSError, ValueError) as error:  # what the hub's client raises derives from these
+        raise _cannot_be_fetched(name, key, error) from error
+
+
+def _cannot_be_fetched(name: str, key: str, error: Exception) -> ConfigError:
+    from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
+
+    if isinstance(error, GatedRepoError):
+        return ConfigError(
+            f"{key}: '{name}' is gated: its licence must be accepted first",
+            f"accept it at https://huggingface.co/{name}, then run `hf auth login`",
+        )
+    if isinstance(error, RepositoryNotFoundError):
+        return ConfigError(
+            f"{key}: the hub has no model '{name}', or hides it from you",
+            "check the spelling; for a private model run `hf auth login`",
+        )
+    if isinstance(error, HFValidationError):
+        return ConfigError(
+            f"{key}: there is no folder '{name}', and a hub id looks like owner/name",
+            "check the spelling; a path is relative to where the command runs",
+        )
+    return ConfigError(
+        f"{key}: '{name}' is neither a folder nor a model that can be fetched "
+        f"({type(error).__name__})",
+        f"check the spelling; without a network, run `hf download {name}` on a machine that has "
+        "one and give the folder of a copy; for a gated model run `hf auth login`",
+    )
+
+
+def cannot_be_loaded(key: str, name: str, error: Exception) -> ConfigError:
+    """The error for a model that is there, but that transformers cannot load.
+
+    Args:
+        key: the config key that named it.
+        name: its folder or hub id.
+        error: what transformers said.
+    """
+    said = str(error).strip()
+    first = said.splitlines()[0] if said else type(error).__name__
+    if "trust_remote_code" in said:
+        return ConfigError(
+            f"{key}: {name} brings code of its own, which is not run unless you allow it",
+            "read that code; if you trust it, set model.trust_remote_code: true",
+        )
+    if isinstance(error, ImportError):
+        needed = re.findall(r"`(pip install [^`]+)`", said)
+        needed += [
+            f"pip install {name}" for name in re.findall(r"requires the (\w+) library", said)
+        ]
+        return ConfigError(
+            f"{key}: {name} needs a package that is not installed: {first}",
+            f"in the recipe's environment: {needed[0] if needed else 'pip install it'}",
+        )
+    return ConfigError(
+        f"{key}: {name} cannot be loaded: {first}",
+        "see whether the model is whole, and of the kind that this key wants",
+    )
+
+
+def is_sketch() -> bool:
+    """Whether models are built without weights now, inside `torch.device("meta")`."""
+    import torch
+
+    return torch.get_default_device().type == "meta"
+
+
+def load_model(auto: Any, folder: Path, key: str, name: str, **options: Any) -> Any:
+    """Load a model with all its weights; a sketch has none.
+
+    Args:
+        auto: one of transformers' auto classes.
+        folder: of the model.
+        key, name: what the config calls it, for the error message.
+        options: of `from_pretrained`.
+
+    Raises:
+        ConfigError: it cannot be loaded, or some of its weights are missing.
+    """
+    from transformers import AutoConfig
+
+    try:
+        if is_sketch():
+            trusted = options.get("trust_remote_code", False)
+            config = AutoConfig.from_pretrained(folder, trust_remote_code=trusted)
+            return auto.from_config(config, **options)
+        model, report = auto.from_pretrained(folder, output_loading_info=True, **options)
+    except LOADING_ERRORS as error:
+        raise cannot_be_loaded(key, name, error) from error
+    if missing := sorted(report["missing_keys"]):
         raise ConfigError(
-            f"{key}: '{name}' is neither a folder nor a model that can be fetched "
-            f"({type(error).__name__})",
-            "check the spelling; for a gated model run `hf auth login`; without a network, "
-            "give the folder of a copy",
-        ) from error
+            f"{key}: the weights of {name} lack {len(missing)} tensors of a "
+            f"{type(model).__name__}: {', '.join(missing[:3])}",
+            "fetch all of the model's files, or name another model",
+        )
+    return model
 
 
 @lru_cache
@@ -41,10 +145,19 @@ def encoder_key(name: str) -> dict[str, str]:
     """What an encoder's output depends on: its id, and the hash of its weights and settings."""
     folder = resolve_folder(name, "model.encoder")
     files = [*folder.glob("*.safetensors"), *folder.glob("*.bin")]
-    files += [folder / "config.json", folder / "preprocessor_config.json"]
+    files += [
+        folder / name
+        for name in ("config.json", "preprocessor_config.json", "processor_config.json")
+    ]
     return {"encoder": name, "sha256": sha256_of([f for f in files if f.is_file()])}
 
 
-def encoder_id(name: str) -> str:
-    """An encoder's name as the name of a folder below dump/."""
-    return Path(name).name if Path(name).is_dir() else re.sub(r"[^\w.-]+", "--", name)
+def encoder_id(name: str, settings: Mapping[str, str] | None = None) -> str:
+    """An encoder's name as the name of a folder below dump/.
+
+    Args:
+        name: folder or hub id.
+        settings: those that are not the default, so that each has a folder of its own.
+    """
+    stem = Path(name).name if Path(name).is_dir() else re.sub(r"[^\w.-]+", "--", name)
+    return ".".join([stem, *(settings or {}).values()])

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.config import BaseConfig, changed_keys, load, read_yaml
+from speechllm.config import BaseConfig, changed_keys, load, parse, read_yaml
 from speechllm.errors import ConfigError
 
 YAML = "model: {encoder: a, llm: b}\ntrain: {steps: 10}\n"
@@ -70,3 +70,38 @@ def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
 def test_changed_keys_are_dotted() -> None:
     old = {"a": {"b": 1, "c": 2}, "d": [1]}
     assert changed_keys(old, {"a": {"b": 1, "c": 3}, "d": [1], "e": 0}) == ["a.c", "e"]
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("{speech_llm: a, encoder: b}", "model: speech_llm brings all parts: leave out encoder"),
+        ("{speech_llm: a, llm: b, projector: {}}", "leave out llm and projector"),
+        ("{encoder: b}", "model: give llm too, or speech_llm alone"),
+        ("{}", "give encoder and llm too, or speech_llm alone"),
+        ("{speech_llm: a, prompt: 'Say <speech>'}", "leave out <speech>"),
+        ("{speech_llm: a, load_in_4bit: true}", "only an LLM apart"),
+        ("{encoder: a, llm: b, language: German}", "can name a language"),
+    ],
+)
+def test_a_model_is_parts_or_whole(path: Path, model: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load(BaseConfig, path, [f"model={model}"])
+
+
+def test_only_a_trained_speech_llm_needs_no_training(path: Path) -> None:
+    with pytest.raises(ConfigError, match="give train: a new projector must learn"):
+        load(BaseConfig, path, ["train=null"])
+    whole = ["model={speech_llm: a}", "train=null"]
+    config = load(BaseConfig, path, whole)
+    assert config.trainable == () and config.model.projector is None and config.model.prompt is None
+    assert parse(BaseConfig, config.model_dump(mode="json"), "again") == config
+    with pytest.raises(ConfigError, match="give train, or leave them"):
+        load(BaseConfig, path, [*whole, "trainable=[projector.*]"])
+    assert load(BaseConfig, path, whole[:1]).trainable == ("projector.*",)
+
+
+def test_the_configs_of_the_template_are_sound() -> None:
+    configs = sorted((Path(__file__).parents[1] / "egs/TEMPLATE/conf").glob("base*.yaml"))
+    whole = {path.name: load(BaseConfig, path).model.speech_llm is not None for path in configs}
+    assert whole == {"base.yaml": False, "base_speech_llm.yaml": True}

@@ -4,13 +4,14 @@ import argparse
 import re
 from pathlib import Path
 
+from speechllm.commands.base import add_config_arguments, model_overrides
 from speechllm.errors import ConfigError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `speechllm features`."""
     parser.add_argument("data", nargs="+", type=Path, help="data dirs with audio")
-    parser.add_argument("--encoder", required=True, help="folder or hub id")
+    add_config_arguments(parser)
     parser.add_argument("--dump", required=True, type=Path, help="root of the cache")
     parser.add_argument("--job", default="1/1", metavar="J/N", help="do part J of N (1-based)")
     parser.add_argument("--merge", action="store_true", help="join the parts that jobs made")
@@ -26,9 +27,10 @@ def run(args: argparse.Namespace) -> None:
     from speechllm.data.features import extract, merge
     from speechllm.data.kaldi import DataDir
 
+    encoder, settings, trusted = _encoder(args)
     sets = [DataDir.load(path, with_text=False) for path in args.data]
     if args.merge:
-        merge(sets, args.dump, args.encoder)
+        merge(sets, args.dump, encoder, settings)
         return
     match = re.fullmatch(r"(\d+)/(\d+)", args.job)
     if not match or not 1 <= int(match[1]) <= int(match[2]):
@@ -40,15 +42,35 @@ def run(args: argparse.Namespace) -> None:
         from speechllm.model.encoder import Encoder
 
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        return Encoder(args.encoder, device, args.trust_remote_code).encode
+        return Encoder(encoder, device, trusted, **settings).encode
 
     extract(
         sets,
         args.dump,
-        args.encoder,
+        encoder,
         load,
         job=int(match[1]),
         jobs=int(match[2]),
         batch_seconds=args.batch_seconds,
         allow_pipes=args.allow_pipes,
+        settings=settings,
     )
+
+
+def _encoder(args: argparse.Namespace) -> tuple[str, dict[str, str], bool]:
+    """Folder or hub id, settings that are not the default, and whether its code is trusted."""
+    from speechllm.config import BaseConfig, ModelConfig, load
+
+    if args.config is None:
+        if args.set or not (args.speech_llm or args.encoder):
+            raise ConfigError(
+                "which encoder, and with which settings?",
+                "give the base config as --config, or the encoder alone as --encoder",
+            )
+        if args.speech_llm:
+            model = ModelConfig(speech_llm=args.speech_llm)
+            return model.audio_model, model.encoder_settings, args.trust_remote_code
+        return args.encoder, {}, args.trust_remote_code
+    model = load(BaseConfig, args.config, [*args.set, *model_overrides(args)]).model
+    trusted = args.trust_remote_code or model.trust_remote_code
+    return model.audio_model, model.encoder_settings, trusted

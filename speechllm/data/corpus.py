@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from speechllm.data.features import open_features
+from speechllm.data.features import NO_SETTINGS, open_features
 from speechllm.data.kaldi import DataDir
 from speechllm.errors import DataError
 
@@ -57,8 +57,15 @@ class Corpus:
     def has_audio(self) -> bool:
         return all(data_dir.has_audio for data_dir in self.dirs)
 
-    def open_frames(self, dump: Path, encoder: str) -> "Corpus":
+    def open_frames(
+        self, dump: Path, encoder: str, settings: Mapping[str, str] = NO_SETTINGS
+    ) -> "Corpus":
         """Make the cached encoder output of every utterance readable.
+
+        Args:
+            dump: root of the feature cache.
+            encoder: folder or hub id.
+            settings: of the encoder, where not the default (`ModelConfig.encoder_settings`).
 
         Raises:
             DataError: a set without audio, or its features are missing, stale or incomplete.
@@ -67,7 +74,7 @@ class Corpus:
         for data_dir in self.dirs:
             if not data_dir.has_audio:
                 raise DataError("this set has no audio, and the method needs it", data_dir.path)
-            features = open_features(dump, encoder, data_dir)
+            features = open_features(dump, encoder, data_dir, settings)
             readers.append(features.frames)
             self.frame_counts |= features.frame_counts
             self.encode_seconds += features.encode_seconds

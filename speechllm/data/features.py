@@ -27,6 +27,8 @@ KEY, COUNTS, TIMING = "key.json", "utt2num_frames", "timing.json"
 REMEDY = "run stage 3 (features)"
 
 Encode = Callable[[list[np.ndarray]], list[np.ndarray]]
+Settings = Mapping[str, str]
+NO_SETTINGS: Settings = {}
 
 
 @dataclass(frozen=True)
@@ -44,21 +46,31 @@ class Features:
     encode_seconds: float
 
 
-def feature_folder(dump: Path, encoder: str, data_dir: DataDir) -> Path:
+def feature_folder(
+    dump: Path, encoder: str, data_dir: DataDir, settings: Settings = NO_SETTINGS
+) -> Path:
     """Where a set's features lie."""
-    return dump / encoder_id(encoder) / data_dir.name
+    return dump / encoder_id(encoder, settings) / data_dir.name
 
 
-def open_features(dump: Path, encoder: str, data_dir: DataDir) -> Features:
+def open_features(
+    dump: Path, encoder: str, data_dir: DataDir, settings: Settings = NO_SETTINGS
+) -> Features:
     """Open a set's finished features.
+
+    Args:
+        dump: root of the cache.
+        encoder: folder or hub id.
+        data_dir: a set with audio.
+        settings: of the encoder, where not the default (`ModelConfig.encoder_settings`).
 
     Raises:
         DataError: they are missing, incomplete, or were made by another encoder or of other audio.
     """
-    folder = feature_folder(dump, encoder, data_dir)
+    folder = feature_folder(dump, encoder, data_dir, settings)
     if not (folder / "feats.scp").is_file():
         raise DataError(f"no features for {data_dir.name}", folder, remedy=REMEDY)
-    _check_key(folder, encoder, data_dir)
+    _check_key(folder, _key(encoder, data_dir, settings))
     counts = {utt: int(n) for utt, n in read_table(folder / COUNTS).items()}
     missing = [utt for utt in data_dir.ids if utt not in counts]
     if missing:
@@ -80,6 +92,7 @@ def extract(
     jobs: int = 1,
     batch_seconds: float = 100.0,
     allow_pipes: bool = False,
+    settings: Settings = NO_SETTINGS,
 ) -> None:
     """Encode this job's share of the sets' chunks, those that are not there yet.
 
@@ -91,11 +104,12 @@ def extract(
         job, jobs: this is job `job` (1-based) of `jobs`.
         batch_seconds: budget of a batch, utterances x longest utterance.
         allow_pipes: let wav.scp hold commands.
+        settings: of the encoder, where not the default.
     """
     work = []
     for data_dir in data_dirs:
-        folder = feature_folder(dump, encoder, data_dir)
-        _check_key(folder, encoder, data_dir)
+        folder = feature_folder(dump, encoder, data_dir, settings)
+        _check_key(folder, _key(encoder, data_dir, settings))
         chunks = _chunks(data_dir)[job - 1 :: jobs]
         work += [(data_dir, folder, n, ids) for n, ids in chunks if not _scp(folder, n).is_file()]
     total = sum(len(ids) for *_, ids in work)
@@ -105,7 +119,7 @@ def extract(
     encode = load_encoder()
     with Progress("features", total) as progress:
         for data_dir, folder, number, ids in work:
-            write_json(folder / KEY, _key(encoder, data_dir))
+            write_json(folder / KEY, _key(encoder, data_dir, settings))
             batches = _batches(data_dir, ids, batch_seconds, allow_pipes)
             started = time.perf_counter()
             with ArkWriter(folder / f"feats.{number}.ark", _scp(folder, number)) as ark:
@@ -121,15 +135,17 @@ def extract(
                 write_json(folder / f"{TIMING}.{number}", {"encode_seconds": took})
 
 
-def merge(data_dirs: Sequence[DataDir], dump: Path, encoder: str) -> None:
+def merge(
+    data_dirs: Sequence[DataDir], dump: Path, encoder: str, settings: Settings = NO_SETTINGS
+) -> None:
     """Join every set's chunks into feats.scp and utt2num_frames.
 
     Raises:
         DataError: names the utterances that no chunk has.
     """
     for data_dir in data_dirs:
-        folder = feature_folder(dump, encoder, data_dir)
-        _check_key(folder, encoder, data_dir)
+        folder = feature_folder(dump, encoder, data_dir, settings)
+        _check_key(folder, _key(encoder, data_dir, settings))
         numbers = [number for number, _ in _chunks(data_dir)]
         counts: dict[str, str] = {}
         seconds = 0.0
@@ -174,16 +190,16 @@ def audio_hash(data_dir: DataDir) -> str:
     return sha256_of([table for table in tables if table.is_file()])
 
 
-def _key(encoder: str, data_dir: DataDir) -> dict[str, str]:
-    """What the features depend on: the encoder's id and weights, and which audio they are of."""
-    return {**encoder_key(encoder), "audio": audio_hash(data_dir)}
+def _key(encoder: str, data_dir: DataDir, settings: Settings) -> dict[str, str]:
+    """What the features depend on: the encoder with its weights and settings, and the audio."""
+    return {**encoder_key(encoder), **settings, "audio": audio_hash(data_dir)}
 
 
-def _check_key(folder: Path, encoder: str, data_dir: DataDir) -> None:
+def _check_key(folder: Path, new: dict[str, str]) -> None:
     if not (folder / KEY).is_file():
         return
-    old, new = read_json(folder / KEY), _key(encoder, data_dir)
-    changed = sorted(name for name in new if old.get(name) != new[name])
+    old = read_json(folder / KEY)
+    changed = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
     if changed:
         raise DataError(
             f"these features were made with another {' and '.join(changed)}",

@@ -1,49 +1,124 @@
 """The frozen speech encoder: waves in, frames out."""
 
+import copy
+import inspect
+import logging
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from speechllm.data.audio import SAMPLE_RATE
 from speechllm.errors import ConfigError
 from speechllm.model.fbank import without_frame_loop
+from speechllm.model.tower import Tower, find_tower, load_extractor, load_tower
+from speechllm.model.window import (
+    can_be_cut,
+    hide_padding,
+    pieces,
+    shortened,
+    stride,
+    window_samples,
+)
 from speechllm.pretrained import resolve_folder
 
-SAMPLE_RATE = 16000
+log = logging.getLogger(__name__)
+
+WINDOWS = 8  # of one length that are encoded at once: four minutes, where they are of 30 s
+LEAK = {torch.float32: 1e-3, torch.float16: 2e-2, torch.bfloat16: 1e-1}
+"""A difference, in standard deviations of the frames, that rounding does not explain."""
+LEAK_ON_GPU = 1e-2  # in float32, where convolutions round to TF32
 
 
 class Encoder:
     """A speech encoder of transformers with its own feature extractor, never trained here.
 
-    Everything about it (normalisation, frame rate, width) comes from the model's folder.
+    Everything about it (normalisation, frame rate, width, length of its window) comes from the
+    model's folder. Frames never depend on what else is in the batch: whether padding leaks into
+    them is tried out once, and an encoder that lets it in gets its utterances one by one.
     """
 
-    def __init__(self, name: str, device: str = "cpu", trust_remote_code: bool = False):
-        from transformers import AutoFeatureExtractor, AutoModel, SeamlessM4TFeatureExtractor
+    def __init__(
+        self,
+        name: str,
+        device: str = "cpu",
+        trust_remote_code: bool = False,
+        window: str = "padded",
+        dtype: str = "float32",
+    ):
+        """Load an encoder.
 
+        Args:
+            name: folder or hub id of an encoder, of a recogniser whose encoder is taken, or of an
+                audio LLM whose tower is taken.
+            device: where to compute.
+            trust_remote_code: run the model's own code.
+            window: of an encoder that was trained on windows of one length (Whisper: 30 s).
+                `padded` fills the window with silence, as in its training; `cut` shows it the
+                utterance alone; `kept` is `padded`, but where the model around the encoder is
+                given the frames of that silence too (Voxtral), they are kept. A longer utterance
+                is heard window by window in any case.
+            dtype: of its weights: float32, float16 or bfloat16.
+
+        Raises:
+            ConfigError: no such encoder, or none that can be used; names the config key.
+        """
         folder = resolve_folder(name, "model.encoder")
-        options = {"trust_remote_code": trust_remote_code}
-        try:
-            self.extractor = AutoFeatureExtractor.from_pretrained(folder, **options)
-            model = AutoModel.from_pretrained(folder, **options)
-        except (OSError, ValueError, KeyError) as error:
-            raise ConfigError(f"model.encoder: {name} cannot be loaded: {error}") from error
-        if self.extractor.sampling_rate != SAMPLE_RATE:
-            raise ConfigError(f"model.encoder: {name} does not take {SAMPLE_RATE} Hz audio")
-        if model.config.is_encoder_decoder:
-            model = model.get_encoder()
+        tower = find_tower(folder, name, trust_remote_code)
+        extractor = load_extractor(folder, name, trust_remote_code)
+        model = load_tower(tower, folder, name, getattr(torch, dtype), trust_remote_code)
+        self._prepare(name, tower, extractor, model, device, window)
+
+    @classmethod
+    def sketch(
+        cls, name: str, trust_remote_code: bool = False, window: str = "padded"
+    ) -> "Encoder":
+        """The encoder with one layer and random weights, on the CPU; no weights are read.
+
+        Its frames have the right number and width, and mean nothing.
+        """
+        folder = resolve_folder(name, "model.encoder", weights=False)
+        tower = find_tower(folder, name, trust_remote_code)
+        extractor = load_extractor(folder, name, trust_remote_code)
+        config = copy.deepcopy(tower.config)
+        config.num_hidden_layers = 1
+        encoder = cls.__new__(cls)
+        encoder._prepare(name, tower, extractor, tower.cls(config), "cpu", window)
+        return encoder
+
+    def _prepare(
+        self, name: str, tower: Tower, extractor: Any, model: Any, device: str, window: str
+    ) -> None:
+        from transformers import SeamlessM4TFeatureExtractor
+
+        self.name, self.tower, self.device = name, tower, device
         self.model = model.eval().requires_grad_(False).to(device)
-        self.device = device
-        if isinstance(self.extractor, SeamlessM4TFeatureExtractor):
-            self.extractor = without_frame_loop(self.extractor)
+        self.window_samples = window_samples(extractor, model)
+        self.cut = window == "cut"
+        self.keeps_window = bool(window == "kept" and self.window_samples and tower.keeps_window)
+        if self.cut and not (self.window_samples and can_be_cut(model)):
+            raise ConfigError(
+                f"model.encoder_window: {name} has no window of one length that could be cut",
+                "leave the key out",
+            )
         # An extractor that stacks frames keeps or cuts an utterance's last, incomplete stack
         # depending on its neighbours in the batch, unless it pads to whole stacks.
-        stride = getattr(self.extractor, "stride", None)
-        self._stacking = {"pad_to_multiple_of": stride} if stride else {}
+        self._multiple = getattr(extractor, "stride", None)
+        if self.cut:
+            self._multiple = extractor.hop_length * stride(model)
+        is_slow = isinstance(extractor, SeamlessM4TFeatureExtractor)
+        self.extractor = without_frame_loop(extractor) if is_slow else extractor
+        self._extractor_takes = inspect.signature(type(extractor).__call__).parameters
+        self._model_takes = inspect.signature(type(model).forward).parameters
+        self.batches = self._padding_stays_out()
+        if not (self.batches or self.cut):
+            log.info("%s: its frames would hear padding, so utterances go one by one", name)
 
     @torch.inference_mode()
     def encode(self, waves: list[np.ndarray]) -> list[np.ndarray]:
-        """Encode utterances in one padded batch.
+        """Encode utterances.
 
         Args:
             waves: mono float32 samples at 16 kHz, one array for each utterance.
@@ -51,32 +126,129 @@ class Encoder:
         Returns:
             The last layer's output as float16 [T, D] for each utterance, padding removed.
         """
-        inputs = self.extractor(
-            waves,
-            sampling_rate=SAMPLE_RATE,
-            padding=True,
-            return_attention_mask=True,
-            return_tensors="pt",
-            **self._stacking,
-        )
-        hidden = self.model(**inputs.to(self.device)).last_hidden_state
-        lengths = self._lengths(inputs, hidden.shape[1])
+        cut = [pieces(wave, self.window_samples) for wave in waves]
+        flat = [piece for wave in cut for piece in wave]
+        most = 1 if not self.batches else WINDOWS if self.window_samples else len(flat)
+        batches = [flat[start : start + most] for start in range(0, len(flat), most)]
+        found = iter([frames for batch in batches for frames in self._encode_batch(batch)])
         return [
-            frames[:length].to(torch.float16).cpu().numpy()
-            for frames, length in zip(hidden, lengths, strict=True)
+            torch.cat([next(found) for _ in wave]).to(torch.float16).cpu().numpy() for wave in cut
         ]
 
-    def _lengths(self, inputs: Any, most: int) -> list[int]:
-        """Valid output frames of each utterance."""
-        valid = inputs["attention_mask"].sum(-1)
-        if hasattr(self.model, "_get_feat_extract_output_lengths"):
-            valid = self.model._get_feat_extract_output_lengths(valid)
-        return valid.clamp(max=most).tolist()
+    def _encode_batch(self, waves: list[np.ndarray]) -> list[Tensor]:
+        """Frames [T, D] of each wave, from one padded batch."""
+        inputs = self._extract(waves)
+        features = inputs[self.extractor.model_input_names[0]]
+        features = features.to(self.device, self.model.dtype)
+        mask = inputs.get("attention_mask")
+        mask = None if mask is None else mask.to(self.device)
+        short = nullcontext()
+        if self.cut:
+            short = shortened(self.model, features.shape[-1] // stride(self.model))
+        with short:
+            output = self.model(features, **self._masks(features, mask))
+        hidden = output.last_hidden_state
+        if hidden.shape[-1] != self.tower.width:
+            raise ConfigError(
+                f"model.encoder: {self.name} gives frames of width {hidden.shape[-1]}, but its "
+                f"config says {self.tower.width}",
+                "name another encoder",
+            )
+        if len(waves) == 1 and hidden.dim() == 2:  # without padding, and no axis for the batch
+            return [hidden]
+        lengths = self._lengths(mask, output)
+        return [frames[:length] for frames, length in zip(hidden, lengths, strict=True)]
+
+    def _extract(self, waves: list[np.ndarray]) -> Any:
+        """The extractor's output; it is told only what it can be told."""
+        options = {
+            "sampling_rate": SAMPLE_RATE,
+            "padding": "max_length" if self.window_samples and not self.cut else True,
+            "return_attention_mask": True,
+            "return_tensors": "pt",
+        }
+        if self._multiple:
+            options["pad_to_multiple_of"] = self._multiple
+        taken = {k: v for k, v in options.items() if k in self._extractor_takes}
+        return self.extractor(waves, **taken)
+
+    def _masks(self, features: Tensor, mask: Tensor | None) -> dict[str, Tensor | None]:
+        """What the model is told about padding."""
+        if mask is None or self.cut:
+            return {}
+        if "input_features_mask" in self._model_takes:
+            return {"input_features_mask": mask}
+        if "attention_mask" not in self._model_takes:
+            return {}
+        if not self.window_samples:
+            return {"attention_mask": mask}
+        if self.tower.masks_padding:
+            return {"attention_mask": hide_padding(self.model, features, mask)}
+        return {}  # the rest of the window is silence, which it was trained to hear
+
+    def _lengths(self, mask: Tensor | None, output: Any) -> list[int]:
+        """Valid output frames of each utterance; raises ValueError where nothing tells."""
+        if getattr(output, "attention_mask", None) is not None:
+            return output.attention_mask.sum(-1).tolist()
+        rows, most = output.last_hidden_state.shape[:2]
+        if self.keeps_window:
+            return [most] * rows
+        if rows == 1 and (mask is None or bool(mask.all())):
+            return [most]
+        if mask is None:
+            raise ValueError("its feature extractor does not say what is padding")
+        valid, full = mask.sum(-1), mask.shape[1]
+        for name in ("_get_feat_extract_output_lengths", "_get_subsampling_output_length"):
+            if not hasattr(self.model, name):
+                continue
+            lengths_after = getattr(self.model, name)
+            # Some give the lengths after each of several steps: the step whose full length is
+            # what came out is the last one that was taken.
+            of_full, of_valid = _steps(lengths_after(valid.new_tensor([full]))), None
+            for step, length in enumerate(of_full):
+                if int(length) == most:
+                    of_valid = _steps(lengths_after(valid))[step]
+            if of_valid is not None:
+                return of_valid.clamp(max=most).tolist()
+        if full == most:
+            return valid.tolist()
+        raise ValueError("it does not say how many of its frames are padding")
+
+    def _padding_stays_out(self) -> bool:
+        """Whether an utterance's frames are the same with and without a longer one beside it.
+
+        Raises:
+            ConfigError: the encoder cannot even encode one utterance.
+        """
+        rng = np.random.default_rng(0)
+        short, long = (rng.normal(0, 0.1, n).astype(np.float32) for n in (9_123, 20_000))
+        with torch.inference_mode():
+            try:
+                alone = self._encode_batch([short])[0]
+            except (TypeError, RuntimeError, ValueError, AttributeError) as error:
+                raise ConfigError(
+                    f"model.encoder: {self.name} cannot be run as an encoder: {error}",
+                    "name another encoder",
+                ) from error
+            if self.window_samples:  # all windows are alike, or each has its own length
+                return not self.cut
+            try:
+                beside = self._encode_batch([short, long])[0]
+            except (TypeError, RuntimeError, ValueError):
+                return False
+        if alone.shape != beside.shape:
+            return False
+        rounding = LEAK[self.model.dtype]
+        if self.device != "cpu":
+            rounding = max(rounding, LEAK_ON_GPU)
+        return bool((alone - beside).abs().max() < rounding * alone.std())
 
 
 def encoder_width(name: str, trust_remote_code: bool = False) -> int:
     """Width of the encoder's frames, read from its config."""
-    from transformers import AutoConfig
+    folder = resolve_folder(name, "model.encoder", weights=False)
+    return find_tower(folder, name, trust_remote_code).width
 
-    folder = resolve_folder(name, "model.encoder")
-    return AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code).hidden_size
+
+def _steps(lengths: Any) -> list[Tensor]:
+    return list(lengths) if isinstance(lengths, tuple) else [lengths]
