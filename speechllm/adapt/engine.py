@@ -21,6 +21,7 @@ from speechllm.environment import environment
 from speechllm.files import read_json, write_json
 from speechllm.layout import MODEL, PHASE, RUN, TENSORS
 from speechllm.model.bundle import restore_tensors, save_bundle, save_trained
+from speechllm.model.llm import checkpoint_gradients
 from speechllm.model.speech_llm import SpeechLLM, parameter_table, set_trainable
 from speechllm.train.distributed import World
 from speechllm.train.loop import CHECKPOINT, Controller, Objective, Trainer
@@ -112,6 +113,7 @@ def _train_phase(
         restore_tensors(model, load_file(folder / TENSORS), folder / TENSORS)
         return read_json(folder / PHASE)
     folder.mkdir(parents=True, exist_ok=True)
+    checkpoint_gradients(model.llm, phase.train.gradient_checkpointing)
     log.info("%s: parameters\n%s", phase.name or "training", parameter_table(model))
     trainer = Trainer(
         model,

@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from speechllm.config import DEFAULT_PROMPT
-from speechllm.data.prompt import make_prompt
+from speechllm.data.prompt import Prompt, make_prompt
 from speechllm.errors import ConfigError
 
 
 def transcript_limit(
     folder: Path,
     *,
-    prompt: str = DEFAULT_PROMPT,
+    prompt: str | Prompt = DEFAULT_PROMPT,
     chat_template: str | None = None,
     trust_remote_code: bool = False,
     audio_positions: int = 300,
@@ -24,8 +24,8 @@ def transcript_limit(
     more: in the text views it holds the transcript, which corruption makes longer in tokens.
 
     Args:
-        folder: the LLM, a transformers folder.
-        prompt, chat_template: as in the model's config.
+        folder: the LLM, or a model that holds one; a transformers folder.
+        prompt, chat_template: as in the model's config, or the finished prompt.
         trust_remote_code: run code that comes with the model.
         audio_positions: LLM positions of the longest utterance's audio. 300 are 30 s of a 50 Hz
             encoder at a downsampling of 5.
@@ -43,7 +43,9 @@ def transcript_limit(
         raise ConfigError(f"{folder}: LLM cannot be read: {error}", "fetch it again") from error
     # Some models (those with ALiBi positions) have no limit.
     context = getattr(config.get_text_config(), "max_position_embeddings", None)
-    overhead = make_prompt(tokenizer, prompt, chat_template).overhead
+    if isinstance(prompt, str):
+        prompt = make_prompt(tokenizer, prompt, chat_template)
+    overhead = prompt.overhead
 
     def problem(transcript: str) -> str | None:
         if context is None:

@@ -70,6 +70,7 @@ def search(
     """
     bounds = torch.tensor([token_bound(s, config) for s in seconds], device=model.device)
     eos = model.prompt.eos
+    ends = [eos, *model.prompt.stops]
     with torch.autocast(model.device.type, torch.bfloat16, config.precision == "bf16"):
         sequences = model.llm.generate(
             inputs_embeds=model.embed(batch),
@@ -80,7 +81,7 @@ def search(
                 max_new_tokens=int(bounds.max()) + 1,
                 length_penalty=config.length_penalty,
                 repetition_penalty=config.repetition_penalty,
-                eos_token_id=eos,
+                eos_token_id=ends,
                 pad_token_id=model.prompt.pad,
             ),
             logits_processor=LogitsProcessorList([EndAt(bounds, eos, config.beam)]),
@@ -89,7 +90,7 @@ def search(
     for example, ids, bound in zip(
         batch.examples, sequences.tolist(), bounds.tolist(), strict=True
     ):
-        length = ids.index(eos) if eos in ids else len(ids)
+        length = next((place for place, token in enumerate(ids) if token in ends), len(ids))
         text = model.tokenizer.decode(ids[:length], skip_special_tokens=True)
         hypotheses.append(
             Hypothesis(example.utt_id, " ".join(text.split()), length, truncated=length >= bound)

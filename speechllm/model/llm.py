@@ -1,7 +1,10 @@
 """The decoder-only LLM, its tokenizer and its LoRA."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,36 +12,159 @@ from torch import Tensor, nn
 
 from speechllm.config import LoraConfig, ModelConfig
 from speechllm.errors import ConfigError
-from speechllm.pretrained import resolve_folder
+from speechllm.pretrained import (
+    LOADING_ERRORS,
+    cannot_be_loaded,
+    is_sketch,
+    load_model,
+    resolve_folder,
+)
+
+KEY = "model.llm"
+TOKENIZER_FILES = ("tokenizer*", "vocab*", "*.model", "tekken.json")
 
 
 def load_tokenizer(config: ModelConfig) -> Any:
-    """The LLM's tokenizer."""
+    """The LLM's tokenizer; its pad token, which some add without a row in the LLM, is one that
+    the LLM knows.
+
+    Raises:
+        ConfigError: the folder or hub id holds no tokenizer.
+    """
     from transformers import AutoTokenizer
 
-    folder = resolve_folder(config.llm, "model.llm")
-    return AutoTokenizer.from_pretrained(folder, trust_remote_code=config.trust_remote_code)
+    folder = resolve_folder(config.llm, KEY, weights=False)
+    known = _llm_config(folder, config).get_text_config().vocab_size
+    # Without any of these transformers makes up an empty tokenizer.
+    if not any(path for files in TOKENIZER_FILES for path in folder.glob(files)):
+        raise ConfigError(
+            f"{KEY}: {config.llm} has no tokenizer",
+            "fetch all of the model's files: tokenizer.json, tokenizer_config.json",
+        )
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, trust_remote_code=config.trust_remote_code
+        )
+    except (*LOADING_ERRORS, TypeError) as error:  # TypeError: no vocabulary there
+        raise cannot_be_loaded(f"{KEY} (its tokenizer)", config.llm, error) from error
+    if tokenizer.pad_token_id is not None and tokenizer.pad_token_id >= known:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
 
 
 def load_llm(config: ModelConfig) -> nn.Module:
-    """The causal LM with its pretrained weights.
+    """The causal LM with its pretrained weights; without any inside `torch.device("meta")`.
 
     Raises:
-        ConfigError: the folder or hub id holds no causal LM that transformers can load.
+        ConfigError: the folder or hub id holds no causal LM that transformers can load, or the
+            way in which it is to be loaded needs a package that is not there.
     """
     from transformers import AutoModelForCausalLM
 
-    folder = resolve_folder(config.llm, "model.llm")
+    folder = resolve_folder(config.llm, KEY, weights=not is_sketch())
+    _check_is_causal(_llm_config(folder, config), config)
+    quantized = four_bits(config) if config.load_in_4bit and not is_sketch() else {}
+    return load_model(
+        AutoModelForCausalLM,
+        folder,
+        KEY,
+        config.llm,
+        dtype=getattr(torch, config.llm_dtype),
+        attn_implementation=attention(config),
+        trust_remote_code=config.trust_remote_code,
+        **quantized,
+    )
+
+
+def _llm_config(folder: Path, config: ModelConfig) -> Any:
+    from transformers import AutoConfig
+
     try:
-        return AutoModelForCausalLM.from_pretrained(
-            folder,
-            dtype=getattr(torch, config.llm_dtype),
-            # With a padding mask, eager attention in bfloat16 is the faster one on a CPU.
-            attn_implementation=None if torch.cuda.is_available() else "eager",
-            trust_remote_code=config.trust_remote_code,
+        return AutoConfig.from_pretrained(folder, trust_remote_code=config.trust_remote_code)
+    except LOADING_ERRORS as error:
+        raise cannot_be_loaded(KEY, config.llm, error) from error
+
+
+def _check_is_causal(found: Any, config: ModelConfig) -> None:
+    """Raise ConfigError for what is no decoder-only LLM, before anything heavy is read."""
+    import transformers
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING
+
+    saved_as = (found.architectures or [None])[0]
+    if found.is_encoder_decoder:
+        why = "is an encoder-decoder"
+    elif type(found) in MODEL_FOR_CAUSAL_LM_MAPPING:
+        wanted = MODEL_FOR_CAUSAL_LM_MAPPING[type(found)].__name__
+        if saved_as in (None, wanted) or not hasattr(transformers, saved_as):
+            return
+        why = f"was saved as {saved_as}, and not as {wanted}"
+    elif config.trust_remote_code and "AutoModelForCausalLM" in getattr(found, "auto_map", {}):
+        return
+    else:
+        why = f"is a {saved_as or found.model_type}"
+    raise ConfigError(
+        f"{KEY}: {config.llm} {why}, which is no decoder-only language model",
+        "name a causal LM, such as Qwen/Qwen2.5-1.5B-Instruct; a speech encoder belongs to "
+        "model.encoder",
+    )
+
+
+def attention(config: ModelConfig) -> str | None:
+    """What transformers is to compute attention with; None lets it choose.
+
+    Raises:
+        ConfigError: it needs a package that is not there.
+    """
+    if config.llm_attention == "flash_attention_2" and find_spec("flash_attn") is None:
+        raise ConfigError(
+            "model.llm_attention: flash_attention_2 needs the package flash-attn",
+            "in the recipe's environment: pip install flash-attn; or leave the key out",
         )
-    except (OSError, ValueError, KeyError) as error:
-        raise ConfigError(f"model.llm: {config.llm} cannot be loaded: {error}") from error
+    if config.llm_attention != "auto":
+        return config.llm_attention
+    # With a padding mask, eager attention in bfloat16 is the faster one on a CPU.
+    return None if torch.cuda.is_available() else "eager"
+
+
+def four_bits(config: ModelConfig) -> dict[str, Any]:
+    """Options that keep frozen weights in 4 bits (QLoRA, 2305.14314, section 3)."""
+    lacking = [name for name in ("bitsandbytes", "accelerate") if find_spec(name) is None]
+    if lacking:
+        raise ConfigError(
+            f"model.load_in_4bit needs the package {' and '.join(lacking)}",
+            f"in the recipe's environment: pip install {' '.join(lacking)}; or leave the key out",
+        )
+    from transformers import BitsAndBytesConfig
+
+    device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
+    return {
+        "device_map": {"": device},
+        "quantization_config": BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=getattr(torch, config.llm_dtype),
+        ),
+    }
+
+
+def checkpoint_gradients(llm: nn.Module, on: bool) -> None:
+    """While training, keep only what each layer is given, and compute the rest a second time.
+
+    The way that is not reentrant: it needs no input that requires a gradient, so it works with
+    LoRA over frozen embeddings, and hooks such as `head_sees_only` still hold.
+
+    Raises:
+        ConfigError: the LLM's code cannot do so.
+    """
+    model = llm.get_base_model() if hasattr(llm, "get_base_model") else llm
+    if not on:
+        model.activation_checkpointing_disable()
+        return
+    try:
+        model.activation_checkpointing_enable({"use_reentrant": False})
+    except ValueError as error:
+        raise ConfigError(f"train.gradient_checkpointing: {error}", "leave the key out") from error
 
 
 def add_lora(llm: nn.Module, config: LoraConfig) -> nn.Module:
@@ -64,8 +190,19 @@ def add_lora(llm: nn.Module, config: LoraConfig) -> nn.Module:
 
 
 def merge_lora(llm: nn.Module) -> nn.Module:
-    """Fold a parent's adapters into the weights, so that a child can add its own."""
-    return llm.merge_and_unload() if hasattr(llm, "merge_and_unload") else llm
+    """Fold a parent's adapters into the weights, so that a child can add its own.
+
+    Raises:
+        ConfigError: the weights are kept in 4 bits, where folding would round them anew.
+    """
+    if not hasattr(llm, "merge_and_unload"):
+        return llm
+    if getattr(llm.get_base_model(), "is_loaded_in_4bit", False):
+        raise ConfigError(
+            "model.load_in_4bit: a base that has LoRA of its own cannot be adapted in 4 bits",
+            "train the base without lora, or without load_in_4bit",
+        )
+    return llm.merge_and_unload()
 
 
 @contextmanager
