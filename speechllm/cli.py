@@ -21,6 +21,7 @@ COMMANDS = {
     "standin_llm": "train a tiny LLM, a stand-in for a pretrained one (stage 1)",
     "check": "validate data dirs and models (stage 2)",
     "fix": "mend a data dir, saying what was dropped",
+    "info": "what a config loads and trains, and the memory and disk that it takes",
     "features": "cache the frozen encoder's output (stage 3)",
     "base": "train the base model on source pairs (stage 4)",
     "adapt": "adapt a base model to a target domain (stage 5)",
@@ -79,6 +80,8 @@ def parse(command: str, module: ModuleType, argv: Sequence[str]) -> argparse.Nam
         help="log more, and show the traceback of an error (or set SPEECHLLM_DEBUG=1)",
     )
     module.add_arguments(parser)
+    if getattr(module, "INTERMIXED", False):  # key=value may stand behind options too
+        return parser.parse_intermixed_args(argv)
     return parser.parse_args(argv)
 
 
