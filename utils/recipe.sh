@@ -19,6 +19,7 @@ source_test=${source_test-source_test}     # sets that show what adaptation forg
 targets=${targets-}                # domains; the sets of each are <target>_{train,dev,test}
 encoder=${encoder-}                # folder or hub id; if empty, pretrained/encoder of stage 1
 llm=${llm-}                        # folder or hub id; if empty, pretrained/llm of stage 1
+speech_llm=${speech_llm-}          # folder or hub id of a trained Speech LLM, instead of encoder and llm
 base_config=${base_config-conf/base.yaml}          # config of the base model; names its folder
 adapt_configs=${adapt_configs-conf/adapt/*.yaml}   # one model of each of these for each target
 compare=${compare-}                # config of a grid of methods and seeds, run instead of adapt_configs
@@ -71,7 +72,15 @@ in=${work%/}/
 base=${in}exp/$(stem "$base_config")
 decode=decode_$(stem "$decode_config")
 log_dir=${in}exp/log
-: "${encoder:=${in}pretrained/encoder}" "${llm:=${in}pretrained/llm}"
+if [ -n "$speech_llm" ]; then
+    models=(--speech_llm "$speech_llm")
+    encoder=$speech_llm llm=$speech_llm # it is both
+else
+    : "${encoder:=${in}pretrained/encoder}" "${llm:=${in}pretrained/llm}"
+    models=(--encoder "$encoder" --llm "$llm")
+fi
+base_model=(--config "$base_config" "${models[@]}")
+for change in $base_opts; do base_model+=(--set "$change"); done
 
 # shellcheck disable=SC2206  # words
 grid=(--targets $targets --adapt_opts $adapt_opts --base "$base" --config "$compare" $compare_opts)
@@ -160,11 +169,11 @@ stage_data() {
 }
 
 stage_check() {
-    run speechllm check --llm "$llm" "${pipes[@]}" "${all_dirs[@]}"
+    run speechllm check "${base_model[@]}" "${pipes[@]}" "${all_dirs[@]}"
 }
 
 stage_features() {
-    local sets command=(speechllm features --encoder "$encoder" --dump "${in}dump")
+    local sets command=(speechllm features "${base_model[@]}" --dump "${in}dump")
     mapfile -t sets < <(audio_dirs)
     run_array "$nj" features "${command[@]}" --job "JOB/$nj" --batch_seconds "$batch_seconds" \
         "${pipes[@]}" "${sets[@]}"
@@ -176,7 +185,7 @@ stage_base() {
     [ "$nproc" -eq 1 ] ||
         launch=(torchrun --standalone --nproc_per_node "$nproc" -m speechllm)
     # shellcheck disable=SC2086  # words
-    run "${launch[@]}" base --config "$base_config" --encoder "$encoder" --llm "$llm" \
+    run "${launch[@]}" base --config "$base_config" "${models[@]}" \
         --dump "${in}dump" --train "${train_dirs[@]}" --dev "${dev_dirs[@]}" --exp "$base" $base_opts
 }
 

@@ -13,7 +13,7 @@ llm=Qwen/Qwen2.5-1.5B-Instruct
 
 quick_settings() {
     work=quick
-    base_opts="train.steps=20 train.warmup_steps=5"
+    [ -n "$speech_llm" ] || base_opts="train.steps=20 train.warmup_steps=5"
     adapt_opts="train.steps=10 train.warmup_steps=2"
 }
 

@@ -1,4 +1,7 @@
-"""Stage 4: the base model, which is "adapted" from pretrained parts by source speech alone."""
+"""Stage 4: the base model, which is "adapted" from pretrained parts by source speech alone.
+
+A whole Speech LLM needs no training: it goes through the same engine without a step.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +10,7 @@ import torch
 
 from speechllm.adapt.engine import fit
 from speechllm.adapt.method import Phase
-from speechllm.config import BaseConfig
+from speechllm.config import BaseConfig, TrainConfig
 from speechllm.data.corpus import Corpus
 from speechllm.data.mixture import Component
 from speechllm.data.views import Views, check_view
@@ -15,11 +18,18 @@ from speechllm.errors import ConfigError
 from speechllm.model.speech_llm import SpeechLLM
 from speechllm.train.distributed import join_world
 
+NO_TRAINING = TrainConfig(steps=1, batch_positions=4000, precision="fp32").model_copy(
+    update={"steps": 0}
+)
+
 
 def train_base(
     config: BaseConfig, train: Sequence[Path], dev: Sequence[Path], dump: Path, folder: Path
 ) -> None:
     """Train projector (and whatever `trainable` names) on paired source data.
+
+    Without `config.train` nothing is: the dev sets are evaluated and the folder is written, so
+    that a whole Speech LLM is a base like any other.
 
     Args:
         config: model, optimisation and monitor.
@@ -34,18 +44,20 @@ def train_base(
         check_view(view)
         if view in ("projected_text", "soft_prompt", "posterior"):
             raise ConfigError(f"views: {view} needs a base that is trained already")
-    torch.manual_seed(config.train.seed)  # the projector's first weights
+    train_config = config.train or NO_TRAINING
+    torch.manual_seed(train_config.seed)  # the projector's first weights
     model = SpeechLLM(config.model)
 
     def open_corpus(paths: Sequence[Path]) -> Corpus:
-        corpus = Corpus.load(paths).open_frames(dump, config.model.encoder)
+        corpus = Corpus.load(paths)
+        corpus.open_frames(dump, config.model.audio_model, config.model.encoder_settings)
         return corpus.measure(model.tokenizer, model.projector.output_length)
 
     world = join_world()
-    corpora = {"source": open_corpus(train)}
-    views = Views(model.tokenizer, corpora, seed=config.train.seed)
+    corpora = {"source": open_corpus(train) if config.train else Corpus.load(train)}
+    views = Views(model.tokenizer, corpora, seed=train_config.seed)
     components = [Component(view, "source", share) for view, share in config.views.items()]
-    phase = Phase("", components, config.trainable, config.train, config.monitor)
+    phase = Phase("", components, config.trainable, train_config, config.monitor)
     record = {
         "kind": "base",
         "method": "base",

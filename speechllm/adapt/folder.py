@@ -18,7 +18,7 @@ def base_inputs(config: BaseConfig, train: Sequence[Path], dev: Sequence[Path]) 
     """What a base run depends on besides its config."""
     sets = {"train": train, "dev": dev}
     names = {key: [str(path) for path in paths] for key, paths in sets.items()}
-    return {**names, **encoder_key(config.model.encoder)}
+    return {**names, **encoder_key(config.model.audio_model)}
 
 
 def adapt_inputs(base: Path, sets: Mapping[str, Sequence[Path]]) -> dict[str, Any]:

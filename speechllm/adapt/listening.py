@@ -74,7 +74,7 @@ def _decode_again(
     other = load_bundle(bundle).to(workspace.device)
     # Its encoder may be another one, so the frames are opened apart.
     same = Corpus.load([d.path for d in corpus.dirs], with_text=False)
-    same.open_frames(workspace.dump, other.config.encoder)
+    same.open_frames(workspace.dump, other.config.audio_model, other.config.encoder_settings)
     same.measure(other.tokenizer, other.projector.output_length)
     same.text = corpus.text
     return _decode(other, bundle, same, config, folder)[0]

@@ -19,7 +19,7 @@ class Mixture:
     A controller may change `shares` and `pools` between two plans.
 
     Args:
-        components: of a phase.
+        components: of a phase; none for one without a step.
         views: renders utterances.
         model: whose prompt and projector decide about lengths.
         config: seed and budget of batches.
@@ -40,7 +40,7 @@ class Mixture:
         self.components, self.views, self.model, self.config = components, views, model, config
         self.world_size = world_size
         self.redrawn = {i for i, c in enumerate(components) if c.redraw}
-        self.shares = resolve_shares([c.share for c in components])
+        self.shares = resolve_shares([c.share for c in components]) if components else []
         self.pools = [
             self._pool(c) if share > 0 else []
             for c, share in zip(components, self.shares, strict=True)
@@ -50,7 +50,7 @@ class Mixture:
                 raise ConfigError(
                     f"{share:.3g} of the mixture is {c.domain} {c.view}, but it has no utterances"
                 )
-        self.epoch_items = self._epoch_items()
+        self.epoch_items = self._epoch_items() if components else 0
 
     def _pool(self, c: Component, epoch: int = 0) -> list[tuple[str, int]]:
         corpus = self.views.corpora[c.domain]

@@ -88,7 +88,8 @@ class PseudoLabel(MadeData):
             if not data_dir.utt2dur:
                 remedy = f"speechllm fix {data_dir.path}"
                 raise DataError("no such file", data_dir.path / "utt2dur", remedy=remedy)
-        corpus.open_frames(workspace.dump, workspace.model.config.encoder)
+        model = workspace.model.config
+        corpus.open_frames(workspace.dump, model.audio_model, model.encoder_settings)
         corpus.measure(workspace.model.tokenizer, workspace.model.projector.output_length)
         corpus.text = dict.fromkeys(subset(list(corpus.text), self.p, self.train.seed), "")
 

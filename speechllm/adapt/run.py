@@ -61,11 +61,10 @@ def adapt(
             )
     world = join_world()
     model = load_bundle(bundle).to(world.device)
-    encoder = model.config.encoder
 
     def measure(corpus: Corpus, with_frames: bool) -> Corpus:
         if with_frames:
-            corpus.open_frames(dump, encoder)
+            corpus.open_frames(dump, model.config.audio_model, model.config.encoder_settings)
         return corpus.measure(model.tokenizer, model.projector.output_length)
 
     for domain, corpus in corpora.items():

@@ -49,11 +49,13 @@ class SimulatedSpeech(Section):
 
         model = workspace.model
         source, target = workspace.corpora["source"], workspace.corpora["target"]
-        head, tokenizer = load_ctc_head(model.config.encoder, model.config.trust_remote_code)
+        head, tokenizer = load_ctc_head(model.config.audio_model, model.config.trust_remote_code)
         self._check_spelling(tokenizer)
         symbols, unknown = spell(target.text, tokenizer, self.accents, self.lexicon, seed)
         if not source.frames:
-            source.open_frames(workspace.dump, model.config.encoder)
+            source.open_frames(
+                workspace.dump, model.config.audio_model, model.config.encoder_settings
+            )
         ids = list(source.text)[:: max(1, len(source.text) // self.codebook_utterances)]
         ids = ids[: self.codebook_utterances]
         book = learn_codebook(head, (source.frames[utt] for utt in ids))

@@ -60,7 +60,8 @@ class SyntheticAudio(MadeData):
         from speechllm.data.corpus import Corpus
 
         target, model = workspace.corpora["target"], workspace.model
-        encoder, seed = model.config.encoder, self.train.seed
+        encoder, settings = model.config.audio_model, model.config.encoder_settings
+        seed = self.train.seed
         speak = make_speaker(self.tts, seed)
         room = make_room(self.rt60, self.room_responses, seed)
         folder = workspace.folder / "synthetic_audio" / key(self._settings(target.text))
@@ -69,11 +70,12 @@ class SyntheticAudio(MadeData):
         def load_encoder() -> Encode:
             from speechllm.model.encoder import Encoder
 
-            return Encoder(encoder, workspace.device, model.config.trust_remote_code).encode
+            trusted = model.config.trust_remote_code
+            return Encoder(encoder, workspace.device, trusted, **settings).encode
 
-        extract([data_dir], folder / "dump", encoder, load_encoder)
-        merge([data_dir], folder / "dump", encoder)
-        corpus = Corpus([data_dir]).open_frames(folder / "dump", encoder)
+        extract([data_dir], folder / "dump", encoder, load_encoder, settings=settings)
+        merge([data_dir], folder / "dump", encoder, settings)
+        corpus = Corpus([data_dir]).open_frames(folder / "dump", encoder, settings)
         corpus.measure(model.tokenizer, model.projector.output_length)
         corpus.origin = {
             "utterances": len(corpus.text),

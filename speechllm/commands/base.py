@@ -1,4 +1,4 @@
-"""train the base model: projector (and more) on source pairs"""
+"""make the base model: train projector (and more) on source pairs, or take a Speech LLM"""
 
 import argparse
 import logging
@@ -10,8 +10,7 @@ log = logging.getLogger(__name__)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `speechllm base`."""
     parser.add_argument("--config", required=True, type=Path, help="yaml of BaseConfig")
-    parser.add_argument("--encoder", help="overrides model.encoder")
-    parser.add_argument("--llm", help="overrides model.llm")
+    add_model_arguments(parser)
     parser.add_argument("--dump", required=True, type=Path, help="root of the feature cache")
     parser.add_argument("--train", required=True, nargs="+", type=Path, help="paired data dirs")
     parser.add_argument("--dev", required=True, nargs="+", type=Path, help="paired dev data dirs")
@@ -19,17 +18,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="change the config")
 
 
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the commands that a recipe tells which models it uses."""
+    parser.add_argument("--encoder", help="overrides model.encoder: folder or hub id")
+    parser.add_argument("--llm", help="overrides model.llm")
+    parser.add_argument("--speech_llm", help="overrides model.speech_llm")
+
+
+def add_config_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the commands that only look up in the base config which models they are about."""
+    parser.add_argument("--config", type=Path, help="base config, which names the models")
+    add_model_arguments(parser)
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="key=value",
+        help="overrides another key of the config; may be given again",
+    )
+
+
+def model_overrides(args: argparse.Namespace) -> list[str]:
+    """The changes of the base config that `add_model_arguments` says."""
+    names = {name: getattr(args, name) for name in ("encoder", "llm", "speech_llm")}
+    return [f"model.{name}={value}" for name, value in names.items() if value]
+
+
 def run(args: argparse.Namespace) -> None:
     """Train, go on, or find the model finished."""
     from speechllm.adapt.folder import base_inputs, is_finished
     from speechllm.config import BaseConfig, load
 
-    overrides = list(args.overrides)
-    overrides += [f"model.encoder={args.encoder}"] if args.encoder else []
-    overrides += [f"model.llm={args.llm}"] if args.llm else []
-    config = load(BaseConfig, args.config, overrides)
+    config = load(BaseConfig, args.config, [*args.overrides, *model_overrides(args)])
     if is_finished(args.exp, config, base_inputs(config, args.train, args.dev)):
-        log.info("%s is trained already", args.exp)
+        log.info("%s is made already", args.exp)
         return
 
     from speechllm.adapt.base import train_base

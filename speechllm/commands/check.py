@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from speechllm.errors import SpeechLLMError
+from speechllm.commands.base import add_config_arguments, model_overrides
+from speechllm.errors import ConfigError, SpeechLLMError
 
 if TYPE_CHECKING:
     from speechllm.config import ModelConfig
@@ -15,11 +16,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Data dirs, and what they are checked against."""
     parser.add_argument("data", nargs="+", type=Path, help="data dirs to check")
-    models = parser.add_mutually_exclusive_group()
-    models.add_argument(
-        "--config", type=Path, help="base config: its models, prompt and LLM's context are checked"
-    )
-    models.add_argument("--llm", help="LLM (folder or hub id) whose context is checked")
+    add_config_arguments(parser)
     parser.add_argument(
         "--audio_positions",
         type=int,
@@ -93,15 +90,18 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _models(args: argparse.Namespace) -> "ModelConfig | None":
-    """The config's models; raises ConfigError unless both are there."""
-    if args.config is None:
-        return None
-    from speechllm.config import BaseConfig, load
+    """The models that are given; raises ConfigError unless all of them are there."""
+    from speechllm.config import BaseConfig, ModelConfig, load
     from speechllm.pretrained import resolve_folder
 
-    models = load(BaseConfig, args.config).model
-    resolve_folder(models.encoder, "model.encoder")
-    resolve_folder(models.llm, "model.llm")
+    if args.config is None and (args.encoder or args.set):
+        raise ConfigError("--encoder and --set change a config", "give one as --config")
+    if args.config is None:
+        return ModelConfig(speech_llm=args.speech_llm) if args.speech_llm else None
+    models = load(BaseConfig, args.config, [*args.set, *model_overrides(args)]).model
+    for name in ("encoder", "llm"):
+        if folder := getattr(models, name):
+            resolve_folder(folder, f"model.{name}")
     return models
 
 
@@ -117,6 +117,15 @@ def _transcript_limit(
     if models is None:
         folder = resolve_folder(args.llm, "--llm")
         return transcript_limit(folder, audio_positions=args.audio_positions)
+    if models.speech_llm:
+        from speechllm.model.own_prompt import load_prompt
+
+        return transcript_limit(
+            resolve_folder(models.speech_llm, "model.speech_llm"),
+            prompt=load_prompt(models),
+            trust_remote_code=models.trust_remote_code,
+            audio_positions=args.audio_positions,
+        )
     return transcript_limit(
         resolve_folder(models.llm, "model.llm"),
         prompt=models.prompt,

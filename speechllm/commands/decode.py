@@ -41,6 +41,7 @@ def run(args: argparse.Namespace) -> None:
 
     model = load_bundle(bundle).to("cuda" if torch.cuda.is_available() else "cpu")
     for path in left:
-        corpus = Corpus.load([path]).open_frames(args.dump, model.config.encoder)
+        corpus = Corpus.load([path])
+        corpus.open_frames(args.dump, model.config.audio_model, model.config.encoder_settings)
         corpus.measure(model.tokenizer, model.projector.output_length)
         decode_corpus(model, corpus, bundle, config, out[path])

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from speechllm.config import ProjectorConfig
 
@@ -48,3 +49,41 @@ class Projector(nn.Module):
         if self.convolution is None:
             return self.layers(groups.flatten(1))
         return self.layers(self.convolution(groups.transpose(1, 2)).squeeze(-1).relu())
+
+
+class OwnProjector(nn.Module):
+    """The projector of a Speech LLM that is trained already, behind the interface of `Projector`.
+
+    Each window of frames becomes the same number of positions, whatever the model calls that:
+    one linear layer for each frame, stacked frames, queries over a window. Windows do not see
+    each other, and an utterance's last window is filled up with zeros, as these models do, so
+    padding beyond an utterance never leaks into it.
+
+    Args:
+        module: the model's projector; takes [W, n, width] for W windows.
+        width: of its input; a multiple of the frames' width where it stacks frames.
+        window: frames of a window.
+        positions: LLM positions that a window becomes.
+    """
+
+    def __init__(self, module: nn.Module, width: int, window: int = 1, positions: int = 1):
+        super().__init__()
+        self.module, self.width, self.window, self.positions = module, width, window, positions
+
+    def train(self, mode: bool = True) -> "OwnProjector":
+        """Dropout is for a projector that learns: what is frozen stays in eval mode."""
+        return super().train(mode and any(p.requires_grad for p in self.parameters()))
+
+    def output_length(self, frames: int) -> int:
+        """LLM positions that so many encoder frames become."""
+        return -(-frames // self.window) * self.positions
+
+    def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
+        """As `Projector.forward`: [A, T, D] frames, [A] lengths -> [N, E] embeddings."""
+        a, t, d = frames.shape
+        inside = torch.arange(t, device=frames.device) < lengths[:, None]
+        frames = functional.pad(frames * inside[..., None], (0, 0, 0, -t % self.window))
+        windows = frames.view(a, -1, self.window, d)
+        starts = torch.arange(windows.shape[1], device=frames.device) * self.window
+        windows = windows[starts < lengths[:, None]]  # [W, window, D]
+        return self.module(windows.reshape(len(windows), -1, self.width)).flatten(0, 1)

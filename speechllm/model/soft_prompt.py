@@ -78,6 +78,8 @@ def first_vectors(
         bos: the token to repeat.
     """
     table = embedding.weight.detach().float()
+    if table.is_meta:  # a sketch of a model has no values
+        return torch.empty(length, table.shape[1])
     if init == "normal":
         return torch.randn(length, table.shape[1]) * table.std().cpu()
     if init == "bos":

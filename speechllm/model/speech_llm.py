@@ -15,8 +15,9 @@ from speechllm.data.prompt import make_prompt
 from speechllm.errors import ConfigError
 from speechllm.model.encoder import encoder_width
 from speechllm.model.llm import add_lora, head_sees_only, load_llm, load_tokenizer, merge_lora
-from speechllm.model.projector import Projector
+from speechllm.model.projector import OwnProjector, Projector
 from speechllm.model.soft_prompt import SOFT_PROMPT
+from speechllm.model.whole import load_whole
 
 
 def fill_slot(embeddings: Tensor, slot: Tensor, speech: Tensor) -> Tensor:
@@ -65,17 +66,22 @@ class SpeechLLM(nn.Module):
     """
 
     def __init__(self, config: ModelConfig):
-        """Build the model with its pretrained LLM and a fresh projector."""
+        """Build the model with its pretrained LLM, and a fresh projector unless it has its own."""
         super().__init__()
         self.config = config
-        self.tokenizer: Any = load_tokenizer(config)
-        self.prompt = make_prompt(self.tokenizer, config.prompt, config.chat_template)
-        self.llm = load_llm(config)
-        self.projector = Projector(
-            config.projector,
-            encoder_width(config.encoder, config.trust_remote_code),
-            self.embedding.weight.shape[1],
-        )
+        self.tokenizer: Any
+        self.projector: Projector | OwnProjector
+        if config.speech_llm:
+            self.tokenizer, self.prompt, self.llm, self.projector = load_whole(config)
+        else:
+            self.tokenizer = load_tokenizer(config)
+            self.prompt = make_prompt(self.tokenizer, config.prompt, config.chat_template)
+            self.llm = load_llm(config)
+            self.projector = Projector(
+                config.projector,
+                encoder_width(config.encoder, config.trust_remote_code),
+                self.embedding.weight.shape[1],
+            )
         if config.lora:
             self.llm = add_lora(self.llm, config.lora)
         self.scaffold = nn.ModuleDict()
@@ -142,7 +148,8 @@ class SpeechLLM(nn.Module):
             One string for each row with speech, special tokens left out.
         """
         speech = functional.normalize(self.projector(batch.frames, batch.frame_lengths), dim=-1)
-        table = functional.normalize(self.embedding.weight.float(), dim=-1)
+        known = self.embedding.weight[: len(self.tokenizer)]  # some LLMs have rows of no token
+        table = functional.normalize(known.float(), dim=-1)
         nearest = (speech @ table.T).argmax(-1)
         lengths = [self.projector.output_length(int(n)) for n in batch.frame_lengths]
         return [

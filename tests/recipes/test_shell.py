@@ -155,7 +155,9 @@ def test_all_stages_run_in_order_from_any_folder(recipe, tmp_path):
     assert "== stage 4 base: " in output and "== stage 8 report: done in " in output
 
     features = [call for call in calls if call.startswith("features")]
-    assert sorted(call.split()[6] for call in features[:2]) == ["1/2", "2/2"]
+    assert sorted(call.split("--job ")[1].split()[0] for call in features[:2]) == ["1/2", "2/2"]
+    model = "--config conf/base.yaml --encoder pretrained/encoder --llm pretrained/llm"
+    assert all(call.startswith(f"features {model} --dump dump ") for call in features)
     assert all("farm_train" not in call and "music_train" in call for call in features)
     base = next(call for call in calls if call.startswith("base"))
     assert base == (
@@ -232,6 +234,15 @@ def test_dry_run_prints_the_commands_and_makes_nothing(recipe):
     assert sum(command.startswith("speechllm adapt ") for command in commands) == 4
     assert all(c.endswith(" train.steps=3") for c in commands if c.startswith("speechllm adapt"))
     assert sum(command.startswith("speechllm decode ") for command in commands) == 5
+
+
+def test_a_speech_llm_takes_the_place_of_encoder_and_llm(recipe):
+    output = recipe.run("--dry_run", "--speech_llm", "owner/name")
+    commands = [line for line in output.splitlines() if line.startswith("$ ")]
+    for stage in ("check", "features", "base"):
+        found = [line for line in commands if f"speechllm {stage} " in line]
+        assert found and all("--speech_llm owner/name" in line for line in found)
+    assert "--encoder" not in output and "--llm" not in output
 
 
 def test_list_shows_what_is_done(recipe):
