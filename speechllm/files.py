@@ -3,10 +3,13 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+import shutil
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
+
+from speechllm.errors import DataError
 
 
 @contextmanager
@@ -28,6 +31,37 @@ def whole_file(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: str | Path, is_ours: Callable[[Path], bool]) -> Iterator[Path]:
+    """Make a temporary folder beside `path`; rename it to `path` only if the block ends well.
+
+    A folder that is there already is replaced as a whole, if it is empty or `is_ours` says that it
+    holds nothing but what may go.
+
+    Raises:
+        DataError: there is something else in that place.
+    """
+    path = Path(path)
+    if path.exists() and not (path.is_dir() and (not any(path.iterdir()) or is_ours(path))):
+        message = "there is something else in the place of the result"
+        raise DataError(message, path, remedy="name another place, or remove it")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    old = path.with_name(f".{path.name}.{os.getpid()}.old.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        yield temporary
+        if path.exists():
+            os.rename(path, old)
+        os.rename(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if old.exists() and not path.exists():
+            os.rename(old, path)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def write_json(path: str | Path, value: Any) -> None:

@@ -13,13 +13,13 @@ from speechllm.data.kaldi import (
     parse_segment,
     spk2utt_of,
 )
+from speechllm.data.set_tables import Table, further_tables
 from speechllm.data.tables import Fault, Row, first_ids, scan_table, write_table
 from speechllm.data.validate import DURATION_TOLERANCE
 from speechllm.data.validate_audio import check_audio
 from speechllm.errors import DataError
 
 BACKUP = ".backup"
-Table = dict[str, str]
 
 
 @dataclass
@@ -55,7 +55,8 @@ def fix_data_dir(path: str | Path, *, allow_pipes: bool = False) -> FixReport:
 
     Sorts; removes Windows line ends, empty lines and identical duplicates; drops utterances
     without text or without usable audio; gives utterances without a speaker one of their own;
-    rebuilds `spk2utt`; measures `utt2dur`. The tables as they were are copied to `.backup/<n>/`
+    rebuilds `spk2utt`; measures `utt2dur`. Tables that this toolkit does not know lose the
+    utterances that are dropped. The tables as they were are copied to `.backup/<n>/`
     first. A flawless set is left alone.
 
     Raises:
@@ -79,8 +80,13 @@ def fix_data_dir(path: str | Path, *, allow_pipes: bool = False) -> FixReport:
         untidy = any(what.startswith(f"{name}: ") for what in report.mended)
         if untidy or before != sorted(new.get(name, {}).items()):
             report.written.append(name)
+    gone = old["text"].keys() - new["text"].keys()
+    for name, table in further_tables(path)[0].items():
+        if gone & table.keys():
+            new[name] = {key: value for key, value in table.items() if key not in gone}
+            report.written.append(name)
     if report.written:
-        report.backup = _back_up(path, list(rows))
+        report.backup = _back_up(path, sorted({*rows, *(new.keys() - {*TABLES})}))
     for name in report.written:
         if new.get(name):
             write_table(path / name, new[name])

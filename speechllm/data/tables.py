@@ -4,7 +4,6 @@ Sorted by key in the C locale (which is Python's order of str), UTF-8, Unix line
 """
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +12,7 @@ from speechllm.errors import DataError
 from speechllm.files import whole_file
 
 FIRST_IDS = 5
+_BLANK_OR_CONTROL = re.compile(r"[\s\x00-\x1f\x7f-\x9f]")
 
 
 class Row(NamedTuple):
@@ -49,7 +49,7 @@ def id_problem(key: str) -> str | None:
     """Say why `key` cannot be an id, or None. Ids become file names, so paths are refused."""
     if "/" in key or "\\" in key or ".." in key:
         return "id holds '/', '\\' or '..'"
-    if not key or any(c.isspace() or unicodedata.category(c) == "Cc" for c in key):
+    if not key or _BLANK_OR_CONTROL.search(key):
         return "id is empty or holds a space or a control character"
     return None
 

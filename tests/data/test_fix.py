@@ -78,6 +78,21 @@ def test_utterances_lacking_text_or_audio_are_dropped_everywhere(make_data_dir):
     assert list(data.entities) == ["utt4", "utt5"]
 
 
+def test_unknown_tables_lose_what_is_dropped(make_data_dir):
+    path = make_data_dir(text=FIVE)
+    write_table(path / "phones", {utt: "p" for utt in FIVE})
+    write_table(path / "spk2gender", {"spk0": "f"})
+    (path / "README.md").write_text("no table\n\nat all\n")
+    before = tables(path)
+    assert fix_data_dir(path).lines() == ["nothing to fix"]
+    write_table(path / "text", {**read_table(path / "text"), "utt2": ""})
+    report = fix_data_dir(path)
+    assert list(read_table(path / "phones")) == ["utt1", "utt3", "utt4", "utt5"]
+    assert "phones" in report.written and "spk2gender" not in report.written
+    assert (report.backup / "phones").read_bytes() == before["phones"]
+    assert (path / "README.md").read_bytes() == before["README.md"]
+
+
 def test_unusable_audio_is_dropped(make_data_dir):
     path = make_data_dir(text=FIVE)
     wav = read_table(path / "wav.scp")
