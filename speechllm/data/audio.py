@@ -23,6 +23,7 @@ import soxr
 
 from speechllm.data.kaldi import Audio
 from speechllm.errors import DataError
+from speechllm.files import whole_file
 
 SAMPLE_RATE = 16000
 TOLERANCE = 0.05  # seconds that a segment may end beyond its recording
@@ -86,15 +87,7 @@ def load_audio(
             or Inf; a command that is not allowed, fails, or writes too much.
     """
     with _opened(audio, allow_pipes) as recording:
-        first, frames = _cut(audio, recording)
-        try:
-            recording.seek(first)
-            samples = recording.read(frames, dtype="float32", always_2d=True)
-        except soundfile.LibsndfileError as error:
-            raise AudioError("audio cannot be decoded", audio, str(error)) from error
-        if len(samples) < frames - TOLERANCE * recording.samplerate or not len(samples):
-            detail = f"{len(samples)} of {frames} samples"
-            raise AudioError("audio file is truncated", audio, detail)
+        samples = _read(audio, recording, "float32")
         if not np.isfinite(samples).all():
             raise AudioError("audio holds NaN or Inf", audio)
         mono = samples.mean(axis=1)
@@ -128,6 +121,32 @@ def audio_duration(audio: Audio, allow_pipes: bool = False) -> float:
     return read_header(audio, allow_pipes).seconds
 
 
+def copy_utterance(audio: Audio, stem: Path, allow_pipes: bool = False) -> Path:
+    """Write the samples of one utterance to a file of its own, `<stem>.flac`.
+
+    Rate, channels and bits stay as they are; what FLAC cannot hold (floats, 32 bits) becomes
+    `<stem>.wav`, lossy formats become 16 bits.
+
+    Raises:
+        AudioError: as `load_audio`, but for NaN and Inf.
+    """
+    with _opened(audio, allow_pipes) as recording:
+        dtype, subtype, suffix = _COPIES.get(recording.subtype, ("int16", "PCM_16", "flac"))
+        samples = _read(audio, recording, dtype)
+        path = stem.with_name(f"{stem.name}.{suffix}")
+        with whole_file(path, "wb") as stream:
+            soundfile.write(stream, samples, recording.samplerate, subtype, format=suffix.upper())
+    return path
+
+
+_COPIES = {
+    "PCM_24": ("int32", "PCM_24", "flac"),
+    "PCM_32": ("int32", "PCM_32", "wav"),
+    "FLOAT": ("float32", "FLOAT", "wav"),
+    "DOUBLE": ("float64", "DOUBLE", "wav"),
+}
+
+
 @contextmanager
 def _opened(audio: Audio, allow_pipes: bool) -> Iterator[soundfile.SoundFile]:
     if audio.is_pipe:
@@ -147,6 +166,20 @@ def _opened(audio: Audio, allow_pipes: bool) -> Iterator[soundfile.SoundFile]:
         raise AudioError("audio file cannot be read", audio, str(error)) from error
     with recording:
         yield recording
+
+
+def _read(audio: Audio, recording: soundfile.SoundFile, dtype: str) -> np.ndarray:
+    """Return the samples of the utterance, [samples, channels]."""
+    first, frames = _cut(audio, recording)
+    try:
+        recording.seek(first)
+        samples = recording.read(frames, dtype=dtype, always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise AudioError("audio cannot be decoded", audio, str(error)) from error
+    if len(samples) < frames - TOLERANCE * recording.samplerate or not len(samples):
+        detail = f"{len(samples)} of {frames} samples"
+        raise AudioError("audio file is truncated", audio, detail)
+    return samples
 
 
 def _cut(audio: Audio, recording: soundfile.SoundFile) -> tuple[int, int]:

@@ -5,7 +5,14 @@ import pytest
 import soundfile
 
 from speechllm.data import audio as audio_module
-from speechllm.data.audio import AudioError, SegmentError, audio_duration, load_audio, read_header
+from speechllm.data.audio import (
+    AudioError,
+    SegmentError,
+    audio_duration,
+    copy_utterance,
+    load_audio,
+    read_header,
+)
 from speechllm.data.kaldi import Audio
 from speechllm.errors import DataError
 
@@ -163,3 +170,35 @@ def test_real_sphere_and_flac_files(shared_data):
         samples = load_audio(Audio(str(path)))
         assert len(samples) / 16000 == pytest.approx(audio_duration(Audio(str(path))))
         assert 0.01 < np.abs(samples).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "subtype", "copied"),
+    [
+        ("wav", "PCM_16", ("FLAC", "PCM_16")),
+        ("wav", "PCM_24", ("FLAC", "PCM_24")),
+        ("wav", "PCM_32", ("WAV", "PCM_32")),
+        ("wav", "FLOAT", ("WAV", "FLOAT")),
+        ("wav", "DOUBLE", ("WAV", "DOUBLE")),
+        ("wav", "ULAW", ("FLAC", "PCM_16")),
+        ("ogg", "VORBIS", ("FLAC", "PCM_16")),
+    ],
+)
+def test_a_copied_utterance_has_the_same_samples(tmp_path, tone, kind, subtype, copied):
+    source = tmp_path / f"rec.{kind}"
+    soundfile.write(source, tone(2.0, rate=8000, channels=2), 8000, subtype)
+    copy = copy_utterance(Audio(str(source), 0.5, 1.25), tmp_path / "v1.2")
+    info = soundfile.info(copy)
+    assert copy.stem == "v1.2" and (info.format, info.subtype) == copied
+    assert (info.samplerate, info.channels, info.frames) == (8000, 2, 6000)
+    want = soundfile.read(source, start=4000, frames=6000, dtype="float64")[0]
+    got = soundfile.read(copy, dtype="float64")[0]
+    np.testing.assert_allclose(got, want, rtol=0, atol=2**-15 if subtype == "VORBIS" else 0)
+
+
+def test_copying_refuses_what_reading_refuses(tmp_path, wav):
+    with pytest.raises(AudioError, match="shell commands are not allowed"):
+        copy_utterance(Audio(f"cat {wav} |"), tmp_path / "x")
+    with pytest.raises(SegmentError):
+        copy_utterance(Audio(str(wav), 1.0, 3.0), tmp_path / "x")
+    assert copy_utterance(Audio(f"cat {wav} |"), tmp_path / "x", allow_pipes=True).is_file()

@@ -1,0 +1,85 @@
+"""NeMo manifests: JSON lines of `audio_filepath`, `duration`, `text`, and `offset` for cuts.
+
+NeMo hands further keys through. `id`, `speaker` and what its own keys would not bring back stand
+there under the names of a record's fields; `utt2dur` is the record's duration where that is not
+NeMo's, which is the length of the cut.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from speechllm.data.columns import Columns
+from speechllm.data.formats import Holds
+from speechllm.data.lines import json_line, read_json_lines, whole_text
+from speechllm.data.record_audio import length_of
+from speechllm.data.records import Record, correct, not_derived, seconds
+from speechllm.errors import DataError
+from speechllm.progress import track
+
+SUMMARY = "NeMo manifest: JSON lines of audio_filepath, duration, text, offset"
+HOLDS = Holds(cuts=True, commands=False, text_only=True)
+FOLDER = False
+KEYS = {"audio": "audio_filepath"}
+UTT2DUR = "utt2dur"  # `duration` is NeMo's own
+TIMES = ("offset", "start", "end", UTT2DUR)
+
+
+def read(path: Path, *, keep: Sequence[str] = ()) -> Iterator[Record]:
+    """Read a manifest."""
+    taken = Columns(path, KEYS, keep, must_occur=False)
+    for line, row in read_json_lines(path):
+        own = {name: value for name, value in row.items() if name not in TIMES}
+        record = _with_times(taken.record(own, line), row.get("offset"))
+        more = {name: row[name] for name in ("start", "end") if name in row}
+        if UTT2DUR in row:
+            more["duration"] = row[UTT2DUR]
+        yield correct(record, more)
+    taken.finish()
+
+
+def _with_times(record: Record, offset: object) -> Record:
+    """Apply what an offset means: the utterance is a part of its file."""
+    if offset is None:
+        return record
+    try:
+        start = seconds(offset)
+    except ValueError as error:
+        raise DataError(f"offset: {error}", record.file, record.line) from error
+    end = None if record.duration is None else start + record.duration
+    return replace(record, start=start, end=end)
+
+
+def write(records: Collection[Record], path: Path) -> None:
+    """Write a manifest; lengths that the records do not know are read from the audio's headers.
+
+    Raises:
+        AudioError: such audio cannot be read.
+    """
+    with whole_text(path) as stream:
+        for record in track(records, f"writing {path.name}", len(records)):
+            stream.write(json_line(_row(record, path.parent)))
+
+
+def _row(record: Record, folder: Path) -> dict[str, Any]:
+    row: dict[str, Any] = {"id": record.id}
+    if record.audio is not None:
+        row["audio_filepath"] = record.audio
+        if record.start is not None:
+            row["offset"] = record.start
+        row["duration"] = length_of(record, folder)
+    row["text"] = record.text
+    if record.speaker is not None:
+        row["speaker"] = record.speaker
+    as_read = Record(
+        record.id,
+        record.text,
+        record.audio,
+        speaker=record.speaker,
+        duration=row.get("duration"),
+    )
+    more = not_derived(record, _with_times(as_read, row.get("offset")))
+    if "duration" in more:
+        more[UTT2DUR] = more.pop("duration")
+    return row | more
