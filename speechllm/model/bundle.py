@@ -5,6 +5,7 @@ bundle stands on its parent bundle, so one base is shared by all that were adapt
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors.torch import load_file, save
@@ -64,10 +65,14 @@ def save_bundle(folder: Path, model: SpeechLLM, parent: Path | None = None) -> N
     write_json(folder / DESCRIPTION, description)
 
 
-def load_bundle(folder: Path) -> SpeechLLM:
+def load_bundle(folder: Path, pretrained: Mapping[str, str] | None = None) -> SpeechLLM:
     """Build the model of a bundle: pretrained weights, then every generation's tensors.
 
     A parent's LoRA is folded into the weights before a child's own is added.
+
+    Args:
+        folder: of the bundle.
+        pretrained: where pretrained models lie now, by the key of ModelConfig that names them.
 
     Raises:
         SpeechLLMError: no bundle there, or its parent is gone or was changed since.
@@ -83,14 +88,20 @@ def load_bundle(folder: Path) -> SpeechLLM:
                 "remove the adapted model's folder and run stage 5 again",
             )
     model: SpeechLLM | None = None
-    for place, description in chain:
-        config = parse(ModelConfig, description["model"], place / DESCRIPTION)
+    for place, _ in chain:
+        config, tensors = read_bundle(place)
         if model is None:
-            model = SpeechLLM(config)
+            model = SpeechLLM(config.model_copy(update=dict(pretrained or {})))
         else:
             model.replace_lora(config.lora)
-        restore_tensors(model, load_file(place / TENSORS), place / TENSORS)
+        restore_tensors(model, tensors, place / TENSORS)
     return model.eval()
+
+
+def read_bundle(folder: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
+    """A bundle's own generation: its settings, and the tensors that it trained."""
+    config = parse(ModelConfig, _describe(folder)[1]["model"], folder / DESCRIPTION)
+    return config, load_file(folder / TENSORS)
 
 
 def _describe(folder: Path) -> tuple[Path, dict]:
@@ -98,4 +109,10 @@ def _describe(folder: Path) -> tuple[Path, dict]:
         raise SpeechLLMError(
             f"{folder} holds no trained model", "train it: stage 4 (base) or stage 5 (adapt)"
         )
-    return folder, read_json(folder / DESCRIPTION)
+    description = read_json(folder / DESCRIPTION)
+    if description["format"] > FORMAT:
+        raise SpeechLLMError(
+            f"{folder} is of format {description['format']}; this speechllm reads up to {FORMAT}",
+            "update speechllm",
+        )
+    return folder, description

@@ -1,0 +1,96 @@
+"""One LLM in memory, several domains: what one changed is undone before the next comes in."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from speechllm.config import ModelConfig
+from speechllm.errors import ConfigError, did_you_mean
+from speechllm.layout import TENSORS
+from speechllm.model.bundle import read_bundle, restore_tensors
+from speechllm.model.speech_llm import SpeechLLM
+
+
+def check_domain(domain: str, domains: Sequence[str]) -> None:
+    """Raise a ConfigError with the nearest name where there is no such domain."""
+    if domain not in domains:
+        raise ConfigError(f"the model has no domain '{domain}'{did_you_mean(domain, domains)}")
+
+
+class DomainSwitch:
+    """Makes a loaded model that of any of its domains, bit-equal to `load_bundle` of that domain.
+
+    Pretrained weights stay where they are. Of the base, only what a domain changes is kept aside:
+    parameters that it trained, and the weights under the base's own LoRA, which is folded into
+    them first. Taking a fold off by subtraction would leave rounding errors, hence the copies.
+
+    Args:
+        model: the home domain's model, as `load_bundle` gives it.
+        home: its name.
+        bundles: of the domains adapted from it, by name.
+    """
+
+    def __init__(self, model: SpeechLLM, home: str, bundles: Mapping[str, Path]):
+        self.model = model
+        self.home = home
+        self.bundles = dict(bundles)
+        self.domain = home
+        self._home_config = model.config
+        self._home_lora: dict[str, Tensor] = {}
+        self._replaced: list[tuple[nn.Parameter, Tensor]] = []
+
+    @property
+    def domains(self) -> list[str]:
+        """The home domain first, then the others by name."""
+        return [self.home, *sorted(self.bundles)]
+
+    def to(self, domain: str) -> SpeechLLM:
+        """The model, now of that domain.
+
+        Raises:
+            ConfigError: no such domain.
+            DataError: its tensors do not fit the model; the model is then that of home.
+        """
+        check_domain(domain, self.domains)
+        if domain == self.domain:
+            return self.model
+        generation = None if domain == self.home else read_bundle(self.bundles[domain])
+        if self.domain != self.home:
+            self._leave()
+        if generation:
+            self.domain = domain
+            try:
+                self._enter(*generation)
+            except BaseException:
+                self._leave()
+                raise
+        return self.model
+
+    def _enter(self, config: ModelConfig, tensors: Mapping[str, Tensor]) -> None:
+        if self._home_config.lora:
+            for name, parameter in self.model.named_parameters():
+                if ".lora_" in name:
+                    self._home_lora[name] = parameter.data
+                elif ".base_layer." in name:  # peft folds in place, so a reference would not do
+                    self._replaced.append((parameter, parameter.data.to("cpu", copy=True)))
+        self.model.replace_lora(config.lora)
+        self._replaced += [
+            (parameter, parameter.data)
+            for name, parameter in self.model.named_parameters()
+            if name in tensors and ".lora_" not in name
+        ]
+        restore_tensors(self.model, dict(tensors), self.bundles[self.domain] / TENSORS)
+
+    def _leave(self) -> None:
+        if hasattr(self.model.llm, "unload"):
+            self.model.llm = self.model.llm.unload()
+        while self._replaced:  # the last change first
+            parameter, before = self._replaced.pop()
+            parameter.data = before.to(parameter.device)
+        if self._home_lora:
+            self.model.replace_lora(self._home_config.lora)
+            restore_tensors(self.model, self._home_lora, Path(self.home))
+            self._home_lora = {}
+        self.model.config = self._home_config
+        self.domain = self.home

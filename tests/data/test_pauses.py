@@ -1,0 +1,113 @@
+"""Long recordings are cut where it is quiet, and no speech is lost."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from speechllm.data.pauses import cut_at_pauses
+
+RATE = 16000
+
+
+def recording(*stretches: tuple[str, float], noise: float = 1e-3, seed: int = 0) -> np.ndarray:
+    """Stretches of ("speech" | "pause", seconds): loud noise and faint noise."""
+    rng = np.random.default_rng(seed)
+    waves = [
+        rng.normal(0, 0.1 if kind == "speech" else noise, round(seconds * RATE))
+        for kind, seconds in stretches
+    ]
+    return np.concatenate(waves).astype(np.float32)
+
+
+def seconds(pieces: list[tuple[int, int]]) -> list[tuple[float, float]]:
+    return [(start / RATE, end / RATE) for start, end in pieces]
+
+
+def test_a_short_recording_stays_whole() -> None:
+    wave = recording(("pause", 3), ("speech", 2), ("pause", 3))
+    assert cut_at_pauses(wave, 8.0) == [(0, len(wave))]
+
+
+def test_cuts_lie_in_pauses_and_pieces_are_as_long_as_they_may_be() -> None:
+    wave = recording(*[("speech", 3.0), ("pause", 0.6)] * 6)  # 21.6 s
+    pieces = seconds(cut_at_pauses(wave, 8.0))
+    assert len(pieces) == 3
+    for (_, end), (start, _) in pairwise(pieces):
+        assert end == start and abs(end % 3.6 - 3.3) < 0.1  # the middle of a pause
+    assert pieces[0][0] == 0 and pieces[-1][1] == pytest.approx(21.6, abs=0.2)
+
+
+def test_of_a_long_pause_half_a_second_is_kept_on_either_side() -> None:
+    wave = recording(("pause", 5), ("speech", 3), ("pause", 20), ("speech", 3), ("pause", 5))
+    pieces = seconds(cut_at_pauses(wave, 30.0))
+    np.testing.assert_allclose(pieces, [(4.5, 8.5), (27.5, 31.5)], atol=0.05)
+
+
+def test_digital_silence_does_not_make_noise_look_like_speech() -> None:
+    wave = recording(("speech", 3), ("pause", 6), ("speech", 3))
+    wave = np.concatenate([np.zeros(4 * RATE, np.float32), wave])
+    assert len(cut_at_pauses(wave, 10.0)) == 2
+
+
+def test_speech_without_a_pause_is_cut_at_its_quietest_point() -> None:
+    wave = recording(("speech", 25.0))
+    wave[round(7.8 * RATE) : round(7.9 * RATE)] *= 0.1
+    pieces = cut_at_pauses(wave, 10.0)
+    assert [a for a, _ in pieces] == [0, *(b for _, b in pieces[:-1])]
+    assert pieces[-1][1] == len(wave)
+    assert all(b - a <= 10 * RATE for a, b in pieces)
+    assert 7.75 < pieces[0][1] / RATE < 7.95
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_speech_is_lost_and_no_piece_is_too_long(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    stretches = [
+        (kind, float(rng.uniform(0.05, top)))
+        for _ in range(12)
+        for kind, top in (("speech", 9.0), ("pause", 4.0))
+    ]
+    wave = recording(*stretches, noise=float(rng.choice([0.0, 1e-4, 3e-3])), seed=seed)
+    pieces = cut_at_pauses(wave, 6.0)
+    kept = np.zeros(len(wave), bool)
+    for start, end in pieces:
+        assert 0 <= start < end <= len(wave) and end - start <= 6 * RATE
+        assert end - start >= 0.1 * RATE
+        assert not kept[start:end].any()
+        kept[start:end] = True
+    assert pieces == sorted(pieces)
+    position = 0
+    for kind, length in stretches:
+        n = round(length * RATE)
+        if kind == "speech" and length > 0.1:
+            assert kept[position : position + n].all(), (position / RATE, length)
+        position += n
+
+
+def test_nothing_but_silence_has_no_piece() -> None:
+    assert cut_at_pauses(np.zeros(40 * RATE, np.float32)) == []
+    assert cut_at_pauses(np.zeros(0, np.float32)) == [(0, 0)]
+
+
+def test_steady_sound_is_taken_for_speech(tone) -> None:
+    pieces = cut_at_pauses(tone(40.0))
+    assert pieces[0][0] == 0 and pieces[-1][1] == 40 * RATE
+
+
+def test_real_speech_is_cut_where_it_is_quiet(shared_data: Path) -> None:
+    """Seven minutes of LibriSpeech without a break: cuts are in the quiet third of each piece."""
+    files = sorted((shared_data / "librispeech_sample/test-other").rglob("*.flac"))[:80]
+    wave = np.concatenate([soundfile.read(file, dtype="float32")[0] for file in files])
+    pieces = cut_at_pauses(wave, 15.0)
+    assert len(pieces) > 30 and sum(end - start for start, end in pieces) > 0.95 * len(wave)
+
+    def energies(start: int, end: int) -> np.ndarray:
+        """Of stretches of 50 ms."""
+        return (wave[start : start + (end - start) // 800 * 800].reshape(-1, 800) ** 2).mean(1)
+
+    for start, end in pieces[:-1]:
+        (at_the_cut,) = energies(end - 400, end + 400)
+        assert (energies(start, end) < at_the_cut).mean() < 1 / 3
