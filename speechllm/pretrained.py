@@ -14,6 +14,8 @@ LOADING_ERRORS = (OSError, ValueError, KeyError, ImportError, AttributeError, Ru
 
 NOT_NEEDED = ["*.msgpack", "*.h5", "*.onnx", "*.gguf", "*.ot", "original/*", "consolidated*"]
 """Files of other frameworks, and second copies of the weights."""
+DESCRIPTIONS = ["*.json", "*.txt", "*.jinja", "*.model", "*.tiktoken", "*.py"]
+"""Files of a model without its weights."""
 
 
 def resolve_folder(name: str, key: str, weights: bool = True) -> Path:
@@ -35,13 +37,8 @@ def resolve_folder(name: str, key: str, weights: bool = True) -> Path:
                 "name the folder that a transformers model was saved in",
             )
         return folder
-    from huggingface_hub import snapshot_download
-
-    described = {"allow_patterns": ["*.json", "*.txt", "*.jinja", "*.model", "*.tiktoken", "*.py"]}
     try:
-        return Path(
-            snapshot_download(name, ignore_patterns=NOT_NEEDED, **({} if weights else described))
-        )
+        return fetch(name, weights=weights)
     except (OSError, ValueError) as error:  # what the hub's client raises derives from these
         raise _cannot_be_fetched(name, key, error) from error
 
@@ -138,6 +135,30 @@ def load_model(auto: Any, folder: Path, key: str, name: str, **options: Any) -> 
             "fetch all of the model's files, or name another model",
         )
     return model
+
+
+def fetch(hub_id: str, revision: str | None = None, weights: bool = True) -> Path:
+    """The folder of a model in the hub's cache, fetched where it is not there yet.
+
+    Raises:
+        OSError, ValueError: not within reach, or not an id.
+    """
+    from huggingface_hub import snapshot_download
+
+    wanted = {} if weights else {"allow_patterns": DESCRIPTIONS}
+    return Path(snapshot_download(hub_id, revision=revision, ignore_patterns=NOT_NEEDED, **wanted))
+
+
+def hub_commit(folder: Path) -> str | None:
+    """The commit that a folder of the hub's cache holds; None for any other folder."""
+    in_cache = folder.parent.name == "snapshots"
+    return folder.name if in_cache and re.fullmatch(r"[0-9a-f]{40}", folder.name) else None
+
+
+def weights_hash(folder: Path) -> str:
+    """Hash of a model's architecture and weights: config.json and the files that are loaded."""
+    weights = [*folder.glob("*.safetensors")] or [*folder.glob("*.bin")]
+    return sha256_of([folder / "config.json", *weights])
 
 
 @lru_cache

@@ -6,7 +6,7 @@
 set -euo pipefail
 
 stage=${stage-data}                # first stage to run, a number or a name
-stop_stage=${stop_stage-report}    # last stage to run
+stop_stage=${stop_stage-report}    # last stage to run; pack is only run when asked for
 list=${list-false}                 # show the stages, what they read and write, what is done
 dry_run=${dry_run-false}           # print the commands, run nothing
 quick=${quick-false}               # tiny sizes, to see in a minute or so that all works
@@ -28,6 +28,7 @@ data_opts=${data_opts-}            # further options of local/data.sh
 base_opts=${base_opts-}            # key=value changes of base_config
 adapt_opts=${adapt_opts-}          # key=value changes of all adapt_configs
 compare_opts=${compare_opts-}      # key=value changes of compare
+pack_opts=${pack_opts-}            # options of speechllm pack, e.g. "--models denoise_*"
 batch_seconds=${batch_seconds-100} # padded seconds of audio in a batch of the encoder
 allow_pipes=${allow_pipes-false}   # let wav.scp hold shell commands (lines that end in |)
 # shellcheck source=parse_options.sh
@@ -45,6 +46,7 @@ stages=(
     "decode   features,adapt models, test sets -> exp/<model>/decode_<tag>/<set>/text"
     "score    decode         hypotheses -> exp/<model>/decode_<tag>/<set>/score/"
     "report   score          exp/ -> RESULTS.md; --compare: RESULTS.<grid>.md"
+    "pack     adapt          models, their scores -> exp/packed/"
 )
 # shellcheck source=stages.sh
 . "$(dirname "${BASH_SOURCE[0]}")/stages.sh"
@@ -156,6 +158,7 @@ outputs() {
                 done
             done ;;
         report) printf '%s\n' "${in}RESULTS.md" ${compare:+"$compare_report"} ;;
+        pack) echo "${in}exp/packed/pack.json" ;;
     esac
 }
 
@@ -223,6 +226,11 @@ stage_report() {
         --title "Results of egs/${PWD##*/}" --command "$command_line"
 }
 
+stage_pack() {
+    # shellcheck disable=SC2086  # words
+    run speechllm pack --base "$base" --decode "$decode_config" --out "${in}exp/packed" $pack_opts
+}
+
 # shellcheck source=/dev/null
 . ./cmd.sh
 if [ -n "$compare" ]; then # its models are known to `speechllm` alone, even to list them
@@ -236,4 +244,5 @@ if $list; then
 fi
 # shellcheck source=/dev/null
 if ! $dry_run; then . ./path.sh; fi
+case $stage in pack | 9) [ "$stop_stage" != report ] || stop_stage=pack ;; esac # nothing comes after it
 run_stages "$stage" "$stop_stage"

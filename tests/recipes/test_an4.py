@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+import speechllm
 from speechllm.data.kaldi import DataDir, read_table
+from speechllm.pack.manifest import read_manifest
 
 ROOT = Path(__file__).parents[2]
 RECIPE = ROOT / "egs/an4"
@@ -197,3 +199,36 @@ def test_speed_perturbation_changes_length_and_keeps_labels(data: Path, tmp_path
     assert list(read_table(tmp_path / "some_sp0.9/phones").values()) == list(
         read_table(one / "phones").values()
     )
+
+
+@needs_an4
+@pytest.mark.slow
+def test_the_packed_model_hears_what_stage_6_heard(tmp_path: Path) -> None:
+    """Real recordings: the recipe at its --quick sizes, packed, moved away, and asked again."""
+    pytest.importorskip("espeakng_loader")
+    tools = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    work = tmp_path / "work"
+    options = ["--quick", "--work", work, "--an4_root", AN4, "--stop_stage", "pack"]
+    done = subprocess.run(
+        [RECIPE / "run.sh", *options],
+        env={**os.environ, "PATH": tools, "HF_HUB_OFFLINE": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-5000:]
+    packed = shutil.move(work / "exp/packed", tmp_path / "carried away")
+    shutil.move(work / "pretrained", tmp_path / "not there any more")
+
+    model = speechllm.load(packed)
+    assert model.domains == ["base", "alphanumeric"]
+    run = read_manifest(Path(packed)).domains["alphanumeric"].run
+    for domain, folder, sets in (
+        ("base", "base", ("source_test", "alphanumeric_test")),
+        ("alphanumeric", run, ("alphanumeric_test", "source_test")),
+        ("base", "base", ("source_test",)),
+    ):
+        for name in sets:
+            heard = {t.id: t.text for t in model.transcribe(work / "data" / name, domain)}
+            assert heard == read_table(work / f"exp/{folder}/decode_decode/{name}/text")
+            assert len(heard) == COUNTS[name]

@@ -92,6 +92,8 @@ elif command == "score":
     made = [file.parent / "score/wer.json" for file in exp.rglob("decode.json")]
 elif command in ("report", "compare"):
     made = [Path(after("--out"))]
+elif command == "pack":
+    made = [Path(after("--out")) / "pack.json"]
 for file in made:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.touch()
@@ -188,11 +190,11 @@ def test_stages_by_number_or_name(recipe):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--stage", "9"], "there is no stage 9, they go from 1 to 8"),
+        (["--stage", "10"], "there is no stage 10, they go from 1 to 9"),
         (["--stage", "0"], "there is no stage 0"),
         (["--stop-stage=12"], "there is no stage 12"),
         (["--stage", "adpat"], "unknown stage 'adpat', did you mean 'adapt'?"),
-        (["--stage", "pack"], "known: data, check, features, base"),
+        (["--stage", "wrap"], "known: data, check, features, base"),
         (["--stage", "5", "--stop_stage", "features"], "stage 5 comes after stop_stage features"),
         (["--nj", "0"], "--nj is a whole number"),
         (["--adapt_configs", "conf/none.yaml"], "there is no config 'conf/none.yaml'"),
@@ -246,7 +248,7 @@ def test_a_speech_llm_takes_the_place_of_encoder_and_llm(recipe):
 
 
 def test_list_shows_what_is_done(recipe):
-    assert recipe.run("--list").count("not done") == 8
+    assert recipe.run("--list").count("not done") == 9
     recipe.run("--stop_stage", "5")
     shutil.rmtree(recipe.folder / "exp/base/denoise_music")
     lines = recipe.run("--list").splitlines()
@@ -255,6 +257,19 @@ def test_list_shows_what_is_done(recipe):
     assert "not done" not in "".join(lines[:4])
     assert lines[4].endswith("3 of 4 done")
     assert all(line.endswith("not done") for line in lines[5:])
+
+
+def test_the_model_is_packed_when_asked_for(recipe):
+    recipe.run("--stop_stage", "score")
+    recipe.calls()
+    recipe.run("--stage", "pack", "--pack_opts=--models denoise_*")
+    call = "pack --base exp/base --decode conf/decode.yaml --out exp/packed --models denoise_*"
+    assert recipe.calls() == [call]
+    module = importlib.import_module("speechllm.commands.pack")
+    assert cli.parse("pack", module, shlex.split(call)[1:]).models == ["denoise_*"]
+    assert recipe.run("--list").splitlines()[8].split()[-2:] == ["exp/packed/", "done"]
+    recipe.run("--stage", "report", "--stop_stage", "9")
+    assert [name.split()[0] for name in recipe.calls()] == ["report", "pack"]
 
 
 def test_quick_uses_the_recipes_sizes_but_the_command_line_goes_first(recipe):
@@ -358,7 +373,9 @@ def test_help_shows_the_recipes_options_and_the_shared_ones(recipe):
     assert output.startswith("A toy recipe.\n\nIt has a second paragraph.\n")
     assert "--greeting         what the speakers say; said to local/data.sh [hello there]" in output
     assert "--targets          domains; the sets of each are" in output and "[farm music]" in output
-    assert "--stop_stage       last stage to run [report]" in output
+    assert (
+        "--stop_stage       last stage to run; pack is only run when asked for [report]" in output
+    )
 
 
 @pytest.mark.parametrize("name", [run.parent.name for run in sorted(ROOT.glob("egs/*/run.sh"))])

@@ -1,0 +1,122 @@
+"""What a packed folder says of itself. Typed, and checked before anything of it is loaded.
+
+pack.json                                       this description
+base/{model.json,trained.safetensors}           bundle of the base
+domains/<domain>/{model.json,trained.safetensors,training.json}
+pretrained/<encoder|llm|speech_llm>/            what was carried inside
+README.md                                       model card
+"""
+
+import re
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from speechllm.config import DecodeConfig, Section, parse
+from speechllm.data.tables import id_problem
+from speechllm.errors import DataError, SpeechLLMError
+from speechllm.files import read_json
+
+MANIFEST = "pack.json"
+FORMAT = 1
+BASE = "base"
+"""The domain of the model that all others were adapted from."""
+PRETRAINED = ("encoder", "llm", "speech_llm")
+"""Keys of ModelConfig that name pretrained models."""
+TRAINING = "training.json"
+HUB_ID = re.compile(r"\w[\w-]*(\.[\w-]+)*(/\w[\w-]*(\.[\w-]+)*)?", re.ASCII)
+
+
+class Pretrained(Section):
+    """A model that the packed one stands on."""
+
+    name: str
+    """A hub id, or the name of its folder."""
+    place: Literal["hub", "carried", "folder"]
+    path: str | None = None
+    """Where it lies, relative to the packed folder; none for one of the hub."""
+    revision: str | None = None
+    """Its commit on the hub."""
+    sha256: str
+    """Of config.json and the weights (pretrained.weights_hash)."""
+    licence: str | None = None
+    """As its folder states it."""
+
+
+class Trained(Section):
+    """A bundle, and where it came from."""
+
+    run: str
+    """Folder of the run below exp/."""
+    method: str
+    chosen: str
+    """Why this run and no other of its domain."""
+    sha256: str
+    """Of its tensors."""
+
+
+class Manifest(Section):
+    """The contents of pack.json."""
+
+    format: int
+    speechllm: str
+    """Version of the toolkit that packed it."""
+    pretrained: dict[str, Pretrained]
+    domains: dict[str, Trained]
+    decode: DecodeConfig
+    """Settings of the search with which the recipe scored it."""
+
+
+def bundle_folder(packed: Path, domain: str) -> Path:
+    """Where the bundle of a domain lies."""
+    return packed / BASE if domain == BASE else packed / "domains" / domain
+
+
+def is_packed(folder: Path) -> bool:
+    """Whether the folder is a packed model."""
+    return (folder / MANIFEST).is_file()
+
+
+def read_manifest(packed: Path) -> Manifest:
+    """Read and check pack.json.
+
+    Raises:
+        SpeechLLMError: it was written by a newer speechllm.
+        DataError: it is not JSON, or names something that it must not.
+        ConfigError: a key that is missing, unknown or of the wrong type.
+    """
+    path = packed / MANIFEST
+    try:
+        values = read_json(path)
+        written = values["format"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise DataError(f"is not the description of a packed model ({error})", path) from error
+    if not isinstance(written, int) or written > FORMAT:
+        raise SpeechLLMError(
+            f"{packed} is of format {written}; this speechllm reads up to {FORMAT}",
+            "update speechllm",
+        )
+    manifest = parse(Manifest, values, path)
+    for domain in manifest.domains:
+        if problem := domain_problem(domain):
+            raise DataError(f"domain {domain!r}: {problem}", path)
+    if BASE not in manifest.domains:
+        raise DataError("there is no domain 'base'", path)
+    for key, model in manifest.pretrained.items():
+        if key not in PRETRAINED or not _is_sound(model):
+            raise DataError(f"pretrained.{key} has a name or a path that it must not have", path)
+    return manifest
+
+
+def domain_problem(domain: str) -> str | None:
+    """Say why this cannot be the name of a domain, hence of a folder; or None."""
+    if domain.startswith("."):
+        return "it starts with a dot"
+    return id_problem(domain)
+
+
+def _is_sound(model: Pretrained) -> bool:
+    if model.place == "hub":
+        return model.path is None and bool(HUB_ID.fullmatch(model.name))
+    path = PurePosixPath(model.path or "/")
+    # What is carried lies inside. Any other folder is the packer's own, and may be beside.
+    return not path.is_absolute() and (model.place == "folder" or ".." not in path.parts)

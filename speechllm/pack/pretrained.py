@@ -1,0 +1,163 @@
+"""The pretrained models under a packed one: carried inside, or referred to and checked."""
+
+import logging
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import yaml
+
+from speechllm.errors import ConfigError, SpeechLLMError
+from speechllm.files import read_json
+from speechllm.pack.manifest import Pretrained
+from speechllm.pretrained import fetch, hub_commit, resolve_folder, weights_hash
+from speechllm.strict_yaml import load_yaml
+
+log = logging.getLogger(__name__)
+
+Carry = Literal["local", "all", "none"]
+"""What is copied into the packed folder: models given as folders, those of the hub too, or none."""
+
+CARRIED = {".safetensors", ".json", ".txt", ".model", ".tiktoken", ".jinja"}
+"""Weights, settings and tokenizers. No program and no pickle is ever among them."""
+LICENCES = ("licen[cs]e*", "notice*", "readme.md", "use_policy*")
+
+
+def describe(name: str, key: str, out: Path, carry: Carry) -> tuple[Pretrained, Path]:
+    """A pretrained model as the manifest has it, and the folder where it lies now.
+
+    Args:
+        name: folder or hub id.
+        key: of ModelConfig, e.g. "encoder".
+        out: the packed folder.
+        carry: what is to be copied.
+
+    Raises:
+        ConfigError: there is no such model, or it cannot be carried.
+    """
+    folder = resolve_folder(name, f"model.{key}")
+    is_local = Path(name).is_dir()
+    common = {
+        "name": Path(name).name if is_local else name,
+        "revision": None if is_local else hub_commit(folder),
+        "licence": licence_of(folder),
+    }
+    carried = carry == "all" or (carry == "local" and is_local)
+    if carried:
+        _check_carriable(name, key, folder)
+    log.info("%s: hashing the weights of %s", key, name)
+    common["sha256"] = weights_hash(folder)
+    if carried:
+        return Pretrained(place="carried", path=f"pretrained/{key}", **common), folder
+    if is_local:
+        path = Path(os.path.relpath(folder.resolve(), out.resolve())).as_posix()
+        return Pretrained(place="folder", path=path, **common), folder
+    return Pretrained(place="hub", **common), folder
+
+
+def copy_model(source: Path, target: Path) -> None:
+    """Copy what `CARRIED` and `LICENCES` name; say what stays behind."""
+    target.mkdir(parents=True)
+    files = {path for path in source.iterdir() if path.is_file() and path.suffix in CARRIED}
+    files |= set(_licence_files(source))
+    for path in files:
+        shutil.copyfile(path, target / path.name)
+    behind = sorted(path.name for path in source.iterdir() if path not in files)
+    if behind:
+        log.info("%s: not carried: %s", source, ", ".join(behind))
+
+
+def _check_carriable(name: str, key: str, folder: Path) -> None:
+    if "auto_map" in read_json(folder / "config.json"):
+        raise ConfigError(
+            f"model.{key}: {name} needs code of its own, which is never packed",
+            "refer to it instead: --carry none",
+        )
+    if not any(folder.glob("*.safetensors")):
+        raise ConfigError(
+            f"model.{key}: {name} holds no weights as safetensors, and pickles are never packed",
+            "load it with transformers and save it with save_pretrained, or give --carry none",
+        )
+
+
+def locate(packed: Path, key: str, model: Pretrained) -> Path:
+    """The folder of a pretrained model, with the very weights that were there when it was packed.
+
+    A commit of the hub stands for its weights. Of all else the hash is taken again.
+
+    Raises:
+        SpeechLLMError: it is not there, cannot be fetched, or has other weights.
+    """
+    if model.place == "hub":
+        at = f" at {model.revision}" if model.revision else ""
+        try:
+            folder = fetch(model.name, model.revision)
+        except (OSError, ValueError) as error:  # what the hub's client raises derives from these
+            raise SpeechLLMError(
+                f"{packed} stands on {key} {model.name}{at} of the hub, which cannot be fetched "
+                f"({type(error).__name__})",
+                f"fetch it where there is a network: hf download {model.name}"
+                + (f" --revision {model.revision}" if model.revision else "")
+                + "; for a gated model run `hf auth login`; or pack with --carry all",
+            ) from error
+        if model.revision:
+            return folder
+    else:
+        folder = packed / str(model.path)
+        if not (folder / "config.json").is_file():
+            raise SpeechLLMError(
+                f"{packed} stands on {key} '{model.name}' in {folder}, which is not there",
+                "copy the whole packed folder again"
+                if model.place == "carried"
+                else "move both together, or pack with --carry local",
+            )
+        if model.place == "carried":
+            _refuse_programs(folder)
+    if weights_hash(folder) != model.sha256:
+        raise SpeechLLMError(
+            f"{folder} holds other weights than the {key} that {packed} was made with",
+            "restore it, or train and pack again",
+        )
+    return folder
+
+
+def _refuse_programs(folder: Path) -> None:
+    licences = set(_licence_files(folder))
+    odd = [p.name for p in folder.iterdir() if p.suffix not in CARRIED and p not in licences]
+    if odd:
+        raise SpeechLLMError(
+            f"{folder} holds what no packed model has: {', '.join(sorted(odd))}",
+            "remove it if you know where it comes from",
+        )
+
+
+def licence_of(folder: Path) -> str | None:
+    """What a model's folder says of its licence: the model card's tag, else a licence's title."""
+    card = folder / "README.md"
+    if card.is_file():
+        front = re.match(r"---\n(.*?)\n---", card.read_text(encoding="utf-8"), re.DOTALL)
+        try:
+            values = load_yaml(front[1]) if front else None
+        except yaml.YAMLError:
+            values = None
+        if isinstance(values, dict):
+            stated = values.get("license_name") or values.get("license")
+            if isinstance(stated, str):
+                return stated
+    for path in sorted(_licence_files(folder)):
+        if path.name.lower().startswith("licen"):
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+            title = next((line.strip() for line in lines if line.strip()), None)
+            if title:
+                return f"{title} ({path.name})"
+    return None
+
+
+def _licence_files(folder: Path) -> Iterator[Path]:
+    for path in folder.iterdir():
+        name = path.name.lower()
+        if path.is_file() and any(Path(name).match(pattern) for pattern in LICENCES):
+            yield path

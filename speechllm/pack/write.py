@@ -1,0 +1,160 @@
+"""Write a packed folder: whole or not at all, and never over another one."""
+
+import logging
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import speechllm
+from speechllm.config import DecodeConfig, changed_keys
+from speechllm.errors import SpeechLLMError
+from speechllm.files import read_json, sha256_of, whole_file, write_json
+from speechllm.layout import DESCRIPTION, MODEL, RUN, TENSORS
+from speechllm.pack.card import model_card
+from speechllm.pack.choose import Choice, choose
+from speechllm.pack.manifest import (
+    BASE,
+    FORMAT,
+    MANIFEST,
+    PRETRAINED,
+    TRAINING,
+    Manifest,
+    Trained,
+    bundle_folder,
+    is_packed,
+    read_manifest,
+)
+from speechllm.pack.pretrained import Carry, copy_model, describe
+from speechllm.report.tree import read_model
+
+log = logging.getLogger(__name__)
+
+# Of run.json: how a model was trained, but nothing of the machine.
+TOLD = (
+    *("kind", "method", "target", "steps", "kept_step", "seen", "audio_hours_source"),
+    *("audio_hours_target", "trained_parameters", "config"),
+)
+
+
+def pack(
+    base: Path,
+    out: Path,
+    patterns: Sequence[str] = (),
+    decode: DecodeConfig | None = None,
+    tag: str = "decode",
+    carry: Carry = "local",
+) -> Manifest:
+    """Pack a base and one model for each of its domains.
+
+    Args:
+        base: folder of the base run.
+        out: the packed folder.
+        patterns: which runs may stand for a domain (`choose`).
+        decode: settings of the search that the packed model is to use.
+        tag: of the decoding whose scores the model card shows.
+        carry: which pretrained models are copied into the folder.
+
+    Raises:
+        SpeechLLMError: no finished base, or `out` holds something else.
+        ConfigError: see `choose` and `describe`.
+    """
+    if not (base / RUN).is_file():
+        raise SpeechLLMError(f"{base} holds no finished base model", "run stage 4 (base) first")
+    runs = {BASE: Choice(read_model(base / RUN), "the base of all"), **choose(base, patterns)}
+    for domain, choice in runs.items():
+        log.info("%s: %s (%s)", domain, choice.model.folder, choice.reason)
+    model = read_json(base / MODEL / DESCRIPTION)["model"]
+    places = {key: describe(model[key], key, out, carry) for key in PRETRAINED if model.get(key)}
+    manifest = Manifest(
+        format=FORMAT,
+        speechllm=speechllm.__version__,
+        pretrained={key: found for key, (found, _) in places.items()},
+        domains={domain: _trained(choice, base) for domain, choice in runs.items()},
+        decode=decode or DecodeConfig(),
+    )
+    if _is_packed_already(out, manifest):
+        log.info("%s is packed already; its model card is written anew", out)
+        _write_card(out, manifest, base, runs, tag)
+        return manifest
+    temporary = out.with_name(f".{out.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)  # of a run that was killed
+    try:
+        names = {key: found.name for key, found in manifest.pretrained.items()}
+        for domain, choice in runs.items():
+            _copy_bundle(choice, bundle_folder(temporary, domain), names)
+        for found, folder in places.values():
+            if found.place == "carried":
+                copy_model(folder, temporary / str(found.path))
+        _write_card(temporary, manifest, base, runs, tag)
+        write_json(temporary / MANIFEST, manifest.model_dump(mode="json"))
+        os.replace(temporary, out)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    log.info("packed %s: %s", out, ", ".join(runs))
+    return manifest
+
+
+def _trained(choice: Choice, base: Path) -> Trained:
+    folder = choice.model.folder
+    tensors = folder / MODEL / TENSORS
+    if not tensors.is_file():
+        raise SpeechLLMError(f"{tensors} is missing", f"rm -r {folder}, and train it again")
+    parent = read_json(folder / MODEL / DESCRIPTION).get("parent_sha256")
+    if parent and parent != sha256_of([base / MODEL / TENSORS]):
+        raise SpeechLLMError(
+            f"{folder} was adapted from {base}, which has changed since",
+            f"rm -r {folder}, and run stage 5 (adapt) again",
+        )
+    return Trained(
+        run=folder.relative_to(base.parent).as_posix(),
+        method=choice.model.run["method"],
+        chosen=choice.reason,
+        sha256=sha256_of([tensors]),
+    )
+
+
+def _is_packed_already(out: Path, manifest: Manifest) -> bool:
+    """Whether `out` is what would be packed now.
+
+    Raises:
+        SpeechLLMError: it is something else.
+    """
+    other = "name another folder with --out"
+    if is_packed(out):
+        told = {"speechllm"}  # another version is no other model
+        old, new = (m.model_dump(mode="json", exclude=told) for m in (read_manifest(out), manifest))
+        if changed := changed_keys(old, new):
+            raise SpeechLLMError(
+                f"{out} was packed from other models or settings: {', '.join(changed)}",
+                f"rm -r {out}, or {other}",
+            )
+        return True
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise SpeechLLMError(f"{out} is there, and it is no packed model", other)
+    return False
+
+
+def _copy_bundle(choice: Choice, target: Path, names: dict[str, str]) -> None:
+    """The bundle of a run: its tensors as they are, its description with its new surroundings."""
+    source = choice.model.folder / MODEL
+    target.mkdir(parents=True)
+    shutil.copyfile(source / TENSORS, target / TENSORS)
+    description: dict[str, Any] = read_json(source / DESCRIPTION)
+    description["model"] |= names
+    if "parent" in description:  # from domains/<domain>/ it is two folders up
+        description["parent"] = f"../../{BASE}"
+    write_json(target / DESCRIPTION, description)
+    run = choice.model.run
+    told = {key: run[key] for key in TOLD if key in run}
+    told["config"] = {key: value for key, value in run["config"].items() if key != "model"}
+    write_json(target / TRAINING, told)
+
+
+def _write_card(
+    packed: Path, manifest: Manifest, base: Path, runs: dict[str, Choice], tag: str
+) -> None:
+    with whole_file(packed / "README.md") as stream:
+        models = {domain: choice.model for domain, choice in runs.items()}
+        stream.write(model_card(manifest, base, models, tag))
