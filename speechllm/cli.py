@@ -33,6 +33,8 @@ COMMANDS = {
     "decode": "batched beam search of a model on test sets (stage 6)",
     "score": "WER, CER and SER of every decoded set (stage 7)",
     "report": "write RESULTS.md (stage 8)",
+    "pack": "write one folder that transcribes by itself (stage 9)",
+    "transcribe": "transcribe recordings with a packed model or a run's",
     "compare": "plan a grid of adaptations, and report on it (stages 5 to 8)",
     "run": "run an array of jobs, each with its own log",
 }

@@ -272,6 +272,15 @@ def read_yaml(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]
         raise ConfigError(f"{path}: is not valid yaml: {error}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: must be a mapping of keys to values")
+    return with_overrides(values, overrides)
+
+
+def with_overrides(values: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Change `values` by overrides of the form `a.b=value`, and return them.
+
+    Raises:
+        ConfigError: an override without `=`, below a key that has none, or with broken yaml.
+    """
     for override in overrides:
         name, equals, text = override.partition("=")
         if not equals:

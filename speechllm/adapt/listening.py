@@ -115,7 +115,8 @@ def _confidence(
     seconds = {utt: s for d in corpus.dirs for utt, s in d.utt2dur.items()}
     views = Views(model.tokenizer, {"heard": labelled})
     found: dict[str, float] = {}
-    for ids in decode_batches(list(labelled.text), labelled, seconds, model, config):
+    lengths = labelled.speech_lengths
+    for ids in decode_batches(list(labelled.text), lengths, seconds, model, config):
         examples = [views.render("audio", "heard", utt) for utt in ids]
         batch = collate(examples, model.prompt, model.projector.output_length).to(model.device)
         with torch.autocast(model.device.type, torch.bfloat16, config.precision == "bf16"):

@@ -43,7 +43,7 @@ def decode_corpus(
         (out / LINES).open("a", encoding="utf-8") as stream,
         Progress(f"decode {corpus.name}", len(done) + len(missing), done=len(done)) as progress,
     ):
-        for ids in decode_batches(missing, corpus, seconds, model, config):
+        for ids in decode_batches(missing, corpus.speech_lengths, seconds, model, config):
             started = time.perf_counter()
             examples = [views.render("audio", "test", utt) for utt in ids]
             batch = collate(examples, model.prompt, model.projector.output_length, False)
@@ -69,7 +69,7 @@ def _record(hypothesis: Hypothesis, seconds: Mapping[str, float], took: float) -
 
 def decode_batches(
     ids: Sequence[str],
-    corpus: Corpus,
+    speech_lengths: Mapping[str, int],
     seconds: Mapping[str, float],
     model: SpeechLLM,
     config: DecodeConfig,
@@ -77,8 +77,8 @@ def decode_batches(
     """Utterances of like length, longest first, within the budget of beams x positions."""
     batch: list[str] = []
     most = 0
-    for utt in sorted(ids, key=lambda i: (-corpus.speech_lengths[i], i)):
-        length = model.prompt.overhead + corpus.speech_lengths[utt]
+    for utt in sorted(ids, key=lambda i: (-speech_lengths[i], i)):
+        length = model.prompt.overhead + speech_lengths[utt]
         length += token_bound(seconds[utt], config)
         most = max(most, length)
         if batch and most * config.beam * (len(batch) + 1) > config.batch_positions:

@@ -1,0 +1,119 @@
+"""transcribe recordings with a packed model or the folder of a run"""
+
+import argparse
+import logging
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from speechllm.errors import ConfigError, SpeechLLMError
+
+if TYPE_CHECKING:
+    from speechllm.transcribe.transcript import Transcript
+
+log = logging.getLogger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `speechllm transcribe`."""
+    from speechllm.transcribe.formats import FORMATS
+
+    parser.add_argument(
+        "--model",
+        required=True,
+        help="packed folder, folder of a run, or hub id of a packed model",
+    )
+    parser.add_argument("--domain", help="of the model (default: base)")
+    parser.add_argument(
+        "--format",
+        action="append",
+        choices=FORMATS,
+        help="may be given several times with --out (default: text)",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="folder for a file of each recording; by default all goes to stdout",
+    )
+    parser.add_argument(
+        "--max_seconds",
+        type=float,
+        default=30.0,
+        help="cut longer recordings at pauses into pieces that are not longer (default: 30)",
+    )
+    parser.add_argument(
+        "--min_pause", type=float, default=0.3, help="seconds of quiet that are a pause"
+    )
+    parser.add_argument("--config", type=Path, help="yaml of DecodeConfig instead of the model's")
+    parser.add_argument("--device", help="cpu, cuda, cuda:1 (default: a GPU, where there is one)")
+    parser.add_argument("--allow_pipes", action="store_true", help="let wav.scp hold commands")
+    parser.add_argument("--trust_remote_code", action="store_true", help="run the models' own code")
+    parser.add_argument(
+        "audio",
+        nargs="+",
+        metavar="audio|key=value",
+        help="files, folders, wav.scp files or data dirs; and changes of the search, e.g. beam=8",
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    """Transcribe all that can be read, then say what could not."""
+    from speechllm.config import DecodeConfig, load, parse, with_overrides
+    from speechllm.data.tables import first_ids
+    from speechllm.transcribe.formats import FORMATS, ONE_FILE_EACH
+    from speechllm.transcribe.recordings import find_recordings
+
+    formats = list(dict.fromkeys(args.format or ["text"]))
+    overrides = [word for word in args.audio if _is_override(word)]
+    audio = [word for word in args.audio if not _is_override(word)]
+    parse(DecodeConfig, with_overrides({}, overrides), "transcribe")  # before the model is loaded
+    recordings = find_recordings(audio)
+    if not args.out and (len(formats) > 1 or (formats[0] in ONE_FILE_EACH and len(recordings) > 1)):
+        raise ConfigError(
+            f"{' and '.join(formats)} of {len(recordings)} recordings cannot all go to stdout",
+            "name a folder with --out",
+        )
+
+    from speechllm.transcribe.load import load_recogniser
+    from speechllm.transcribe.recogniser import CutConfig
+
+    cut = {"max_seconds": args.max_seconds, "min_pause": args.min_pause}
+    cut_config = parse(CutConfig, cut, "transcribe")
+    recogniser = load_recogniser(args.model, args.domain, args.device, args.trust_remote_code)
+    decode = load(DecodeConfig, args.config) if args.config else recogniser.decode
+    decode = parse(DecodeConfig, with_overrides(decode.model_dump(), overrides), "transcribe")
+    stdout = sys.stdout  # a progress bar on a terminal puts something else in its place
+    unreadable, silent = [], []
+    for transcript in recogniser.stream(recordings, None, decode, cut_config, args.allow_pipes):
+        if transcript.error:
+            unreadable.append(transcript.id)
+            continue
+        if not transcript.pieces:
+            silent.append(transcript.id)
+        if args.out:
+            _write(args.out, transcript, formats)
+        else:
+            stream = sys.stdout if stdout.isatty() else stdout
+            stream.write(FORMATS[formats[0]][1](transcript))
+            stream.flush()
+    if silent:
+        log.warning("nothing but silence: %s", first_ids(silent))
+    if unreadable:
+        raise SpeechLLMError(
+            f"of {len(recordings)} recordings these could not be read: {first_ids(unreadable)}"
+        )
+
+
+def _is_override(word: str) -> bool:
+    return bool(re.match(r"[a-z_.]+=", word)) and not Path(word).exists()
+
+
+def _write(folder: Path, transcript: "Transcript", formats: list[str]) -> None:
+    from speechllm.files import whole_file
+    from speechllm.transcribe.formats import FORMATS
+
+    for name in formats:
+        ending, render = FORMATS[name]
+        with whole_file(folder / f"{transcript.id}.{ending}") as stream:
+            stream.write(render(transcript))

@@ -1,0 +1,1 @@
+"""Recordings in, transcripts out, with a packed model or a run's folder."""

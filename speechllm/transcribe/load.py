@@ -1,0 +1,136 @@
+"""A recogniser from a packed folder, from a run's folder, or from the hub."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from speechllm.config import DecodeConfig
+from speechllm.errors import DataError, SpeechLLMError
+from speechllm.files import read_json, sha256_of
+from speechllm.layout import DESCRIPTION, MODEL, RUN, TENSORS
+from speechllm.model.bundle import load_bundle
+from speechllm.model.domains import DomainSwitch, check_domain
+from speechllm.model.encoder import Encoder
+from speechllm.pack.manifest import (
+    BASE,
+    HUB_ID,
+    MANIFEST,
+    PRETRAINED,
+    Manifest,
+    bundle_folder,
+    is_packed,
+    read_manifest,
+)
+from speechllm.pack.pretrained import locate
+from speechllm.pretrained import fetch
+from speechllm.transcribe.recogniser import Recogniser
+
+log = logging.getLogger(__name__)
+
+
+def load_recogniser(
+    model: str | Path,
+    domain: str | None = None,
+    device: str | None = None,
+    trust_remote_code: bool = False,
+) -> Recogniser:
+    """Load a model and its encoder.
+
+    Args:
+        model: a packed folder, the folder of a run (`exp/base/...`, from the recipe's folder), or
+            the hub id of a packed model.
+        domain: what `transcribe` takes where it is not told; by default the base, or the one
+            domain of a run.
+        device: where to compute; by default the GPU, where there is one.
+        trust_remote_code: let a packed model's encoder and LLM bring code of their own from the
+            hub. A run's own config says this for itself.
+
+    Raises:
+        ConfigError: no such domain; said before anything is loaded.
+        SpeechLLMError: no such model, one of a newer format, tensors that are missing or have
+            changed, or a pretrained model under it that is not within reach.
+    """
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    folder = _find(str(model))
+    if is_packed(folder):
+        manifest = read_manifest(folder)
+        domain = domain or BASE
+        check_domain(domain, list(manifest.domains))
+        switch, decode = _load_packed(folder, manifest, trust_remote_code), manifest.decode
+    elif (folder / RUN).is_file():
+        own = read_json(folder / RUN)["target"] or BASE
+        domain = domain or own
+        check_domain(domain, [own])
+        switch, decode = DomainSwitch(load_bundle(folder / MODEL), own, {}), DecodeConfig()
+    else:
+        raise SpeechLLMError(
+            f"{folder} holds no model",
+            "give a packed folder (stage pack) or the folder of a finished run (stage 4 or 5)",
+        )
+    switch.model.to(device)
+    config = switch.model.config
+    encoder = Encoder(
+        config.audio_model, device, config.trust_remote_code, **config.encoder_settings
+    )
+    log.info("%s: domains %s", model, ", ".join(switch.domains))
+    return Recogniser(switch, encoder, decode, domain)
+
+
+def _find(model: str) -> Path:
+    if Path(model).is_dir():
+        return Path(model)
+    if "/" in model and HUB_ID.fullmatch(model):
+        try:
+            return fetch(model)
+        except (OSError, ValueError) as error:  # what the hub's client raises derives from these
+            raise SpeechLLMError(
+                f"'{model}' is neither a folder nor a model of the hub that can be fetched "
+                f"({type(error).__name__})",
+                "check the spelling; `./run.sh --stage pack` makes exp/packed",
+            ) from error
+    raise SpeechLLMError(
+        f"there is no folder '{model}'", "`./run.sh --stage pack` makes exp/packed"
+    )
+
+
+def _load_packed(packed: Path, manifest: Manifest, trust_remote_code: bool) -> DomainSwitch:
+    for domain, trained in manifest.domains.items():
+        _check_tensors(bundle_folder(packed, domain), trained.sha256)
+    bundle = bundle_folder(packed, BASE)
+    description = read_json(bundle / DESCRIPTION)
+    described = description["model"]
+    unknown = [key for key in PRETRAINED if described.get(key) and key not in manifest.pretrained]
+    if unknown or "parent" in description:
+        raise DataError(
+            f"stands on what {packed / MANIFEST} does not name: {', '.join(unknown) or 'a parent'}",
+            bundle / DESCRIPTION,
+        )
+    if described.get("trust_remote_code") and not trust_remote_code:
+        raise SpeechLLMError(
+            f"{packed} stands on models with code of their own: {_names(manifest)}",
+            "if you trust them, give --trust_remote_code (trust_remote_code=True in Python)",
+        )
+    pretrained: Mapping[str, str] = {
+        key: str(locate(packed, key, model)) for key, model in manifest.pretrained.items()
+    }
+    children = {d: bundle_folder(packed, d) for d in manifest.domains if d != BASE}
+    return DomainSwitch(load_bundle(bundle, pretrained), BASE, children)
+
+
+def _check_tensors(bundle: Path, sha256: str) -> None:
+    for name in (TENSORS, DESCRIPTION):
+        if not (bundle / name).is_file():
+            raise SpeechLLMError(
+                f"{bundle / name} is missing", "copy the whole packed folder again"
+            )
+    if sha256_of([bundle / TENSORS]) != sha256:
+        raise SpeechLLMError(
+            f"{bundle / TENSORS} has changed since it was packed",
+            "copy the whole packed folder again, or pack again",
+        )
+
+
+def _names(manifest: Manifest) -> str:
+    return ", ".join(model.name for model in manifest.pretrained.values())

@@ -1,0 +1,204 @@
+"""A model that transcribes: recordings -> pieces -> encoder -> beam search -> transcripts."""
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from speechllm.config import DecodeConfig, Section, parse
+from speechllm.data.audio import SAMPLE_RATE, AudioError, audio_duration, load_audio
+from speechllm.data.collate import Example, collate
+from speechllm.data.pauses import cut_at_pauses
+from speechllm.decode.run import decode_batches
+from speechllm.decode.search import Hypothesis, search
+from speechllm.model.domains import DomainSwitch
+from speechllm.model.encoder import Encoder
+from speechllm.progress import Progress
+from speechllm.transcribe.recordings import AudioPaths, Recording, find_recordings
+from speechllm.transcribe.transcript import Piece, Transcript
+
+log = logging.getLogger(__name__)
+
+SHORTEST = 0.1  # seconds; less is no speech, and for some encoders not even a frame
+WINDOW_SECONDS = 300.0  # of audio that is encoded before it is sorted by length and decoded
+
+
+class CutConfig(Section):
+    """How long recordings are cut."""
+
+    max_seconds: Annotated[float, Field(ge=2)] = 30.0
+    """Longest piece; a recording that is not longer stays whole."""
+    min_pause: Annotated[float, Field(ge=0.05)] = 0.3
+    """Seconds of quiet that count as a pause."""
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """An encoded piece that waits to be decoded with others of like length."""
+
+    transcript: Transcript
+    start: float
+    end: float
+    frames: np.ndarray
+
+    @property
+    def seconds(self) -> float:
+        """As utt2dur has it, so that stage 6 gives the same bound on tokens."""
+        return round(self.end - self.start, 4)
+
+
+class Recogniser:
+    """A Speech LLM and its encoder in memory, of one domain at a time.
+
+    Made by `speechllm.load`.
+
+    Attributes:
+        decode: settings of the search, unless a call says otherwise.
+        domain: of the transcripts, unless a call says otherwise.
+    """
+
+    def __init__(self, switch: DomainSwitch, encoder: Encoder, decode: DecodeConfig, domain: str):
+        self._switch, self._encoder = switch, encoder
+        self.decode, self.domain = decode, domain
+
+    @property
+    def domains(self) -> list[str]:
+        """All that the model can be switched to."""
+        return self._switch.domains
+
+    def transcribe(
+        self,
+        audio: AudioPaths,
+        domain: str | None = None,
+        *,
+        max_seconds: float = 30.0,
+        min_pause: float = 0.3,
+        allow_pipes: bool = False,
+        **decode: object,
+    ) -> list[Transcript]:
+        """Transcribe files, folders of files, wav.scp files or data dirs.
+
+        Args:
+            audio: one path or several.
+            domain: one of `domains`; by default that of `load`.
+            max_seconds: longer recordings are cut at pauses into pieces that are not longer.
+            min_pause: seconds of quiet that count as a pause.
+            allow_pipes: let a wav.scp hold shell commands, which can do all that you can do.
+            decode: keys of DecodeConfig that differ from the model's own, e.g. `beam=8`.
+
+        Returns:
+            One transcript for each recording, in their order. One that could not be read has its
+            `error`, which its `text` raises.
+
+        Raises:
+            ConfigError: no such domain, or a wrong setting.
+            DataError: there is nothing to transcribe.
+        """
+        cut = parse(CutConfig, {"max_seconds": max_seconds, "min_pause": min_pause}, "transcribe")
+        config = parse(DecodeConfig, self.decode.model_dump() | decode, "transcribe")
+        return list(self.stream(find_recordings(audio), domain, config, cut, allow_pipes))
+
+    def stream(
+        self,
+        recordings: Sequence[Recording],
+        domain: str | None = None,
+        config: DecodeConfig | None = None,
+        cut: CutConfig | None = None,
+        allow_pipes: bool = False,
+    ) -> Iterator[Transcript]:
+        """As `transcribe`, but transcripts come as soon as they are there."""
+        domain = domain or self.domain
+        self._switch.to(domain)
+        config, cut = config or self.decode, cut or CutConfig()
+        total = sum(_duration(recording, allow_pipes) for recording in recordings)
+        started = time.perf_counter()
+        read = kept = 0.0
+        unsaid: list[Transcript] = []
+        window: list[_Waiting] = []
+        with Progress(f"transcribe ({domain})", round(total, 1), "s") as progress:
+            for recording in recordings:
+                transcript = Transcript(recording, domain)
+                wave = _read(transcript, allow_pipes)
+                for piece in self._encoded(transcript, wave, cut):
+                    window.append(piece)
+                    kept += piece.seconds
+                    if sum(p.seconds for p in window) < WINDOW_SECONDS:
+                        continue
+                    for decoded in self._decode(window, config):
+                        progress.advance(decoded)
+                    window.clear()
+                    yield from unsaid
+                    unsaid.clear()
+                unsaid.append(transcript)
+                read += len(wave) / SAMPLE_RATE
+            for decoded in self._decode(window, config):
+                progress.advance(decoded)
+            progress.advance(round(total - progress.done, 1))  # what was silence, or cannot be read
+            yield from unsaid
+        log.info(
+            "%s: %d recordings, %.1f s, of which %.1f s were left out as silence; RTF %.3f",
+            *(domain, len(recordings), read, read - kept),
+            (time.perf_counter() - started) / max(read, SHORTEST),
+        )
+
+    def _encoded(
+        self, transcript: Transcript, wave: np.ndarray, cut: CutConfig
+    ) -> Iterator[_Waiting]:
+        """A recording's pieces, one encoded at a time.
+
+        A neighbour in the encoder's batch would change the last bits of the frames.
+        """
+        if transcript.error:
+            return
+        for start, end in cut_at_pauses(wave, cut.max_seconds, cut.min_pause):
+            frames = self._encoder.encode([wave[start:end]])[0]
+            yield _Waiting(transcript, start / SAMPLE_RATE, end / SAMPLE_RATE, frames)
+
+    def _decode(self, window: Sequence[_Waiting], config: DecodeConfig) -> Iterator[float]:
+        """Give each piece to its transcript; yields the seconds of each batch."""
+        model = self._switch.model
+        length = model.projector.output_length
+        pieces = {str(number): piece for number, piece in enumerate(window)}
+        lengths = {name: length(len(piece.frames)) for name, piece in pieces.items()}
+        seconds = {name: piece.seconds for name, piece in pieces.items()}
+        found: dict[str, Hypothesis] = {}
+        for names in decode_batches(list(pieces), lengths, seconds, model, config):
+            examples = [Example(name, "audio", pieces[name].frames) for name in names]
+            batch = collate(examples, model.prompt, length, False).to(model.device)
+            hypotheses = search(model, batch, [seconds[name] for name in names], config)
+            found |= {hypothesis.utt_id: hypothesis for hypothesis in hypotheses}
+            yield round(sum(seconds[name] for name in names), 1)
+        for name, piece in pieces.items():
+            heard = found[name]
+            offset = piece.transcript.recording.audio.start or 0.0
+            piece.transcript.pieces.append(
+                Piece(offset + piece.start, offset + piece.end, heard.text, heard.truncated)
+            )
+
+
+def _read(transcript: Transcript, allow_pipes: bool) -> np.ndarray:
+    """A recording's samples; none, and the transcript gets the error, if it cannot be used."""
+    audio = transcript.recording.audio
+    try:
+        wave = load_audio(audio, allow_pipes=allow_pipes)
+        if len(wave) < SHORTEST * SAMPLE_RATE:
+            detail = f"{len(wave) / SAMPLE_RATE:.3f} s"
+            raise AudioError(f"audio is shorter than {SHORTEST} s", audio, detail)
+    except AudioError as error:
+        said = f"{audio.source}: {': '.join(filter(None, (error.reason, error.detail)))}"
+        log.error("%s: %s", transcript.id, f"{said}\n  -> {error.remedy}" if error.remedy else said)
+        transcript.error = error
+        return np.zeros(0, dtype=np.float32)
+    return wave
+
+
+def _duration(recording: Recording, allow_pipes: bool) -> float:
+    """Seconds by the header, for the progress; what cannot be read is reported in its turn."""
+    try:
+        return audio_duration(recording.audio, allow_pipes)
+    except AudioError:
+        return 0.0

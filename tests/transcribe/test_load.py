@@ -1,0 +1,109 @@
+"""Finding and checking a model before it transcribes."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+import speechllm
+from speechllm.errors import ConfigError, SpeechLLMError
+from speechllm.transcribe import load as module
+
+
+@pytest.fixture
+def copy(packed: Path, tmp_path: Path) -> Path:
+    """A packed model to be damaged."""
+    return Path(shutil.copytree(packed, tmp_path / "packed"))
+
+
+def test_domains_are_listed_and_one_may_be_set_at_once(packed: Path, data: Path) -> None:
+    model = speechllm.load(str(packed), domain="music")
+    assert model.domains == ["base", "farm", "music"]
+    (found,) = model.transcribe(data / "wav/u-0.wav")
+    assert found.domain == "music"
+    assert found.text == speechllm.load(packed).transcribe(data / "wav/u-0.wav", "music")[0].text
+
+
+def test_a_wrong_domain_is_refused_before_anything_is_loaded(
+    packed: Path, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "load_bundle", None)
+    with pytest.raises(ConfigError, match="no domain 'frm', did you mean 'farm'"):
+        speechllm.load(packed, domain="frm")
+    with pytest.raises(ConfigError, match="no domain 'music'; known: farm"):
+        speechllm.load(base / "denoise_farm", domain="music")
+
+
+def test_no_such_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(SpeechLLMError, match="there is no folder"):
+        speechllm.load(tmp_path / "none")
+    with pytest.raises(SpeechLLMError, match="holds no model"):
+        speechllm.load(tmp_path)
+
+    def fetch(name: str) -> Path:
+        raise OSError("offline")
+
+    monkeypatch.setattr(module, "fetch", fetch)
+    with pytest.raises(
+        SpeechLLMError, match=r"'exp/pakced' is neither .*\n  -> check the spelling"
+    ):
+        speechllm.load("exp/pakced")
+
+
+def test_a_packed_model_of_the_hub(packed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "fetch", lambda name: {"me/farm": packed}[name])
+    assert speechllm.load("me/farm").domains == ["base", "farm", "music"]
+
+
+def test_a_newer_format_is_refused(copy: Path) -> None:
+    for name in ("pack.json", "base/model.json"):
+        before = (copy / name).read_text()
+        (copy / name).write_text(json.dumps({**json.loads(before), "format": 2}))
+        with pytest.raises(SpeechLLMError, match=r"of format 2; .*\n  -> update speechllm"):
+            speechllm.load(copy)
+        (copy / name).write_text(before)
+    speechllm.load(copy)
+
+
+def test_tensors_that_are_missing_or_changed_are_refused(copy: Path) -> None:
+    tensors = copy / "domains/farm/trained.safetensors"
+    content = tensors.read_bytes()
+    tensors.write_bytes(content[:-1] + b"\x01")
+    with pytest.raises(SpeechLLMError, match=r"farm/trained\.safetensors has changed"):
+        speechllm.load(copy)
+    tensors.unlink()
+    with pytest.raises(SpeechLLMError, match=r"farm/trained\.safetensors is missing"):
+        speechllm.load(copy)
+
+
+def test_a_carried_model_that_is_gone_is_named(copy: Path) -> None:
+    shutil.rmtree(copy / "pretrained/llm")
+    with pytest.raises(SpeechLLMError, match="stands on llm 'llm'"):
+        speechllm.load(copy)
+
+
+def test_nothing_is_loaded_that_the_manifest_does_not_name(copy: Path) -> None:
+    manifest = json.loads((copy / "pack.json").read_text())
+    without = {k: v for k, v in manifest["pretrained"].items() if k != "llm"}
+    (copy / "pack.json").write_text(json.dumps({**manifest, "pretrained": without}))
+    with pytest.raises(SpeechLLMError, match=r"stands on what .*pack\.json does not name: llm"):
+        speechllm.load(copy)
+    (copy / "pack.json").write_text(json.dumps(manifest))
+    description = json.loads((copy / "base/model.json").read_text())
+    (copy / "base/model.json").write_text(json.dumps({**description, "parent": "../../x"}))
+    with pytest.raises(SpeechLLMError, match="does not name: a parent"):
+        speechllm.load(copy)
+
+
+def test_code_of_the_models_is_refused_unless_trusted(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = copy / "base/model.json"
+    description = json.loads(path.read_text())
+    description["model"]["trust_remote_code"] = True
+    path.write_text(json.dumps(description))
+    with pytest.raises(SpeechLLMError, match=r"code of their own.*\n  -> .*--trust_remote_code"):
+        speechllm.load(copy)
+    assert speechllm.load(copy, trust_remote_code=True).domains
