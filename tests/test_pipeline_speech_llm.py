@@ -88,3 +88,27 @@ def test_posterior_says_that_there_is_no_ctc_head(
     work: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert "has no CTC head" in refused(adapt_command(work, "posterior", tau=0.5), capsys)
+
+
+def test_packed_it_transcribes_by_itself(work: Path, tmp_path: Path) -> None:
+    import speechllm
+    from speechllm.data.kaldi import read_table
+
+    if "granite" in work.name and not importlib.util.find_spec("torchaudio"):
+        pytest.skip("Granite's feature extractor needs torchaudio")
+    knobs = {"train": STEPS, "monitor": {"every": 2, "keep_best": False}}
+    run(*adapt_command(work, "audio", name="carried_", **(METHODS["audio"] | knobs)))
+    (work / "beam.yaml").write_text("{beam: 2, batch_positions: 2000}")
+    options = ["--dump", f"{work}/dump", "--data", f"{work}/data/target_dev"]
+    heard = {}
+    for domain, folder in (("base", "base"), ("target", "base/carried_audio_target_train")):
+        model = work / "exp" / folder
+        run("decode", "--config", f"{work}/beam.yaml", "--model", str(model), *options)
+        heard[domain] = read_table(model / "decode_beam/target_dev/text")
+    packed = ["--base", f"{work}/exp/base", "--models", "carried_*", "--out", f"{tmp_path}/p"]
+    run("pack", *packed, "--decode", f"{work}/beam.yaml")
+    assert (tmp_path / "p/pretrained/speech_llm/config.json").is_file()
+    model = speechllm.load(tmp_path / "p")
+    for domain in ("target", "base", "target"):
+        found = model.transcribe(work / "data/target_dev", domain)
+        assert {t.id: t.text for t in found} == heard[domain]
