@@ -17,7 +17,7 @@ setup(
     packages=find_packages(include=["speechllm", "speechllm.*"]),
     install_requires=[
         "torch>=2.9",
-        "transformers>=5,<6",
+        "transformers>=5.23,<6",
         "tokenizers",
         "peft>=0.18",
         "safetensors",
