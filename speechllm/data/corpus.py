@@ -68,12 +68,16 @@ class Corpus:
             settings: of the encoder, where not the default (`ModelConfig.encoder_settings`).
 
         Raises:
-            DataError: a set without audio, or its features are missing, stale or incomplete.
+            DataError: a set without audio or durations, or its features are missing, stale or
+                incomplete.
         """
         readers = []
         for data_dir in self.dirs:
             if not data_dir.has_audio:
                 raise DataError("this set has no audio, and the method needs it", data_dir.path)
+            if not data_dir.utt2dur:  # the hours heard are counted in the end
+                fix = f"speechllm fix {data_dir.path}"
+                raise DataError("there are no durations: utt2dur", data_dir.path, remedy=fix)
             features = open_features(dump, encoder, data_dir, settings)
             readers.append(features.frames)
             self.frame_counts |= features.frame_counts

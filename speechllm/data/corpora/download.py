@@ -1,0 +1,118 @@
+"""Archives fetched once: resumed where they broke off, checked, and unpacked whole."""
+
+import gzip
+import hashlib
+import logging
+import shutil
+import tarfile
+import time
+import urllib.error
+import urllib.request
+import zlib
+from functools import partial
+from http.client import HTTPException
+from pathlib import Path
+
+from speechllm.errors import DataError
+from speechllm.progress import Progress
+
+log = logging.getLogger(__name__)
+BLOCK = 1 << 20
+MEGA = 1e6
+TIMEOUT = 60.0  # seconds without a byte
+TRIES = 5
+WAIT = 5.0  # seconds before the second try, twice as many before each further one
+
+
+def fetch(url: str, path: Path, md5: str) -> None:
+    """Download a file; what is there is kept, what broke off goes on.
+
+    Args:
+        url: http or https.
+        path: where it goes, whole or not at all; until then it grows as <path>.part.
+        md5: hex digest that the source publishes.
+
+    Raises:
+        DataError: it cannot be had after `TRIES` tries, or is not what it should be.
+    """
+    if path.is_file():
+        return
+    part = path.with_name(f"{path.name}.part")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    for attempt in range(TRIES):
+        try:
+            _continue(url, part)
+            break
+        except (OSError, HTTPException) as error:
+            gone = isinstance(error, urllib.error.HTTPError) and 400 <= error.code < 500
+            if gone or attempt == TRIES - 1:
+                remedy = f"fetch it by other means to {path}, or give the same command again later"
+                raise DataError(f"cannot be fetched: {error}", url, remedy=remedy) from error
+            log.warning("%s: %s; once more", url, error)
+            time.sleep(WAIT * 2**attempt)
+    with open(part, "rb") as stream:
+        found = hashlib.file_digest(stream, "md5").hexdigest()
+    if found != md5:
+        part.unlink()
+        raise DataError(f"MD5 is {found}, and should be {md5}", url, remedy="fetch it again")
+    part.rename(path)
+
+
+def unpack(archive: Path, member: str, out: Path) -> None:
+    """Unpack one folder of a tar archive, whole or not at all.
+
+    Args:
+        archive: .tar or .tar.gz.
+        member: the folder in it.
+        out: what the folder becomes; if it is there, nothing is done.
+
+    Raises:
+        DataError: a broken archive, one that would write elsewhere, or one without the folder.
+    """
+    if out.is_dir():
+        return
+    temporary = out.with_name(f".{out.name}.unpacking.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        with (
+            tarfile.open(archive) as tar,
+            Progress(f"unpacking {archive.name}", archive.stat().st_size / MEGA, "MB") as progress,
+        ):
+            for item in tar:
+                if item.name.startswith(f"{member}/"):
+                    tar.extract(item, temporary, filter="data")
+                raw = getattr(tar.fileobj, "fileobj", tar.fileobj)  # below the decompression
+                progress.advance(raw.tell() / MEGA - progress.done)
+        if not (temporary / member).is_dir():
+            raise DataError(f"there is no {member}/ in it", archive)
+        (temporary / member).rename(out)
+    except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"cannot be unpacked: {error}", archive, remedy="fetch it again") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _continue(url: str, part: Path) -> None:
+    """Append what is missing; raises OSError or HTTPException where the line breaks."""
+    have = part.stat().st_size if part.is_file() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    try:
+        answer = urllib.request.urlopen(request, timeout=TIMEOUT)
+    except urllib.error.HTTPError as error:
+        if error.code == 416 and have:  # there is nothing after what we have
+            return
+        raise
+    with answer:
+        if answer.status != 206:  # it sends all of it
+            have = 0
+        left = int(answer.headers.get("Content-Length") or 0)
+        name = part.name.removesuffix(".part")
+        with (
+            open(part, "ab" if have else "wb") as stream,
+            Progress(f"fetching {name}", (have + left) / MEGA, "MB", have / MEGA) as progress,
+        ):
+            for block in iter(partial(answer.read, BLOCK), b""):
+                stream.write(block)
+                progress.advance(len(block) / MEGA)
+        if left and part.stat().st_size < have + left:
+            raise OSError(f"the line broke after {part.stat().st_size} bytes")

@@ -1,0 +1,94 @@
+"""LibriSpeech (Panayotov et al., ICASSP 2015) as OpenSLR 12 unpacks it.
+
+<root>/<split>/<speaker>/<chapter>/<speaker>-<chapter>.trans.txt    lines: id, transcript
+<root>/<split>/<speaker>/<chapter>/<speaker>-<chapter>-<number>.flac
+"""
+
+from pathlib import Path
+
+from speechllm.data.corpora.download import fetch, unpack
+from speechllm.data.corpora.lines import read_lines
+from speechllm.data.corpora.utterances import Utterance
+from speechllm.data.kaldi import Audio, first_ids
+from speechllm.errors import DataError, did_you_mean
+
+URL = "https://www.openslr.org/resources/12"
+MD5 = {
+    "dev-clean": "42e2234ba48799c1f50f24a7926300a1",
+    "dev-other": "c8d0bcc9cca99d4f8b62fcc847357931",
+    "test-clean": "32fa31d27d2e1cad72775fee3f4849a9",
+    "test-other": "fb5a50374b501bb3bac4815ee91d3135",
+    "train-clean-100": "2a93770f6d5c6c964bc36631d331a522",
+    "train-clean-360": "c0e676e450a7ff2f54aeade5171606fa",
+    "train-other-500": "d1a0fd59409feb2c614ce4d30c387708",
+}
+"""Of the archives <split>.tar.gz, as OpenSLR publishes them in md5sum.txt."""
+
+
+def is_set(name: str) -> bool:
+    """Say whether a data dir's name (`dev_clean`) is that of a split (`dev-clean`)."""
+    return name.replace("_", "-") in MD5
+
+
+def split_of(name: str) -> str:
+    """Return the split that a data dir's name stands for; raises DataError if there is none."""
+    if not is_set(name):
+        near = did_you_mean(name, [split.replace("-", "_") for split in MD5])
+        raise DataError(f"LibriSpeech has no set {name}{near}")
+    return name.replace("_", "-")
+
+
+def download(root: Path, split: str) -> None:
+    """Fetch a split from OpenSLR, unless it is there; the archive is removed in the end.
+
+    Raises:
+        DataError: it cannot be fetched or unpacked; a further try goes on where this one was.
+    """
+    if (root / split).is_dir():
+        return
+    archive = root / f"{split}.tar.gz"
+    fetch(f"{URL}/{archive.name}", archive, MD5[split])
+    unpack(archive, f"LibriSpeech/{split}", root / split)
+    archive.unlink()
+
+
+def read_split(root: Path, split: str) -> list[Utterance]:
+    """Read one split.
+
+    Raises:
+        DataError: there is no such split, a line that is not of its chapter, an empty transcript,
+            a transcript without audio, or audio without a transcript.
+    """
+    folder = root / split
+    remedy = "--librispeech_root is the folder that has train-clean-100/ and the like in it"
+    if not folder.is_dir():
+        raise DataError("there is no such split of LibriSpeech", folder, remedy=remedy)
+    utterances = []
+    for chapter in sorted(path for path in folder.glob("*/*") if path.is_dir()):
+        utterances += _read_chapter(chapter)
+    if not utterances:
+        raise DataError("no <speaker>/<chapter>/ in this folder", folder, remedy=remedy)
+    return utterances
+
+
+def _read_chapter(folder: Path) -> list[Utterance]:
+    speaker = folder.parent.name
+    name = f"{speaker}-{folder.name}"
+    transcripts = folder / f"{name}.trans.txt"
+    again = "unpack the archive again"
+    utterances = []
+    audio = {path.stem: path for path in folder.glob("*.flac")}
+    for number, line in read_lines(transcripts, again):
+        utt, _, text = line.partition(" ")
+        if not utt.startswith(f"{name}-"):
+            raise DataError(f"not an utterance of {name}: {utt}", transcripts, number)
+        if not text.strip():
+            raise DataError(f"{utt} has no transcript", transcripts, number)
+        if utt not in audio:
+            raise DataError(f"there is no {folder / utt}.flac", transcripts, number, again)
+        entry = Audio(str(audio.pop(utt)))
+        utterances.append(Utterance(utt, text.strip(), entry, speaker))
+    if audio:
+        message = f"no line for {first_ids(sorted(audio))}"
+        raise DataError(message, transcripts, remedy=again)
+    return utterances
