@@ -1,8 +1,9 @@
 # shellcheck shell=bash
 # The stages of every recipe. A recipe's run.sh goes to its own folder, sets the variables below
 # that differ for its corpus, and sources this file with "$@". A variable that only run.sh knows is
-# an option of the corpus: stage 1 hands it on to local/data.sh. --quick calls quick_settings, a
-# function of run.sh; what the command line says goes before what that sets.
+# an option of the corpus: stage 1 hands it on to local/data.sh, and the names of all sets to one
+# that has an option `sets`. --quick calls quick_settings, a function of run.sh; what the command
+# line says goes before what that sets.
 set -euo pipefail
 
 stage=${stage-data}                # first stage to run, a number or a name
@@ -17,11 +18,13 @@ source_train=${source_train-source_train}  # sets that the base learns, and adap
 source_dev=${source_dev-source_dev}        # sets by which training is watched
 source_test=${source_test-source_test}     # sets that show what adaptation forgets
 targets=${targets-}                # domains; the sets of each are <target>_{train,dev,test}
-encoder=${encoder-}                # folder or hub id; if empty, pretrained/encoder of stage 1
-llm=${llm-}                        # folder or hub id; if empty, pretrained/llm of stage 1
+standins=${standins-false}         # stage 1 makes pretrained/encoder and pretrained/llm
+encoder=${encoder-}                # folder or hub id; if empty, that of base_config
+llm=${llm-}                        # folder or hub id; if empty, that of base_config
 speech_llm=${speech_llm-}          # folder or hub id of a trained Speech LLM, instead of encoder and llm
 base_config=${base_config-conf/base.yaml}          # config of the base model; names its folder
 adapt_configs=${adapt_configs-conf/adapt/*.yaml}   # one model of each of these for each target
+text_adapt_configs=${text_adapt_configs-}          # those for targets of text alone; if empty, all
 compare=${compare-}                # config of a grid of methods and seeds, run instead of adapt_configs
 decode_config=${decode_config-conf/decode.yaml}    # config of the search; names its folder
 data_opts=${data_opts-}            # further options of local/data.sh
@@ -60,7 +63,7 @@ fi
 for name in source_train source_dev source_test; do
     [[ "${!name}" =~ [^[:space:]] ]] || die "--$name names no set"
 done
-for config in "$base_config" "$decode_config" ${compare:-${targets:+$adapt_configs}}; do
+for config in "$base_config" "$decode_config" ${compare:-${targets:+$adapt_configs $text_adapt_configs}}; do
     [ -f "$config" ] || die "there is no config '$config'"
 done
 
@@ -74,13 +77,14 @@ in=${work%/}/
 base=${in}exp/$(stem "$base_config")
 decode=decode_$(stem "$decode_config")
 log_dir=${in}exp/log
-if [ -n "$speech_llm" ]; then
-    models=(--speech_llm "$speech_llm")
-    encoder=$speech_llm llm=$speech_llm # it is both
-else
+
+if $standins && [ -z "$speech_llm" ]; then
     : "${encoder:=${in}pretrained/encoder}" "${llm:=${in}pretrained/llm}"
-    models=(--encoder "$encoder" --llm "$llm")
 fi
+models=()
+for name in encoder llm speech_llm; do
+    [ -z "${!name}" ] || models+=("--$name" "${!name}")
+done
 base_model=(--config "$base_config" "${models[@]}")
 for change in $base_opts; do base_model+=(--set "$change"); done
 
@@ -113,13 +117,17 @@ audio_dirs() {
 
 # Lines of model folder, config, target, changes of the config (quoted words).
 adapted_models() {
-    local target config
+    local target config configs
     if [ -n "$compare" ]; then
         printf '%s\n' "$cells"
         return
     fi
     for target in $targets; do
-        for config in $adapt_configs; do
+        configs=$adapt_configs
+        if [ -e "${in}data/${target}_train/text" ] && ! [ -e "${in}data/${target}_train/wav.scp" ]; then
+            configs=${text_adapt_configs:-$adapt_configs}
+        fi
+        for config in $configs; do
             # shellcheck disable=SC2086  # words
             printf '%s\t%s\t%s\t%s\n' "$base/$(stem "$config")_$target" "$config" "$target" \
                 "${adapt_opts:+$(quoted $adapt_opts)}"
@@ -167,6 +175,7 @@ outputs() {
 stage_data() {
     local name options=()
     for name in $corpus_options; do options+=("--$name" "${!name}"); done
+    ! grep -q '^sets=' local/data.sh || options+=(--sets "${all_dirs[*]##*/}")
     # shellcheck disable=SC2086  # words
     run local/data.sh --work "$work" "${options[@]}" $data_opts
 }

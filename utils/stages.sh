@@ -37,7 +37,7 @@ show_stages() {
         total=$(outputs "$name" | wc -l) left=$(missing "$name" | wc -l)
         state="$((total - left)) of $((total)) done"
         [ "$left" -gt 0 ] || state='done'
-        [ "$left" -lt "$total" ] || state="not done"
+        [ "$total" -eq 0 ] || [ "$left" -lt "$total" ] || state="not done" # 0: nothing to do
         printf '%d  %-9s %-68s %s\n' $((i + 1)) "$name" "$io" "$state"
     done
 }

@@ -9,6 +9,7 @@ CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
 an4_root=downloads/an4 # folder of AN4, with etc/ and wav/ in it
 
 source_train="general_train source_train source_train_sp0.9 source_train_sp1.1"
+standins=true
 targets="alphanumeric"
 
 quick_settings() {

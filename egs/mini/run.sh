@@ -5,6 +5,7 @@ set -euo pipefail
 CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
 
 source_train="general_train source_train"
+standins=true
 targets="agriculture music medical"
 
 quick_settings() {

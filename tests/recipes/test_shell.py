@@ -33,6 +33,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 source_train="general_train source_train"
+standins=true
 targets="farm music"
 greeting="hello there"  # what the speakers say;
                         # said to local/data.sh
@@ -284,6 +285,41 @@ def test_quick_uses_the_recipes_sizes_but_the_command_line_goes_first(recipe):
 def test_an_option_of_the_corpus_reaches_local_data(recipe):
     recipe.run("--greeting", "good day", "--stop_stage", "data")
     assert recipe.calls() == ["greeting: good day"]
+
+
+def test_the_names_of_all_sets_reach_a_local_data_that_asks_for_them(recipe):
+    data = DATA.replace("greeting=none", 'greeting=none\nsets=""').replace("$greeting", "$sets")
+    recipe.write("local/data.sh", data, executable=True)
+    recipe.run("--stop_stage", "data", "--targets", "farm")
+    sets = "general_train source_train source_dev source_test farm_train farm_dev farm_test"
+    assert recipe.calls() == [f"greeting: {sets}"]
+
+
+def test_a_target_of_text_alone_has_methods_of_its_own(recipe):
+    options = ("--text_adapt_configs", "conf/adapt/text_only.yaml")
+    recipe.run(*options)
+    adapt = [call.partition("--exp ")[2] for call in recipe.calls() if call.startswith("adapt")]
+    assert sorted(adapt) == [  # farm_train has no wav.scp
+        "exp/base/denoise_music",
+        "exp/base/text_only_farm",
+        "exp/base/text_only_music",
+    ]
+    assert recipe.run("--list", *options).count("not done") == 1  # pack
+    assert "there is no config 'none.yaml'" in recipe.run("--text_adapt_configs=none.yaml", code=1)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [((), []), (("--llm=x/y",), ["--llm", "x/y"]), (("--encoder", "a/b"), ["--encoder", "a/b"])],
+)
+def test_without_standins_the_base_config_names_the_models(recipe, options, expected):
+    recipe.write("run.sh", RUN.replace("standins=true", ""), executable=True)
+    output = recipe.run("--dry_run", *options)
+    for stage in ("check", "features", "base"):
+        (words, *_) = [shlex.split(s) for s in output.splitlines() if f"speechllm {stage} " in s]
+        after = words[words.index("conf/base.yaml") + 1 :]
+        assert after[: len(expected)] == expected
+        assert "--encoder" not in after[len(expected) :] and "--llm" not in after[len(expected) :]
 
 
 def test_a_folder_with_spaces_and_other_models(recipe):
