@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A recipe for a new domain: copy this folder to egs/<name>, put your data into corpus/ as
-# local/data.sh describes, name your domains below, and run it.
+# A recipe for a new domain: put your data into corpus/ as local/data.sh describes, name your domains
+# below and the models in conf/base.yaml, and run it.
 
 # shellcheck disable=SC2034  # stage 1 hands corpus on to local/data.sh
 set -euo pipefail
@@ -8,8 +8,7 @@ CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
 
 corpus=corpus # folder with a <set>.tsv for each set; see local/data.sh
 targets="target"
-encoder=microsoft/wavlm-large
-llm=Qwen/Qwen2.5-1.5B-Instruct
+text_adapt_configs="conf/adapt/text_only.yaml conf/adapt/denoise.yaml"
 
 quick_settings() {
     work=quick

@@ -1,20 +1,23 @@
 #!/usr/bin/env bash
-# Stage 1: <work>/data/<set>/ of every <corpus>/<set>.tsv. A .tsv file has a line for each
+# Stage 1: <work>/data/<set>/ of every set's table, <corpus>/<set>.tsv. A table has a line for each
 # utterance, columns divided by tabs, and a first line that names them:
 #
 #   id       the utterance; the speaker's name first sorts best, as in anna-0001
 #   text     the transcript, as the model is to write it
-#   audio    a file that soundfile reads, relative to the corpus folder (none: a set of text)
-#   speaker  optional; without it each utterance is its own speaker
+#   audio    a file that soundfile reads, relative to the corpus folder (left out: a set of text)
+#   speaker  may be left out; each utterance is then its own speaker
 #
+# <set>.csv (cells with commas in double quotes) and <set>.jsonl (an object in each line) will do too.
 # The sets are those of run.sh: source_train, source_dev, source_test and <target>_train,
 # <target>_dev, <target>_test for each target. Where your corpus is laid out otherwise, replace
-# local/tsv_to_data_dirs.py; what the later stages want is the data dirs.
+# local/prepare.py; what the later stages want is the data dirs.
 set -euo pipefail
 
-work=.        # folder in which data/ is made
-corpus=corpus # folder with the .tsv files
+work=.             # folder in which data/ is made
+corpus=corpus      # folder with the tables
+sets=source_train  # data dirs to make
 # shellcheck source=../../../utils/parse_options.sh
 . ../../utils/parse_options.sh
 
-python3 local/tsv_to_data_dirs.py "$corpus" "$work/data"
+# shellcheck disable=SC2086  # words
+python3 local/prepare.py --corpus "$corpus" --data "$work/data" --sets $sets
