@@ -1,0 +1,48 @@
+"""Data dirs of call-centre speech, and of SlideSpeech's domains."""
+
+import argparse
+import logging
+from pathlib import Path
+
+from speechllm.data.corpora import definedai, slidespeech
+from speechllm.data.corpora.utterances import Utterance, write_set
+from speechllm.errors import SpeechLLMError
+
+
+def is_slidespeech(name: str) -> bool:
+    return name.rpartition("_")[0] in slidespeech.TARGETS
+
+
+def read_set(name: str, args: argparse.Namespace) -> list[Utterance]:
+    """Read what the name of a data dir stands for."""
+    with_audio = not (args.text_only and name.endswith("_train") and name != "source_train")
+    if is_slidespeech(name):
+        path = slidespeech.split_file(args.splits, name)
+        return slidespeech.read_split(path, args.slidespeech_root, with_audio)
+    return definedai.read_set(args.definedai_root, name, with_audio)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("step", choices=("lists", "sets"))
+    for name in ("definedai_root", "slidespeech_root", "splits"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--text_only", action="store_true", help="no audio for <target>_train")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the sets")
+    parser.add_argument("--limit", type=int, default=0, help="at most so many utterances of each")
+    parser.add_argument("--sets", nargs="+", required=True, help="names of data dirs")
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if args.step == "lists":
+        calls = [name for name in args.sets if not is_slidespeech(name)]
+        definedai.check_lists(args.definedai_root, calls)
+        return
+    for name in args.sets:
+        write_set(args.data / name, read_set(name, args), args.limit)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except SpeechLLMError as error:
+        raise SystemExit(f"local/data.sh: error: {error}") from None

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Stage 1: data dirs of LibriSpeech's splits, each named after its split: train_clean_100, ...
+#   1  download  OpenSLR 12 -> <librispeech_root>/<split>/, where it is not there; only with --download
+#   2  sets      <librispeech_root> -> <work>/data/<set>/
+set -euo pipefail
+
+work=.                                 # folder in which data/ is made
+librispeech_root=downloads/LibriSpeech # folder with train-clean-100/ and the like in it
+download=false                         # fetch what is not there
+limit=0                                # at most so many utterances of each set; 0 is all
+sets="dev_clean"                       # data dirs to make
+stage=1                                # first of the two steps
+stop_stage=2                           # last of the two steps
+# shellcheck source=../../../utils/parse_options.sh
+. ../../utils/parse_options.sh
+
+if ! $download && ! [ -d "$librispeech_root" ]; then
+    die "there is no LibriSpeech in '$librispeech_root'.
+  It is free (60 GB in all). Give the folder with train-clean-100/ and the like in it:
+    ./run.sh --librispeech_root /where/it/is/LibriSpeech
+  or let it be fetched from https://www.openslr.org/12 into $librispeech_root:
+    ./run.sh --download"
+fi
+
+wanted() { [ "$stage" -le "$1" ] && [ "$1" -le "$stop_stage" ]; }
+
+if wanted 1 && $download; then
+    # shellcheck disable=SC2086  # words
+    python3 local/download.py --librispeech_root "$librispeech_root" --sets $sets
+fi
+if wanted 2; then
+    # shellcheck disable=SC2086  # words
+    python3 local/prepare.py --librispeech_root "$librispeech_root" --data "$work/data" \
+        --limit "$limit" --sets $sets
+fi

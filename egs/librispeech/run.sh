@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# LibriSpeech: base models on read speech, from which other recipes start. It has no target domain
+# of its own; README.md says how to take a part of the training data, or other backbones.
+
+# shellcheck disable=SC2034  # stage 1 hands the options below on to local/data.sh
+set -euo pipefail
+CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
+
+librispeech_root=downloads/LibriSpeech # folder with train-clean-100/ and the like in it
+download=false                         # fetch the splits that are wanted and not there from OpenSLR
+limit=0                                # at most so many utterances of each set; 0 is all
+
+source_train="train_clean_100 train_clean_360 train_other_500"
+source_dev="dev_other"
+source_test="test_clean test_other"
+
+quick_settings() {
+    work=quick
+    limit=100
+    base_opts="train.epochs=null train.steps=20 train.warmup_steps=5"
+}
+
+# shellcheck source=../../utils/recipe.sh
+. ../../utils/recipe.sh "$@"

@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# Stage 1: data dirs of LibriSpeech's splits, of PriMock57 (speech), of MTS-Dialog (text), and of your
+# own pairs of audio and transcript.
+#   1  source   <librispeech_root> -> <work>/data/train_clean_100/, ...
+#   2  targets  <primock57_root>, <mts_dialog_root>, <pairs_root> -> <work>/data/<target>_{train,dev,test}/
+set -euo pipefail
+
+work=.                                 # folder in which data/ is made
+librispeech_root=downloads/LibriSpeech # folder with train-clean-100/ and the like in it
+primock57_root=downloads/primock57     # folder with audio/ and transcripts/ in it
+mts_dialog_root=downloads/mts_dialog   # folder with the MTS-Dialog-*.csv in it
+pairs_root=""                          # folder with {train,dev,test}.{csv,tsv,jsonl} of your own
+text_column=text                       # their column of transcripts
+audio_column=audio                     # their column of files, relative to pairs_root
+id_column=""                           # their column of ids; if empty, the files' names
+speaker_column=""                      # their column of speakers; if empty, there is none
+days="1,2,3/4/5"                       # PriMock57's days of train/dev/test
+keep_unintelligible=false              # take stretches that the transcriber did not understand whole
+target_audio=true                      # false: the targets' training sets are text alone
+limit=0                                # at most so many utterances of each set; 0 is all
+sets="primock57_train"                 # data dirs to make
+stage=1                                # first of the two steps
+stop_stage=2                           # last of the two steps
+# shellcheck source=../../../utils/parse_options.sh
+. ../../utils/parse_options.sh
+
+source_sets=() target_sets=()
+for set in $sets; do
+    case $set in
+        primock57_* | mts_dialog_* | pairs_*) target_sets+=("$set") ;;
+        *) source_sets+=("$set") ;;
+    esac
+done
+
+# need FOLDER WHAT WHERE OPTION
+need() {
+    [ -d "$1" ] || die "there is no $2 in '$1'.
+  $3, and give the folder:
+    ./run.sh --$4 /where/it/is"
+}
+
+wanted() { [ "$stage" -le "$1" ] && [ "$1" -le "$stop_stage" ]; }
+
+common=(--data "$work/data" --limit "$limit" --sets)
+if wanted 1 && [ ${#source_sets[@]} -gt 0 ]; then
+    need "$librispeech_root" LibriSpeech "Get it from https://www.openslr.org/12" librispeech_root
+    python3 local/prepare_source.py --librispeech_root "$librispeech_root" \
+        "${common[@]}" "${source_sets[@]}"
+fi
+if wanted 2 && [ ${#target_sets[@]} -gt 0 ]; then
+    case " $sets" in
+        *" primock57_"* | *" mts_dialog_"*) need "$primock57_root" PriMock57 \
+            "Clone https://github.com/babylonhealth/primock57 with Git LFS" primock57_root ;;
+    esac
+    case " $sets" in
+        *" mts_dialog_"*) need "$mts_dialog_root" MTS-Dialog \
+            "Take Main-Dataset/ of https://github.com/abachaa/MTS-Dialog" mts_dialog_root ;;
+    esac
+    case " $sets" in
+        *" pairs_"*) need "$pairs_root" "table of pairs" "Put train, dev and test there" pairs_root ;;
+    esac
+    options=(--pairs_root "$pairs_root" --columns "$text_column" "$audio_column" "$id_column" "$speaker_column")
+    if ! $target_audio; then options+=(--text_only); fi
+    if $keep_unintelligible; then options+=(--keep_unintelligible); fi
+    python3 local/prepare_targets.py --primock57_root "$primock57_root" --days "$days" \
+        --mts_dialog_root "$mts_dialog_root" "${options[@]}" "${common[@]}" "${target_sets[@]}"
+fi

@@ -1,0 +1,29 @@
+"""Data dirs of LibriSpeech's splits, the source."""
+
+import argparse
+import logging
+from pathlib import Path
+
+from speechllm.data.corpora.librispeech import read_split, split_of
+from speechllm.data.corpora.utterances import write_set
+from speechllm.errors import SpeechLLMError
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--librispeech_root", type=Path, required=True)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the sets")
+    parser.add_argument("--limit", type=int, default=0, help="at most so many utterances of each")
+    parser.add_argument("--sets", nargs="+", required=True, help="names of data dirs")
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    for name in args.sets:
+        utterances = read_split(args.librispeech_root, split_of(name))
+        write_set(args.data / name, utterances, args.limit)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except SpeechLLMError as error:
+        raise SystemExit(f"local/data.sh: error: {error}") from None

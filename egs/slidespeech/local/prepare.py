@@ -1,0 +1,53 @@
+"""Data dirs of SlideSpeech's domains, of its L95 part, and of LibriSpeech's splits."""
+
+import argparse
+import logging
+from pathlib import Path
+
+from speechllm.data.corpora import librispeech, slidespeech
+from speechllm.data.corpora.utterances import Utterance, write_set
+from speechllm.errors import DataError, SpeechLLMError
+
+
+def read_set(name: str, args: argparse.Namespace) -> list[Utterance]:
+    """Read what the name of a data dir stands for."""
+    with_audio = not (args.text_only and name.endswith("_train") and name != "source_train")
+    if librispeech.is_set(name):
+        return librispeech.read_split(args.librispeech_root, librispeech.split_of(name))
+    if name.startswith("l95_"):
+        return read_l95(args.l95, name.removeprefix("l95_"), args.slidespeech_root, with_audio)
+    path = slidespeech.split_file(args.splits, name)
+    return slidespeech.read_split(path, args.slidespeech_root, with_audio)
+
+
+def read_l95(folder: Path, part: str, root: Path, with_audio: bool) -> list[Utterance]:
+    """Read a part of L95 from JSON lines, or from the `text` that the corpus comes with."""
+    lines, table = folder / f"{part}.jsonl", folder / f"{part}.text"
+    if lines.is_file():
+        return slidespeech.read_split(lines, root, with_audio)
+    if not table.is_file():
+        raise DataError(
+            f"neither {lines.name} nor {table.name} is there", folder, remedy="see --l95"
+        )
+    return slidespeech.read_text_table(table, root, with_audio)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("slidespeech_root", "splits", "l95", "librispeech_root"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--text_only", action="store_true", help="no audio for <target>_train")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the sets")
+    parser.add_argument("--limit", type=int, default=0, help="at most so many utterances of each")
+    parser.add_argument("--sets", nargs="+", required=True, help="names of data dirs")
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    for name in args.sets:
+        write_set(args.data / name, read_set(name, args), args.limit)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except SpeechLLMError as error:
+        raise SystemExit(f"local/data.sh: error: {error}") from None
