@@ -24,7 +24,7 @@ llm=${llm-}                        # folder or hub id; if empty, that of base_co
 speech_llm=${speech_llm-}          # folder or hub id of a trained Speech LLM, instead of encoder and llm
 base_config=${base_config-conf/base.yaml}          # config of the base model; names its folder
 adapt_configs=${adapt_configs-conf/adapt/*.yaml}   # one model of each of these for each target
-text_adapt_configs=${text_adapt_configs-}          # those for targets of text alone; if empty, all
+need_audio=${need_audio-audio mixed_batching}      # names of those that targets of text alone go without
 compare=${compare-}                # config of a grid of methods and seeds, run instead of adapt_configs
 decode_config=${decode_config-conf/decode.yaml}    # config of the search; names its folder
 data_opts=${data_opts-}            # further options of local/data.sh
@@ -63,7 +63,7 @@ fi
 for name in source_train source_dev source_test; do
     [[ "${!name}" =~ [^[:space:]] ]] || die "--$name names no set"
 done
-for config in "$base_config" "$decode_config" ${compare:-${targets:+$adapt_configs $text_adapt_configs}}; do
+for config in "$base_config" "$decode_config" ${compare:-${targets:+$adapt_configs}}; do
     [ -f "$config" ] || die "there is no config '$config'"
 done
 
@@ -115,19 +115,22 @@ audio_dirs() {
     done
 }
 
+# goes_without TARGET CONFIG: the target's training set is text alone, and the config needs more.
+goes_without() {
+    local train=${in}data/$1_train
+    [ -e "$train/text" ] && ! [ -e "$train/wav.scp" ] && [[ " $need_audio " == *" $(stem "$2") "* ]]
+}
+
 # Lines of model folder, config, target, changes of the config (quoted words).
 adapted_models() {
-    local target config configs
+    local target config
     if [ -n "$compare" ]; then
         printf '%s\n' "$cells"
         return
     fi
     for target in $targets; do
-        configs=$adapt_configs
-        if [ -e "${in}data/${target}_train/text" ] && ! [ -e "${in}data/${target}_train/wav.scp" ]; then
-            configs=${text_adapt_configs:-$adapt_configs}
-        fi
-        for config in $configs; do
+        for config in $adapt_configs; do
+            ! goes_without "$target" "$config" || continue
             # shellcheck disable=SC2086  # words
             printf '%s\t%s\t%s\t%s\n' "$base/$(stem "$config")_$target" "$config" "$target" \
                 "${adapt_opts:+$(quoted $adapt_opts)}"
@@ -202,7 +205,13 @@ stage_base() {
 }
 
 stage_adapt() {
-    local commands
+    local commands target config
+    [ -n "$compare" ] || for target in $targets; do
+        for config in $adapt_configs; do
+            ! goes_without "$target" "$config" ||
+                echo "left out, as ${target}_train is text alone: $config"
+        done
+    done
     commands=$(adapted_models | while IFS=$'\t' read -r model config target changes; do
         printf '%s%s\n' "$(quoted speechllm adapt --config "$config" --base "$base" \
             --dump "${in}dump" --source "${train_dirs[@]}" --source_dev "${dev_dirs[@]}" \

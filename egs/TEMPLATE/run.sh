@@ -8,7 +8,6 @@ CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
 
 corpus=corpus # folder with a <set>.tsv for each set; see local/data.sh
 targets="target"
-text_adapt_configs="conf/adapt/text_only.yaml conf/adapt/denoise.yaml"
 
 quick_settings() {
     work=quick

@@ -14,7 +14,6 @@ target_audio=true                      # false: the targets' training sets are t
 limit=0                                # at most so many utterances of each set; 0 is all
 
 targets="banking insurance"
-text_adapt_configs="conf/adapt/text_only.yaml conf/adapt/soft_prompt.yaml conf/adapt/denoise.yaml"
 
 quick_settings() {
     work=quick

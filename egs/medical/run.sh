@@ -24,7 +24,6 @@ source_train="train_clean_100 train_clean_360 train_other_500"
 source_dev="dev_other"
 source_test="test_clean test_other"
 targets="primock57 mts_dialog"
-text_adapt_configs="conf/adapt/text_only.yaml conf/adapt/soft_prompt.yaml conf/adapt/denoise.yaml"
 
 quick_settings() {
     work=quick

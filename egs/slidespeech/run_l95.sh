@@ -19,7 +19,6 @@ source_test="test_clean test_other"
 targets="l95"
 base_config="conf/l95/base.yaml"
 adapt_configs="conf/l95/adapt/*.yaml"
-text_adapt_configs="conf/l95/adapt/text_only.yaml conf/l95/adapt/denoise.yaml"
 
 quick_settings() {
     work=l95/quick

@@ -295,17 +295,18 @@ def test_the_names_of_all_sets_reach_a_local_data_that_asks_for_them(recipe):
     assert recipe.calls() == [f"greeting: {sets}"]
 
 
-def test_a_target_of_text_alone_has_methods_of_its_own(recipe):
-    options = ("--text_adapt_configs", "conf/adapt/text_only.yaml")
-    recipe.run(*options)
+def test_a_target_of_text_alone_goes_without_what_needs_audio(recipe):
+    options = ("--need_audio", "denoise others")
+    output = recipe.run(*options)
     adapt = [call.partition("--exp ")[2] for call in recipe.calls() if call.startswith("adapt")]
     assert sorted(adapt) == [  # farm_train has no wav.scp
         "exp/base/denoise_music",
         "exp/base/text_only_farm",
         "exp/base/text_only_music",
     ]
+    assert output.count("left out") == 1
+    assert "left out, as farm_train is text alone: conf/adapt/denoise.yaml" in output
     assert recipe.run("--list", *options).count("not done") == 1  # pack
-    assert "there is no config 'none.yaml'" in recipe.run("--text_adapt_configs=none.yaml", code=1)
 
 
 @pytest.mark.parametrize(
