@@ -17,7 +17,6 @@ from tests.forkserver import command_folder
 from tests.tiny import make_encoder, make_llm
 
 ROOT = Path(__file__).parents[2]
-STAGES = 8
 LIBRISPEECH = ("--source_train", "train_clean_100", "--source_dev", "dev_clean")
 
 
@@ -93,7 +92,7 @@ def run_all(script: Path, work: Path, *options: object) -> list[str]:
     """Run all stages, which then are all done; the names of the adapted models."""
     run(script, "--work", work, *options)
     listed = run(script, "--work", work, "--list", *options)
-    assert listed.count(" done") == STAGES and "not done" not in listed, listed
+    assert listed.count("not done") == 1, listed  # pack
     (base,) = {path.parent for path in (work / "exp").glob("*/run.json")}
     models = sorted(path.parent.name for path in base.glob("*/run.json"))
     table = (work / "RESULTS.md").read_text()
