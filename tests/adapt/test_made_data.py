@@ -61,7 +61,9 @@ def method(folder: Path, name: str, **knobs: object) -> Method:
     return load_method(folder / "method.yaml")
 
 
-def train(work: Path, folder: Path, name: str, target: Path, **knobs: object) -> dict:
+def train(
+    work: Path, folder: Path, name: str, target: Path, dev: Path | None = None, **knobs: object
+) -> dict:
     """Adapt; what run.json says."""
     adapt(
         method(folder, name, **knobs),
@@ -69,7 +71,7 @@ def train(work: Path, folder: Path, name: str, target: Path, **knobs: object) ->
         source=[work / "data/source_train"],
         target=[target],
         source_dev=[work / "data/source_dev"],
-        target_dev=[],
+        target_dev=[dev] if dev else [],
         dump=work / "dump",
         folder=folder / "out",
     )
@@ -302,6 +304,18 @@ def test_posteriors_can_train_the_projector_alone_as_in_tasu(work: Path, tmp_pat
     train(work, tmp_path, "posterior", work / "data/text_train", **knobs)
     names = load_file(tmp_path / "out/model/trained.safetensors").keys()
     assert names and all(name.startswith("projector.") for name in names)
+
+
+def test_adaptive_mixing_hears_target_text_as_simulated_speech(work: Path, tmp_path: Path) -> None:
+    target = work / "data/target_train"
+    knobs = {"p": 0.5, "simulated": {"lexicon": lexicon(work, tmp_path)}, "source_text": 0.0}
+    shares = {"target_audio": 0.3, "target_text": 0.3, "source_audio": 0.4}
+    record = train(work, tmp_path, "adaptive", target, dev=target, **knobs, **shares)
+    assert record["seen"].keys() == {"target/audio", "simulated/posterior", "source/audio"}
+    assert record["audio_hours_target"] > 0 and record["audio_hours_simulated"] == 0
+    assert all(".lora_" in name for name in load_file(tmp_path / "out/model/trained.safetensors"))
+    with pytest.raises(ConfigError, match="no dev set is for target"):
+        train(work, tmp_path / "undeveloped", "adaptive", target, **knobs, **shares)
 
 
 def test_posteriors_by_sound(work: Path, tmp_path: Path) -> None:
