@@ -8,9 +8,9 @@ which the model still learns something that holds.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from speechllm.adapt.method import Method, Phase, Workspace
 from speechllm.adapt.simulated import SIMULATED, SimulatedSpeech
@@ -51,6 +51,12 @@ class Adaptive(Method):
     """No share falls below, so that no view is lost from sight."""
     source_margin: PositiveFloat = 0.5
     """Rise of the loss on source speech, relative to the start, that is tolerated."""
+
+    @model_validator(mode="after")
+    def _one_margin(self) -> Self:
+        if self.monitor.source_margin is not None:
+            raise ValueError("give source_margin of the method, which is the monitor's too")
+        return self
 
     def components(self, sizes: Mapping[str, int]) -> Sequence[Component]:
         text = ("posterior", SIMULATED) if self.simulated else ("noisy_text", "target")

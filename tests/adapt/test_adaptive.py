@@ -88,6 +88,13 @@ def test_simulated_speech_is_judged_by_real_target_speech() -> None:
     assert audio == simulated > max(rest)
 
 
+def test_the_monitor_keeps_within_the_methods_margin() -> None:
+    (phase,) = METHOD.phases({"source": 10, "target": 10})
+    assert phase.monitor.source_margin == METHOD.source_margin == 0.5
+    with pytest.raises(ValueError, match="give source_margin of the method"):
+        Adaptive(method="adaptive", train={"steps": 1}, monitor={"source_margin": 0.1})
+
+
 def test_a_dev_set_that_is_not_there_is_named_at_once() -> None:
     with pytest.raises(ConfigError, match="no dev set is for target, target/noisy_text"):
         controller().observe(0, {"source": {"loss": 1.0}, "source/noisy_text": {"loss": 1.0}})
