@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from speechllm.errors import ConfigError, did_you_mean
 from speechllm.strict_yaml import load_yaml
@@ -48,6 +48,8 @@ class ModelConfig(Section):
     Its parts are named by `encoder` and `llm`, or it is one that is trained already: `speech_llm`.
     """
 
+    task: str = "asr"
+    """What the LLM answers with: its transcript (asr), its meaning (slu), ... (docs/tasks.md)."""
     speech_llm: str | None = None
     """Folder or hub id of a trained Speech LLM, which brings encoder, projector, LLM and prompt."""
     encoder: str | None = None
@@ -58,8 +60,9 @@ class ModelConfig(Section):
     """The projector to be trained between encoder and LLM; a `speech_llm` has its own."""
     lora: LoraConfig | None = None
     prompt: str | None = None
-    """The user's turn; the marker <speech> stands where the speech goes. For a `speech_llm` it is
-    the instruction alone, as its own template places the speech; null is the family's usual one."""
+    """The user's turn; the marker <speech> stands where the speech goes; by default the task's. For
+    a `speech_llm` it is the instruction alone, as its own template places the speech; null is the
+    task's, or for transcripts the family's usual one."""
     language: str | None = None
     """Language of the speech, for a `speech_llm` whose prompt names it; null is English."""
     chat_template: str | None = None
@@ -89,9 +92,27 @@ class ModelConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _defaults_of_parts(cls, values: Any) -> Any:
-        if isinstance(values, dict) and values.get("speech_llm") is None:
-            return {"projector": {}, "prompt": DEFAULT_PROMPT} | values
-        return values
+        from speechllm.tasks.task import TASKS, load_task
+
+        name = values.get("task", "asr") if isinstance(values, dict) else None
+        if name not in TASKS:  # which a validator below says
+            return values
+        task = load_task(name)
+        if values.get("speech_llm") is None:
+            return {"projector": {}, "prompt": task.prompt} | values
+        given = values.get("prompt") is not None
+        return values if given else values | {"prompt": task.instruction}
+
+    @field_validator("task")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        from speechllm.tasks.task import load_task
+
+        try:
+            load_task(name)
+        except ConfigError as error:
+            raise ValueError(error.message) from error
+        return name
 
     @model_validator(mode="after")
     def _parts_or_whole(self) -> Self:
@@ -186,8 +207,8 @@ class LowerLrAction(Section):
 class MonitorConfig(Section):
     """Real-time evaluation on small paired dev sets while training (2506.05671).
 
-    Signals (loss, perplexity, token accuracy, WER) are logged for every set given. One signal on
-    one set is watched, and the actions follow it.
+    Signals (loss, perplexity, token accuracy, the task's errors) are logged for every set given.
+    One signal on one set is watched, and the actions follow it.
     """
 
     every: PositiveInt = 100
@@ -195,9 +216,10 @@ class MonitorConfig(Section):
     utterances: PositiveInt = 64
     """Utterances of each dev set that are evaluated, the same ones each time."""
     decode: bool = False
-    """Also decode them (greedily) and log the WER."""
+    """Also decode them (greedily) and log the task's errors: the WER, for transcripts."""
     watch: Literal["source", "target"] = "source"
-    signal: Literal["loss", "perplexity", "token_accuracy", "wer"] = "loss"
+    signal: Literal["loss", "perplexity", "token_accuracy", "error", "wer"] = "loss"
+    """`error` is the main error of the task, whichever it is; `wer` is that of transcripts."""
     keep_best: bool = True
     """Keep the weights of the best evaluation instead of the last ones."""
     source_margin: Annotated[float, Field(ge=0)] | None = None
@@ -206,20 +228,6 @@ class MonitorConfig(Section):
     stop: StopAction | None = None
     rollback: RollbackAction | None = None
     lower_lr: LowerLrAction | None = None
-
-
-class DecodeConfig(Section):
-    """Beam search. `max_tokens_per_second` bounds an utterance's hypothesis by its duration."""
-
-    beam: PositiveInt = 4
-    batch_positions: PositiveInt = 4000
-    """Budget of a batch: utterances x beam x longest sequence, in LLM positions."""
-    max_tokens_per_second: PositiveFloat = 15.0
-    min_tokens: PositiveInt = 10
-    """Every utterance may have at least so many tokens."""
-    length_penalty: float = 1.0
-    repetition_penalty: PositiveFloat = 1.0
-    precision: Literal["fp32", "bf16"] = "fp32"
 
 
 class BaseConfig(Section):
@@ -342,6 +350,17 @@ def _keys_beside(schema: type[BaseModel], location: Sequence[Any]) -> list[str]:
         if inner:
             schema = inner[0]
     return list(schema.model_fields)
+
+
+def as_of_today(schema: type[BaseModel], recorded: dict[str, Any]) -> dict[str, Any]:
+    """A recorded config with the defaults of keys that the schema has got since.
+
+    What today's schema refuses is left as it is, so that a comparison names what differs.
+    """
+    try:
+        return schema.model_validate(recorded).model_dump(mode="json")
+    except (ValidationError, ConfigError):
+        return recorded
 
 
 def changed_keys(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:

@@ -77,11 +77,13 @@ class WithAuxiliaries:
         """The auxiliary losses, without those that have less than two utterances on a side."""
         length = self.model.projector.output_length
         # Two pairs of one transcript would each count the other as a wrong answer.
-        distinct = {tuple(e.target): e for e in pairs if len(e.target) and length(len(e.slot))}
+        distinct = {
+            tuple(e.transcript): e for e in pairs if len(e.transcript) and length(len(e.slot))
+        }
         speech = list(distinct.values())
         texts = {
             "transcripts": [_in_slot(e) for e in speech],
-            "target": [_in_slot(e) for e in text if len(e.target)],
+            "target": [_in_slot(e) for e in text if len(e.transcript)],
         }
         wanted = {a.against for a in self.auxiliaries.values()}
         layers = {a.layer for a in self.auxiliaries.values()}
@@ -104,7 +106,7 @@ class WithAuxiliaries:
 
 def _in_slot(example: Example) -> Example:
     """The transcript as what fills the slot."""
-    return Example(example.utt_id, "clean_text", example.target)
+    return Example(example.utt_id, "clean_text", example.transcript)
 
 
 def contrast(weight: float, layer: int, temperature: Callable[[], Tensor]) -> Auxiliary:

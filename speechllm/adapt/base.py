@@ -16,6 +16,7 @@ from speechllm.data.mixture import Component
 from speechllm.data.views import Views, check_view
 from speechllm.errors import ConfigError
 from speechllm.model.speech_llm import SpeechLLM
+from speechllm.tasks.task import load_task
 from speechllm.train.distributed import join_world
 
 NO_TRAINING = TrainConfig(steps=1, batch_positions=4000, precision="fp32").model_copy(
@@ -42,19 +43,20 @@ def train_base(
     """
     for view in config.views:
         check_view(view)
-        if view in ("projected_text", "soft_prompt", "posterior"):
+        if view in ("projected_text", "soft_prompt", "posterior", "hotwords"):
             raise ConfigError(f"views: {view} needs a base that is trained already")
     train_config = config.train or NO_TRAINING
     torch.manual_seed(train_config.seed)  # the projector's first weights
     model = SpeechLLM(config.model)
+    task = load_task(config.model.task)
 
     def open_corpus(paths: Sequence[Path]) -> Corpus:
-        corpus = Corpus.load(paths)
+        corpus = Corpus.load(paths, task)
         corpus.open_frames(dump, config.model.audio_model, config.model.encoder_settings)
         return corpus.measure(model.tokenizer, model.projector.output_length)
 
     world = join_world()
-    corpora = {"source": open_corpus(train) if config.train else Corpus.load(train)}
+    corpora = {"source": open_corpus(train) if config.train else Corpus.load(train, task)}
     views = Views(model.tokenizer, corpora, seed=train_config.seed)
     components = [Component(view, "source", share) for view, share in config.views.items()]
     phase = Phase("", components, config.trainable, train_config, config.monitor)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from speechllm.adapt.stages import TextFirst, TextSlot
+from speechllm.adapt.stages import TextFirst, TextSlot, source_speech
 from speechllm.data.mixture import Component
 
 
@@ -19,6 +19,9 @@ class Curriculum(TextFirst):
     slot: TextSlot = "clean_text"
     p: Annotated[float, Field(gt=0, le=1)] = 0.1
     """Share of the target utterances whose audio is used."""
+    source_audio: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the second stage that is source speech, such as that of another language."""
 
     def components(self, sizes: Mapping[str, int]) -> Sequence[Component]:
-        return [Component("audio", "target", 1.0, fraction=self.p)]
+        target = Component("audio", "target", 1 - self.source_audio, fraction=self.p)
+        return [target, *source_speech(self.source_audio)]

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from speechllm.adapt.mixing import Mixture
-from speechllm.train.monitor import LOWER_IS_BETTER, Signals
+from speechllm.errors import ConfigError
+from speechllm.train.monitor import Signals, badness
 
 
 class EasyToHard:
@@ -47,12 +48,16 @@ class EasyToHard:
         return min(1.0, self.start + self.growths * self.step)
 
     def observe(self, step: int, signals: Mapping[str, Signals]) -> str | None:
-        value = signals[self.watch][self.signal]
-        badness = value if LOWER_IS_BETTER[self.signal] else -value
-        last, self.last = self.last, badness
+        if self.signal not in signals[self.watch]:
+            raise ConfigError(
+                f"curriculum.signal is '{self.signal}', which the model's task does not measure",
+                "set curriculum.signal: error, the main error of every task",
+            )
+        bad = badness(self.signal, signals[self.watch][self.signal])
+        last, self.last = self.last, bad
         if last is None or self.share == 1:
             return None
-        if not badness <= last + self.margin * abs(last):  # worse, or not a number
+        if not bad <= last + self.margin * abs(last):  # worse, or not a number
             return None
         self.growths += 1
         self._narrow()

@@ -15,14 +15,15 @@ from speechllm.config import TrainConfig
 from speechllm.data.collate import Batch, collate
 from speechllm.data.corpus import Corpus
 from speechllm.data.mixture import plan_epoch, subset
-from speechllm.data.views import Views
-from speechllm.decode.wer import DevWer
+from speechllm.data.views import Views, shown_by
+from speechllm.decode.dev_error import DevError
 from speechllm.environment import environment
 from speechllm.files import read_json, write_json
 from speechllm.layout import MODEL, PHASE, RUN, TENSORS
 from speechllm.model.bundle import restore_tensors, save_bundle, save_trained
 from speechllm.model.llm import checkpoint_gradients
 from speechllm.model.speech_llm import SpeechLLM, parameter_table, set_trainable
+from speechllm.tasks.task import Labels, load_task
 from speechllm.train.distributed import World
 from speechllm.train.loop import CHECKPOINT, Controller, Objective, Trainer
 from speechllm.train.monitor import Monitor
@@ -62,7 +63,7 @@ def fit(
     mixtures, watchers = [], []  # all before any training: a wrong share must not cost a night
     for phase in phases:
         set_trainable(model, phase.trainable)
-        watchers.append(_monitor(model, phase, dev, world))
+        watchers.append(_monitor(model, phase, dev, world, views))
         mixtures.append(Mixture(phase.components, views, model, phase.train, world.size))
     reports = [
         _train_phase(
@@ -74,7 +75,7 @@ def fit(
     if not world.is_first:
         return
     set_trainable(model, tuple(dict.fromkeys(p for phase in phases for p in phase.trainable)))
-    save_bundle(folder / MODEL, model, parent)
+    save_bundle(folder / MODEL, model, parent, _labels(model, views))
     seen: Counter[str] = Counter()
     heard: dict[str, set[str]] = {domain: set() for domain in views.corpora}
     for report, mixture in zip(reports, mixtures, strict=True):
@@ -150,32 +151,40 @@ def _train_phase(
 
 
 def _monitor(
-    model: SpeechLLM, phase: Phase, dev: Mapping[str, Corpus], world: World
+    model: SpeechLLM, phase: Phase, dev: Mapping[str, Corpus], world: World, views: Views
 ) -> Monitor | None:
     if phase.monitor is None:
         return None
-    shown = {name: (name, "audio") for name, corpus in dev.items() if corpus.has_audio}
+    shown = {name: (name, phase.heard_as) for name, corpus in dev.items() if corpus.has_audio}
     shown |= {f"{domain}/{view}": (domain, view) for domain, view in phase.held_out}
     wanted = phase.monitor.utterances
     batches = {
-        name: _dev_batches(model, dev[domain], view, phase.train, wanted)
+        name: _dev_batches(model, dev[domain], view, phase.train, wanted, views)
         for name, (domain, view) in shown.items()
     }
-    transcripts = {utt: text for c in dev.values() for utt, text in c.text.items()}
+    targets = {utt: target for c in dev.values() for utt, target in c.targets.items()}
     seconds = {utt: s for c in dev.values() for d in c.dirs for utt, s in d.utt2dur.items()}
     return Monitor(
         phase.monitor,
         {name: [b.to(world.device) for b in bs] for name, bs in batches.items()},
-        DevWer(transcripts, seconds),
+        DevError(load_task(model.config.task), targets, seconds),
     )
 
 
+def _labels(model: SpeechLLM, views: Views) -> Labels:
+    """Names that the given answers are made of; hypotheses among made data are no authority."""
+    given = [views.corpora[domain] for domain in ("source", "target") if domain in views.corpora]
+    answers = [target for corpus in given for target in corpus.targets.values() if target]
+    return load_task(model.config.task).labels(answers)
+
+
 def _dev_batches(
-    model: SpeechLLM, corpus: Corpus, view: str, train: TrainConfig, wanted: int
+    model: SpeechLLM, corpus: Corpus, view: str, train: TrainConfig, wanted: int, like: Views
 ) -> list[Batch]:
     """A seeded part of a dev corpus through a view, in batches of like length."""
-    views = Views(model.tokenizer, {"dev": corpus}, seed=train.seed)
-    ids = subset(list(corpus.text), min(1.0, wanted / len(corpus.text)), train.seed)
+    views = Views(model.tokenizer, {"dev": corpus}, seed=train.seed, prompts=like.prompts)
+    shown = shown_by(view, corpus)
+    ids = subset(shown, min(1.0, wanted / len(shown)), train.seed)
     pool = [(i, model.prompt.overhead + views.length(view, "dev", i)) for i in ids]
     plan = plan_epoch(
         [pool],

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from speechllm.config import BaseConfig, changed_keys
+from speechllm.config import BaseConfig, as_of_today, changed_keys
 from speechllm.errors import SpeechLLMError
 from speechllm.files import sha256_of, whole_file
 from speechllm.layout import CONFIG, LOG, MODEL, RUN, TENSORS
@@ -46,6 +46,7 @@ def is_finished(folder: Path, config: BaseModel, inputs: Mapping[str, Any]) -> b
     path = folder / CONFIG
     if path.is_file() and any(folder.rglob(LOG)):
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        found["config"] = as_of_today(type(config), found["config"])
         if changed := changed_keys(found, wanted):
             raise SpeechLLMError(
                 f"{folder} was made with other settings: {', '.join(changed)}",

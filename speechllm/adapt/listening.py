@@ -10,12 +10,13 @@ import torch
 from speechllm.adapt.made_data import key
 from speechllm.adapt.method import Workspace
 from speechllm.adapt.selection import Filters, Heard
-from speechllm.config import DecodeConfig
 from speechllm.data.collate import collate
 from speechllm.data.corpus import Corpus
 from speechllm.data.kaldi import read_table
 from speechllm.data.views import Views
 from speechllm.decode.confidence import mean_log_probs
+from speechllm.decode.config import DecodeConfig
+from speechllm.decode.decoder import Decoder
 from speechllm.decode.results import SUMMARY, TEXT
 from speechllm.decode.run import decode_batches, decode_corpus
 from speechllm.files import read_json, sha256_of
@@ -68,7 +69,7 @@ def _decode_again(
 ) -> dict[str, str]:
     """What another model hears, or the same one greedily."""
     if model is None:
-        greedy = config.model_copy(update={"beam": 1})
+        greedy = config.model_copy(update={"beam": 1, "nbest": 1})
         return _decode(workspace.model, workspace.bundle, corpus, greedy, folder)[0]
     bundle = Path(model) / MODEL
     other = load_bundle(bundle).to(workspace.device)
@@ -76,7 +77,7 @@ def _decode_again(
     same = Corpus.load([d.path for d in corpus.dirs], with_text=False)
     same.open_frames(workspace.dump, other.config.audio_model, other.config.encoder_settings)
     same.measure(other.tokenizer, other.projector.output_length)
-    same.text = corpus.text
+    same.label(corpus.targets)
     return _decode(other, bundle, same, config, folder)[0]
 
 
@@ -87,10 +88,11 @@ def _decode(
     sha = sha256_of([bundle / TENSORS, bundle / DESCRIPTION])
     settings = config.model_dump(mode="json", exclude={"batch_positions"})
     out = folder / f"decode.{key([sha, settings])}"
+    decoder = Decoder.load(model, config)
     texts: dict[str, str] = {}
     truncated: set[str] = set()
     for part in _sets(corpus):
-        decode_corpus(model, part, bundle, config, out / part.name)
+        decode_corpus(decoder, part, bundle, out / part.name)
         texts |= read_table(out / part.name / TEXT)
         truncated |= set(read_json(out / part.name / SUMMARY)["truncated"])
     return texts, truncated
@@ -101,7 +103,7 @@ def _sets(corpus: Corpus) -> Iterator[Corpus]:
     for data_dir in corpus.dirs:
         part = copy.copy(corpus)
         part.dirs, part.name = [data_dir], data_dir.name
-        part.text = {utt: "" for utt in data_dir.ids if utt in corpus.text}
+        part.label({utt: "" for utt in data_dir.ids if utt in corpus.text})
         if part.text:
             yield part
 
@@ -110,8 +112,7 @@ def _confidence(
     model: SpeechLLM, corpus: Corpus, texts: Mapping[str, str], config: DecodeConfig
 ) -> dict[str, float]:
     """Mean token log-probability of each hypothesis, as the label that it would be."""
-    labelled = copy.copy(corpus)
-    labelled.text = {utt: texts[utt] for utt in corpus.text}
+    labelled = copy.copy(corpus).label({utt: texts[utt] for utt in corpus.text})
     seconds = {utt: s for d in corpus.dirs for utt, s in d.utt2dur.items()}
     views = Views(model.tokenizer, {"heard": labelled})
     found: dict[str, float] = {}

@@ -21,6 +21,7 @@ from speechllm.errors import ConfigError, did_you_mean
 if TYPE_CHECKING:  # to read a config needs no torch
     from speechllm.adapt.mixing import Mixture
     from speechllm.data.corpus import Corpus
+    from speechllm.data.views import PromptMaker
     from speechllm.model.speech_llm import SpeechLLM
     from speechllm.train.loop import Controller, Objective
 
@@ -37,6 +38,7 @@ METHODS = {
     "pseudo_label": "speechllm.adapt.pseudo_label:PseudoLabel",
     "synthetic_audio": "speechllm.adapt.synthetic_audio:SyntheticAudio",
     "posterior": "speechllm.adapt.posterior:Posterior",
+    "hotwords": "speechllm.adapt.hotwords:HotwordTuning",
 }
 
 
@@ -51,6 +53,7 @@ class Phase:
         train: its optimisation.
         monitor: its real-time evaluation; None where speech could not tell anything.
         held_out: (domain, view) of further dev sets whose loss is logged as "domain/view".
+        heard_as: the view through which the monitor hears the dev sets that have audio.
     """
 
     name: str
@@ -59,6 +62,7 @@ class Phase:
     train: TrainConfig
     monitor: MonitorConfig | None
     held_out: Sequence[tuple[str, str]] = ()
+    heard_as: str = "audio"
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,10 @@ class Method(Section):
         return True
 
     def components(self, sizes: Mapping[str, int]) -> Sequence[Component]:
-        """The mixture, given the number of utterances of "source" and "target"."""
+        """The mixture, given the number of utterances of "source" and "target".
+
+        `sizes` also has those with audio, "target/audio", and with a transcript, "target/text".
+        """
         raise NotImplementedError
 
     def phases(self, sizes: Mapping[str, int]) -> Sequence[Phase]:
@@ -123,6 +130,10 @@ class Method(Section):
             ConfigError: it cannot be made from what is given.
         """
         return {}
+
+    def prompts(self, model: "SpeechLLM", corpora: Mapping[str, "Corpus"]) -> "PromptMaker | None":
+        """What makes prompts for the view `hotwords`, if the method shows it."""
+        return None
 
     def furnish(self, model: "SpeechLLM") -> None:
         """Put modules that only training needs into `model.scaffold`."""

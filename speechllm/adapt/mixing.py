@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from speechllm.config import TrainConfig
 from speechllm.data.collate import Batch, collate
 from speechllm.data.mixture import Component, Item, Plan, plan_epoch, resolve_shares, subset
-from speechllm.data.views import NEED_AUDIO, Views
+from speechllm.data.views import NEED_AUDIO, Views, shown_by
 from speechllm.errors import ConfigError
 from speechllm.model.speech_llm import SpeechLLM
 
@@ -55,7 +55,7 @@ class Mixture:
     def _pool(self, c: Component, epoch: int = 0) -> list[tuple[str, int]]:
         corpus = self.views.corpora[c.domain]
         seed = f"{self.config.seed} {epoch}" if c.redraw else self.config.seed
-        ids = subset(list(corpus.text), c.fraction, seed, c.complement)
+        ids = subset(shown_by(c.view, corpus), c.fraction, seed, c.complement)
         overhead = self.model.prompt.overhead
         return [(utt, overhead + self.views.length(c.view, c.domain, utt)) for utt in ids]
 

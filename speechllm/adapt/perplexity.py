@@ -20,15 +20,15 @@ BATCH = 64
 
 
 def perplexities(model: SpeechLLM, bundle: Path, corpus: Corpus) -> dict[str, float]:
-    """Perplexity of each transcript (with its end) behind an empty slot, by utterance id.
+    """Perplexity of each target (with its end) behind an empty slot, by utterance id.
 
     Args:
         model: the base model.
         bundle: its folder; the figures are kept beside it, under the hash of its tensors and of
-            the text.
+            the targets.
         corpus: measured.
     """
-    text = json.dumps(sorted(corpus.text.items()))
+    text = json.dumps(sorted(corpus.targets.items()))
     key = hashlib.sha256((sha256_of([bundle / TENSORS]) + text).encode()).hexdigest()[:16]
     path = bundle.parent / "perplexity" / f"{corpus.name}.{key}.json"
     if not path.is_file():
@@ -41,11 +41,11 @@ def perplexities(model: SpeechLLM, bundle: Path, corpus: Corpus) -> dict[str, fl
 
 @torch.inference_mode()
 def _measure(model: SpeechLLM, corpus: Corpus) -> Iterable[tuple[str, float]]:
-    ids = sorted(corpus.text, key=lambda utt: (corpus.token_counts[utt], utt))
+    ids = sorted(corpus.targets, key=lambda utt: (corpus.target_tokens[utt], utt))
     with Progress("perplexity", len(ids)) as progress:
         for start in range(0, len(ids), BATCH):
             part = ids[start : start + BATCH]
-            targets = model.tokenizer([corpus.text[u] for u in part], add_special_tokens=False)
+            targets = model.tokenizer([corpus.targets[u] for u in part], add_special_tokens=False)
             rows = zip(part, targets.input_ids, strict=True)
             examples = [Example(utt, "empty", [], target) for utt, target in rows]
             batch = collate(examples, model.prompt, model.projector.output_length)

@@ -32,7 +32,7 @@ def projected_text(model: SpeechLLM, bundle: Path, corpus: Corpus) -> dict[str, 
     if path.is_file():
         pairs = (json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1])
         found = dict(pairs)
-        if found.keys() == corpus.text.keys():
+        if found.keys() == set(corpus.spoken):
             return found
     model.eval()
     found = dict(_snap(model, corpus))
@@ -43,7 +43,7 @@ def projected_text(model: SpeechLLM, bundle: Path, corpus: Corpus) -> dict[str, 
 
 
 def _snap(model: SpeechLLM, corpus: Corpus) -> Iterable[tuple[str, str]]:
-    ids = sorted(corpus.text, key=lambda utt: (corpus.frame_counts[utt], utt))
+    ids = sorted(corpus.spoken, key=lambda utt: (corpus.frame_counts[utt], utt))
     with Progress("projected text", len(ids)) as progress:
         for start in range(0, len(ids), BATCH):
             part = ids[start : start + BATCH]

@@ -12,12 +12,13 @@ from pydantic import Field, model_validator
 from speechllm.adapt.made_data import MadeData, key
 from speechllm.adapt.method import Workspace
 from speechllm.adapt.selection import Filters, Heard, read_phrases, select
-from speechllm.config import DecodeConfig
 from speechllm.data.features import audio_hash
 from speechllm.data.mixture import Component, subset
+from speechllm.decode.config import DecodeConfig
 from speechllm.errors import ConfigError, DataError
 from speechllm.files import sha256_of, whole_file, write_json
 from speechllm.layout import DESCRIPTION, MODEL, RUN, TENSORS
+from speechllm.tasks.task import load_task
 
 if TYPE_CHECKING:  # to read a config needs no torch
     from speechllm.data.corpus import Corpus
@@ -69,7 +70,7 @@ class PseudoLabel(MadeData):
         )
 
     def prepare(self, workspace: Workspace) -> Mapping[str, "Corpus"]:
-        """Hypotheses that pass the filters, as the transcripts of domain "pseudo".
+        """Hypotheses that pass the filters, as the targets of domain "pseudo".
 
         Raises:
             ConfigError: the filters keep nothing, or there is no second model.
@@ -82,7 +83,8 @@ class PseudoLabel(MadeData):
         if self.second_model and not (Path(self.second_model) / RUN).is_file():
             raise ConfigError(f"second_model: {self.second_model} holds no trained model")
         # Loaded anew without text: below this line no true transcript is within reach.
-        paths = [data_dir.path for data_dir in workspace.corpora["target"].dirs]
+        dirs = workspace.corpora["target"].dirs
+        paths = [data_dir.path for data_dir in dirs if data_dir.has_audio]
         corpus = Corpus.load(paths, with_text=False)
         for data_dir in corpus.dirs:
             if not data_dir.utt2dur:
@@ -91,15 +93,18 @@ class PseudoLabel(MadeData):
         model = workspace.model.config
         corpus.open_frames(workspace.dump, model.audio_model, model.encoder_settings)
         corpus.measure(workspace.model.tokenizer, workspace.model.projector.output_length)
-        corpus.text = dict.fromkeys(subset(list(corpus.text), self.p, self.train.seed), "")
+        corpus.label(dict.fromkeys(subset(list(corpus.text), self.p, self.train.seed), ""))
 
-        folder, settings = workspace.folder / "pseudo_label", self._settings(workspace, corpus)
+        task = load_task(model.task)
+        decode = task.suit(self.decode)
+        settings = self._settings(workspace, corpus, decode)
+        folder = workspace.folder / "pseudo_label"
         path = folder / f"heard.{key(settings)}.jsonl"
         if not path.is_file():
-            heard = listen(workspace, corpus, folder, self.decode, self.keep, self.second_model)
+            heard = listen(workspace, corpus, folder, decode, self.keep, self.second_model)
             _write(path, heard)
         heard = _read(path)
-        kept, report = select(heard, self.keep, phrases)
+        kept, report = select(heard, self.keep, phrases, task.is_answer)
         report["hours_heard"] = round(corpus.hours(list(corpus.text)), 4)
         write_json(folder / REPORT, report)
         log.info("pseudo-labels: %s", json.dumps(report))
@@ -108,12 +113,14 @@ class PseudoLabel(MadeData):
                 f"the filters keep none of {len(heard)} hypotheses: {report['passed']} pass each",
                 f"loosen `keep`; the hypotheses are in {path}",
             )
-        corpus.text = {utt: heard[utt].text for utt in kept}
+        corpus.label({utt: heard[utt].text for utt in kept})
         corpus.measure(workspace.model.tokenizer, workspace.model.projector.output_length)
         corpus.origin = report
         return {"pseudo": corpus}
 
-    def _settings(self, workspace: Workspace, corpus: "Corpus") -> dict[str, Any]:
+    def _settings(
+        self, workspace: Workspace, corpus: "Corpus", decode: DecodeConfig
+    ) -> dict[str, Any]:
         """What the hypotheses and their scores depend on."""
         bundles = [workspace.bundle]
         if self.second_model:
@@ -124,7 +131,7 @@ class PseudoLabel(MadeData):
             "audio": [audio_hash(data_dir) for data_dir in corpus.dirs],
             "p": self.p,
             "seed": self.train.seed,
-            "decode": self.decode.model_dump(mode="json", exclude={"batch_positions"}),
+            "decode": decode.model_dump(mode="json", exclude={"batch_positions"}),
             "scores": [name for name, limit in wanted.items() if limit is not None],
         }
 

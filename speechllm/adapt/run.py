@@ -1,6 +1,6 @@
 """Stage 5: adapt a base model to a target domain by any method."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -14,6 +14,7 @@ from speechllm.data.views import NEED_AUDIO, Views, check_view
 from speechllm.errors import ConfigError
 from speechllm.layout import MODEL
 from speechllm.model.bundle import load_bundle
+from speechllm.tasks.of_model import task_of
 from speechllm.train.distributed import join_world
 
 
@@ -33,7 +34,7 @@ def adapt(
         method: the way of adapting, with its settings.
         base: folder of the base run.
         source, target: data dirs to train on. A target may be text alone, if the method needs
-            no audio.
+            no audio, or hold sets of text alone beside its speech.
         source_dev, target_dev: dev sets for the monitor, which hears those that have audio.
         dump: root of the feature cache.
         folder: of the adapted model.
@@ -42,11 +43,12 @@ def adapt(
         ConfigError: the method needs data that is not given; said before any training.
     """
     bundle = base / MODEL
+    task = task_of(base)
     corpora = {
-        "source": Corpus.load(source),
-        "target": Corpus.load(target, with_text=method.reads_target_text),
+        "source": Corpus.load(source, task),
+        "target": Corpus.load(target, task, with_text=method.reads_target_text),
     }
-    phases = method.phases({name: len(corpus.text) for name, corpus in corpora.items()})
+    phases = method.phases(_sizes(corpora))
     used = [component for phase in phases for component in _with_share(phase)]
     for component in used:
         check_view(component.view)
@@ -70,7 +72,7 @@ def adapt(
     for domain, corpus in corpora.items():
         measure(corpus, domain in audible | snapping)
     dev = {
-        name: measure(corpus := Corpus.load(paths), corpus.has_audio)
+        name: measure(corpus := Corpus.load(paths, task), corpus.has_audio)
         for name, paths in {"source": source_dev, "target": target_dev}.items()
         if paths
     }
@@ -84,12 +86,18 @@ def adapt(
     model.replace_lora(method.lora)
     method.furnish(model)
     views = Views(
-        model.tokenizer, corpora, method.noise, method.train.seed, snapped, model.soft_length
+        model.tokenizer,
+        corpora,
+        method.noise,
+        method.train.seed,
+        snapped,
+        model.soft_length,
+        method.prompts(model, corpora),
     )
     record = {
         "kind": "adapted",
         "method": method.method,
-        "target": corpora["target"].name.removesuffix("_train"),
+        "target": target[0].name.removesuffix("_train"),
         "base": str(base),
         "config": method.model_dump(mode="json"),
         "made": {name: corpus.origin for name, corpus in made.items()},
@@ -106,6 +114,12 @@ def adapt(
         objective=method.objective(model),
         controller_of=method.controller,
     )
+
+
+def _sizes(corpora: Mapping[str, Corpus]) -> dict[str, int]:
+    sizes = {name: len(corpus.text) for name, corpus in corpora.items()}
+    sizes |= {f"{name}/audio": len(corpus.spoken) for name, corpus in corpora.items()}
+    return sizes | {f"{name}/text": len(corpus.written) for name, corpus in corpora.items()}
 
 
 def _with_share(phase: Phase) -> list[Component]:

@@ -1,6 +1,6 @@
 """Which hypotheses are good enough to learn from. Imports no torch."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -31,7 +31,7 @@ class Heard:
 
 
 class Filters(Section):
-    """What a hypothesis must fulfil (2506.03681); an empty one never does."""
+    """What a hypothesis must fulfil (2506.03681); one that is empty, or of no form, never does."""
 
     truncated: bool = False
     """Keep hypotheses that reached their bound on tokens too; most of those run in circles."""
@@ -59,7 +59,10 @@ def read_phrases(path: str) -> list[str]:
 
 
 def select(
-    heard: Mapping[str, Heard], filters: Filters, phrases: Collection[str] = ()
+    heard: Mapping[str, Heard],
+    filters: Filters,
+    phrases: Collection[str] = (),
+    is_answer: Callable[[str], bool] = bool,
 ) -> tuple[list[str], dict[str, Any]]:
     """Apply the filters.
 
@@ -67,12 +70,13 @@ def select(
         heard: by utterance id.
         filters: those that are null let everything pass.
         phrases: what `filters.phrases` names.
+        is_answer: whether a hypothesis has the form of the task's answers at all.
 
     Returns:
         The ids that pass all filters, and a report: utterances heard, how many each filter alone
         lets pass, and how many are kept.
     """
-    passes: dict[str, set[str]] = {"not_empty": {u for u, h in heard.items() if h.text}}
+    passes: dict[str, set[str]] = {"answers": {u for u, h in heard.items() if is_answer(h.text)}}
     if not filters.truncated:
         passes["not_truncated"] = {u for u, h in heard.items() if not h.truncated}
     if (least := filters.min_log_prob) is not None:

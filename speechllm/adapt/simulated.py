@@ -61,7 +61,9 @@ class SimulatedSpeech(Section):
         book = learn_codebook(head, (source.frames[utt] for utt in ids))
         if not book.runs:
             raise ConfigError("the encoder's CTC head hears nothing but blanks in source speech")
-        corpus = SimulatedCorpus(target.name, target.text, symbols, head, book, self.simulation)
+        corpus = SimulatedCorpus(
+            target.name, target.text, target.targets, symbols, head, book, self.simulation
+        )
         corpus.measure(model.tokenizer, model.projector.output_length)
         used = {symbol for line in symbols.values() for symbol in line}
         corpus.origin = {

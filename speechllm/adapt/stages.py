@@ -41,6 +41,11 @@ def log_only(monitor: MonitorConfig) -> MonitorConfig:
     return monitor.model_copy(update={"keep_best": False, **none})
 
 
+def source_speech(share: float) -> list[Component]:
+    """Real source speech, if it has a share."""
+    return [Component("audio", "source", share)] if share else []
+
+
 class TextFirst(Method):
     """A stage on all target text, then a stage on speech, which a subclass names."""
 

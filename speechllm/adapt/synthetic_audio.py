@@ -64,8 +64,9 @@ class SyntheticAudio(MadeData):
         seed = self.train.seed
         speak = make_speaker(self.tts, seed)
         room = make_room(self.rt60, self.room_responses, seed)
-        folder = workspace.folder / "synthetic_audio" / key(self._settings(target.text))
-        data_dir = speak_all(target.text, speak, room, folder / "data" / f"{target.name}_synthetic")
+        text = {utt: target.text[utt] for utt in target.written}
+        folder = workspace.folder / "synthetic_audio" / key(self._settings(text))
+        data_dir = speak_all(text, speak, room, folder / "data" / f"{target.name}_synthetic")
 
         def load_encoder() -> Encode:
             from speechllm.model.encoder import Encoder
@@ -76,6 +77,7 @@ class SyntheticAudio(MadeData):
         extract([data_dir], folder / "dump", encoder, load_encoder, settings=settings)
         merge([data_dir], folder / "dump", encoder, settings)
         corpus = Corpus([data_dir]).open_frames(folder / "dump", encoder, settings)
+        corpus.label({utt: target.targets[utt] for utt in corpus.text})
         corpus.measure(model.tokenizer, model.projector.output_length)
         corpus.origin = {
             "utterances": len(corpus.text),

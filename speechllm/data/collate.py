@@ -23,7 +23,7 @@ class Soft:
 
 Slot = np.ndarray | Sequence[int] | Soft | None
 """Encoder frames [T, D], token ids, or a soft prompt. None is no slot at all and no prompt around
-it: the transcript follows bos."""
+it: the target follows bos."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,17 @@ class Example:
         utt_id: utterance id.
         view: what fills the slot (speechllm.data.views).
         slot: its contents.
-        target: token ids of the transcript without end-of-sequence.
+        target: token ids of what is to be answered, without end-of-sequence.
+        transcript: token ids of what was said; for speech recognition those of the target.
+        prompt: what stands around its slot, where that is not what stands around all others'.
     """
 
     utt_id: str
     view: str
     slot: Slot
     target: Sequence[int] = ()
+    transcript: Sequence[int] = ()
+    prompt: Prompt | None = None
 
     @property
     def has_speech(self) -> bool:
@@ -49,13 +53,13 @@ class Example:
 
 @dataclass
 class Batch:
-    """Sequences prefix + slot + suffix (+ transcript + eos), padded on the left.
+    """Sequences prefix + slot + suffix (+ target + eos), padded on the left.
 
     Attributes:
         examples: the examples, in the order of the rows.
         input_ids: [B, L]; the pad id on pads and under speech.
         attention_mask: [B, L]; 0 on pads.
-        labels: [B, L]; the id that stands at the position, IGNORED outside transcript + eos.
+        labels: [B, L]; the id that stands at the position, IGNORED outside target + eos.
         speech_mask: [B, L]; True where projected speech goes, in row-major order.
         frames: [A, T, D] encoder output of the A rows with speech, zero-padded on the right.
         frame_lengths: [A].
@@ -91,18 +95,19 @@ def collate(
 
     Args:
         examples: at least one.
-        prompt: token ids around the slot.
+        prompt: token ids around the slot of an example that has no prompt of its own.
         speech_length: LLM positions that so many encoder frames become.
-        with_target: append transcript and eos (training), or stop at the prompt (decoding).
+        with_target: append target and eos (training), or stop at the prompt (decoding).
     """
     rows, labels, speech, soft = [], [], [], []
     for example in examples:
         slot = _token_ids(example.slot, prompt.pad, speech_length)
+        own = example.prompt or prompt
         target = [*example.target, prompt.eos] if with_target else []
-        head = [prompt.bos] if example.slot is None else [*prompt.prefix, *slot, *prompt.suffix]
+        head = [prompt.bos] if example.slot is None else [*own.prefix, *slot, *own.suffix]
         rows.append(torch.tensor(head + target))
         labels.append(torch.tensor([IGNORED] * len(head) + target))
-        position = torch.arange(len(head) + len(target)) - len(prompt.prefix)
+        position = torch.arange(len(head) + len(target)) - len(own.prefix)
         inside = (position >= 0) & (position < len(slot))
         speech.append(inside & example.has_speech)
         soft.append(inside & isinstance(example.slot, Soft))

@@ -4,19 +4,21 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from speechllm.data.bias_lists import BIASING
 from speechllm.data.set_tables import SetTables, Table, refuse_inside
 from speechllm.data.tables import first_ids
 from speechllm.errors import DataError
 
 log = logging.getLogger(__name__)
-PARTIAL = "entities"  # a table that never needs to have all utterances
+PARTIAL = ("entities", BIASING)  # tables that never need to have all utterances
 
 
 def combine(sets: Sequence[SetTables], path: Path) -> SetTables:
     """Join the tables of sets.
 
     Where some sets are cut by `segments` and others are not, the others' recordings become segments
-    to their end. A table that only some of the sets have is dropped, and said; `entities` is not.
+    to their end. A table that only some of the sets have is dropped, and said; `entities` and
+    `biasing` are not. `bias_words` are joined.
 
     Args:
         path: the new data dir.
@@ -39,13 +41,14 @@ def combine(sets: Sequence[SetTables], path: Path) -> SetTables:
         names = dict.fromkeys(name for s in sets for name in getattr(s, kind))
         for name in names:
             holders = [s for s in sets if name in getattr(s, kind)]
-            if len(holders) < len(sets) and name != PARTIAL:
+            if len(holders) < len(sets) and name not in PARTIAL:
                 lacking = next(s for s in sets if s not in holders)
                 log.warning(
                     "%s: dropped: %s has no such table", holders[0].path / name, lacking.path
                 )
                 continue
             getattr(joined, kind)[name] = _union(name, kind, holders)
+    joined.bias_words = list(dict.fromkeys(word for s in sets for word in s.bias_words))
     return joined
 
 

@@ -1,4 +1,4 @@
-"""Does a transcript fit the LLM's context? Asked before training instead of failing in it."""
+"""Do transcript and answer fit the LLM's context? Asked before training, not found out in it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,10 +16,11 @@ def transcript_limit(
     chat_template: str | None = None,
     trust_remote_code: bool = False,
     audio_positions: int = 300,
-) -> Callable[[str], str | None]:
+) -> Callable[..., str | None]:
     """Make a function that says why a transcript is too long, or returns None.
 
-    A sequence is prompt + speech slot + transcript + end. The slot is counted as
+    Its second argument is the answer, where that is not the transcript. A sequence is prompt +
+    speech slot + answer + end. The slot is counted as
     `audio_positions`, but at most half of the context, or as twice the transcript, whichever is
     more: in the text views it holds the transcript, which corruption makes longer in tokens.
 
@@ -47,13 +48,17 @@ def transcript_limit(
         prompt = make_prompt(tokenizer, prompt, chat_template)
     overhead = prompt.overhead
 
-    def problem(transcript: str) -> str | None:
+    def length(text: str) -> int:
+        return len(tokenizer(text, add_special_tokens=False).input_ids)
+
+    def problem(transcript: str, answer: str | None = None) -> str | None:
         if context is None:
             return None
-        tokens = len(tokenizer(transcript, add_special_tokens=False).input_ids)
+        tokens = length(transcript)
         slot = max(min(audio_positions, context // 2), 2 * tokens)
-        if overhead + slot + tokens <= context:
+        if overhead + slot + (tokens if answer is None else length(answer)) <= context:
             return None
-        return f"transcript does not fit the LLM's context of {context} positions"
+        what = "transcript does" if answer is None else "transcript and answer do"
+        return f"{what} not fit the LLM's context of {context} positions"
 
     return problem

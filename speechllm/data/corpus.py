@@ -10,29 +10,37 @@ import numpy as np
 from speechllm.data.features import NO_SETTINGS, open_features
 from speechllm.data.kaldi import DataDir
 from speechllm.errors import DataError
+from speechllm.tasks.task import Task
 
 SECONDS_PER_HOUR = 3600
 
 
 class Corpus:
-    """One or several data dirs as one set of utterances.
+    """One or several data dirs as one set of utterances; some dirs may be of text alone.
+
+    Args:
+        dirs: whose utterances it holds.
+        task: says what the LLM has to answer; None: the transcript.
 
     Attributes:
         name: names of the data dirs, joined by "+".
-        text: transcript by utterance id.
+        text: transcript by utterance id: what views put into the slot.
+        targets: what the LLM has to answer, by utterance id; for speech recognition the transcript.
         frames: encoder output [T, D] float16 by utterance id, read when asked for; empty
             unless the features were opened.
         frame_counts: T by utterance id.
         encode_seconds: time that stage 3 took for them.
-        token_counts: tokens of each transcript, once `measure` was called.
+        text_tokens: tokens of each transcript, once `measure` was called.
+        target_tokens: tokens of each target, once `measure` was called.
         speech_lengths: LLM positions of each utterance's speech, once `measure` was called.
         origin: how its data were made, for run.json; empty where they were given.
     """
 
-    def __init__(self, dirs: Sequence[DataDir]):
+    def __init__(self, dirs: Sequence[DataDir], task: Task | None = None):
         self.dirs = dirs
         self.name = "+".join(d.name for d in dirs)
         self.text: dict[str, str] = {}
+        self.targets: dict[str, str] = {}
         for data_dir in dirs:
             twice = next((utt for utt in data_dir.text if utt in self.text), None)
             if twice:
@@ -41,26 +49,49 @@ class Corpus:
                     data_dir.path / "text",
                 )
             self.text |= data_dir.text
+            self.targets |= task.targets(data_dir) if task else data_dir.text
         self.frames: Mapping[str, np.ndarray] = {}
         self.frame_counts: dict[str, int] = {}
         self.encode_seconds = 0.0
-        self.token_counts: dict[str, int] = {}
+        self.text_tokens: dict[str, int] = {}
+        self.target_tokens: dict[str, int] = {}
         self.speech_lengths: dict[str, int] = {}
         self.origin: dict[str, Any] = {}
 
     @classmethod
-    def load(cls, paths: Sequence[str | Path], with_text: bool = True) -> "Corpus":
-        """Read data dirs, as `DataDir.load` does."""
-        return cls([DataDir.load(path, with_text) for path in paths])
+    def load(
+        cls, paths: Sequence[str | Path], task: Task | None = None, with_text: bool = True
+    ) -> "Corpus":
+        """Read data dirs, as `DataDir.load` does; without text there are no targets either."""
+        dirs = [DataDir.load(path, with_text) for path in paths]
+        return cls(dirs, task if with_text else None)
+
+    def label(self, targets: Mapping[str, str]) -> "Corpus":
+        """Keep these utterances alone, with these targets."""
+        self.text = {utt: self.text[utt] for utt in targets}
+        self.targets = dict(targets)
+        return self
 
     @property
     def has_audio(self) -> bool:
-        return all(data_dir.has_audio for data_dir in self.dirs)
+        """Whether any utterance has audio."""
+        return any(data_dir.has_audio for data_dir in self.dirs)
+
+    @property
+    def spoken(self) -> list[str]:
+        """Utterances with audio, in the order of `text`."""
+        spoken = {utt for data_dir in self.dirs if data_dir.has_audio for utt in data_dir.ids}
+        return [utt for utt in self.text if utt in spoken]
+
+    @property
+    def written(self) -> list[str]:
+        """Utterances with a transcript, in the order of `text`."""
+        return [utt for utt, words in self.text.items() if words]
 
     def open_frames(
         self, dump: Path, encoder: str, settings: Mapping[str, str] = NO_SETTINGS
     ) -> "Corpus":
-        """Make the cached encoder output of every utterance readable.
+        """Make the cached encoder output of every utterance with audio readable.
 
         Args:
             dump: root of the feature cache.
@@ -68,13 +99,14 @@ class Corpus:
             settings: of the encoder, where not the default (`ModelConfig.encoder_settings`).
 
         Raises:
-            DataError: a set without audio or durations, or its features are missing, stale or
-                incomplete.
+            DataError: no set has audio, one has no durations, or its features are missing, stale
+                or incomplete.
         """
+        if not self.has_audio:
+            message = "this set has no audio, and the method needs it"
+            raise DataError(message, self.dirs[0].path)
         readers = []
-        for data_dir in self.dirs:
-            if not data_dir.has_audio:
-                raise DataError("this set has no audio, and the method needs it", data_dir.path)
+        for data_dir in (d for d in self.dirs if d.has_audio):
             if not data_dir.utt2dur:  # the hours heard are counted in the end
                 fix = f"speechllm fix {data_dir.path}"
                 raise DataError("there are no durations: utt2dur", data_dir.path, remedy=fix)
@@ -87,10 +119,9 @@ class Corpus:
 
     def measure(self, tokenizer: Any, speech_length: Callable[[int], int]) -> "Corpus":
         """Count tokens and speech positions once, so that batches can be planned."""
-        ids = list(self.text)
-        if ids:
-            encoded = tokenizer([self.text[i] for i in ids], add_special_tokens=False).input_ids
-            self.token_counts = {i: len(e) for i, e in zip(ids, encoded, strict=True)}
+        self.text_tokens = _token_counts(tokenizer, self.text)
+        same = self.targets == self.text
+        self.target_tokens = self.text_tokens if same else _token_counts(tokenizer, self.targets)
         self.speech_lengths = {i: speech_length(n) for i, n in self.frame_counts.items()}
         return self
 
@@ -98,3 +129,10 @@ class Corpus:
         """Duration of some of the utterances, in hours."""
         durations = {k: v for d in self.dirs for k, v in d.utt2dur.items()}
         return sum(durations[utt] for utt in utt_ids) / SECONDS_PER_HOUR
+
+
+def _token_counts(tokenizer: Any, texts: Mapping[str, str]) -> dict[str, int]:
+    if not texts:
+        return {}
+    encoded = tokenizer(list(texts.values()), add_special_tokens=False).input_ids
+    return {utt: len(ids) for utt, ids in zip(texts, encoded, strict=True)}

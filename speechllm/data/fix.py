@@ -118,12 +118,20 @@ def _unique(path: Path, rows: list[Row]) -> Table:
     return {key: row.value for key, row in first.items()}
 
 
+def _understood(path: Path) -> set[str]:
+    """Recordings whose meaning is known: they may be without words."""
+    if not ((path / "semantics").is_file() and (path / "wav.scp").is_file()):
+        return set()
+    return {row.key for row in scan_table(path / "semantics", lambda fault: None) if row.value}
+
+
 def _mended_tables(
     path: Path, old: dict[str, Table], allow_pipes: bool, report: FixReport
 ) -> dict[str, Table]:
     text = {}
+    wordless = _understood(path)
     for utt, transcript in sorted(old["text"].items()):
-        if transcript:
+        if transcript or utt in wordless:
             text[utt] = transcript
         else:
             report.drop("empty transcript", utt)

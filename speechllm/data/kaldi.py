@@ -1,4 +1,5 @@
-"""Kaldi data dirs: `wav.scp`, `segments`, `text`, `utt2spk`, `spk2utt`, `utt2dur`, `entities`.
+"""Kaldi data dirs: `wav.scp`, `segments`, `text`, `utt2spk`, `spk2utt`, `utt2dur`, `entities`,
+and bias lists (`speechllm.data.bias_lists`).
 
 A set without `wav.scp` is a text-only set.
 """
@@ -7,9 +8,11 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from speechllm.data.bias_lists import BiasLists, read_bias_lists
 from speechllm.data.tables import first_ids, read_table, write_table
 from speechllm.errors import DataError
 
@@ -21,6 +24,7 @@ __all__ = [
     "parse_duration",
     "parse_entities",
     "parse_segment",
+    "parsed_table",
     "read_table",
     "spk2utt_of",
     "write_data_dir",
@@ -132,6 +136,15 @@ class DataDir:
     def has_audio(self) -> bool:
         return bool(self.audio)
 
+    @cached_property
+    def bias_lists(self) -> BiasLists:
+        """Words and phrases that are likely to be said, read when asked for.
+
+        Raises:
+            DataError: a list is malformed.
+        """
+        return read_bias_lists(self.path, self.ids)
+
     @classmethod
     def load(cls, path: str | Path, with_text: bool = True) -> "DataDir":
         """Read a data dir; audio files are not opened.
@@ -154,10 +167,10 @@ class DataDir:
             data.utt2spk = read_table(path / "utt2spk")
             data._check_same_ids("no speaker in utt2spk", set(text) - data.utt2spk.keys())
         if (path / "utt2dur").is_file():
-            data.utt2dur = _parsed(path / "utt2dur", parse_duration)
+            data.utt2dur = parsed_table(path / "utt2dur", parse_duration)
             data._check_same_ids("no duration in utt2dur", set(text) - data.utt2dur.keys())
         if with_text and (path / "entities").is_file():
-            data.entities = _parsed(path / "entities", parse_entities)
+            data.entities = parsed_table(path / "entities", parse_entities)
             data._check_same_ids("entities without text", data.entities.keys() - set(text))
         return data
 
@@ -184,7 +197,7 @@ def _read_audio(path: Path) -> dict[str, Audio]:
     if not (path / "segments").is_file():
         return {rec: Audio(source, recording=rec) for rec, source in wav.items()}
     audio = {}
-    for utt, (rec, start, end) in _parsed(path / "segments", parse_segment).items():
+    for utt, (rec, start, end) in parsed_table(path / "segments", parse_segment).items():
         if rec not in wav:
             message = f"recording {rec} of segment {utt} is not in wav.scp"
             raise DataError(message, path / "segments", remedy=f"speechllm fix {path}")
@@ -192,7 +205,12 @@ def _read_audio(path: Path) -> dict[str, Audio]:
     return audio
 
 
-def _parsed(path: Path, parse: Callable[[str], Any]) -> dict[str, Any]:
+def parsed_table(path: Path, parse: Callable[[str], Any]) -> dict[str, Any]:
+    """Read a table whose values are parsed.
+
+    Raises:
+        DataError: as `read_table`, or with the line where `parse` raises ValueError.
+    """
     parsed = {}
     # read_table refuses empty lines, so the n-th entry stands on line n.
     for line, (key, value) in enumerate(read_table(path).items(), 1):

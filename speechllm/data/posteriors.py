@@ -138,6 +138,7 @@ class SimulatedCorpus(Corpus):
 
     Args:
         text: transcript by utterance id.
+        targets: what the LLM has to answer, by utterance id.
         symbols: CTC symbols by utterance id.
         head, book, config: how they become frames.
     """
@@ -146,13 +147,14 @@ class SimulatedCorpus(Corpus):
         self,
         name: str,
         text: Mapping[str, str],
+        targets: Mapping[str, str],
         symbols: Mapping[str, Sequence[int]],
         head: CtcHead,
         book: Codebook,
         config: SimulationConfig,
     ):
         super().__init__([])
-        self.name, self.text = name, dict(text)
+        self.name, self.text, self.targets = name, dict(text), dict(targets)
         self.symbols, self.head, self.book, self.config = symbols, head, book, config
         # Expected lengths: batches are planned before they are simulated.
         around = 2 * np.mean(book.edges)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
+from speechllm.data.bias_lists import BIAS_WORDS, read_words, write_words
 from speechllm.data.kaldi import TABLES, DataDir, spk2utt_of
 from speechllm.data.records import seconds
 from speechllm.data.tables import first_ids, read_table, write_table
@@ -30,12 +31,14 @@ class SetTables:
             `wav.scp` is one of them.
         recordings: tables of recordings, `wav.scp` first, where there are `segments`.
         speakers: tables of speakers, such as `spk2gender`; not `spk2utt`.
+        bias_words: the set's bias list, which all parts of it keep.
     """
 
     path: Path
     utterances: dict[str, Table]
     recordings: dict[str, Table] = field(default_factory=dict)
     speakers: dict[str, Table] = field(default_factory=dict)
+    bias_words: list[str] = field(default_factory=list)
 
     @property
     def ids(self) -> list[str]:
@@ -84,6 +87,7 @@ class SetTables:
             _cut(self.utterances, chosen),
             _cut(self.recordings, recordings),
             _cut(self.speakers, speakers),
+            self.bias_words,
         )
 
     def write(self, path: Path) -> None:
@@ -96,13 +100,15 @@ class SetTables:
             self.write_into(folder)
 
     def write_into(self, folder: Path) -> None:
-        """Write the tables that are not empty, and `spk2utt`."""
+        """Write the tables that are not empty, `spk2utt` and `bias_words`."""
         tables = {**self.utterances, **self.recordings, **self.speakers}
         if "utt2spk" in tables:
             tables[SPEAKERS] = spk2utt_of(tables["utt2spk"])
         for name, table in tables.items():
             if table:
                 write_table(folder / name, table)
+        if self.bias_words:
+            write_words(folder, self.bias_words)
 
 
 def _cut(tables: dict[str, Table], keys: set[str]) -> dict[str, Table]:
@@ -156,6 +162,8 @@ def read_set(path: Path) -> SetTables:
         getattr(result, kind)[name] = {k: v for k, v in table.items() if k in known[kind]}
         if unknown := [key for key in table if key not in known[kind]]:
             log.warning("%s: not taken: unknown %s: %s", path / name, kind, first_ids(unknown))
+    if (path / BIAS_WORDS).is_file():
+        result.bias_words = read_words(path / BIAS_WORDS)
     return result
 
 
@@ -167,7 +175,8 @@ def further_tables(path: Path) -> tuple[dict[str, Table], list[DataError]]:
     """
     tables, errors = {}, []
     for file in sorted(path.iterdir()):
-        if file.name in TABLES or file.name.startswith(".") or not file.is_file():
+        known = file.name in TABLES or file.name == BIAS_WORDS
+        if known or file.name.startswith(".") or not file.is_file():
             continue
         try:
             tables[file.name] = read_table(file)

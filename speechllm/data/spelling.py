@@ -61,6 +61,32 @@ def spell(
     return known, unknown
 
 
+def spell_words(
+    words: Iterable[str], tokenizer: Any, by_sound: bool, accent: str, lexicon: str | None
+) -> dict[str, list[int]]:
+    """Spell single words, one by one; unlike `spell`, what cannot be spelled is left out.
+
+    Args:
+        words: any; of no language in particular.
+        tokenizer: of the CTC head.
+        by_sound: its symbols are phones.
+        accent: of espeak, for phones.
+        lexicon: as in `spell`.
+
+    Returns:
+        Ids by word; none for a word that is not in the lexicon, or of unknown symbols.
+    """
+    words = list(dict.fromkeys(words))
+    if lexicon:
+        known = read_lexicon(lexicon)
+        ids = _to_ids({word: known.get(word, ()) for word in words}, tokenizer)
+    elif by_sound:
+        ids = _to_ids({word: espeak().phones(word, accent) for word in words}, tokenizer)
+    else:
+        ids = {word: _characters({word: word}, tokenizer)[word] for word in words}
+    return {w: [i for i in line if i != tokenizer.unk_token_id] for w, line in ids.items()}
+
+
 def read_lexicon(path: str) -> dict[str, list[str]]:
     """Read lines `word symbol symbol ...`; the first of several pronunciations counts.
 

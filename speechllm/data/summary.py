@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from speechllm.data.audio import audio_duration
+from speechllm.data.bias_lists import BIAS_WORDS, BIASING
 from speechllm.data.kaldi import TABLES, DataDir
 from speechllm.files import read_json, write_json
+from speechllm.tasks.task import TASKS, load_task
 
 log = logging.getLogger(__name__)
 MARK = ".checked"
@@ -49,7 +51,8 @@ def fingerprint(path: Path, options: dict[str, Any]) -> str:
     Audio files are not looked at: that would take as long as the check itself.
     """
     tables = {}
-    for name in TABLES:
+    answers = {load_task(name).table for name in TASKS} - {*TABLES}
+    for name in (*TABLES, BIASING, BIAS_WORDS, *sorted(answers)):
         if (path / name).is_file():
             stat = (path / name).stat()
             tables[name] = [stat.st_size, stat.st_mtime_ns]
@@ -77,6 +80,9 @@ def read_mark(path: Path, options: dict[str, Any]) -> tuple[SetSummary, int] | N
 
 
 def shared_transcripts(train: DataDir, test: DataDir) -> list[str]:
-    """Utterances of `test` whose transcript also occurs in `train` (case is ignored)."""
-    known = {" ".join(text.casefold().split()) for text in train.text.values()}
+    """Utterances of `test` whose transcript also occurs in `train` (case is ignored).
+
+    Empty transcripts are not compared: they are recordings whose words are not known.
+    """
+    known = {" ".join(text.casefold().split()) for text in train.text.values()} - {""}
     return [utt for utt in test.ids if " ".join(test.text[utt].casefold().split()) in known]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from speechllm.config import SPEECH_MARKER
+from speechllm.data.bias_lists import BIAS_WORDS, BIASING, parse_biasing, scan_words
 from speechllm.data.kaldi import (
     TABLES,
     Audio,
@@ -16,8 +17,10 @@ from speechllm.data.kaldi import (
     spk2utt_of,
 )
 from speechllm.data.tables import FIRST_IDS, Fault, Row, scan_table
+from speechllm.data.validate_answers import Limit, check_answers
 from speechllm.data.validate_audio import AudioFault, check_audio
 from speechllm.errors import DataError
+from speechllm.tasks.task import Task
 
 T = TypeVar("T")
 DURATION_TOLERANCE = 0.05  # seconds between utt2dur and the audio
@@ -49,7 +52,8 @@ def check_data_dir(
     allow_pipes: bool = False,
     full: bool = False,
     max_seconds: float = 30.0,
-    transcript_limit: Callable[[str], str | None] = lambda text: None,
+    transcript_limit: Limit = lambda text, answer=None: None,
+    task: Task | None = None,
 ) -> list[Complaint]:
     """Check a data dir and the audio that it names.
 
@@ -59,18 +63,22 @@ def check_data_dir(
         full: decode all samples; otherwise headers are read, and samples only of float formats,
             the only ones that can hold NaN.
         max_seconds: longer utterances are warned about.
-        transcript_limit: says why a transcript cannot be used, or returns None.
+        transcript_limit: says why a transcript, or one with its answer, cannot be used, or
+            returns None.
+        task: what the set is used for, if that is known.
 
     Returns:
         All complaints, in the order of the tables; an empty list for a flawless set.
     """
-    check = _Check(Path(path), transcript_limit)
+    check = _Check(Path(path), transcript_limit, task)
     if not check.path.is_dir():
         return [Complaint("error", "no such data dir", check.path, remedy="run stage 1 (data)")]
     check.text()
     audio = check.audio_entries()
     check.speakers()
     check.entities()
+    check.bias_lists()
+    check.answers()
     seconds = {}
     for utt, header, faults in check_audio(audio, allow_pipes, full, max_seconds):
         for fault in faults:
@@ -84,12 +92,13 @@ def check_data_dir(
 class _Check:
     """The tables of one data dir, and the complaints so far."""
 
-    def __init__(self, path: Path, transcript_limit: Callable[[str], str | None]):
-        self.path = path
+    def __init__(self, path: Path, transcript_limit: Limit, task: Task | None):
+        self.path, self.task = path, task
         self.fix = f"speechllm fix {path}"
         self.transcript_limit = transcript_limit
         self.complaints: list[Complaint] = []
-        self.rows = {name: self._scan(name) for name in TABLES if (path / name).exists()}
+        names = (*TABLES, BIASING)
+        self.rows = {name: self._scan(name) for name in names if (path / name).exists()}
 
     def _scan(self, name: str) -> dict[str, Row]:
         """First row of every key of a table."""
@@ -145,7 +154,7 @@ class _Check:
         for utt, row in sorted(self.rows.get("text", {}).items()):
             edit = "mend the transcript in this line"
             if not row.value:
-                self.complain("text", "empty transcript", row.line, item=utt)
+                self.empty_transcript(utt, row)
             if SPEECH_MARKER in row.value:
                 message = f"transcript holds the marker {SPEECH_MARKER}"
                 self.complain("text", message, row.line, edit, utt)
@@ -155,6 +164,19 @@ class _Check:
             if problem := self.transcript_limit(row.value):
                 remedy = "shorten the transcript, drop the utterance, or use a longer context"
                 self.complain("text", problem, row.line, remedy, utt)
+
+    def empty_transcript(self, utt: str, row: Row) -> None:
+        """An error, unless speech is to be answered with something else than what was said."""
+        if self.task and self.task.table != "text" and "wav.scp" in self.rows:
+            message, remedy = "empty transcript: heard, but never read", "add it, if it is known"
+            self.complain("text", message, row.line, remedy, utt, "warning")
+        else:
+            self.complain("text", "empty transcript", row.line, item=utt)
+
+    def answers(self) -> None:
+        """What the LLM is to answer, where that is not the transcript."""
+        text = self.rows.get("text", {})
+        check_answers(self.path, text, self.task, self._scan, self.complain, self.transcript_limit)
 
     def audio_entries(self) -> dict[str, Audio]:
         """Utterances that have text and a usable entry in wav.scp (and segments)."""
@@ -236,6 +258,24 @@ class _Check:
                     item = f"{utt} ({entity['text']})"
                     edit = "mend the entity or the transcript"
                     self.complain("entities", message, line, edit, item, "warning")
+
+    def bias_lists(self) -> None:
+        """Lists of words that are likely to be said."""
+        if BIASING in self.rows:
+            text, edit = self.rows.get("text", {}), "mend or delete the line"
+            for utt, row in sorted(self.rows[BIASING].items()):
+                if utt not in text:
+                    self.complain(BIASING, "list of an unknown utterance", row.line, edit, utt)
+            self.parsed(BIASING, parse_biasing, edit)
+        if (self.path / BIAS_WORDS).exists():
+
+            def report(fault: Fault) -> None:
+                self.complain(BIAS_WORDS, fault.message, fault.line, fault.remedy, fault.item)
+
+            try:
+                scan_words(self.path / BIAS_WORDS, report)
+            except DataError as error:
+                self.complain(BIAS_WORDS, error.message.split(": ")[-1], None, error.remedy)
 
     def durations(self, seconds: dict[str, float]) -> None:
         """Compare utt2dur with the audio's own lengths."""

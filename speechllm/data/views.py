@@ -8,13 +8,14 @@ fresh in every epoch and the same again in a resumed run.
 import random
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 from speechllm.data.collate import Example, Slot, Soft
 from speechllm.data.confusions import Confusions
 from speechllm.data.corpus import Corpus
 from speechllm.data.noise import NoiseConfig, corrupt
 from speechllm.data.posteriors import SimulatedCorpus
+from speechllm.data.prompt import Prompt
 from speechllm.data.upsample import mask_token, upsample_and_mask
 from speechllm.errors import ConfigError, did_you_mean
 
@@ -23,6 +24,18 @@ NOISE_GROWTH = {"naive": 1.6, "echo": 1.0, "empty": 0.0}
 that hardly varies; used to plan batches."""
 UPSAMPLED = 1.5
 """The same for upsampled text."""
+
+
+class PromptMaker(Protocol):
+    """Makes an utterance's prompt out of its transcript; None is the model's own.
+
+    Attributes:
+        growth: LLM positions that it is longer by, on average.
+    """
+
+    growth: int
+
+    def __call__(self, text: str, rng: random.Random) -> Prompt | None: ...
 
 
 class Views:
@@ -36,6 +49,7 @@ class Views:
         projected_text: for `projected_text`, what speech looks like once snapped to the
             vocabulary, by utterance id; for noise like the projector's, that of the source.
         soft_length: for `soft_prompt`, how many positions it takes.
+        prompts: for `hotwords`, what makes the prompt of each utterance.
     """
 
     def __init__(
@@ -46,6 +60,7 @@ class Views:
         seed: int = 0,
         projected_text: Mapping[str, str] | None = None,
         soft_length: int = 0,
+        prompts: PromptMaker | None = None,
     ):
         self.tokenizer = tokenizer
         self.corpora = corpora
@@ -53,34 +68,42 @@ class Views:
         self.seed = seed
         self.projected = projected_text or {}
         self.soft_length = soft_length
+        self.prompts = prompts
 
     def render(self, view: str, domain: str, utt_id: str, epoch: int = 0) -> Example:
         """One utterance through one view."""
         rng = random.Random(f"view {self.seed} {epoch} {view} {utt_id}")
         corpus = self.corpora[domain]
         slot = VIEWS[view](self, corpus, utt_id, rng)
-        return Example(utt_id, view, slot, self.tokens(corpus.text[utt_id]))
+        text, target = corpus.text[utt_id], corpus.targets[utt_id]
+        tokens = self.tokens(target)
+        transcript = tokens if text == target else self.tokens(text)
+        prompt = self.prompts(text, rng) if self.prompts and view == "hotwords" else None
+        return Example(utt_id, view, slot, tokens, transcript, prompt)
 
     def length(self, view: str, domain: str, utt_id: str) -> int:
-        """Positions of slot + transcript, exact unless chance has a say in the slot.
+        """Positions of slot + target, exact unless chance has a say in the slot.
 
         Text without prompt counts as if it had one, so that its batches hold as many items as
         those of `empty`.
         """
         corpus = self.corpora[domain]
-        tokens = corpus.token_counts[utt_id]
+        target = corpus.target_tokens[utt_id]
         if view in ("audio", "posterior"):
-            return corpus.speech_lengths[utt_id] + tokens
+            return corpus.speech_lengths[utt_id] + target
+        if view == "hotwords":
+            growth = self.prompts.growth if self.prompts else 0
+            return corpus.speech_lengths[utt_id] + growth + target
         if view in ("empty", "no_prompt"):
-            return tokens
+            return target
         if view == "soft_prompt":
-            return self.soft_length + tokens
+            return self.soft_length + target
         if view == "projected_text":
-            return len(self.tokens(self.projected[utt_id])) + tokens
+            return len(self.tokens(self.projected[utt_id])) + target
         if view == "noisy_text" and self.noise.kind not in NOISE_GROWTH:
-            return len(self.render(view, domain, utt_id).slot) + tokens  # as in the first epoch
+            return len(self.render(view, domain, utt_id).slot) + target  # as in the first epoch
         growth = {"noisy_text": NOISE_GROWTH.get(self.noise.kind), "upsample_mask": UPSAMPLED}
-        return round(growth.get(view, 1) * tokens) + tokens
+        return round(growth.get(view, 1) * corpus.text_tokens[utt_id]) + target
 
     def corrupt(self, text: str, rng: random.Random) -> str:
         """Noise of the configured kind."""
@@ -136,6 +159,12 @@ def _posterior(views: Views, corpus: Corpus, utt_id: str, rng: random.Random) ->
     return corpus.simulate(utt_id, rng)
 
 
+def _hotwords(views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -> Slot:
+    if views.prompts is None:
+        raise ConfigError("the view hotwords is shown by the method of that name alone")
+    return corpus.frames[utt_id]
+
+
 VIEWS: dict[str, Callable[[Views, Corpus, str, random.Random], Slot]] = {
     "audio": _audio,
     "empty": _empty,
@@ -146,8 +175,18 @@ VIEWS: dict[str, Callable[[Views, Corpus, str, random.Random], Slot]] = {
     "upsample_mask": _upsample_mask,
     "soft_prompt": _soft_prompt,
     "posterior": _posterior,
+    "hotwords": _hotwords,
 }
-NEED_AUDIO = {"audio", "projected_text"}
+NEED_AUDIO = {"audio", "projected_text", "hotwords"}
+NEED_TRANSCRIPT = {"clean_text", "noisy_text", "upsample_mask"}
+"""Views that show the transcript; the others do without where the task's answer is another text."""
+
+
+def shown_by(view: str, corpus: Corpus) -> list[str]:
+    """The utterances of a corpus that have what a view shows, in the corpus' order."""
+    if view in NEED_AUDIO:
+        return corpus.spoken
+    return corpus.written if view in NEED_TRANSCRIPT else list(corpus.text)
 
 
 def check_view(view: str) -> None:

@@ -16,6 +16,8 @@ from speechllm.errors import DataError, SpeechLLMError
 from speechllm.files import read_json, sha256_of, whole_file, write_json
 from speechllm.layout import DESCRIPTION, TENSORS
 from speechllm.model.speech_llm import SpeechLLM
+from speechllm.tasks.of_model import LABELS, bundle_labels, with_labels
+from speechllm.tasks.task import Labels
 
 FORMAT = 1
 
@@ -49,16 +51,22 @@ def save_trained(path: Path, model: nn.Module, without: str | None = None) -> No
         stream.write(save(tensors))
 
 
-def save_bundle(folder: Path, model: SpeechLLM, parent: Path | None = None) -> None:
+def save_bundle(
+    folder: Path, model: SpeechLLM, parent: Path | None = None, labels: Labels | None = None
+) -> None:
     """Write the trained tensors and the description; the description comes last.
 
     Args:
         folder: where to.
         model: its parameters with `requires_grad` are saved.
         parent: the bundle that it was adapted from.
+        labels: names that the answers of its training data are made of; the parent's are added.
     """
     save_trained(folder / TENSORS, model, without="scaffold.")
     description = {"format": FORMAT, "model": model.config.model_dump(mode="json")}
+    if labels:
+        before = parent and bundle_labels(parent)
+        description[LABELS] = with_labels(labels, before or {})
     if parent:
         description["parent"] = os.path.relpath(parent, folder)
         description["parent_sha256"] = sha256_of([parent / TENSORS])
@@ -95,6 +103,7 @@ def load_bundle(folder: Path, pretrained: Mapping[str, str] | None = None) -> Sp
         else:
             model.replace_lora(config.lora)
         restore_tensors(model, tensors, place / TENSORS)
+    model.labels = bundle_labels(folder) or {}
     return model.eval()
 
 

@@ -50,5 +50,6 @@ def load_ctc_head(name: str, trust_remote_code: bool = False) -> tuple[CtcHead, 
 def _no_head(name: str, why: str) -> ConfigError:
     return ConfigError(
         f"model.encoder: {name} has no CTC head: {why}",
-        "the method `posterior` needs an encoder that was trained with CTC; take another method",
+        "name an encoder that was trained with CTC, or do without what needs its head: the method "
+        "`posterior`, biasing.prompt.filter: ctc, word_times: ctc",
     )

@@ -10,6 +10,7 @@ from speechllm.errors import ConfigError, did_you_mean
 from speechllm.layout import TENSORS
 from speechllm.model.bundle import read_bundle, restore_tensors
 from speechllm.model.speech_llm import SpeechLLM
+from speechllm.tasks.of_model import bundle_labels
 
 
 def check_domain(domain: str, domains: Sequence[str]) -> None:
@@ -36,7 +37,7 @@ class DomainSwitch:
         self.home = home
         self.bundles = dict(bundles)
         self.domain = home
-        self._home_config = model.config
+        self._home_config, self._home_labels = model.config, model.labels
         self._home_lora: dict[str, Tensor] = {}
         self._replaced: list[tuple[nn.Parameter, Tensor]] = []
 
@@ -62,6 +63,7 @@ class DomainSwitch:
             self.domain = domain
             try:
                 self._enter(*generation)
+                self.model.labels = bundle_labels(self.bundles[domain]) or {}
             except BaseException:
                 self._leave()
                 raise
@@ -92,5 +94,5 @@ class DomainSwitch:
             self.model.replace_lora(self._home_config.lora)
             restore_tensors(self.model, self._home_lora, Path(self.home))
             self._home_lora = {}
-        self.model.config = self._home_config
+        self.model.config, self.model.labels = self._home_config, self._home_labels
         self.domain = self.home

@@ -18,55 +18,87 @@ def load_prompt(config: ModelConfig) -> Prompt:
     """The prompt of a Speech LLM, without its weights.
 
     Raises:
-        ConfigError: as `make_own_prompt`; or no model of a known family.
+        ConfigError: as `OwnPrompts`; or no model of a known family.
     """
+    return own_prompts(config).make()
+
+
+def own_prompts(config: ModelConfig) -> "OwnPrompts":
+    """What makes the prompts of a Speech LLM, without its weights; raises ConfigError as these."""
     folder = resolve_folder(config.speech_llm or "", KEY, weights=False)
-    return make_own_prompt(config, folder, find_family(config, folder))[1]
+    return OwnPrompts(config, folder, find_family(config, folder))
 
 
-def make_own_prompt(config: ModelConfig, folder: Path, family: Family) -> tuple[Any, Prompt]:
-    """The tokenizer, and the prompt that the model's own processor makes around an utterance.
+class OwnPrompts:
+    """Makes the prompts that the model's own processor makes around an utterance.
+
+    Args:
+        config: names the model, and what its prompt says.
+        folder: of the model.
+        family: of the model.
+
+    Attributes:
+        tokenizer: the model's.
 
     Raises:
         ConfigError: no processor there, or the config asks for a prompt that it cannot make.
     """
-    from jinja2 import TemplateError
 
-    name = config.speech_llm
-    if config.language is not None and family.language is None:
-        raise ConfigError(f"model.language: the prompt of {name} names no language")
-    try:
-        processor = family.load_processor(folder, trust_remote_code=config.trust_remote_code)
-    except (*LOADING_ERRORS, TypeError) as error:
-        raise _no_processor(name, str(error)) from error
-    tokenizer = getattr(processor, "tokenizer", processor)
-    if not hasattr(processor, "apply_chat_template") or not hasattr(tokenizer, "all_special_ids"):
-        raise _no_processor(name, f"found only a {type(processor).__name__}")
-    if config.chat_template and not family.has_template:
-        raise ConfigError(f"model.chat_template: {name} makes its prompts without a template")
-    if config.chat_template:
-        processor.chat_template = config.chat_template
-    if family.has_template and not processor.chat_template:
-        raise ConfigError(f"{KEY}: {name} has no chat template", "give one as model.chat_template")
-    instruction = family.instruction if config.prompt is None else config.prompt
-    try:
-        with torch.device("cpu"):  # a sketch has a prompt too
-            ids = family.render(processor, instruction, config.language or family.language)
-    except ImportError as error:
-        raise cannot_be_loaded(KEY, name or "", error) from error
-    except (TemplateError, ValueError, TypeError) as error:  # such as an unknown language
-        raise ConfigError(
-            f"{KEY}: {name}'s prompt cannot be made: {error}",
-            "mend model.prompt, model.language or model.chat_template",
-        ) from error
-    if isinstance(ids, str):
-        # As the processors do: a template that writes bos itself gets no second one.
-        has_bos = tokenizer.bos_token and ids.startswith(tokenizer.bos_token)
-        ids = tokenizer(ids, add_special_tokens=not has_bos).input_ids
-        eos, stops = _ends(processor, tokenizer, folder)
-    else:
-        eos, stops = tokenizer.eos_token_id, ()
-    return tokenizer, cut_prompt(tokenizer, ids, family.config.audio_token_id, eos, stops)
+    def __init__(self, config: ModelConfig, folder: Path, family: Family):
+        self._config, self._folder, self._family = config, folder, family
+        name = config.speech_llm
+        if config.language is not None and family.language is None:
+            raise ConfigError(f"model.language: the prompt of {name} names no language")
+        try:
+            processor = family.load_processor(folder, trust_remote_code=config.trust_remote_code)
+        except (*LOADING_ERRORS, TypeError) as error:
+            raise _no_processor(name, str(error)) from error
+        tokenizer = getattr(processor, "tokenizer", processor)
+        if not hasattr(processor, "apply_chat_template") or not hasattr(
+            tokenizer, "all_special_ids"
+        ):
+            raise _no_processor(name, f"found only a {type(processor).__name__}")
+        if config.chat_template and not family.has_template:
+            raise ConfigError(f"model.chat_template: {name} makes its prompts without a template")
+        if config.chat_template:
+            processor.chat_template = config.chat_template
+        if family.has_template and not processor.chat_template:
+            raise ConfigError(
+                f"{KEY}: {name} has no chat template", "give one as model.chat_template"
+            )
+        self._processor, self.tokenizer = processor, tokenizer
+
+    def make(self, addition: str = "") -> Prompt:
+        """The prompt, with a sentence more behind the instruction.
+
+        Raises:
+            ConfigError: it cannot be made.
+        """
+        from jinja2 import TemplateError
+
+        config, family = self._config, self._family
+        instruction = family.instruction if config.prompt is None else config.prompt
+        instruction = " ".join(filter(None, (instruction, addition))) or None
+        try:
+            with torch.device("cpu"):  # a sketch has a prompt too
+                language = config.language or family.language
+                ids = family.render(self._processor, instruction, language)
+        except ImportError as error:
+            raise cannot_be_loaded(KEY, config.speech_llm or "", error) from error
+        except (TemplateError, ValueError, TypeError) as error:  # such as an unknown language
+            raise ConfigError(
+                f"{KEY}: {config.speech_llm}'s prompt cannot be made: {error}",
+                "mend model.prompt, model.language or model.chat_template",
+            ) from error
+        tokenizer = self.tokenizer
+        if isinstance(ids, str):
+            # As the processors do: a template that writes bos itself gets no second one.
+            has_bos = tokenizer.bos_token and ids.startswith(tokenizer.bos_token)
+            ids = tokenizer(ids, add_special_tokens=not has_bos).input_ids
+            eos, stops = _ends(self._processor, tokenizer, self._folder)
+        else:
+            eos, stops = tokenizer.eos_token_id, ()
+        return cut_prompt(tokenizer, ids, family.config.audio_token_id, eos, stops)
 
 
 def _ends(processor: Any, tokenizer: Any, folder: Path) -> tuple[int, tuple[int, ...]]:

@@ -11,13 +11,15 @@ from torch.nn import functional
 
 from speechllm.config import LoraConfig, ModelConfig
 from speechllm.data.collate import IGNORED, Batch
-from speechllm.data.prompt import make_prompt
-from speechllm.errors import ConfigError
+from speechllm.data.prompt import Prompt, make_prompt
+from speechllm.errors import ConfigError, DataError
 from speechllm.model.encoder import encoder_width
 from speechllm.model.llm import add_lora, head_sees_only, load_llm, load_tokenizer, merge_lora
+from speechllm.model.own_prompt import OwnPrompts, own_prompts
 from speechllm.model.projector import OwnProjector, Projector
 from speechllm.model.soft_prompt import SOFT_PROMPT
 from speechllm.model.whole import load_whole
+from speechllm.tasks.task import Labels
 
 
 def fill_slot(embeddings: Tensor, slot: Tensor, speech: Tensor) -> Tensor:
@@ -70,6 +72,7 @@ class SpeechLLM(nn.Module):
         super().__init__()
         self.config = config
         self.tokenizer: Any
+        self._own_prompts: OwnPrompts | None = None
         self.projector: Projector | OwnProjector
         if config.speech_llm:
             self.tokenizer, self.prompt, self.llm, self.projector = load_whole(config)
@@ -85,6 +88,8 @@ class SpeechLLM(nn.Module):
         if config.lora:
             self.llm = add_lora(self.llm, config.lora)
         self.scaffold = nn.ModuleDict()
+        self.labels: Labels = {}
+        """What answers in training were made of (speechllm.tasks.task)."""
 
     @property
     def embedding(self) -> nn.Embedding:
@@ -98,6 +103,27 @@ class SpeechLLM(nn.Module):
     def soft_length(self) -> int:
         """Positions of the soft prompt in the scaffold; 0 where there is none."""
         return len(self.scaffold[SOFT_PROMPT].vectors) if SOFT_PROMPT in self.scaffold else 0
+
+    def prompt_with(self, sentence: str) -> Prompt:
+        """The prompt with a sentence more at the end of the user's turn.
+
+        The sentence is data: a special token that is spelled in it is refused, never obeyed.
+
+        Raises:
+            DataError: the sentence spells a special token.
+            ConfigError: a `speech_llm` whose prompt cannot hold an instruction.
+        """
+        tokens = self.tokenizer.added_tokens_decoder.values()
+        if special := [t.content for t in tokens if t.special and t.content in sentence]:
+            raise DataError(
+                f"what is to stand in the prompt spells the special token {special[0]}: {sentence}",
+                remedy="take it out of the list",
+            )
+        if self.config.speech_llm:
+            self._own_prompts = self._own_prompts or own_prompts(self.config)
+            return self._own_prompts.make(sentence)
+        text = f"{self.config.prompt} {sentence}"
+        return make_prompt(self.tokenizer, text, self.config.chat_template)
 
     def replace_lora(self, lora: LoraConfig | None) -> None:
         """Fold the present LoRA into the weights and add a fresh one, if one is asked for."""

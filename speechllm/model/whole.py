@@ -11,7 +11,7 @@ from speechllm.data.prompt import Prompt
 from speechllm.errors import ConfigError
 from speechllm.model.families import KEY, find_family
 from speechllm.model.llm import attention
-from speechllm.model.own_prompt import make_own_prompt
+from speechllm.model.own_prompt import OwnPrompts
 from speechllm.model.projector import OwnProjector
 from speechllm.pretrained import is_sketch, load_model, resolve_folder
 
@@ -39,7 +39,7 @@ def load_whole(config: ModelConfig) -> Whole:
     name = config.speech_llm or ""
     folder = resolve_folder(name, KEY, weights=not is_sketch())
     family = find_family(config, folder)
-    tokenizer, prompt = make_own_prompt(config, folder, family)
+    prompts = OwnPrompts(config, folder, family)
     if getattr(family.config, "has_lora_adapter", False) and not is_sketch():
         _check_adapter(folder, name)
     model = load_model(  # whole: its encoder is dropped when the parts are taken
@@ -55,7 +55,7 @@ def load_whole(config: ModelConfig) -> Whole:
     projector = OwnProjector(
         family.projector(model).float(), family.width, family.window, family.positions
     )
-    return Whole(tokenizer, prompt, _causal_lm(model), projector)
+    return Whole(prompts.tokenizer, prompts.make(), _causal_lm(model), projector)
 
 
 def _check_adapter(folder: Path, name: str) -> None:

@@ -1,4 +1,4 @@
-"""Training figures as JSON lines, and in TensorBoard where it is installed."""
+"""Training figures as JSON lines, in TensorBoard where it is installed, and in W&B on demand."""
 
 import importlib.util
 import json
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from speechllm.layout import LOG
+from speechllm.train.tracking import start_wandb
 
 
 class MetricLog:
@@ -16,10 +17,13 @@ class MetricLog:
         first_step: finished steps of the run that is resumed; later records are dropped, since
             they will be written again.
         active: False on all ranks but the first, which then write nothing.
+
+    Raises:
+        SpeechLLMError: W&B is asked for (see `speechllm.train.tracking`) and not installed.
     """
 
     def __init__(self, folder: Path, first_step: int = 0, active: bool = True):
-        self._stream, self._board = None, None
+        self._stream, self._board, self._wandb = None, None, None
         if not active:
             return
         path = folder / LOG
@@ -34,16 +38,20 @@ class MetricLog:
             from torch.utils.tensorboard import SummaryWriter
 
             self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=first_step)
+        self._wandb = start_wandb(folder)
 
     def write(self, step: int, **figures: Any) -> None:
-        """Add one record; numbers (also in nested mappings) become TensorBoard scalars."""
+        """Add one record; numbers (also in nested mappings) become scalars of the boards."""
         if self._stream is None:
             return
         self._stream.write(json.dumps({"step": step, **figures}) + "\n")
         self._stream.flush()
+        scalars = _scalars(figures)
         if self._board is not None:
-            for name, value in _scalars(figures):
+            for name, value in scalars:
                 self._board.add_scalar(name, value, step)
+        if self._wandb is not None:
+            self._wandb.write(step, scalars)
 
     def close(self) -> None:
         """Flush and close."""
@@ -51,6 +59,8 @@ class MetricLog:
             self._stream.close()
         if self._board is not None:
             self._board.close()
+        if self._wandb is not None:
+            self._wandb.close()
 
 
 def _is_before(record: dict[str, Any], step: int) -> bool:

@@ -5,8 +5,8 @@ shows when (2506.05671). Signals are only logged; actions follow one watched sig
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -16,13 +16,30 @@ from speechllm.data.collate import Batch
 from speechllm.errors import ConfigError
 
 Signals = dict[str, float]
-WordErrorRate = Callable[[nn.Module, Sequence[Batch]], float]
 
-LOWER_IS_BETTER = {"loss": True, "perplexity": True, "wer": True, "token_accuracy": False}
+ERROR = "error"
+"""The signal that is the main error of whatever task runs."""
+BY_DECODING = (ERROR, "wer")
+HIGHER_IS_BETTER = {"token_accuracy"}
 
 
-def evaluate(model: nn.Module, batches: Sequence[Batch], wer: WordErrorRate | None) -> Signals:
-    """Teacher-forced loss (nats per token), perplexity and token accuracy; WER by real decode.
+class Errors(Protocol):
+    """Decodes batches and gives errors in percent by name."""
+
+    @property
+    def names(self) -> Collection[str]:
+        """Those that it may give."""
+
+    def __call__(self, model: nn.Module, batches: Sequence[Batch]) -> Signals: ...
+
+
+def badness(signal: str, value: float) -> float:
+    """A signal's value, turned so that lower is better."""
+    return -value if signal in HIGHER_IS_BETTER else value
+
+
+def evaluate(model: nn.Module, batches: Sequence[Batch], errors: Errors | None) -> Signals:
+    """Teacher-forced loss (nats per token), perplexity and token accuracy; errors by real decode.
 
     Dropout is off meanwhile, and the model's mode is put back afterwards.
     """
@@ -40,8 +57,8 @@ def evaluate(model: nn.Module, batches: Sequence[Batch], wer: WordErrorRate | No
             "perplexity": math.exp(min(nll / tokens, 700.0)),
             "token_accuracy": correct / tokens,
         }
-        if wer and batches[0].examples[0].has_speech:
-            signals["wer"] = wer(model, batches)
+        if errors and batches[0].examples[0].has_speech:
+            signals |= errors(model, batches)
     model.train(training)
     return signals
 
@@ -52,7 +69,7 @@ class Monitor:
     Args:
         config: what to watch, and the actions.
         dev: batches of each dev set ("source", "target"), the same ones each time.
-        wer: decodes batches and gives their WER; needed when `config.decode` is set.
+        errors: decodes batches; needed when `config.decode` is set.
 
     Raises:
         ConfigError: the watched set or signal is not there.
@@ -62,20 +79,27 @@ class Monitor:
         self,
         config: MonitorConfig,
         dev: Mapping[str, Sequence[Batch]],
-        wer: WordErrorRate | None = None,
+        errors: Errors | None = None,
     ):
         if config.watch not in dev:
             raise ConfigError(
                 f"monitor.watch: there is no dev set of the {config.watch} domain with audio",
                 "give one, or watch another domain",
             )
-        if config.signal == "wer" and not config.decode:
-            raise ConfigError("monitor.signal is 'wer', which needs monitor.decode: true")
+        if config.signal in BY_DECODING and not config.decode:
+            raise ConfigError(
+                f"monitor.signal is '{config.signal}', which needs monitor.decode: true"
+            )
+        if config.signal in BY_DECODING and errors and config.signal not in errors.names:
+            raise ConfigError(
+                f"monitor.signal is '{config.signal}', which the model's task does not measure",
+                f"set monitor.signal: {ERROR}, the main error of every task",
+            )
         if config.source_margin is not None and "source" not in dev:
             raise ConfigError("monitor.source_margin needs a dev set of the source with audio")
         self.config = config
         self.dev = dev
-        self.wer = wer if config.decode else None
+        self.errors = errors if config.decode else None
         self.best: float | None = None
         self.best_step = 0
         self.stale = 0
@@ -100,7 +124,9 @@ class Monitor:
             signals by set, and actions: "best" (these weights are the best so far), or any of
             "lower_lr", "rollback" (to the best weights) and "stop".
         """
-        signals = {name: evaluate(model, batches, self.wer) for name, batches in self.dev.items()}
+        signals = {
+            name: evaluate(model, batches, self.errors) for name, batches in self.dev.items()
+        }
         value = signals[self.config.watch][self.config.signal]
         return signals, self.react(step, value, self._spares_source(signals))
 
@@ -114,11 +140,11 @@ class Monitor:
 
     def react(self, step: int, value: float, may_be_best: bool = True) -> list[str]:
         """Actions that follow the watched signal's new value."""
-        badness = value if LOWER_IS_BETTER[self.config.signal] else -value
-        if math.isnan(badness):
-            badness = math.inf
-        if self.best is None or (may_be_best and badness < self.best):
-            self.best, self.best_step, self.stale = badness, step, 0
+        bad = badness(self.config.signal, value)
+        if math.isnan(bad):
+            bad = math.inf
+        if self.best is None or (may_be_best and bad < self.best):
+            self.best, self.best_step, self.stale = bad, step, 0
             return ["best"]
         self.stale += 1
         actions = []
@@ -126,7 +152,7 @@ class Monitor:
         if c.lower_lr and self.stale % c.lower_lr.patience == 0:
             self.lr_scale *= c.lower_lr.factor
             actions.append("lower_lr")
-        if c.rollback and badness - self.best > c.rollback.margin * abs(self.best):
+        if c.rollback and bad - self.best > c.rollback.margin * abs(self.best):
             actions.append("rollback")
         if c.stop and self.stale >= c.stop.patience:
             actions.append("stop")

@@ -17,10 +17,17 @@ from tests.tiny import make_encoder, make_llm
 
 RNG = np.random.default_rng(0)
 PAIRS = [
-    Example(f"s{n}", "audio", RNG.normal(size=(n, 16)).astype(np.float16), [20 + n, 21, 22])
+    Example(
+        *(f"s{n}", "audio", RNG.normal(size=(n, 16)).astype(np.float16)),
+        target=[20 + n, 21, 22],
+        transcript=[40 + n, 41],  # another task than recognition: speech and text are compared
+    )
     for n in (9, 14, 6)
 ]
-TEXT = [Example("t0", "empty", [], [30, 31]), Example("t1", "empty", [], [32, 33, 34, 35])]
+TEXT = [
+    Example("t0", "empty", [], [30, 31], [60, 61]),
+    Example("t1", "empty", [], [32, 33, 34, 35], [62, 63, 64]),
+]
 
 
 @pytest.fixture
@@ -52,7 +59,7 @@ def objective(model: SpeechLLM, **options: bool) -> WithAuxiliaries:
 
 
 def in_slot(examples: list[Example]) -> list[Example]:
-    return [Example(e.utt_id, "clean_text", e.target) for e in examples]
+    return [Example(e.utt_id, "clean_text", e.transcript) for e in examples]
 
 
 def test_the_slot_is_cut_out_of_its_surroundings(model: SpeechLLM) -> None:
@@ -61,7 +68,7 @@ def test_the_slot_is_cut_out_of_its_surroundings(model: SpeechLLM) -> None:
     frames = torch.tensor(PAIRS[0].slot)[None].float()
     torch.testing.assert_close(states[0], model.projector(frames, torch.tensor([9])))
     for state, example in zip(states[1:], TEXT, strict=True):
-        torch.testing.assert_close(state, model.embedding(torch.tensor(example.target)))
+        torch.testing.assert_close(state, model.embedding(torch.tensor(example.transcript)))
 
 
 def test_states_do_not_depend_on_the_batch_or_on_what_follows(model: SpeechLLM) -> None:
@@ -106,7 +113,7 @@ def test_an_auxiliary_loss_counts_once_for_each_label_token(model: SpeechLLM) ->
 
 
 def test_pairs_of_one_transcript_are_no_wrong_answers_of_each_other(model: SpeechLLM) -> None:
-    double = Example("s1b", "audio", PAIRS[1].slot[:8], PAIRS[1].target)
+    double = Example("s1b", "audio", PAIRS[1].slot[:8], [5, 6], PAIRS[1].transcript)
     once = objective(model)(batch_of(model, PAIRS[0], double, *TEXT))
     twice = objective(model)(batch_of(model, PAIRS[0], PAIRS[1], double, *TEXT))
     torch.testing.assert_close(once.parts["contrastive"], twice.parts["contrastive"])

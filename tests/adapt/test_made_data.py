@@ -202,7 +202,7 @@ def test_a_second_model_may_be_asked(work: Path, tmp_path: Path) -> None:
         work, tmp_path, "pseudo_label", work / "data/target_train", second_model=second, **knobs
     )
     made = record["made"]["pseudo"]
-    assert made["passed"]["agreement"] == made["passed"]["not_empty"]
+    assert made["passed"]["agreement"] == made["passed"]["answers"]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 from speechllm.adapt.mixing import Mixture
 from speechllm.config import TrainConfig
 from speechllm.data.corpus import Corpus
+from speechllm.data.kaldi import DataDir
 from speechllm.data.mixture import Component
 from speechllm.data.views import Views
 from speechllm.errors import ConfigError
@@ -18,9 +19,9 @@ MODEL = SimpleNamespace(prompt=SimpleNamespace(overhead=10))
 
 def domain(name: str, size: int, frames: int = 20) -> Corpus:
     """Utterances of four tokens, as text alone or with speech."""
-    corpus = Corpus([])
-    corpus.text = {f"{name}{i}": "" for i in range(size)}
-    corpus.token_counts = dict.fromkeys(corpus.text, 4)
+    text = {f"{name}{i}": "x" for i in range(size)}
+    corpus = Corpus([DataDir(Path(name), name, list(text), text, dict.fromkeys(text, "x.wav"))])
+    corpus.text_tokens = corpus.target_tokens = dict.fromkeys(corpus.text, 4)
     corpus.speech_lengths = dict.fromkeys(corpus.text, frames)
     return corpus
 

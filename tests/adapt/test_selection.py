@@ -36,7 +36,7 @@ def test_the_report_counts_what_each_filter_alone_lets_pass() -> None:
     assert report == {
         "heard": 5,
         "passed": {
-            "not_empty": 4,
+            "answers": 4,
             "not_truncated": 4,
             "log_prob": 4,
             "agreement": 3,

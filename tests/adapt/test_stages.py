@@ -39,6 +39,16 @@ def test_direct_mixing_has_natural_proportions(tmp_path: Path) -> None:
     assert only_text == {("clean_text", "target"): 1.0, ("audio", "target"): 0.0}
 
 
+def test_source_speech_may_stand_beside_both(tmp_path: Path) -> None:
+    """Half of all items; the other half keeps its proportions."""
+    assert shares(tmp_path, method="direct_mixing", p=0.25, source_audio=0.5) == pytest.approx(
+        {("clean_text", "target"): 0.4, ("audio", "target"): 0.1, ("audio", "source"): 0.5}
+    )
+    text, speech = method(tmp_path, method="curriculum", source_audio=0.75).phases(SIZES)
+    assert [(c.view, c.domain) for c in text.components] == [("clean_text", "target")]
+    assert [(c.domain, c.share) for c in speech.components] == [("target", 0.25), ("source", 0.75)]
+
+
 def test_a_curriculum_without_speech_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="'p'"):
         method(tmp_path, method="curriculum", p=0)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from speechllm.data.corpus import Corpus
+from speechllm.data.views import shown_by
 from speechllm.errors import DataError
 
 
@@ -15,3 +16,20 @@ def test_durations_are_asked_for_before_training(make_data_dir: Callable[..., Pa
     (path / "utt2dur").unlink()
     with pytest.raises(DataError, match=r"no durations: utt2dur\n  -> speechllm fix .*set_train"):
         Corpus.load([path]).open_frames(path, "encoder")
+
+
+def test_speech_without_words_beside_words_without_speech(
+    make_data_dir: Callable[..., Path], tmp_path: Path
+) -> None:
+    heard = make_data_dir("a_train", {"u1": "", "u2": "so he said"})
+    read = make_data_dir("a_text", {"t1": "hello", "t2": "good morning"}, with_audio=False)
+    corpus = Corpus.load([heard, read])
+    assert corpus.has_audio and corpus.spoken == ["u1", "u2"]
+    assert corpus.written == ["u2", "t1", "t2"]
+    assert shown_by("audio", corpus) == ["u1", "u2"]
+    assert shown_by("clean_text", corpus) == ["u2", "t1", "t2"]
+    assert shown_by("empty", corpus) == ["u1", "u2", "t1", "t2"]
+    alone = Corpus.load([read])
+    assert not alone.has_audio and alone.spoken == []
+    with pytest.raises(DataError, match="no audio"):
+        alone.open_frames(tmp_path, "encoder")

@@ -91,7 +91,7 @@ def test_smoothing_gives_an_even_share_away() -> None:
 
 def test_frames_are_those_expected_under_the_posteriors() -> None:
     book = Codebook(BOOK.frames, BOOK.mass, [1], [0], [0])
-    corpus = SimulatedCorpus("x", {"u": "ab"}, {"u": [1, 2]}, HEAD, book, CLEAN)
+    corpus = SimulatedCorpus("x", {"u": "ab"}, {"u": "ab"}, {"u": [1, 2]}, HEAD, book, CLEAN)
     found = corpus.simulate("u", random.Random(0))
     assert found.dtype == np.float16
     np.testing.assert_array_equal(found, [[0, 2, 0], [0, 0, 4]])
@@ -99,7 +99,7 @@ def test_frames_are_those_expected_under_the_posteriors() -> None:
 
 def test_simulation_depends_on_its_seed_alone_and_lengths_are_as_expected() -> None:
     config = SimulationConfig()
-    corpus = SimulatedCorpus("x", {"u": "a"}, {"u": [1, 2] * 50}, HEAD, BOOK, config)
+    corpus = SimulatedCorpus("x", {"u": "a"}, {"u": "a"}, {"u": [1, 2] * 50}, HEAD, BOOK, config)
     one, two = (corpus.simulate("u", random.Random(7)) for _ in range(2))
     np.testing.assert_array_equal(one, two)
     lengths = [len(corpus.simulate("u", random.Random(seed))) for seed in range(100)]

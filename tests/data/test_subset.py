@@ -27,7 +27,7 @@ def ten(tmp_path):
         utt2dur=LENGTHS,
         entities={"u03": [{"type": "number", "text": "u03"}]},
     )
-    write_table(path / "semantics", {"u03": "x", "u04": "y"})
+    write_table(path / "moods", {"u03": "x", "u04": "y"})
     write_table(path / "spk2gender", {"a": "f", "b": "m", "c": "f"})
     write_table(path / "reco2dur", {"r1": "1000", "r2": "1000"})
     return read_set(path)
@@ -94,14 +94,14 @@ def test_random_draws_are_those_of_training(ten):
 def test_all_tables_are_those_of_the_subset(ten, tmp_path):
     ten.select(["u03", "u09"]).write(tmp_path / "part")
     names = {p.name: p.read_text() for p in (tmp_path / "part").iterdir()}
-    assert names["semantics"] == "u03 x\n"
+    assert names["moods"] == "u03 x\n"
     assert names["spk2gender"] == "a f\nc f\n"
     assert names["spk2utt"] == "a u03\nc u09\n"
     assert names["segments"] == "u03 r1 0.0000 200.0000\nu09 r2 0.0000 400.0000\n"
     ten.select(["u09"]).write(tmp_path / "part")
     names = {p.name: p.read_text() for p in (tmp_path / "part").iterdir()}
     assert names["wav.scp"] == "r2 /x/2.wav\n" and names["reco2dur"] == "r2 1000\n"
-    assert "semantics" not in names and "entities" not in names
+    assert "moods" not in names and "entities" not in names
     assert [c.message for c in check_data_dir(tmp_path / "part")] == ["audio file is missing"]
     assert DataDir.load(tmp_path / "part").ids == ["u09"]
 

@@ -43,6 +43,10 @@ def test_damaged_mark_means_checking_again(make_data_dir, caplog):
 
 
 def test_shared_transcripts(make_data_dir):
-    train = make_data_dir("a_train", text={"t1": "hello world", "t2": "bye"}, with_audio=False)
-    test = make_data_dir("a_test", text={"x1": "Hello  World", "x2": "by"}, with_audio=False)
+    train = make_data_dir(
+        "a_train", text={"t1": "hello world", "t2": "bye", "t3": ""}, with_audio=False
+    )
+    test = make_data_dir(
+        "a_test", text={"x1": "Hello  World", "x2": "by", "x3": ""}, with_audio=False
+    )
     assert shared_transcripts(DataDir.load(train), DataDir.load(test)) == ["x1"]

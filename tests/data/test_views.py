@@ -43,9 +43,25 @@ def test_what_each_view_puts_into_the_slot(views: Views) -> None:
 
 
 def test_the_target_is_always_the_transcript(views: Views) -> None:
-    for view in VIEWS.keys() - {"posterior"}:
+    for view in VIEWS.keys() - {"posterior", "hotwords"}:
         example = views.render(view, "source", "spk-0")
         assert views.tokenizer.decode(example.target) == SENTENCES[0]
+
+
+def test_where_the_answer_is_not_the_transcript_the_slot_still_holds_the_transcript(
+    views: Views,
+) -> None:
+    corpus = views.corpora["source"].label(dict.fromkeys(views.corpora["source"].text, "yes"))
+    corpus.measure(views.tokenizer, lambda frames: frames // 5)
+    for view in VIEWS.keys() - {"posterior", "hotwords"}:
+        example = views.render(view, "source", "spk-0")
+        assert views.tokenizer.decode(example.target) == "yes"
+        assert views.tokenizer.decode(example.transcript) == SENTENCES[0]
+    assert slot_text(views, "clean_text") == SENTENCES[0]
+    for view in ("audio", "empty", "clean_text", "projected_text"):
+        example = views.render(view, "source", "spk-0")
+        slot = 12 // 5 if view == "audio" else len(example.slot)
+        assert views.length(view, "source", "spk-0") == slot + len(example.target)
 
 
 def test_noise_is_fresh_in_every_epoch_and_the_same_again(views: Views) -> None:
@@ -92,7 +108,7 @@ def test_posteriors_are_simulated_anew_in_every_epoch(views: Views) -> None:
     head = CtcHead(np.eye(3, dtype=np.float32), np.zeros(3, np.float32), 0, frozenset({0}))
     book = Codebook(np.eye(3, dtype=np.float32), np.ones(3), [1, 2], [0, 1], [0, 3])
     text, symbols = {"spk-0": SENTENCES[0]}, {"spk-0": [1, 2] * 8}
-    corpus = SimulatedCorpus("target", text, symbols, head, book, SimulationConfig())
+    corpus = SimulatedCorpus("target", text, text, symbols, head, book, SimulationConfig())
     views.corpora = {"simulated": corpus.measure(views.tokenizer, lambda frames: frames // 5)}
 
     def example(epoch: int) -> Example:

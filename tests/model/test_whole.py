@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from speechllm.config import DecodeConfig, LoraConfig, ModelConfig
+from speechllm.config import LoraConfig, ModelConfig
 from speechllm.data.collate import Batch, Example, collate
+from speechllm.decode.config import DecodeConfig
 from speechllm.decode.search import search
 from speechllm.errors import ConfigError
 from speechllm.model.bundle import load_bundle, save_bundle
@@ -196,19 +197,19 @@ def test_batched_search_decodes_each_as_if_alone(model: SpeechLLM) -> None:
     frames, config = noise(13, 29, 18), DecodeConfig(beam=3, min_tokens=6)
     together = search(model, heard(model, *frames, with_target=False), [0.1] * 3, config)
     alone = [
-        search(model, heard(model, f, with_target=False), [0.1], config)[0].text for f in frames
+        search(model, heard(model, f, with_target=False), [0.1], config)[0][0].text for f in frames
     ]
-    assert [hypothesis.text for hypothesis in together] == alone and any(alone)
+    assert [best.text for best, *_ in together] == alone and any(alone)
 
 
 def test_search_ends_at_every_token_that_ends_an_answer(model: SpeechLLM) -> None:
     batch = heard(model, *noise(13), with_target=False)
     config = DecodeConfig(beam=1, min_tokens=6)
     first = int(logits_of(model, batch)[0, -1].argmax())
-    assert search(model, batch, [0.1], config)[0].tokens > 0
+    assert search(model, batch, [0.1], config)[0][0].tokens > 0
     known = model.prompt
     model.prompt = dataclasses.replace(known, stops=(*known.stops, first))
-    assert search(model, batch, [0.1], config)[0].tokens == 0
+    assert search(model, batch, [0.1], config)[0][0].tokens == 0
     model.prompt = known
 
 

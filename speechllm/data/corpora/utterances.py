@@ -1,20 +1,24 @@
 """What every reader gives, and the data dir that is made of it."""
 
+import json
 import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from speechllm.data.audio import audio_duration
-from speechllm.data.kaldi import Audio, first_ids, write_data_dir
+from speechllm.data.kaldi import Audio, first_ids, write_data_dir, write_table
 from speechllm.data.mixture import subset
 from speechllm.data.validate_audio import THREADS
 from speechllm.errors import DataError
 from speechllm.progress import track
 
 log = logging.getLogger(__name__)
+
+SEMANTICS = "semantics"
+"""The table of what utterances mean."""
 
 
 class Utterance(NamedTuple):
@@ -25,12 +29,14 @@ class Utterance(NamedTuple):
         text: the transcript, as a model is to write it.
         audio: None where text is all there is.
         speaker: empty where the corpus does not say.
+        semantics: what it means (docs/data-formats.md); None where the corpus does not say.
     """
 
     id: str
     text: str
     audio: Audio | None = None
     speaker: str = ""
+    semantics: dict[str, Any] | None = None
 
 
 def write_set(folder: Path, utterances: Sequence[Utterance], limit: int = 0) -> None:
@@ -42,12 +48,21 @@ def write_set(folder: Path, utterances: Sequence[Utterance], limit: int = 0) -> 
         limit: if above 0, at most so many of them, always the same ones.
 
     Raises:
-        DataError: no utterance, an id that stands twice, an utterance without a transcript,
-            audio for some only, or audio that cannot be opened.
+        DataError: no utterance, an id that stands twice, an utterance without a transcript (and
+            without audio and semantics), audio for some only, or audio that cannot be opened.
     """
     utterances = _some(utterances, limit)
     _check(folder, utterances)
     text = {u.id: u.text for u in utterances}
+    meant = {
+        u.id: json.dumps(u.semantics, ensure_ascii=False)
+        for u in utterances
+        if u.semantics is not None
+    }
+    if meant:
+        write_table(folder / SEMANTICS, meant)
+    else:
+        (folder / SEMANTICS).unlink(missing_ok=True)
     if utterances[0].audio is None:
         write_data_dir(folder, text=text)
         log.info("%s: %d utterances (text alone)", folder.name, len(text))
@@ -87,7 +102,9 @@ def _check(folder: Path, utterances: Sequence[Utterance]) -> None:
     counts = Counter(u.id for u in utterances)
     if twice := [utt for utt, count in counts.items() if count > 1]:
         raise DataError(f"ids that stand twice: {first_ids(twice)}", folder)
-    if mute := [u.id for u in utterances if not u.text.strip()]:
+    # What a recording means may be known where its words are not.
+    wordless = [u for u in utterances if not u.text.strip()]
+    if mute := [u.id for u in wordless if u.audio is None or u.semantics is None]:
         raise DataError(f"utterances without a transcript: {first_ids(mute)}", folder)
     silent = [u.id for u in utterances if u.audio is None]
     if 0 < len(silent) < len(utterances):

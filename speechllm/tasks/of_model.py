@@ -1,0 +1,41 @@
+"""For which task a trained model was made, as its bundle says. Imports no torch."""
+
+from pathlib import Path
+from typing import Any
+
+from speechllm.files import read_json
+from speechllm.layout import DESCRIPTION, MODEL
+from speechllm.tasks.task import Labels, Task, load_task
+
+LABELS = "labels"
+"""Key of a bundle's description."""
+
+
+def task_of(model: Path) -> Task:
+    """The task of a run's folder; speech recognition where it holds no bundle.
+
+    Raises:
+        ConfigError: the bundle names a task that there is not.
+    """
+    return load_task(_description(model / MODEL).get("model", {}).get("task", "asr"))
+
+
+def labels_of(model: Path) -> Labels | None:
+    """The labels that the model of a run's folder has seen in training; None where it has none."""
+    return bundle_labels(model / MODEL)
+
+
+def bundle_labels(bundle: Path) -> Labels | None:
+    """The same, of a bundle."""
+    return _description(bundle).get(LABELS)
+
+
+def with_labels(one: Labels, other: Labels) -> Labels:
+    """All labels of both, sorted."""
+    kinds = sorted(one.keys() | other.keys())
+    return {kind: sorted({*one.get(kind, ()), *other.get(kind, ())}) for kind in kinds}
+
+
+def _description(bundle: Path) -> dict[str, Any]:
+    path = bundle / DESCRIPTION
+    return read_json(path) if path.is_file() else {}

@@ -1,0 +1,116 @@
+"""The meaning of an utterance: as the table `semantics` has it, and as the LLM answers it.
+
+    {"scenario": "alarm", "action": "set", "entities": [{"type": "time", "filler": "seven am"}]}
+
+The table may have its entities in any order and any blanks; the answer is one form of it, so that
+there is one thing to learn: keys as above, entities in the order of the transcript where the
+fillers stand in it, single blanks.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+LABELS = ("scenario", "action", "type")
+"""Kinds of names that semantics are made of."""
+KEYS = {"scenario", "action", "entities"}
+FILLER = r'"([^\s"\\\x00-\x1f]|\\["\\/])([^"\\\x00-\x1f]|\\["\\/bfnrt])*"'
+"""A string of JSON that begins with no blank, as a regular expression."""
+ENTITY_KEYS = {"type", "filler"}
+
+
+def parse_semantics(value: str) -> dict[str, Any]:
+    """Read a line of the table `semantics`.
+
+    Raises:
+        ValueError: no JSON, unknown or missing keys, or empty values; says which.
+    """
+    try:
+        found = json.loads(value)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"no JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise ValueError("no JSON object")
+    _check_keys(found, KEYS, "semantics")
+    for key in ("scenario", "action"):
+        _check_text(found[key], key)
+    if not isinstance(found["entities"], list):
+        raise ValueError("`entities` is no list")
+    for entity in found["entities"]:
+        if not isinstance(entity, dict):
+            raise ValueError('an entity is not {"type": ..., "filler": ...}')
+        _check_keys(entity, ENTITY_KEYS, "an entity")
+        for key in ("type", "filler"):
+            _check_text(entity[key], f"{key} of an entity")
+    return found
+
+
+def _check_keys(found: Mapping[str, Any], wanted: set[str], where: str) -> None:
+    if unknown := sorted(found.keys() - wanted):
+        raise ValueError(f"unknown key of {where}: {', '.join(unknown)}")
+    if absent := sorted(wanted - found.keys()):
+        raise ValueError(f"{where} without key: {', '.join(absent)}")
+
+
+def _check_text(value: Any, what: str) -> None:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"not a text: {what}")
+
+
+def write_answer(semantics: Mapping[str, Any]) -> str:
+    """Semantics as the LLM answers them: one line of JSON."""
+    entities = [
+        {"type": _joined(e["type"]), "filler": _joined(e["filler"])} for e in semantics["entities"]
+    ]
+    answer = {
+        "scenario": _joined(semantics["scenario"]),
+        "action": _joined(semantics["action"]),
+        "entities": entities,
+    }
+    return json.dumps(answer, ensure_ascii=False)
+
+
+def answer_pattern(labels: Mapping[str, Sequence[str]]) -> str:
+    """A regular expression for all answers that `write_answer` could make of these labels."""
+
+    def one_of(kind: str) -> str:
+        return f"({'|'.join(re.escape(json.dumps(n, ensure_ascii=False)) for n in labels[kind])})"
+
+    entity = rf'\{{"type": {one_of("type")}, "filler": {FILLER}\}}' if labels["type"] else None
+    entities = rf"\[({entity}(, {entity})*)?\]" if entity else r"\[\]"
+    return (
+        rf'\{{"scenario": {one_of("scenario")}, "action": {one_of("action")}, '
+        rf'"entities": {entities}\}}'
+    )
+
+
+def in_order(semantics: Mapping[str, Any], transcript: str) -> dict[str, Any]:
+    """The same semantics with entities in the order in which the transcript has their fillers.
+
+    Equal fillers take one place after another; those that do not stand in it come last.
+    """
+    said = f" {_joined(transcript).casefold()} "
+    taken: dict[str, int] = {}
+    places = []
+    for entity in semantics["entities"]:
+        filler = f" {_joined(entity['filler']).casefold()} "
+        place = said.find(filler, taken.get(filler, 0))
+        if place >= 0:
+            taken[filler] = place + 1
+        places.append(place if place >= 0 else len(said))
+    order = sorted(range(len(places)), key=lambda i: (places[i], i))
+    return {**semantics, "entities": [semantics["entities"][i] for i in order]}
+
+
+def strange_fillers(semantics: Mapping[str, Any], transcript: str) -> list[str]:
+    """Fillers that do not stand in the transcript as whole words; none where there is none."""
+    if not transcript.strip():
+        return []
+    said = f" {_joined(transcript).casefold()} "
+    fillers = [_joined(entity["filler"]) for entity in semantics["entities"]]
+    return [filler for filler in fillers if f" {filler.casefold()} " not in said]
+
+
+def _joined(text: str) -> str:
+    return " ".join(text.split())
