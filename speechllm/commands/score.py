@@ -1,30 +1,48 @@
-"""score hypotheses: WER, CER, SER with intervals, alignments and confusions"""
+"""score hypotheses: error rates with intervals, and listings of the errors"""
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from speechllm.errors import DataError, SpeechLLMError
+
+if TYPE_CHECKING:
+    from speechllm.tasks.task import Labels, Task
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Two forms: everything below --exp, or one file of hypotheses."""
-    from speechllm.score.folder import Settings
-    from speechllm.score.normalize import NORMALIZERS
+    from speechllm.score.inputs import Settings
+    from speechllm.score.normalize import known_normalizers
+    from speechllm.tasks.task import TASKS
 
     every = parser.add_argument_group("score every decode_*/<set>/text below a folder")
     every.add_argument("--exp", type=Path, help="folder that is searched for hypotheses")
-    every.add_argument("--data_root", type=Path, help="references are <data_root>/<set>/text")
+    every.add_argument("--data_root", type=Path, help="references are the sets <data_root>/<set>/")
     one = parser.add_argument_group("score one file")
-    one.add_argument("--ref", type=Path, help="reference text file")
+    one.add_argument(
+        "--ref", type=Path, help="reference text file, or another task's table of a data dir"
+    )
     one.add_argument("--hyp", type=Path, help="hypothesis text file")
     one.add_argument("--out", type=Path, help="folder for the result")
+    one.add_argument("--task", choices=list(TASKS), help="of the hypotheses (default: asr)")
     default = Settings()
     parser.add_argument(
         "--normalizer",
         nargs="+",
         default=list(default.normalizers),
-        choices=list(NORMALIZERS),
-        help="text normalisers, each gives its own figures (default: %(default)s)",
+        metavar="NAME|x.yaml",
+        help=f"{', '.join(known_normalizers())} or files of rules; each gives its own figures "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--train_text",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="TEXT",
+        help="text files that the source model was trained on: gives the recall of words that "
+        "they never had (RecOOV), and WER by how often they have a word",
     )
     parser.add_argument(
         "--n_bootstrap",
@@ -40,41 +58,72 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="resample speakers, not utterances; needs utt2spk beside the reference",
     )
+    parser.add_argument(
+        "--trn", action="store_true", help="write both sides as sclite reads them, too"
+    )
     parser.add_argument("--force", action="store_true", help="score again what is scored already")
 
 
 def run(args: argparse.Namespace) -> None:
     """Score, and print one line for each file and normaliser."""
-    from speechllm.score.folder import Settings, kaldi_lines, score_folder
+    from speechllm.score.inputs import Settings
 
     if args.n_bootstrap < 1:
         raise SpeechLLMError(f"--n_bootstrap must be at least 1, not {args.n_bootstrap}")
     settings = Settings(
-        tuple(dict.fromkeys(args.normalizer)), args.n_bootstrap, args.seed, args.by_speaker
+        tuple(dict.fromkeys(args.normalizer)),
+        args.n_bootstrap,
+        args.seed,
+        args.by_speaker,
+        tuple(dict.fromkeys(args.train_text)),
+        args.trn,
     )
-    for reference, hypothesis, out in _jobs(args):
-        result = score_folder(reference, hypothesis, out, settings, args.force)
-        what = hypothesis.parent.parent if args.exp else hypothesis
-        for line in kaldi_lines(result, what):
+    for job in _jobs(args):
+        result = job.task.score(
+            job.reference, job.hypothesis, job.out, settings, job.labels, args.force
+        )
+        what = job.hypothesis.parent.parent if args.exp else job.hypothesis
+        for line in job.task.lines(result, what):
             print(line, flush=True)
 
 
-def _jobs(args: argparse.Namespace) -> list[tuple[Path, Path, Path]]:
-    """Return (reference, hypothesis, output folder) of every file to score."""
+class _Job(NamedTuple):
+    """A file of hypotheses, what it is scored against, and how."""
+
+    reference: Path
+    hypothesis: Path
+    out: Path
+    task: "Task"
+    labels: "Labels | None"
+
+
+def _jobs(args: argparse.Namespace) -> list[_Job]:
+    """What is to be scored; each model says for which task it was made."""
+    from speechllm.tasks.of_model import labels_of, task_of
+    from speechllm.tasks.task import load_task
+
     every, one = (args.exp, args.data_root), (args.ref, args.hyp, args.out)
     if all(one) and not any(every):
-        return [one]
-    if not all(every) or any(one):
-        raise SpeechLLMError("give --exp and --data_root, or --ref and --hyp and --out")
+        return [_Job(*one, load_task(args.task or "asr"), None)]
+    if not all(every) or any(one) or args.task:
+        raise SpeechLLMError(
+            "give --exp and --data_root, or --ref and --hyp and --out (and --task)"
+        )
     hypotheses = sorted(args.exp.rglob("decode_*/*/text"))
     if not hypotheses:
         raise DataError("no decode_*/<set>/text below this folder", args.exp, remedy="decode first")
-    jobs = [(args.data_root / h.parent.name / "text", h, h.parent / "score") for h in hypotheses]
-    for reference, hypothesis, _ in jobs:
+    jobs = []
+    for hypothesis in hypotheses:
+        model = hypothesis.parents[2]
+        task = task_of(model)
+        reference = args.data_root / hypothesis.parent.name / task.table
         if not reference.is_file():
             raise DataError(
                 f"no reference for {hypothesis}",
                 reference,
                 remedy="make the data (stage 1), or name its folder with --data_root",
             )
+        jobs.append(
+            _Job(reference, hypothesis, hypothesis.parent / "score", task, labels_of(model))
+        )
     return jobs

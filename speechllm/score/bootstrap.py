@@ -9,6 +9,7 @@ mends that where there are enough speakers.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,27 +27,50 @@ def bootstrap_rates(
     same units in the same order are resampled alike, so that their rates can be compared in pairs.
 
     Args:
-        errors: [N] errors of each unit.
-        reference: [N] reference tokens of each unit.
+        errors: [N] errors of each unit; they may be fractions.
+        reference: [N] reference tokens of each unit, or what else errors are a share of.
         resamples: number of resamples R.
         seed: of the draws.
 
     Returns:
         [R] rates in percent; nan where a resample holds no reference token.
     """
-    errors = np.asarray(errors, dtype=np.int64)
-    reference = np.asarray(reference, dtype=np.int64)
-    units = len(errors)
+    columns = np.stack([errors, reference], axis=1).astype(np.float64)  # [N, 2]
+    totals = resampled_totals(columns, resamples, seed)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rate = 100 * totals[:, 0] / totals[:, 1]
+    return np.where(totals[:, 1] > 0, rate, np.nan)
+
+
+def resampled_totals(
+    columns: NDArray[np.float64], resamples: int, seed: int
+) -> NDArray[np.float64]:
+    """Draw the N units of `columns` [N, C]; return the sums of each resample, [R, C]."""
+    units = len(columns)
+    drawn = _units_drawn(units, resamples, seed)
+    rows = max(1, DRAWS_AT_ONCE // units)
+    return np.concatenate(
+        [drawn[start : start + rows].astype(float) @ columns for start in range(0, resamples, rows)]
+    )
+
+
+@lru_cache(maxsize=4)
+def _units_drawn(units: int, resamples: int, seed: int) -> NDArray[np.uint8]:
+    """[R, N] how often each unit is drawn: about once, so that a byte will do."""
     draw = np.random.default_rng(seed)
-    rates = []
+    counts = []
     rows = max(1, DRAWS_AT_ONCE // units)
     for start in range(0, resamples, rows):
         picked = draw.integers(0, units, size=(min(rows, resamples - start), units))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            totals = reference[picked].sum(axis=1)
-            rate = 100 * errors[picked].sum(axis=1) / totals
-        rates.append(np.where(totals > 0, rate, np.nan))
-    return np.concatenate(rates)
+        counts.append(how_often(picked, units).astype(np.uint8))
+    return np.concatenate(counts)
+
+
+def how_often(picked: NDArray[np.int64], units: int) -> NDArray[np.int64]:
+    """[R, K] drawn indices -> [R, units] how often each was drawn."""
+    offsets = np.arange(len(picked))[:, None] * units
+    counts = np.bincount((picked + offsets).ravel(), minlength=len(picked) * units)
+    return counts.reshape(len(picked), units)
 
 
 def bootstrap_interval(
@@ -64,11 +88,11 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
-def sum_blocks(values: ArrayLike, blocks: Sequence[str]) -> NDArray[np.int64]:
+def sum_blocks(values: ArrayLike, blocks: Sequence[str]) -> NDArray[np.float64]:
     """Sum `values` [N] over the utterances of each block; `blocks` [N] names each one's block.
 
     Returns:
         [B] sums, in the order of the sorted block names.
     """
     _, index = np.unique(np.asarray(blocks), return_inverse=True)
-    return np.bincount(index, weights=np.asarray(values)).astype(np.int64)
+    return np.bincount(index, weights=np.asarray(values))

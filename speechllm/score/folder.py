@@ -1,43 +1,37 @@
 """Score one file of hypotheses into a folder: `wer.json`, alignments and confusions."""
 
-import hashlib
 import logging
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-import speechllm
-from speechllm.data.kaldi import first_ids, read_table
+from speechllm.data.kaldi import first_ids
 from speechllm.errors import DataError
 from speechllm.files import read_json, whole_file, write_json
-from speechllm.score.bootstrap import LEVEL, bootstrap_interval, sum_blocks
-from speechllm.score.listings import alignment_lines, confusion_lines
-from speechllm.score.normalize import describe
-from speechllm.score.wer import Counts, Score, score_texts
+from speechllm.score.figures import figures
+from speechllm.score.inputs import (
+    Settings,
+    made_from,
+    read_inputs,
+    warn_of_few_speakers,
+    word_frequencies,
+)
+from speechllm.score.listings import alignment_lines, confusion_lines, utterance_lines
+from speechllm.score.normalize import normalizer
+from speechllm.score.rates import Rates
+from speechllm.score.trn import trn_lines
+from speechllm.score.wer import Counts, score_texts
 
 log = logging.getLogger(__name__)
 
-FEW_SPEAKERS = 10  # below this a bootstrap over speakers is itself unreliable
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to score.
-
-    Attributes:
-        normalizers: names; every figure is given once for each.
-        resamples: bootstrap resamples behind each interval.
-        seed: of the bootstrap.
-        by_speaker: resample speakers instead of utterances; needs `utt2spk` beside the reference.
-    """
-
-    normalizers: tuple[str, ...] = ("plain", "english")
-    resamples: int = 1000
-    seed: int = 0
-    by_speaker: bool = False
+LISTINGS = (
+    "alignments.{}.txt",
+    "confusions.{}.txt",
+    "utterances.{}.tsv",
+    "ref.{}.trn",
+    "hyp.{}.trn",
+)
 
 
 def score_folder(
@@ -49,62 +43,66 @@ def score_folder(
     (described in docs/scoring.md) is written last: where it is, the listings are too.
 
     Args:
-        reference: Kaldi text file, `utt words...`.
+        reference: Kaldi text file, `utt words...`; `entities`, `biasing`, `bias_words` and
+            `utt2spk` beside it are used.
         hypothesis: the same, of the hypotheses.
-        out: folder for wer.json, alignments.<normalizer>.txt and confusions.<normalizer>.txt.
+        out: folder for wer.json and the listings of each normaliser.
         settings: see `Settings`.
         force: score again even if nothing has changed.
 
     Raises:
         DataError: a file is missing or malformed, or an utterance has no speaker.
         SpeechLLMError: hypotheses with ids that the reference lacks.
+        ConfigError: a normaliser that does not exist or cannot be read.
     """
-    speakers = reference.with_name("utt2spk") if settings.by_speaker else None
-    made_from = {
-        "reference": _fingerprint(reference),
-        "hypothesis": _fingerprint(hypothesis),
-        "utt2spk": _fingerprint(speakers) if speakers else None,
-        "normalizers": {name: describe(name) for name in settings.normalizers},
-        "bootstrap": {
-            "unit": "speaker" if speakers else "utterance",
-            "resamples": settings.resamples,
-            "seed": settings.seed,
-            "level": LEVEL,
-        },
-        "speechllm": speechllm.__version__,
-    }
+    source = made_from(reference, hypothesis, settings)
     result_file = out / "wer.json"
-    old = read_json(result_file) if result_file.exists() else {}
-    if not force and old.get("made_from") == made_from:
-        _warn_of_missing(old, hypothesis)
+    old = _json_or_refuse(result_file) if result_file.exists() else {}
+    if not force and old.get("made_from") == source:
+        warn_of_missing(old, hypothesis)
         return old
 
-    references, hypotheses = read_table(reference), read_table(hypothesis)
-    blocks = _speaker_of_each(references, speakers) if speakers else None
-    scores = [score_texts(references, hypotheses, name) for name in settings.normalizers]
+    inputs = read_inputs(reference, hypothesis)
+    rates = Rates(settings.resamples, settings.seed)
+    if settings.by_speaker and inputs.speakers:
+        blocks = [inputs.speakers[i] for i in sorted(inputs.references)]
+        warn_of_few_speakers(blocks, reference)
+        rates = Rates(settings.resamples, settings.seed, blocks)
+    scores: dict[str, Any] = {}
+    listings: dict[str, Iterable[str]] = {}
+    missing: tuple[str, ...] = ()
+    for normalize in map(normalizer, settings.normalizers):
+        score = score_texts(inputs.references, inputs.hypotheses, normalize)
+        train = settings.train_text
+        frequencies = word_frequencies(train, normalize) if train else None
+        scores[normalize.name] = figures(score, inputs, frequencies, rates)
+        missing = score.missing
+        lines = [alignment_lines(score), confusion_lines(score), utterance_lines(score)]
+        if settings.trn:
+            lines += [trn_lines(score, side, inputs.speakers) for side in ("ref", "hyp")]
+        listings |= dict(zip((n.format(normalize) for n in LISTINGS), lines, strict=False))
     result = {
         "set": reference.parent.name,
-        "utterances": len(references),
-        "missing": list(scores[0].missing),
-        "scores": {score.normalizer: _figures(score, settings, blocks) for score in scores},
-        "made_from": made_from,
+        "utterances": len(inputs.references),
+        "missing": list(missing),
+        "scores": scores,
+        "made_from": source,
     }
-    for score in scores:
-        _write_lines(out / f"alignments.{score.normalizer}.txt", alignment_lines(score))
-        _write_lines(out / f"confusions.{score.normalizer}.txt", confusion_lines(score))
-    for name in old.get("scores", {}).keys() - result["scores"].keys():
-        for kind in ("alignments", "confusions"):  # they show hypotheses of an earlier run
-            (out / f"{kind}.{name}.txt").unlink(missing_ok=True)
+    for name, lines in listings.items():
+        write_lines(out / name, lines)
+    for name in old.get("scores", {}).keys() | scores.keys():
+        for left in {listing.format(name) for listing in LISTINGS} - listings.keys():
+            (out / left).unlink(missing_ok=True)  # it shows hypotheses of an earlier run
     write_json(result_file, result)
-    _warn_of_missing(result, hypothesis)
+    warn_of_missing(result, hypothesis)
     return result
 
 
-def kaldi_lines(result: dict[str, Any], what: str | Path) -> list[str]:
+def kaldi_lines(result: Mapping[str, Any], what: str | Path) -> list[str]:
     """Return one `%WER ...` line for each normaliser of a wer.json; `what` names the hypotheses."""
     lines = []
-    for name, figures in result["scores"].items():
-        wer = figures["wer"]
+    for name, found in result["scores"].items():
+        wer = found["wer"]
         counts = Counts(**{kind: wer[kind] for kind in asdict(Counts())})
         low_high = wer["interval"]
         interval = "[{:.2f}, {:.2f}]".format(*low_high) if low_high else "[-, -]"
@@ -112,59 +110,36 @@ def kaldi_lines(result: dict[str, Any], what: str | Path) -> list[str]:
     return lines
 
 
-def _figures(score: Score, settings: Settings, blocks: list[str] | None) -> dict[str, Any]:
-    def rate(total: Counts, each: list[Counts]) -> dict[str, Any]:
-        errors = np.array([counts.errors for counts in each])
-        reference = np.array([counts.reference for counts in each])
-        if blocks is not None:
-            errors, reference = sum_blocks(errors, blocks), sum_blocks(reference, blocks)
-        interval = bootstrap_interval(errors, reference, settings.resamples, settings.seed)
-        return {
-            "percent": total.percent,
-            "interval": interval and list(interval),
-            "errors": total.errors,
-            "reference": total.reference,
-            **asdict(total),
-        }
-
-    return {
-        "wer": rate(score.words, [u.words for u in score.utterances]),
-        "cer": rate(score.characters, [u.characters for u in score.utterances]),
-        "ser": {
-            "percent": score.sentence_percent,
-            "errors": score.wrong_utterances,
-            "reference": len(score.utterances),
-        },
-    }
-
-
-def _fingerprint(path: Path) -> dict[str, str]:
-    if not path.is_file():
-        raise DataError("no such file", path)
-    return {"path": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-
-
-def _speaker_of_each(references: dict[str, str], utt2spk: Path) -> list[str]:
-    speakers = read_table(utt2spk)
-    ids = sorted(references)
-    if orphans := [i for i in ids if i not in speakers]:
-        raise DataError(f"utterances have no speaker: {first_ids(orphans)}", utt2spk)
-    blocks = [speakers[i] for i in ids]
-    if (count := len(set(blocks))) < FEW_SPEAKERS:
-        log.warning("%s: only %d speakers; an interval over them is rough", utt2spk, count)
-    return blocks
-
-
-def _warn_of_missing(result: dict[str, Any], hypothesis: Path) -> None:
+def warn_of_missing(
+    result: Mapping[str, Any], hypothesis: Path, counted: str = "as deletions"
+) -> None:
+    """Log which references have no hypothesis, and which entities the references do not hold."""
     if missing := result["missing"]:
         log.warning(
-            "%s: of %d utterances these have no hypothesis (counted as deletions): %s",
+            "%s: of %d utterances these have no hypothesis (counted %s): %s",
             hypothesis,
             result["utterances"],
+            counted,
             first_ids(missing),
         )
+    for name, found in result["scores"].items():
+        if unplaced := (found.get("entities") or {}).get("unplaced"):
+            log.warning(
+                "%s: entities that the reference (%s) does not hold are not counted: %s",
+                result["made_from"]["reference"]["path"],
+                name,
+                first_ids(f"{utt}: {', '.join(texts)}" for utt, texts in unplaced.items()),
+            )
 
 
-def _write_lines(path: Path, lines: Iterable[str]) -> None:
+def _json_or_refuse(path: Path) -> dict[str, Any]:
+    try:
+        return read_json(path)
+    except ValueError as error:
+        raise DataError(f"is not JSON: {error}", path, remedy=f"rm {path}") from error
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Write a text file, whole or not at all."""
     with whole_file(path) as stream:
         stream.writelines(f"{line}\n" for line in lines)

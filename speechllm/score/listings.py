@@ -8,6 +8,7 @@ from speechllm.score.wer import Score, Utterance
 
 GAP = "***"  # stands opposite an inserted or a deleted word, as in sclite
 SUBSTITUTED, DELETED, INSERTED = "S", "D", "I"
+UTTERANCE_COLUMNS = ("utterance", "words", "correct", "sub", "del", "ins")
 TITLES = {
     SUBSTITUTED: "SUBSTITUTIONS: count reference -> hypothesis",
     DELETED: "DELETIONS: count reference",
@@ -33,6 +34,15 @@ def alignment_lines(score: Score) -> Iterator[str]:
             f"{words.deletions} {words.insertions}"
         )
         yield from _columns(utterance)
+
+
+def utterance_lines(score: Score) -> Iterator[str]:
+    """Yield a header and the word counts of every utterance, parted by tabs, sorted by id."""
+    yield "\t".join(UTTERANCE_COLUMNS)
+    for utterance in score.utterances:
+        words = utterance.words
+        errors = (words.substitutions, words.deletions, words.insertions)
+        yield "\t".join((utterance.id, *map(str, (words.reference, words.hits, *errors))))
 
 
 def confusion_lines(score: Score) -> Iterator[str]:

@@ -1,7 +1,8 @@
-"""Named text normalisers: applied to both sides before scoring, and named with every figure.
+"""Text normalisers: applied to both sides before scoring, and named with every figure.
 
 A normaliser is a list of rules, each a sentence for the reader and a function for the text, so
-that what is printed (`describe`) and what is done cannot drift apart.
+that what is printed (`describe`) and what is done cannot drift apart. There are `plain`, `english`
+(both below), `whisper-english` (`whisper`) and files of rules (`rules_file`).
 """
 
 import re
@@ -10,6 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from speechllm.errors import ConfigError, did_you_mean
+
+WHISPER = "whisper-english"
+RULES_SUFFIXES = (".yaml", ".yml")
 
 HESITATIONS = ("uh", "um", "uhm", "erm", "hm", "hmm", "mm", "mhm")
 ABBREVIATIONS = {"mr": "mister", "mrs": "missus", "dr": "doctor", "ok": "okay"}
@@ -45,6 +49,9 @@ class Normalizer:
     name: str
     rules: tuple[Rule, ...]
 
+    def __str__(self) -> str:
+        return self.name
+
     def __call__(self, text: str) -> str:
         for rule in self.rules:
             text = rule.apply(text)
@@ -61,7 +68,8 @@ def _spell_symbols(text: str) -> str:
     return text.translate(str.maketrans(SYMBOLS))
 
 
-def _strip_punctuation(text: str) -> str:
+def strip_punctuation(text: str) -> str:
+    """Remove commas inside numbers; blank other marks, save `'` in a word and a decimal point."""
     text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)
 
     def keep_or_space(match: re.Match[str]) -> str:
@@ -101,7 +109,7 @@ NORMALIZERS: dict[str, Normalizer] = {
             Rule(
                 "commas inside numbers are removed; other punctuation and symbols become a space, "
                 "except an apostrophe inside a word and a decimal point",
-                _strip_punctuation,
+                strip_punctuation,
             ),
             Rule(
                 "mr, mrs, dr, ok become mister, missus, doctor, okay; "
@@ -114,21 +122,35 @@ NORMALIZERS: dict[str, Normalizer] = {
 }
 
 
+def known_normalizers() -> list[str]:
+    """Return the names of those that are not a file."""
+    return [*NORMALIZERS, WHISPER]
+
+
 def normalizer(name: str) -> Normalizer:
-    """Return the normaliser called `name`.
+    """Return the normaliser called `name`, or that of a rules file (docs/scoring.md).
 
     Raises:
-        ConfigError: no normaliser has that name.
+        ConfigError: no normaliser has that name, its package is missing, or the file is malformed.
     """
-    if name not in NORMALIZERS:
-        raise ConfigError(f"no normaliser '{name}'{did_you_mean(name, NORMALIZERS)}")
-    return NORMALIZERS[name]
+    if name in NORMALIZERS:
+        return NORMALIZERS[name]
+    if name == WHISPER:
+        from speechllm.score.whisper import whisper_english
+
+        return whisper_english()
+    if name.endswith(RULES_SUFFIXES):
+        from speechllm.score.rules_file import read_rules
+
+        return read_rules(name)
+    hint = did_you_mean(name, known_normalizers())
+    raise ConfigError(f"no normaliser '{name}'{hint}", "or give a file of rules, x.yaml")
 
 
 def describe(name: str) -> list[str]:
-    """Return the rules of the normaliser called `name`, in the order in which they apply.
+    """Return the rules of a normaliser, in the order in which they apply.
 
     Raises:
-        ConfigError: no normaliser has that name.
+        ConfigError: as `normalizer`.
     """
     return [rule.says for rule in normalizer(name).rules]

@@ -11,12 +11,10 @@ among utterances explains, a test at 5 % still errs in some 11 % (tests/score/te
 one over utterances alone errs in most.
 """
 
-from functools import lru_cache
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from speechllm.score.bootstrap import DRAWS_AT_ONCE, LEVEL
+from speechllm.score.bootstrap import LEVEL, how_often, resampled_totals
 
 Rates = NDArray[np.float64]
 
@@ -26,10 +24,13 @@ def mean_rate(errors: ArrayLike, reference: ArrayLike) -> float | None:
 
     Args:
         errors: [S, N] errors of each seed's run on each utterance; [N] is one seed.
-        reference: [N] reference tokens.
+        reference: [N] reference tokens; [S, N] where what errors are a share of differs from run
+            to run, as with an F1.
     """
-    total = np.sum(reference)
-    return float(100 * np.atleast_2d(errors).mean(axis=0).sum() / total) if total else None
+    errors, totals = np.atleast_2d(errors), np.atleast_2d(reference).sum(axis=1)
+    if not totals.all():
+        return None
+    return float((100 * errors.sum(axis=1) / totals).mean())
 
 
 def resampled_rates(
@@ -48,7 +49,7 @@ def resampled_rates(
 
     Args:
         errors: [S, N] errors; [N] is one seed.
-        reference: [N] reference tokens.
+        reference: [N] reference tokens; [S, N] where they differ from run to run.
         resamples: number of resamples R.
         seed: of the draws.
         stream: of the draws of seeds.
@@ -57,20 +58,17 @@ def resampled_rates(
         [R] rates in percent; nan where a resample holds no reference token.
     """
     errors = np.atleast_2d(np.asarray(errors, dtype=np.float64))
-    reference = np.asarray(reference, dtype=np.float64)
-    seeds, units = errors.shape
-    columns = np.concatenate([errors, reference[None]]).T  # [N, S + 1]
-    drawn = _utterances_drawn(units, resamples, seed)
-    rows = max(1, DRAWS_AT_ONCE // units)
-    totals = np.concatenate(
-        [drawn[start : start + rows].astype(float) @ columns for start in range(0, resamples, rows)]
-    )  # [R, S + 1]
+    reference = np.atleast_2d(np.asarray(reference, dtype=np.float64))
+    seeds = len(errors)
+    columns = np.concatenate([errors, reference]).T  # [N, S + 1], or [N, S + S]
+    totals = resampled_totals(columns, resamples, seed)
     draw = np.random.default_rng([seed, stream])
     picked = draw.integers(0, seeds, size=(resamples, max(1, seeds - 1)))
-    weights = _how_often(picked, seeds) / picked.shape[1]  # [R, S]
+    weights = how_often(picked, seeds) / picked.shape[1]  # [R, S]
     with np.errstate(divide="ignore", invalid="ignore"):
-        rates = 100 * (totals[:, :-1] * weights).sum(axis=1) / totals[:, -1]
-    return np.where(totals[:, -1] > 0, rates, np.nan)
+        rates = 100 * totals[:, :seeds] / totals[:, seeds:]
+    # A run that was not drawn has no say, whatever its share of nothing is.
+    return np.where(weights > 0, rates * weights, 0).sum(axis=1)
 
 
 def percentiles(values: Rates) -> tuple[float, float]:
@@ -87,25 +85,6 @@ def seed_interval(
 
     None where it would mean nothing: fewer than two utterances, or no reference tokens.
     """
-    if len(np.asarray(reference)) < 2 or not np.sum(reference):
+    if np.shape(reference)[-1] < 2 or mean_rate(errors, reference) is None:
         return None
     return percentiles(resampled_rates(errors, reference, resamples, seed))
-
-
-@lru_cache(maxsize=4)
-def _utterances_drawn(units: int, resamples: int, seed: int) -> NDArray[np.uint8]:
-    """[R, N] how often each utterance is drawn: about once, so that a byte will do."""
-    draw = np.random.default_rng(seed)
-    counts = []
-    rows = max(1, DRAWS_AT_ONCE // units)
-    for start in range(0, resamples, rows):
-        picked = draw.integers(0, units, size=(min(rows, resamples - start), units))
-        counts.append(_how_often(picked, units).astype(np.uint8))
-    return np.concatenate(counts)
-
-
-def _how_often(picked: NDArray[np.int64], units: int) -> NDArray[np.int64]:
-    """[R, K] drawn indices -> [R, units] how often each was drawn."""
-    offsets = np.arange(len(picked))[:, None] * units
-    counts = np.bincount((picked + offsets).ravel(), minlength=len(picked) * units)
-    return counts.reshape(len(picked), units)

@@ -48,6 +48,7 @@ def paired_bootstrap(
     reference: ArrayLike,
     resamples: int = 10_000,
     seed: int = 0,
+    baseline_reference: ArrayLike | None = None,
 ) -> Paired | None:
     """Compare two systems on the same utterances; None where there is nothing to draw from.
 
@@ -58,14 +59,18 @@ def paired_bootstrap(
     Args:
         errors: [S, N] errors of the system, a row for each seed; [N] is one seed.
         baseline: [S', N] errors of the baseline.
-        reference: [N] reference tokens.
+        reference: [N] reference tokens; [S, N] where what errors are a share of is the system's
+            own, as with an F1. It is then resampled with the errors.
         resamples, seed: of the bootstrap (see `speechllm.score.seeds`).
+        baseline_reference: [S', N] the baseline's own; None: `reference` is that of both.
     """
-    ours, theirs = mean_rate(errors, reference), mean_rate(baseline, reference)
-    if ours is None or theirs is None or len(np.asarray(reference)) < 2:
+    if baseline_reference is None:
+        baseline_reference = reference
+    ours, theirs = mean_rate(errors, reference), mean_rate(baseline, baseline_reference)
+    if ours is None or theirs is None or np.shape(reference)[-1] < 2:
         return None
     change = resampled_rates(errors, reference, resamples, seed, stream=1)
-    change = change - resampled_rates(baseline, reference, resamples, seed, stream=2)
+    change = change - resampled_rates(baseline, baseline_reference, resamples, seed, stream=2)
     change = change[~np.isnan(change)].round(9)  # means over seeds are equal but for rounding
     beyond = min(np.sum(change <= 0), np.sum(change >= 0))
     return Paired(
@@ -94,6 +99,24 @@ def matched_pairs(system: Sequence[Score], baseline: Sequence[Score]) -> float |
             for segment in segment_errors(runs)
         ]
     )
+    return _mean_difference(segments)
+
+
+def matched_utterances(errors: ArrayLike, baseline: ArrayLike) -> float | None:
+    """The same where an answer has no parts to cut: each utterance is a segment.
+
+    Only for errors that are shares of the same in both systems.
+
+    Args:
+        errors: [S, N] errors of the system.
+        baseline: [S', N] errors of the baseline.
+    """
+    both = np.stack([np.atleast_2d(errors).mean(axis=0), np.atleast_2d(baseline).mean(axis=0)])
+    return _mean_difference(both.T[both.any(axis=0)])
+
+
+def _mean_difference(segments: NDArray[np.float64]) -> float | None:
+    """Two-sided p of the mean difference of [K, 2] errors, taken as normal."""
     if not len(segments) or np.allclose(segments[:, 0], segments[:, 1]):
         return 1.0
     if len(segments) < FEWEST_SEGMENTS:

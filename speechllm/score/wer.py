@@ -20,6 +20,7 @@ import jiwer
 
 from speechllm.data.kaldi import first_ids
 from speechllm.errors import SpeechLLMError
+from speechllm.score.normalize import Normalizer
 from speechllm.score.normalize import normalizer as find_normalizer
 
 
@@ -87,12 +88,12 @@ class Score:
     """A scored set.
 
     Attributes:
-        normalizer: the name of the normaliser that both sides went through.
+        normalizer: what both sides went through; `str` of it is its name.
         utterances: one for each reference, sorted by id.
         missing: ids of references without hypothesis, sorted.
     """
 
-    normalizer: str
+    normalizer: Normalizer
     utterances: tuple[Utterance, ...]
     missing: tuple[str, ...]
 
@@ -118,14 +119,16 @@ class Score:
 
 
 def score_texts(
-    references: Mapping[str, str], hypotheses: Mapping[str, str], normalizer: str = "plain"
+    references: Mapping[str, str],
+    hypotheses: Mapping[str, str],
+    normalizer: str | Normalizer = "plain",
 ) -> Score:
     """Align and count.
 
     Args:
         references: utterance id -> reference text; may be empty strings.
         hypotheses: utterance id -> hypothesis text.
-        normalizer: applied to both sides (see `speechllm.score.normalize`).
+        normalizer: applied to both sides; its name, or itself.
 
     Raises:
         SpeechLLMError: no references, or hypotheses whose ids have no reference.
@@ -138,7 +141,7 @@ def score_texts(
             f"hypotheses have ids that no reference has: {first_ids(unknown)}",
             "score against the text of the set that was decoded",
         )
-    normalize = find_normalizer(normalizer)
+    normalize = find_normalizer(normalizer) if isinstance(normalizer, str) else normalizer
     ids = sorted(references)
     reference_texts = [normalize(references[i]) for i in ids]
     hypothesis_texts = [normalize(hypotheses.get(i, "")) for i in ids]
@@ -155,7 +158,7 @@ def score_texts(
             strict=True,
         )
     )
-    return Score(normalizer, tuple(utterances), tuple(i for i in ids if i not in hypotheses))
+    return Score(normalize, tuple(utterances), tuple(i for i in ids if i not in hypotheses))
 
 
 def _pairs(

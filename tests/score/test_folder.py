@@ -1,13 +1,15 @@
 import argparse
 import hashlib
 import json
+import time
 from pathlib import Path
 
 import pytest
 
 from speechllm.commands import score as command
 from speechllm.errors import DataError, SpeechLLMError
-from speechllm.score.folder import Settings, kaldi_lines, score_folder
+from speechllm.score.folder import kaldi_lines, score_folder
+from speechllm.score.inputs import Settings
 from speechllm.score.normalize import describe
 
 
@@ -160,5 +162,171 @@ def test_one_file(tree, capsys):
     assert sorted(p.name for p in (tree / "out").iterdir()) == [
         "alignments.plain.txt",
         "confusions.plain.txt",
+        "utterances.plain.tsv",
         "wer.json",
     ]
+
+
+def test_every_figure_of_a_set_that_has_everything(tmp_path):
+    data = tmp_path / "data/farm_test"
+    write(data / "text", "u1 sow sugar beet now\nu2 buy rye\nu3 a a\n")
+    write(data / "utt2spk", "u1 s1\nu2 s2\nu3 s2\n")
+    write(
+        data / "entities",
+        'u1 [{"type": "crop", "text": "sugar beet"}]\n'
+        'u2 [{"type": "crop", "text": "rye"}, {"type": "crop", "text": "oats"}]\n',
+    )
+    write(data / "biasing", 'u1 ["beet", "leaf"]\nu2 ["rye"]\n')
+    train = write(tmp_path / "train", "t1 sow now sow\nt2 buy a\n")
+    hypothesis = write(
+        tmp_path / "hyp", "u1 sow sugar beat now leaf\nu2 buy rye\nu3 no no no no no no\n"
+    )
+    settings = Settings(("plain",), 50, train_text=(train,))
+    result = score_folder(data / "text", hypothesis, tmp_path / "out", settings)
+    figures = result["scores"]["plain"]
+    assert figures["wer"]["errors"] == 8 and figures["wer"]["reference"] == 8
+
+    def counts(figure):
+        return {k: v for k, v in figure.items() if k not in ("interval", "percent")}
+
+    entities = figures["entities"]
+    assert counts(entities["error"]) == {"errors": 1, "reference": 3}
+    assert entities["error"]["percent"] == pytest.approx(100 / 3)
+    assert counts(entities["recall"]) == {"right": 1, "annotated": 2}
+    assert counts(entities["precision"]) == {"right": 1, "heard": 1}
+    assert entities["f1"]["percent"] == pytest.approx(200 / 3)
+    assert entities["types"].keys() == {"crop"}
+    assert entities["unplaced"] == {"u2": ["oats"]}
+    b_wer, u_wer = figures["biasing"]["b_wer"], figures["biasing"]["u_wer"]
+    assert (b_wer["errors"], b_wer["reference"]) == (2, 2)  # beet -> beat, and leaf made up
+    assert b_wer["errors"] + u_wer["errors"] == 8 == b_wer["reference"] + u_wer["reference"]
+    oov = figures["oov"]
+    assert counts(oov["recall"]) == {"right": 2, "reference": 3}  # sugar, rye; beet is lost
+    assert oov["types"] == 3 and oov["missed"] == {"beet": [1, 1]}
+    assert figures["frequency"]["1-10"]["reference"] == 5
+    assert {n: f["utterances"] for n, f in figures["lengths"].items()} == {"1-5": 3}
+    assert counts(figures["speakers"]["s2"])["errors"] == 6
+    assert figures["loops"]["ids"] == ["u3"]
+    assert figures["deletions"]["percent"] == 0
+    for figure in (entities["error"], b_wer, u_wer, oov["recall"]):
+        low, high = figure["interval"]
+        assert low <= figure["percent"] <= high
+
+
+def test_figures_that_a_set_cannot_have_are_null(tree):
+    """No entities, no lists, no training text; every utterance its own speaker."""
+    write(tree / "data/farm_test/utt2spk", "u1 s1\nu2 s2\nu3 s3\n")
+    reference = tree / "data/farm_test/text"
+    result = score_folder(reference, reference, tree / "out", Settings(("plain",), 10))
+    figures = result["scores"]["plain"]
+    names = ("entities", "biasing", "oov", "frequency", "speakers")
+    assert {name: figures[name] for name in names} == dict.fromkeys(names)
+
+
+def test_scored_again_when_what_stands_beside_it_changes(tree):
+    reference, out = tree / "data/farm_test/text", tree / "out"
+
+    def score(**more):
+        before = out.exists() and (out / "wer.json").stat().st_mtime_ns
+        score_folder(reference, reference, out, Settings(("plain",), 10, **more))
+        return (out / "wer.json").stat().st_mtime_ns != before
+
+    assert score() and not score()
+    for name, line in {
+        "entities": 'u1 [{"type": "crop", "text": "Sugar beet"}]',
+        "biasing": 'u1 ["beet"]',
+        "bias_words": "beet",
+        "utt2spk": "u1 s1\nu2 s1\nu3 s1",
+    }.items():
+        write(tree / f"data/farm_test/{name}", f"{line}\n")
+        assert score() and not score(), name
+    train = write(tree / "train", "t1 beet\n")
+    assert score(train_text=(train,)) and not score(train_text=(train,))
+    write(train, "t1 Sugar beet\n")
+    assert score(train_text=(train,)), "the same path, another text"
+
+
+def test_a_rules_file_as_normaliser(tree, capsys):
+    rules = write(tree / "farm.yaml", "rules:\n  - lower: true\n  - words: {beat: beet}\n")
+    hypothesis = tree / "exp/base/decode_b4/farm_test/text"
+    options = ("--out", tree / "out", "--normalizer", rules, "--n_bootstrap", 10)
+    run("--ref", tree / "data/farm_test/text", "--hyp", hypothesis, *options)
+    name = "farm@" + hashlib.sha256(rules.read_bytes()).hexdigest()[:8]
+    result = json.loads((tree / "out/wer.json").read_text())
+    assert list(result["scores"]) == [name]
+    assert result["made_from"]["normalizers"][name][:2] == ["lower case", "words: beat -> beet"]
+    assert f" {name} farm_test" in capsys.readouterr().out
+    assert (tree / f"out/alignments.{name}.txt").read_text().startswith(f"# normalizer: {name};")
+    write(rules, "rules:\n  - lower: true\n")
+    run("--ref", tree / "data/farm_test/text", "--hyp", hypothesis, *options)
+    assert not list((tree / "out").glob(f"*{name}*")), "of rules that are no more"
+
+
+def test_entities_that_are_not_said_are_listed(tree, caplog):
+    write(tree / "data/farm_test/entities", 'u1 [{"type": "crop", "text": "wheat"}]\n')
+    reference = tree / "data/farm_test/text"
+    for _ in range(2):  # also when nothing is scored again
+        caplog.clear()
+        score_folder(reference, reference, tree / "out", Settings(("plain",), 10))
+        assert "does not hold are not counted: 1 (u1: wheat)" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("entities", 'u1 []\nu2 [{"type": "crop"}]\n', r"entities:2: u2: entities are not a list"),
+        ("entities", "u1 [}\n", r"entities:1: u1: "),
+        ("entities", "zz []\n", r"entities of utterances that text lacks: 1 \(zz\)"),
+        ("biasing", 'u1 []\nu2 ["a", 1]\n', r"biasing:2: u2: entry is not a string"),
+        ("biasing", "u1 {\n", r"biasing:1: u1"),
+        ("biasing", "zz []\n", r"unknown utterances: 1 \(zz\)"),
+        ("bias_words", "a\n\nb\n", r"bias_words:2: "),
+        ("utt2spk", "u1 s1\n", r"no speaker: 2 \(u2, u3\)"),
+    ],
+)
+def test_bad_tables_beside_the_reference(tree, name, content, message):
+    file = write(tree / f"data/farm_test/{name}", content)
+    reference = tree / "data/farm_test/text"
+    with pytest.raises(DataError, match=message) as caught:
+        score_folder(reference, reference, tree / "out", Settings(("plain",), 10))
+    assert str(file.parent) in str(caught.value) and not (tree / "out").exists()
+
+
+def test_more_bad_input(tree):
+    reference = tree / "data/farm_test/text"
+    with pytest.raises(DataError, match="absent: no such file"):
+        score_folder(reference, reference, tree / "out", Settings(train_text=(tree / "absent",)))
+    empty = write(tree / "empty/text", "")
+    with pytest.raises(SpeechLLMError, match="no references"):
+        score_folder(empty, reference, tree / "out", Settings())
+    silent = write(tree / "silent/text", "u1\nu2\n")
+    heard = write(tree / "heard", "u1 a\nu2\n")
+    result = score_folder(silent, heard, tree / "out", Settings(("plain",), 10))
+    assert result["scores"]["plain"]["wer"]["percent"] is None
+    assert result["scores"]["plain"]["wer"]["insertions"] == 1
+    write(tree / "out/wer.json", "{")
+    with pytest.raises(DataError, match="is not JSON"):
+        score_folder(silent, heard, tree / "out", Settings(("plain",), 10))
+
+
+def test_20_000_utterances_in_seconds(tmp_path):
+    """Everything on; the bound is loose, docs/scoring.md says what was measured."""
+    words = [f"w{i}" for i in range(3000)]
+    said = {
+        f"u{i:05d}": " ".join(words[(i * k) % 3000] for k in range(1, 13)) for i in range(20000)
+    }
+    data = tmp_path / "data"
+    write(data / "text", "".join(f"{u} {t}\n" for u, t in said.items()))
+    write(data / "utt2spk", "".join(f"{u} s{i % 40:02d}\n" for i, u in enumerate(said)))
+    entity = '{{"type": "t{}", "text": "{}"}}'
+    write(
+        data / "entities",
+        "".join(f"{u} [{entity.format(len(u) % 3, t.split()[3])}]\n" for u, t in said.items()),
+    )
+    write(data / "bias_words", "".join(f"w{i}\n" for i in range(0, 100_000, 7)))
+    hypotheses = "".join(f"{u} {t.replace('w1 ', 'x ')}\n" for u, t in said.items())
+    hypothesis = write(tmp_path / "hyp", hypotheses)
+    start = time.process_time()
+    settings = Settings(("plain",), train_text=(data / "text",), trn=True)
+    score_folder(data / "text", hypothesis, tmp_path / "out", settings)
+    assert time.process_time() - start < 40

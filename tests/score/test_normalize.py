@@ -1,9 +1,11 @@
+import sys
 import unicodedata
 
 import pytest
 
 from speechllm.errors import ConfigError
 from speechllm.score.normalize import NORMALIZERS, describe, normalizer
+from speechllm.score.whisper import whisper_english
 
 
 def test_plain_is_nfc_and_whitespace_and_nothing_else():
@@ -48,3 +50,37 @@ def test_normalizing_twice_changes_nothing(name):
 def test_an_unknown_name_is_refused_with_the_nearest():
     with pytest.raises(ConfigError, match="did you mean 'english'"):
         normalizer("englsh")
+
+
+WHISPER_CASES = {
+    "The colour of Mr. Smith's car, um, is twenty-five thousand dollars!": (
+        "the color of mister smith is car is $25000"
+    ),
+    "one oh one; 274th [noise] (laughs) café": "101 274th cafe",
+    "I'm gonna cause it 'cause I won't": None,  # versions from 0.1.2 on make "because" of "cause"
+    "kinda sorta dunno": None,
+    "two hundred and 5 point five percent of £3.50": None,
+    "": "",
+}
+
+
+@pytest.mark.parametrize("text", WHISPER_CASES)
+def test_whisper_english_is_openais(text):
+    """transformers has OpenAI's code too, but not the spellings."""
+    pytest.importorskip("whisper_normalizer", reason="whisper-normalizer is not installed")
+    from transformers.models.whisper.english_normalizer import EnglishTextNormalizer
+    from whisper_normalizer.english import EnglishSpellingNormalizer
+
+    normalize = normalizer("whisper-english")
+    theirs = EnglishTextNormalizer(EnglishSpellingNormalizer().mapping)
+    assert normalize(text) == " ".join(theirs(text).split())
+    if WHISPER_CASES[text] is not None:
+        assert normalize(text) == WHISPER_CASES[text]
+    assert "whisper-normalizer 0.1.1" in describe("whisper-english")[0]
+
+
+def test_whisper_english_needs_its_package(monkeypatch):
+    whisper_english.cache_clear()
+    monkeypatch.setitem(sys.modules, "whisper_normalizer.english", None)
+    with pytest.raises(ConfigError, match=r"pip install 'speechllm\[score\]'"):
+        normalizer("whisper-english")

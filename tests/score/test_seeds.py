@@ -11,6 +11,24 @@ def test_the_mean_over_seeds():
     assert mean_rate([1], [0]) is None
 
 
+def test_what_errors_are_a_share_of_may_differ_from_run_to_run():
+    errors, reference = [[1, 0], [2, 1.5]], [[4, 4], [2, 5]]
+    assert mean_rate(errors, reference) == pytest.approx(100 * (1 / 8 + 3.5 / 7) / 2)
+    assert mean_rate(errors, [[4, 4], [0, 0]]) is None
+    common = np.full(60, 5.0)
+    errors = np.arange(180).reshape(3, 60) % 7 / 2
+    assert np.allclose(
+        resampled_rates(errors, common, 300), resampled_rates(errors, np.tile(common, (3, 1)), 300)
+    )
+
+
+def test_a_resample_of_an_f1_draws_counts_and_their_whole_together():
+    """Two utterances: wrong with a whole of 2, right with a whole of 6: 100, 25 or 0 percent."""
+    rates = resampled_rates([[2.0, 0.0]], [[2.0, 6.0]], 4000)
+    shares = {value: np.mean(np.isclose(rates, value)) for value in (0.0, 25.0, 100.0)}
+    assert shares == pytest.approx({0.0: 0.25, 25.0: 0.5, 100.0: 0.25}, abs=0.03)
+
+
 def test_one_seed_is_the_bootstrap_over_utterances():
     errors, reference = np.arange(60) % 3, np.full(60, 5)
     assert np.allclose(
@@ -48,7 +66,7 @@ def test_utterances_are_drawn_alike_and_seeds_are_not():
 
 
 def test_memory_bound_does_not_change_the_number_of_resamples(monkeypatch):
-    monkeypatch.setattr("speechllm.score.seeds.DRAWS_AT_ONCE", 25)
+    monkeypatch.setattr("speechllm.score.bootstrap.DRAWS_AT_ONCE", 25)
     assert resampled_rates(np.ones((2, 10)), np.ones(10), resamples=7).shape == (7,)
 
 

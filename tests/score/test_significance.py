@@ -3,7 +3,14 @@ import math
 import numpy as np
 import pytest
 
-from speechllm.score.significance import holm, matched_pairs, paired_bootstrap, segment_errors
+from speechllm.score.normalize import NORMALIZERS
+from speechllm.score.significance import (
+    holm,
+    matched_pairs,
+    matched_utterances,
+    paired_bootstrap,
+    segment_errors,
+)
 from speechllm.score.wer import Counts, Score, Utterance, score_texts
 
 
@@ -14,6 +21,44 @@ def test_bootstrap_by_hand():
     assert paired.improvement == pytest.approx(1 / 4, abs=0.01)
     assert paired.p == pytest.approx(2 * 1 / 4, abs=0.02)
     assert paired.interval == pytest.approx((-10, 20))
+
+
+def test_bootstrap_of_shares_of_what_is_each_systems_own():
+    """As an F1: the system answers little (1 of 2) or much (1 of 8); the baseline 1 of 4."""
+    paired = paired_bootstrap([1, 1], [1, 1], [2, 8], resamples=20_000, baseline_reference=[4, 4])
+    assert paired.difference == pytest.approx(100 * (2 / 10 - 2 / 8))
+    # Resamples give 2/4, 2/10 or 2/16 against 2/8: worse in a quarter of them.
+    assert paired.improvement == pytest.approx(3 / 4, abs=0.01)
+    assert paired.interval == pytest.approx((-12.5, 25))
+
+
+@pytest.mark.parametrize("spread", [0.0, 2.0])
+def test_equal_systems_with_wholes_of_their_own_seldom_seem_to_differ(spread):
+    draw = np.random.default_rng(5)
+    false = 0
+    for trial in range(200):
+        both = []
+        for _ in range(2):
+            whole = 4 + spread * draw.random((1, 150))
+            both.append((draw.binomial(4, 0.3, size=(1, 150)) / 4 * whole, whole))
+        (one, one_whole), (other, other_whole) = both
+        paired = paired_bootstrap(
+            one, other, one_whole, 400, seed=trial, baseline_reference=other_whole
+        )
+        false += paired.p < 0.05
+    assert 2 <= false <= 22  # 10 of 200 are due
+
+
+def test_utterances_as_segments():
+    ours, theirs = np.zeros(200), np.zeros(200)
+    ours[:20], theirs[10:70] = 1, 1
+    from math import erfc, sqrt
+
+    differences = np.array([1] * 10 + [0] * 10 + [-1] * 50)
+    z = differences.mean() / (differences.std(ddof=1) / sqrt(70))
+    assert matched_utterances(ours, theirs) == pytest.approx(erfc(abs(z) / sqrt(2)))
+    assert matched_utterances(ours, ours) == 1.0
+    assert matched_utterances([1, 0, 0], [0, 0, 0]) is None  # too few
 
 
 def test_systems_that_err_alike_do_not_differ():
@@ -121,7 +166,7 @@ def test_false_alarms_of_the_bootstrap_are_near_nominal():
 
 def test_false_alarms_of_matched_pairs_are_near_nominal():
     def score(errors) -> list[Score]:
-        return [Score("plain", tuple(aligned(n) for n in errors.tolist()), ())]
+        return [Score(NORMALIZERS["plain"], tuple(aligned(n) for n in errors.tolist()), ())]
 
     def aligned(wrong: int) -> Utterance:
         pairs = (("a", "x"),) * wrong + (("a", "a"),) * (8 - wrong)

@@ -1,0 +1,77 @@
+"""compare two systems on the same utterances: WER, difference, two tests, what b fixed and broke
+
+`speechllm compare-hyps a b`: each is a decode folder, `<model>/decode_<tag>/<set>`, or a text file.
+"""
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Two systems, and what both are scored against."""
+    parser.add_argument("a", type=Path, help="the baseline: decode folder or text file")
+    parser.add_argument("b", type=Path, help="the other system")
+    parser.add_argument(
+        "--ref", type=Path, help="reference text; needed where no folder has been scored"
+    )
+    parser.add_argument(
+        "--normalizer", default="plain", metavar="NAME|x.yaml", help="(default: %(default)s)"
+    )
+    parser.add_argument(
+        "--n_bootstrap", type=int, default=10_000, help="resamples (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Score both, and print them beside each other."""
+    from speechllm.data.kaldi import first_ids, read_table
+    from speechllm.errors import SpeechLLMError
+    from speechllm.score.beside import beside_lines, set_beside
+    from speechllm.score.normalize import normalizer
+    from speechllm.score.wer import score_texts
+
+    if args.n_bootstrap < 1:
+        raise SpeechLLMError(f"--n_bootstrap must be at least 1, not {args.n_bootstrap}")
+    references = read_table(args.ref or _reference(args.a, args.b))
+    normalize = normalizer(args.normalizer)
+    scores = []
+    for name, path in (("a", args.a), ("b", args.b)):
+        hypotheses = read_table(path / "text" if path.is_dir() else path)
+        score = score_texts(references, hypotheses, normalize)
+        if score.missing:
+            print(f"{name} lacks hypotheses, counted as deletions: {first_ids(score.missing)}")
+        scores.append(score)
+    beside = set_beside(*scores, args.n_bootstrap, args.seed)
+    for line in beside_lines(beside, str(args.a), str(args.b), args.seed):
+        print(line)
+
+
+def _reference(*systems: Path) -> Path:
+    """The reference that the folders among `systems` were scored against."""
+    from speechllm.errors import DataError, SpeechLLMError
+    from speechllm.files import read_json
+    from speechllm.score.inputs import fingerprint
+
+    found = {}
+    for system in systems:
+        score = system / "score" / "wer.json"
+        if not score.is_file():
+            continue
+        try:
+            reference = read_json(score)["made_from"]["reference"]
+            found[reference["sha256"]] = Path(reference["path"])
+        except (ValueError, KeyError, TypeError) as error:
+            message = f"does not say what was scored ({error!r})"
+            raise DataError(message, score, remedy="speechllm score again, or --ref") from error
+    remedy = "name the reference text with --ref"
+    if not found:
+        raise SpeechLLMError("neither a nor b is a decode folder that has been scored", remedy)
+    if len(found) > 1:
+        message = "a and b were scored against different references: "
+        raise SpeechLLMError(message + ", ".join(map(str, found.values())), remedy)
+    ((digest, path),) = found.items()
+    if fingerprint(path)["sha256"] != digest:
+        message = "has changed since the hypotheses were scored"
+        raise DataError(message, path, remedy=f"speechllm score again, or {remedy}")
+    return path

@@ -1,0 +1,163 @@
+"""What is scored, and all that is known about it: the tables beside the reference, training text.
+
+<reference>            utterance words ...
+entities, biasing, bias_words, utt2spk      beside it, each where it is there
+"""
+
+import hashlib
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import speechllm
+from speechllm.data.bias_lists import BIAS_WORDS, BIASING, BiasLists, read_bias_lists
+from speechllm.data.kaldi import first_ids, parse_entities, parsed_table, read_table
+from speechllm.errors import DataError
+from speechllm.score.bootstrap import LEVEL
+from speechllm.score.normalize import Normalizer, normalizer
+
+log = logging.getLogger(__name__)
+
+FEW_SPEAKERS = 10  # below this a bootstrap over speakers is itself unreliable
+ENTITIES, UTT2SPK = "entities", "utt2spk"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to score.
+
+    Attributes:
+        normalizers: names, or rules files; every figure is given once for each.
+        resamples: bootstrap resamples behind each interval.
+        seed: of the bootstrap.
+        by_speaker: resample speakers instead of utterances; needs `utt2spk` beside the reference.
+        train_text: text files that the recogniser was trained on; without them there are no figures
+            of unseen and rare words.
+        trn: write both sides as NIST's sclite reads them, too.
+    """
+
+    normalizers: tuple[str, ...] = ("plain", "english")
+    resamples: int = 1000
+    seed: int = 0
+    by_speaker: bool = False
+    train_text: tuple[Path, ...] = ()
+    trn: bool = False
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The tables that are scored.
+
+    Attributes:
+        references, hypotheses: utterance -> text.
+        entities: utterance -> annotated entities; None where the set has none.
+        biasing: the set's bias lists, may be empty.
+        speakers: utterance -> speaker; None where the set has none.
+    """
+
+    references: dict[str, str]
+    hypotheses: dict[str, str]
+    entities: dict[str, list[dict[str, Any]]] | None
+    biasing: BiasLists
+    speakers: dict[str, str] | None
+
+
+def made_from(reference: Path, hypothesis: Path, settings: Settings) -> dict[str, Any]:
+    """Return all that a score depends on: files with their hashes, and settings.
+
+    Raises:
+        DataError: a file is missing.
+    """
+    beside = {name: reference.with_name(name) for name in (ENTITIES, BIASING, BIAS_WORDS, UTT2SPK)}
+    if settings.by_speaker:
+        fingerprint(beside[UTT2SPK])
+    return {
+        "reference": fingerprint(reference),
+        "hypothesis": fingerprint(hypothesis),
+        **{name: fingerprint(path) if path.is_file() else None for name, path in beside.items()},
+        "train_text": [fingerprint(path) for path in settings.train_text],
+        "normalizers": {
+            found.name: [rule.says for rule in found.rules]
+            for found in map(normalizer, settings.normalizers)
+        },
+        "bootstrap": {
+            "unit": "speaker" if settings.by_speaker else "utterance",
+            "resamples": settings.resamples,
+            "seed": settings.seed,
+            "level": LEVEL,
+        },
+        "trn": settings.trn,
+        "speechllm": speechllm.__version__,
+    }
+
+
+def read_inputs(reference: Path, hypothesis: Path) -> Inputs:
+    """Read both sides and what stands beside the reference.
+
+    Raises:
+        DataError: a table is malformed (names the line), is about utterances that the reference
+            lacks, or lacks an utterance's speaker.
+    """
+    references = read_table(reference)
+    entities = speakers = None
+    if (path := reference.with_name(ENTITIES)).is_file():
+        entities = parsed_table(path, parse_entities)
+        if unknown := sorted(entities.keys() - references.keys()):
+            message = f"entities of utterances that {reference.name} lacks: {first_ids(unknown)}"
+            raise DataError(message, path, remedy=f"speechllm fix {path.parent}")
+    if (path := reference.with_name(UTT2SPK)).is_file():
+        speakers = dict(zip(sorted(references), speaker_of_each(references, path), strict=True))
+    biasing = read_bias_lists(reference.parent, references)
+    return Inputs(references, read_table(hypothesis), entities, biasing, speakers)
+
+
+def fingerprint(path: Path) -> dict[str, str]:
+    """Path and hash of a file.
+
+    Raises:
+        DataError: it is not there.
+    """
+    if not path.is_file():
+        raise DataError("no such file", path)
+    return {"path": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
+def speaker_of_each(references: Mapping[str, str], utt2spk: Path) -> list[str]:
+    """Return the speakers of the references, in the order of their sorted ids.
+
+    Raises:
+        DataError: an utterance without speaker.
+    """
+    speakers = read_table(utt2spk)
+    ids = sorted(references)
+    if orphans := [i for i in ids if i not in speakers]:
+        raise DataError(f"utterances have no speaker: {first_ids(orphans)}", utt2spk)
+    return [speakers[i] for i in ids]
+
+
+def warn_of_few_speakers(speakers: Sequence[str], reference: Path) -> None:
+    """Say where an interval over speakers is rough."""
+    if (count := len(set(speakers))) < FEW_SPEAKERS:
+        path = reference.with_name(UTT2SPK)
+        log.warning("%s: only %d speakers; an interval over them is rough", path, count)
+
+
+def word_frequencies(train_text: Sequence[Path], normalize: Normalizer) -> Counter[str]:
+    """Count the words of the training text. A file's counts are kept for the sets that follow.
+
+    Raises:
+        DataError: a file is missing or malformed.
+    """
+    total: Counter[str] = Counter()
+    for path in train_text:
+        total.update(_file_frequencies(path, fingerprint(path)["sha256"], normalize))
+    return total
+
+
+@lru_cache(maxsize=32)
+def _file_frequencies(path: Path, digest: str, normalize: Normalizer) -> Counter[str]:
+    return Counter(word for line in read_table(path).values() for word in normalize(line).split())

@@ -1,0 +1,68 @@
+"""Counts of a set, by utterance, as the figures of wer.json: percent, interval, counts."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speechllm.score.bootstrap import bootstrap_interval, sum_blocks
+from speechllm.score.wer import Counts
+
+Figure = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Rates:
+    """How the intervals are made.
+
+    Attributes:
+        resamples, seed: of the bootstrap.
+        blocks: [N] the block (speaker) of each utterance; None draws utterances.
+    """
+
+    resamples: int = 1000
+    seed: int = 0
+    blocks: Sequence[str] | None = None
+
+    def interval(self, part: NDArray[Any], whole: NDArray[Any]) -> list[float] | None:
+        """The 95 % interval of sum(part) / sum(whole), in percent; both are [N]."""
+        if self.blocks is not None:
+            part, whole = sum_blocks(part, self.blocks), sum_blocks(whole, self.blocks)
+        found = bootstrap_interval(part, whole, self.resamples, self.seed)
+        return found and list(found)
+
+    def share(self, part: NDArray[np.int64], whole: NDArray[np.int64], of: str) -> Figure:
+        """A share as percent, interval, and the two counts: `of` is "part/whole", their names."""
+        part_name, whole_name = of.split("/")
+        return {
+            "percent": percent(part.sum(), whole.sum()),
+            "interval": self.interval(part, whole),
+            part_name: int(part.sum()),
+            whole_name: int(whole.sum()),
+        }
+
+    def errors(self, table: NDArray[np.int64], with_interval: bool = True) -> Figure:
+        """An error rate of `table`, [N, 4] hits, substitutions, deletions, insertions."""
+        counts = Counts(*map(int, table.sum(axis=0)))
+        errors, reference = table[:, 1:].sum(axis=1), table[:, :3].sum(axis=1)
+        interval = {"interval": self.interval(errors, reference)} if with_interval else {}
+        return {
+            "percent": counts.percent,
+            **interval,
+            "errors": counts.errors,
+            "reference": counts.reference,
+            **asdict(counts),
+        }
+
+
+def table_of(counts: Sequence[Counts]) -> NDArray[np.int64]:
+    """[N, 4] hits, substitutions, deletions, insertions."""
+    rows = [(c.hits, c.substitutions, c.deletions, c.insertions) for c in counts]
+    return np.array(rows, np.int64).reshape(len(rows), 4)
+
+
+def percent(part: int, whole: int) -> float | None:
+    """None where there is nothing to have a part of."""
+    return float(100 * part / whole) if whole else None

@@ -1,0 +1,46 @@
+"""Both sides of a score as NIST's sclite reads them: `words ... (speaker-utterance)`.
+
+    sctk sclite -r ref.plain.trn trn -h hyp.plain.trn trn -i rm -s -e utf-8 -o sum stdout
+
+sclite takes what stands before the first "-" of an id for the speaker. A few words mean something
+to it and cannot be quoted: those are refused.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from speechllm.data.kaldi import first_ids
+from speechllm.errors import SpeechLLMError
+from speechllm.score.wer import Score
+
+
+def trn_lines(score: Score, side: str, speakers: Mapping[str, str] | None = None) -> list[str]:
+    """Return a line for each utterance, sorted by id; a missing hypothesis is an empty one.
+
+    Args:
+        score: of the set; its texts are normalised.
+        side: "ref" or "hyp".
+        speakers: utterance -> speaker; None makes each utterance its own.
+
+    Raises:
+        SpeechLLMError: words that sclite would take for its own marks.
+    """
+    column = ("ref", "hyp").index(side)
+    lines, odd = [], []
+    for utterance in score.utterances:
+        words = [word for pair in utterance.pairs if (word := pair[column]) is not None]
+        odd += [f"{word} in {utterance.id}" for word in _marks(words)]
+        speaker = re.sub("[-()]", "_", speakers[utterance.id] if speakers else utterance.id)
+        lines.append(" ".join([*words, f"({speaker}-{utterance.id})"]))
+    if odd:
+        raise SpeechLLMError(
+            f"{side}: words that mean something to sclite: {first_ids(odd)}",
+            "score without --trn, or with a normaliser that removes these marks",
+        )
+    return lines
+
+
+def _marks(words: Sequence[str]) -> list[str]:
+    """Words with { (alternatives begin), @ (no word), and comments, found by trying each mark."""
+    found = [word for word in words if "{" in word or word == "@"]
+    return found + [word for word in words[:1] if word.startswith((";;", "**"))]
