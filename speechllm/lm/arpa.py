@@ -1,0 +1,140 @@
+"""ARPA files, the form in which word n-grams are handed on."""
+
+import gzip
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+from speechllm.errors import DataError
+from speechllm.files import whole_file
+from speechllm.lm.ngram import END, NEVER, Entry, NGram
+
+
+def write_arpa(path: str | Path, model: NGram) -> None:
+    """Write an ARPA file, sorted, whole or not at all."""
+    with whole_file(path) as stream:
+        stream.write("\\data\\\n")
+        for order, table in enumerate(model.entries, 1):
+            stream.write(f"ngram {order}={len(table)}\n")
+        for order, table in enumerate(model.entries, 1):
+            stream.write(f"\n\\{order}-grams:\n")
+            for words, entry in sorted(table.items()):
+                backoff = f"\t{entry.backoff:.7g}" if order < model.order else ""
+                stream.write(f"{entry.log_prob:.7g}\t{' '.join(words)}{backoff}\n")
+        stream.write("\n\\end\\\n")
+
+
+def read_arpa(path: str | Path) -> NGram:
+    """Read an ARPA file, also a gzipped one (`.gz`).
+
+    What stands before `\\data\\` is a comment, as the format has it.
+
+    Raises:
+        DataError: with file and line: a broken header, counts that are not those of the sections,
+            an order that was not announced, a line that is no n-gram, or a file cut short.
+    """
+    return _Reader(Path(path)).read()
+
+
+class _Reader:
+    """Goes through a file line by line, and knows where it is."""
+
+    def __init__(self, path: Path):
+        self.path, self.number = path, 0
+
+    def read(self) -> NGram:
+        try:
+            opened = gzip.open if self.path.suffix == ".gz" else open
+            with opened(self.path, "rt", encoding="utf-8", newline="\n") as stream:
+                lines = self._numbered(stream)
+                counts, line = self._header(lines)
+                tables = []
+                for order, count in enumerate(counts, 1):
+                    if line != f"\\{order}-grams:":
+                        raise self._error(f"expected \\{order}-grams:, not '{line}'")
+                    table, line = self._section(lines, order, len(counts), count)
+                    tables.append(table)
+                if line != "\\end\\":
+                    raise self._error(
+                        f"expected \\end\\ after {len(counts)} announced orders, not '{line}'"
+                    )
+        except OSError as error:
+            raise DataError(f"cannot be read ({error.strerror or error})", self.path) from error
+        except (UnicodeDecodeError, EOFError) as error:
+            raise DataError(f"is no text in UTF-8 behind line {self.number}", self.path) from error
+        if (END,) not in tables[0]:
+            raise DataError(f"has no unigram {END}, so no sentence could end", self.path)
+        return NGram(tables)
+
+    def _numbered(self, stream: Iterator[str]) -> Iterator[str]:
+        for self.number, line in enumerate(stream, 1):
+            yield line.strip(" \t\r\n")
+        self.number += 1
+
+    def _header(self, lines: Iterator[str]) -> tuple[list[int], str]:
+        """The announced counts, and the line that follows them."""
+        if not any(line == "\\data\\" for line in lines):
+            raise DataError("no line \\data\\: this is no ARPA file", self.path)
+        counts: list[int] = []
+        for line in lines:
+            if not line:
+                continue
+            if not line.startswith("ngram "):
+                break
+            order, equals, count = line.removeprefix("ngram ").partition("=")
+            if not (equals and order.strip().isdecimal() and count.strip().isdecimal()):
+                raise self._error(f"expected 'ngram ORDER=COUNT', not '{line}'")
+            if int(order) != len(counts) + 1:
+                raise self._error(f"expected the count of order {len(counts) + 1}, not '{line}'")
+            counts.append(int(count))
+        else:
+            raise self._error("the file ends within its header")
+        if not counts:
+            raise self._error(f"the header announces no n-grams before '{line}'")
+        return counts, line
+
+    def _section(
+        self, lines: Iterator[str], order: int, highest: int, count: int
+    ) -> tuple[dict[tuple[str, ...], Entry], str]:
+        """The n-grams of an order, and the line that follows them."""
+        table: dict[tuple[str, ...], Entry] = {}
+        for line in lines:
+            if not line:
+                continue
+            if line.startswith("\\") and line.endswith((":", "\\")) and " " not in line:
+                break
+            words, entry = self._entry(line, order, highest)
+            if words in table:
+                raise self._error(f"the n-gram '{' '.join(words)}' stands twice")
+            table[words] = entry
+        else:
+            raise self._error(f"the file ends within \\{order}-grams:, without \\end\\")
+        if len(table) != count:
+            raise self._error(
+                f"\\{order}-grams: holds {len(table)} n-grams, the header says {count}"
+            )
+        return table, line
+
+    def _entry(self, line: str, order: int, highest: int) -> tuple[tuple[str, ...], Entry]:
+        log_prob, *words = line.split()
+        backoff = "0"
+        if len(words) == order + 1 and order < highest:
+            backoff = words.pop()
+        if len(words) != order:
+            raise self._error(f"expected a log10 probability and {order} words, not '{line}'")
+        numbers = Entry(self._number(log_prob), self._number(backoff))
+        if numbers.log_prob > 0:
+            raise self._error(f"a log10 probability is at most 0, not {log_prob}")
+        return tuple(words), numbers
+
+    def _number(self, text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if math.isnan(value) or value == math.inf:
+            raise self._error(f"'{text}' is no number")
+        return max(value, NEVER)
+
+    def _error(self, message: str) -> DataError:
+        return DataError(message, self.path, self.number, "make the ARPA file again")

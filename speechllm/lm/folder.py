@@ -1,0 +1,138 @@
+"""Language models on disk: those of `speechllm lm`, ARPA files, and any causal LM.
+
+Finding and hashing them imports no torch, so that finished work is found quickly.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from speechllm.config import ModelConfig, parse
+from speechllm.errors import ConfigError, SpeechLLMError
+from speechllm.files import read_json, sha256_of, write_json
+from speechllm.layout import RUN, TENSORS
+from speechllm.lm.arpa import read_arpa
+from speechllm.lm.config import NetworkConfig
+from speechllm.lm.ngram import NGram
+from speechllm.pretrained import resolve_folder, weights_hash
+
+if TYPE_CHECKING:
+    from torch import device as Device
+
+    from speechllm.lm.token_lm import TokenLM
+
+DESCRIPTION = "lm.json"
+"""Beside the tensors of a network: its sizes, and the vocabulary that it was trained on."""
+ARPA = "lm.arpa"
+
+
+def find_lm(name: str, key: str) -> Path:
+    """The folder or ARPA file of a language model; a hub id is fetched.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    path = Path(name)
+    if path.is_dir() and any((path / f).is_file() for f in (DESCRIPTION, ARPA)):
+        if not (path / RUN).is_file():
+            raise ConfigError(
+                f"{key}: {name} is half made", "go on with the command that made it: stage lm"
+            )
+        return path / ARPA if (path / ARPA).is_file() else path
+    if path.is_file() or path.suffix in (".arpa", ".gz"):
+        return path
+    if "/lm/" in name and not path.exists():
+        raise ConfigError(f"{key}: there is no {name}", "make it: stage lm")
+    return resolve_folder(name, key)
+
+
+def lm_hash(path: Path) -> str:
+    """Hash of what `find_lm` found."""
+    if path.is_file() or not path.is_dir():
+        return sha256_of([path])
+    if (path / DESCRIPTION).is_file():
+        return sha256_of([path / TENSORS, path / DESCRIPTION])
+    return weights_hash(path)
+
+
+def save_network(
+    folder: Path, module: Any, config: NetworkConfig, size: int, lm: "TokenLM", vocabulary: str
+) -> None:
+    """Write a trained network; the description comes last."""
+    from speechllm.model.bundle import save_trained
+
+    save_trained(folder / TENSORS, module)
+    write_json(
+        folder / DESCRIPTION,
+        {
+            "network": config.model_dump(mode="json", exclude={"train"}),
+            "size": size,
+            "begin": lm.begin,
+            "end": lm.end,
+            "vocabulary": vocabulary,
+        },
+    )
+
+
+def load_lm(
+    path: Path, key: str, tokenizer: Any, device: "Device | str" = "cpu"
+) -> "TokenLM | NGram":
+    """Load what `find_lm` found.
+
+    Args:
+        path: folder, or ARPA file.
+        key: the config key that named it.
+        tokenizer: of the recogniser's LLM, whose tokens a network must know.
+        device: for a network.
+
+    Raises:
+        ConfigError: another vocabulary, or nothing that can be loaded.
+        DataError: a broken ARPA file.
+    """
+    if not path.is_dir():
+        return read_arpa(path)
+    if (path / DESCRIPTION).is_file():
+        return _load_network(path, key, tokenizer, device)
+    return _load_causal(path, key, tokenizer, device)
+
+
+def _load_network(folder: Path, key: str, tokenizer: Any, device: "Device | str") -> "TokenLM":
+    from safetensors.torch import load_file
+
+    from speechllm.lm.network import as_network, make_module
+    from speechllm.lm.token_lm import TokenLM
+    from speechllm.lm.vocabulary import vocabulary_hash
+    from speechllm.model.bundle import restore_tensors
+
+    described = read_json(folder / DESCRIPTION)
+    if described["vocabulary"] != vocabulary_hash(tokenizer):
+        raise ConfigError(
+            f"{key}: {folder} was trained on another tokenizer than that of the recogniser's LLM",
+            "train it again with --base naming this recogniser",
+        )
+    values = described["network"] | {"train": {"steps": 1}}
+    config = parse(NetworkConfig, values, folder / DESCRIPTION)
+    module = make_module(config, described["size"])
+    restore_tensors(module, load_file(folder / TENSORS), folder / TENSORS)
+    network = as_network(module.to(device).eval())
+    return TokenLM(network, described["begin"], described["end"], device)
+
+
+def _load_causal(folder: Path, key: str, tokenizer: Any, device: "Device | str") -> "TokenLM":
+    from speechllm.lm.network import CausalNetwork
+    from speechllm.lm.token_lm import TokenLM
+    from speechllm.lm.vocabulary import check_same_vocabulary
+    from speechllm.model.llm import load_llm, load_tokenizer
+
+    # The loader of the recogniser's own LLM, so that the same is refused with the same words.
+    config = ModelConfig(llm=str(folder), encoder="none")
+    try:
+        theirs = load_tokenizer(config)
+        check_same_vocabulary(f"{key}: {folder}", theirs, tokenizer)
+        model = load_llm(config)
+    except SpeechLLMError as error:
+        raise ConfigError(error.message.replace("model.llm", key), error.remedy) from error
+    end = theirs.eos_token_id
+    begin = end if theirs.bos_token_id is None else theirs.bos_token_id
+    if end is None:
+        raise ConfigError(f"{key}: the tokenizer of {folder} has no end-of-sequence token")
+    return TokenLM(CausalNetwork(model.to(device).eval()), [begin], end, device)

@@ -1,0 +1,103 @@
+"""Interpolated modified Kneser-Ney estimates of word n-grams.
+
+Chen and Goodman, "An empirical study of smoothing techniques for language modeling", TR-10-98,
+section 3; laid out as Heafield et al., "Scalable modified Kneser-Ney language model estimation",
+ACL 2013, do it: interpolated probabilities and their weights are written as ARPA's back-off ones.
+"""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+
+from speechllm.lm.ngram import BEGIN, END, NEVER, UNKNOWN, Entry, NGram
+
+Words = tuple[str, ...]
+FALLBACK = (0.5, 1.0, 1.5)
+"""Discounts of an order with too few different counts to estimate them, those of KenLM."""
+
+
+def estimate(sentences: Iterable[Sequence[str]], order: int) -> NGram:
+    """Make an n-gram model of tokenised sentences.
+
+    Args:
+        sentences: words of each.
+        order: longest n-grams.
+
+    Raises:
+        ValueError: no sentence.
+    """
+    counts = _adjusted_counts(sentences, order)
+    vocabulary = {word for (word,) in counts[0]} | {UNKNOWN}
+    # What every word has beforehand; <s> is never predicted, so it is no part of it.
+    below: dict[Words, float] = {(word,): 1 / len(vocabulary) for word in vocabulary}
+    probs: list[dict[Words, float]] = []
+    weights: list[dict[Words, float]] = []
+    for table in counts:
+        discounts = _discounts(table)
+        totals: Counter[Words] = Counter()
+        taken: defaultdict[Words, float] = defaultdict(float)
+        for words, count in table.items():
+            totals[words[:-1]] += count
+            taken[words[:-1]] += discounts[min(count, 3) - 1]
+        weight = {context: taken[context] / total for context, total in totals.items()}
+        level = {} if probs else {(UNKNOWN,): weight[()] * below[(UNKNOWN,)]}
+        for words, count in table.items():
+            kept = (count - discounts[min(count, 3) - 1]) / totals[words[:-1]]
+            shorter = words if not probs else words[1:]
+            level[words] = kept + weight[words[:-1]] * below[shorter]
+        probs.append(level)
+        weights.append(weight)
+        below = level
+    return NGram(_entries(probs, weights))
+
+
+def _adjusted_counts(sentences: Iterable[Sequence[str]], order: int) -> list[Counter[Words]]:
+    """Counts of the longest n-grams; of shorter ones, how many different words come before them.
+
+    Nothing comes before <s>, so n-grams that begin with it keep their counts.
+    """
+    raw = [Counter[Words]() for _ in range(order)]
+    for sentence in sentences:
+        words = (BEGIN, *sentence, END)
+        for length, table in enumerate(raw, 1):
+            table.update(words[i : i + length] for i in range(len(words) - length + 1))
+    if not raw[0]:
+        raise ValueError("there is no sentence to count n-grams in")
+    adjusted = [raw[-1]]
+    for longer, table in zip(raw[:0:-1], raw[-2::-1], strict=True):
+        before = Counter(words[1:] for words in longer)
+        adjusted.insert(
+            0, Counter({w: n if w[0] == BEGIN else before[w] for w, n in table.items()})
+        )
+    del adjusted[0][(BEGIN,)]
+    return adjusted
+
+
+def _discounts(table: Counter[Words]) -> tuple[float, float, float]:
+    """What n-grams that were counted once, twice, and more often give away."""
+    of_counts = Counter(table.values())
+    n1, n2, n3, n4 = (of_counts[n] for n in (1, 2, 3, 4))
+    if not (n1 and n2 and n3):
+        return FALLBACK
+    y = n1 / (n1 + 2 * n2)
+    found = (1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3)
+    if any(not 0 <= discount <= n for n, discount in enumerate(found, 1)):
+        return FALLBACK
+    return found
+
+
+def _entries(
+    probs: Sequence[dict[Words, float]], weights: Sequence[dict[Words, float]]
+) -> list[dict[Words, Entry]]:
+    entries: list[dict[Words, Entry]] = []
+    for length, level in enumerate(probs, 1):
+        above = weights[length] if length < len(probs) else {}
+        table = {
+            words: Entry(math.log10(p), math.log10(above[words]) if words in above else 0.0)
+            for words, p in level.items()
+        }
+        if length == 1:
+            backoff = math.log10(above[(BEGIN,)]) if (BEGIN,) in above else 0.0
+            table[(BEGIN,)] = Entry(NEVER, backoff)
+        entries.append(table)
+    return entries

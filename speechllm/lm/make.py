@@ -1,0 +1,132 @@
+"""Make a language model of text: `speechllm lm`."""
+
+import json
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from speechllm.data.kaldi import read_table
+from speechllm.environment import environment
+from speechllm.errors import DataError
+from speechllm.files import whole_file, write_json
+from speechllm.layout import LANGUAGE_MODEL, LOG, MODEL, RUN
+from speechllm.lm.arpa import write_arpa
+from speechllm.lm.config import NetworkConfig, NGramConfig
+from speechllm.lm.folder import ARPA, save_network
+from speechllm.lm.kneser_ney import estimate
+from speechllm.lm.ngram import NGram
+from speechllm.lm.perplexity import Perplexity, Text
+
+log = logging.getLogger(__name__)
+
+
+def make_lm(
+    config: NetworkConfig | NGramConfig,
+    text: Sequence[Path],
+    dev: Sequence[Path],
+    base: Path | None,
+    folder: Path,
+) -> None:
+    """Learn from text, measure on dev text, and write the folder; run.json comes last.
+
+    Args:
+        config: what to make.
+        text, dev: Kaldi text files (`utterance words ...`).
+        base: folder of the recogniser whose tokens a network learns.
+        folder: of the language model; its config.yaml is there already.
+
+    Raises:
+        DataError: an unreadable file, or no sentence in all of them.
+    """
+    started = time.monotonic()
+    sentences, held_out = _read(text), _read(dev)
+    if isinstance(config, NGramConfig):
+        found = _make_ngram(config, sentences, held_out, folder)
+    else:
+        found = _make_network(config, sentences, held_out, base, folder)
+    figures = found.figures()
+    write_json(
+        folder / RUN,
+        {
+            "kind": LANGUAGE_MODEL,
+            "config": config.model_dump(mode="json"),
+            "sentences": len(sentences),
+            "dev_perplexity": figures,
+            "seconds": round(time.monotonic() - started, 1),
+            "environment": environment(),
+        },
+    )
+    log.info(
+        "%s: %d sentences; perplexity on dev %.1f by word (with unknown words), %.2f by token",
+        *(folder, len(sentences), figures["word"], figures["token"]),
+    )
+
+
+def _read(paths: Sequence[Path]) -> list[str]:
+    found = [line for path in paths for line in read_table(path).values()]
+    if not found:
+        raise DataError("there is no sentence to learn from", paths[0])
+    return found
+
+
+def _make_ngram(
+    config: NGramConfig, text: Sequence[str], dev: Sequence[str], folder: Path
+) -> Perplexity:
+    model = estimate((line.split() for line in text), config.order)
+    write_arpa(folder / ARPA, model)
+    with whole_file(folder / LOG) as stream:
+        for order, table in enumerate(model.entries, 1):
+            stream.write(json.dumps({"order": order, "ngrams": len(table)}) + "\n")
+    return ngram_perplexity(model, dev)
+
+
+def ngram_perplexity(model: NGram, text: Sequence[str]) -> Perplexity:
+    """Perplexity of a text under a word n-gram, whose tokens are words; unknown ones count."""
+    words = [line.split() for line in text]
+    places = sum(len(sentence) + 1 for sentence in words)
+    return Perplexity(-sum(map(model.score, words)), places, places)
+
+
+def _make_network(
+    config: NetworkConfig, text: Sequence[str], dev: Sequence[str], base: Path, folder: Path
+) -> Perplexity:
+    import torch
+
+    from speechllm.lm.network import as_network, make_module
+    from speechllm.lm.token_lm import TokenLM
+    from speechllm.lm.train import train_network
+    from speechllm.lm.vocabulary import vocabulary_hash
+    from speechllm.model.bundle import read_bundle
+    from speechllm.model.speech_llm import SpeechLLM
+
+    with torch.device("meta"):  # no weights: its tokenizer and prompt are all that is needed
+        recogniser = SpeechLLM(read_bundle(base / MODEL)[0])
+    tokenizer, prompt = recogniser.tokenizer, recogniser.prompt
+    size = max(len(tokenizer), prompt.eos + 1, prompt.bos + 1)
+    torch.manual_seed(config.train.seed)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    module = make_module(config, size).to(device)
+    network = as_network(module)
+    lm = TokenLM(network, [prompt.bos], prompt.eos, device)
+    log.info(
+        "%s of %d parameters, %d tokens, %d sentences",
+        *(config.kind, sum(p.numel() for p in module.parameters()), size, len(text)),
+    )
+    best = train_network(
+        module,
+        network,
+        lm,
+        tokenised(tokenizer, text),
+        tokenised(tokenizer, dev),
+        config.train,
+        folder,
+    )
+    save_network(folder, module, config, size, lm, vocabulary_hash(tokenizer))
+    return best
+
+
+def tokenised(tokenizer: object, text: Sequence[str]) -> Text:
+    """Sentences in a tokenizer's tokens."""
+    ids = tokenizer(list(text), add_special_tokens=False).input_ids
+    return Text(ids, sum(len(line.split()) for line in text))

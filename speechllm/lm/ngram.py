@@ -1,0 +1,131 @@
+"""Word n-grams with back-off."""
+
+import bisect
+import math
+from collections.abc import Callable, Sequence
+from functools import cached_property, lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+BEGIN, END, UNKNOWN = "<s>", "</s>", "<unk>"
+LN10 = math.log(10)
+NEVER = -99.0
+"""What ARPA files write for a log10 of zero."""
+HISTORIES = 256
+"""Histories of which the probabilities of all words are kept: with 200,000 words, 400 MB."""
+NOT_THERE = -6.0
+"""log10 probability of an unknown word under a model that has no <unk>."""
+
+
+class Entry(NamedTuple):
+    """log10 of an n-gram's probability, and of the weight with which its longer ones back off."""
+
+    log_prob: float
+    backoff: float = 0.0
+
+
+class NGram:
+    """p(word | words before it), backing off to shorter histories (Katz 1987, as in ARPA files).
+
+    Args:
+        entries: one table for each order, from 1 on, by the n-gram's words.
+    """
+
+    def __init__(self, entries: Sequence[dict[tuple[str, ...], Entry]]):
+        self.entries = entries
+
+    @property
+    def order(self) -> int:
+        return len(self.entries)
+
+    def knows(self, word: str) -> bool:
+        return (word,) in self.entries[0]
+
+    def log_prob(self, history: tuple[str, ...], word: str) -> float:
+        """Log-probability in nats; words that the model does not know are its <unk>.
+
+        Args:
+            history: words before, from <s> on; only the last `order - 1` matter.
+            word: the next word, or </s>.
+        """
+        if not self.knows(word):
+            if not self.knows(UNKNOWN):
+                return NOT_THERE * LN10
+            word = UNKNOWN
+        known = self._known(history)
+        total = 0.0
+        for start in range(len(known) + 1):
+            context = known[start:]
+            entry = self.entries[len(context)].get((*context, word))
+            if entry:
+                return (total + entry.log_prob) * LN10
+            above = self.entries[len(context) - 1].get(context)
+            total += above.backoff if above else 0.0
+        raise AssertionError("an n-gram model knows all its words as unigrams")
+
+    def prefix_log_prob(self, history: tuple[str, ...], prefix: str) -> float:
+        """Log-probability in nats that the next word begins with these letters.
+
+        What no known word begins with is an unknown word's.
+
+        Args:
+            history: as in `log_prob`.
+            prefix: the first letters, at least one.
+        """
+        first = bisect.bisect_left(self._words, prefix)
+        last = bisect.bisect_left(self._words, prefix + "\U0010ffff")
+        if first == last:
+            return self.log_prob(history, UNKNOWN)
+        sums = self._summed(self._known(history))
+        return math.log(max(sums[last] - sums[first], 1e-300))
+
+    def _known(self, history: tuple[str, ...]) -> tuple[str, ...]:
+        """What the model looks at of a history."""
+        if self.order == 1:
+            return ()
+        return tuple(w if self.knows(w) else UNKNOWN for w in history[-(self.order - 1) :])
+
+    @cached_property
+    def _words(self) -> list[str]:
+        """All words that can be spoken, sorted."""
+        return sorted({word for (word,) in self.entries[0]} - {BEGIN, END, UNKNOWN})
+
+    @cached_property
+    def _after(self) -> dict[tuple[str, ...], tuple[np.ndarray, np.ndarray]]:
+        """Behind each history, the numbers of the words that the model has n-grams of, and
+        their probabilities."""
+        numbers = {word: number for number, word in enumerate(self._words)}
+        lists: dict[tuple[str, ...], tuple[list[int], list[float]]] = {}
+        for table in self.entries:
+            for words, entry in table.items():
+                if words[-1] in numbers:
+                    which, log_probs = lists.setdefault(words[:-1], ([], []))
+                    which.append(numbers[words[-1]])
+                    log_probs.append(entry.log_prob)
+        return {h: (np.array(w), 10 ** np.array(p)) for h, (w, p) in lists.items()}
+
+    def _probs(self, history: tuple[str, ...]) -> np.ndarray:
+        """Probabilities of all words behind a known history."""
+        which, probs = self._after.get(history, ([], []))
+        if history:
+            above = self.entries[len(history) - 1].get(history)
+            found = self._probs(history[1:]) * 10 ** (above.backoff if above else 0.0)
+        else:
+            found = np.zeros(len(self._words))
+        found[which] = probs
+        return found
+
+    @cached_property
+    def _summed(self) -> Callable[[tuple[str, ...]], np.ndarray]:
+        """Sums of `_probs` up to each word, kept for the histories met last."""
+        return lru_cache(HISTORIES)(lambda h: np.concatenate([[0.0], self._probs(h).cumsum()]))
+
+    def score(self, words: Sequence[str], end: bool = True) -> float:
+        """Log-probability in nats of a sentence, with or without its end."""
+        history: tuple[str, ...] = (BEGIN,)
+        total = 0.0
+        for word in [*words, *([END] if end else [])]:
+            total += self.log_prob(history, word)
+            history = (*history, word)[-max(1, self.order - 1) :]
+        return total
