@@ -3,6 +3,11 @@
 import argparse
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from speechllm.decode.config import DecodeConfig
+    from speechllm.tasks.task import Task
 
 log = logging.getLogger(__name__)
 
@@ -13,20 +18,49 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, type=Path, help="folder of a trained run")
     parser.add_argument("--dump", required=True, type=Path, help="root of the feature cache")
     parser.add_argument("--data", required=True, nargs="+", type=Path, help="data dirs with audio")
+    parser.add_argument("--target", help="what {target} in the config stands for")
+    parser.add_argument(
+        "--exp", default="exp", help="what {exp} in it stands for (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--dev", type=Path, help="data dir on which weights that are null are tuned"
+    )
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="change the config")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Decode what has no hypothesis yet."""
-    from speechllm.config import DecodeConfig, load
+    """Tune what is to be tuned, then decode what has no hypothesis yet."""
+    from speechllm.config import parse, read_yaml
     from speechllm.data.kaldi import DataDir
+    from speechllm.decode.config import DecodeConfig
+    from speechllm.decode.knowledge import knowledge_hashes, with_places
     from speechllm.decode.results import is_decoded
+    from speechllm.decode.tuning import read_boost, read_tuning
     from speechllm.layout import MODEL
+    from speechllm.tasks.of_model import task_of
 
-    config = load(DecodeConfig, args.config, args.overrides)
-    bundle = args.model / MODEL
-    out = {path: args.model / f"decode_{args.config.stem}" / path.name for path in args.data}
-    left = [p for p in args.data if not is_decoded(DataDir.load(p), bundle, config, out[p])]
+    places = {"target": args.target, "exp": args.exp}
+    values = with_places(read_yaml(args.config, args.overrides), places)
+    task = task_of(args.model)
+    config = task.suit(parse(DecodeConfig, values, args.config))
+    _check_dev(args, config, task)
+    bundle, folder = args.model / MODEL, args.model / f"decode_{args.config.stem}"
+    hashes = knowledge_hashes(config)
+    tuning = boost = None
+    if config.untuned:
+        place = folder / "tuning" / args.dev.name
+        tuning = read_tuning(place)
+    if config.open_boost:
+        boost_place = folder / "tuning_boost" / args.dev.name
+        boost = read_boost(boost_place)
+    out = {path: folder / path.name for path in args.data}
+    if (tuning or not config.untuned) and (boost or not config.open_boost):
+        final = tuning.apply(config) if tuning else config
+        final = boost.apply(final) if boost else final
+        sets = {path: DataDir.load(path) for path in args.data}
+        left = [p for p in args.data if not is_decoded(sets[p], bundle, final, hashes, out[p])]
+    else:
+        left = args.data
     for path in args.data:
         if path not in left:
             log.info("%s: decoded already", out[path])
@@ -36,12 +70,47 @@ def run(args: argparse.Namespace) -> None:
     import torch
 
     from speechllm.data.corpus import Corpus
+    from speechllm.decode.decoder import Decoder
     from speechllm.decode.run import decode_corpus
+    from speechllm.decode.tune_boost import tune_boost
+    from speechllm.decode.tune_run import tune_on
     from speechllm.model.bundle import load_bundle
 
     model = load_bundle(bundle).to("cuda" if torch.cuda.is_available() else "cpu")
-    for path in left:
+
+    def open_corpus(path: Path) -> Corpus:
         corpus = Corpus.load([path])
         corpus.open_frames(args.dump, model.config.audio_model, model.config.encoder_settings)
-        corpus.measure(model.tokenizer, model.projector.output_length)
-        decode_corpus(model, corpus, bundle, config, out[path])
+        return corpus.measure(model.tokenizer, model.projector.output_length)
+
+    extra = {}
+    if config.untuned:
+        tuning = tune_on(model, open_corpus(args.dev), bundle, config, place)
+        log.info("tuned on %s: WER %.2f with %s", tuning.dev, tuning.wer, tuning.chosen)
+        config, extra = tuning.apply(config), {"tuning": tuning.summary()}
+    if config.open_boost:
+        boost = tune_boost(model, open_corpus(args.dev), bundle, config, boost_place)
+        log.info("tuned on %s: WER %.2f with boost %g", boost.dev, boost.wer, boost.chosen)
+        config, extra = boost.apply(config), {**extra, "boost_tuning": boost.summary()}
+    decoder = Decoder.load(model, config)
+    for path in left:
+        decode_corpus(decoder, open_corpus(path), bundle, out[path], extra)
+
+
+def _check_dev(args: argparse.Namespace, config: "DecodeConfig", task: "Task") -> None:
+    """Raise ConfigError if weights cannot be tuned, or would be on what they are tested on."""
+    from speechllm.errors import ConfigError
+
+    if config.left_open and not task.has_words:
+        raise ConfigError(
+            f"{args.config}: {' and '.join(config.left_open)}: null is tuned by the WER, and the "
+            f"model's task {task.name} has none",
+            "give the weight",
+        )
+    if config.left_open and args.dev is None:
+        raise ConfigError(
+            f"{args.config}: {' and '.join(config.left_open)}: null is tuned on a dev set",
+            "name it: --dev data/<target>_dev; or give the weight",
+        )
+    if args.dev in args.data:
+        raise ConfigError(f"weights tuned on {args.dev} cannot be tested on it")

@@ -2,32 +2,51 @@
 
 import json
 import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from speechllm.config import DecodeConfig, changed_keys
+from speechllm.config import changed_keys
 from speechllm.data.features import audio_hash
-from speechllm.data.kaldi import DataDir, read_table, write_table
+from speechllm.data.kaldi import DataDir, first_ids, read_table, write_table
+from speechllm.decode.config import DecodeConfig
+from speechllm.decode.guard import FLAGS
 from speechllm.errors import SpeechLLMError
-from speechllm.files import read_json, sha256_of, write_json
+from speechllm.files import read_json, sha256_of, whole_file, write_json
 from speechllm.layout import DESCRIPTION, TENSORS
 
 log = logging.getLogger(__name__)
 
 SETTINGS, LINES, TEXT, SUMMARY = "settings.json", "hyp.jsonl", "text", "decode.json"
+NBEST = "nbest.jsonl"
 
 
-def is_decoded(data_dir: DataDir, bundle: Path, config: DecodeConfig, out: Path) -> bool:
+def is_decoded(
+    data_dir: DataDir, bundle: Path, config: DecodeConfig, hashes: Mapping[str, str], out: Path
+) -> bool:
     """Whether every utterance has its hypothesis by this model and these settings."""
     if not (out / SUMMARY).is_file():
         return False
-    _check_settings(out, _settings(data_dir, bundle, config))
+    check_settings(out, settings_of(data_dir, bundle, config, hashes))
     return read_table(out / TEXT).keys() == data_dir.text.keys()
 
 
-def _settings(data_dir: DataDir, bundle: Path, config: DecodeConfig) -> dict[str, Any]:
-    """What hypotheses depend on; the size of batches is not among it."""
+def settings_of(
+    data_dir: DataDir, bundle: Path, config: DecodeConfig, hashes: Mapping[str, str]
+) -> dict[str, Any]:
+    """What hypotheses depend on; the size of batches is not among it.
+
+    Args:
+        data_dir: what is decoded.
+        bundle: the model's folder.
+        config: of the decoding.
+        hashes: of the language models that it names, by key.
+    """
+    lists = {"bias_lists": data_dir.bias_lists.sha256} if config.biasing else {}
     return {
+        **lists,
+        "language_models": dict(hashes),
         "model": sha256_of([bundle / TENSORS, bundle / DESCRIPTION]),
         "audio": audio_hash(data_dir),
         "decode": config.model_dump(mode="json", exclude={"batch_positions"}),
@@ -35,19 +54,28 @@ def _settings(data_dir: DataDir, bundle: Path, config: DecodeConfig) -> dict[str
 
 
 def claim(
-    data_dir: DataDir, bundle: Path, config: DecodeConfig, out: Path
+    data_dir: DataDir, bundle: Path, config: DecodeConfig, hashes: Mapping[str, str], out: Path
 ) -> dict[str, dict[str, Any]]:
     """Make `out` the place of these hypotheses; return the records that are there already.
 
-    A last line that a killed run left half written is cut off.
+    A last line that a killed run left half written is cut off. With N-best lists, an utterance is
+    there only if its list is.
 
     Raises:
         SpeechLLMError: the folder holds hypotheses of another model or other settings.
     """
-    settings = _settings(data_dir, bundle, config)
-    _check_settings(out, settings)
+    settings = settings_of(data_dir, bundle, config, hashes)
+    check_settings(out, settings)
     write_json(out / SETTINGS, settings)
-    return _read_lines(out / LINES)
+    done = read_lines(out / LINES)
+    if config.nbest == 1:
+        return done
+    # Lists are written first: a killed run may have left some whose utterances it had not done.
+    lists = read_lines(out / NBEST)
+    kept = [lists[utt] for utt in done if utt in lists]
+    with whole_file(out / NBEST) as stream:
+        stream.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in kept)
+    return {line["id"]: done[line["id"]] for line in kept}
 
 
 def write_results(
@@ -56,23 +84,34 @@ def write_results(
     done: dict[str, dict[str, Any]],
     config: DecodeConfig,
     encode_seconds: float,
+    extra: Mapping[str, Any],
+    times_by: str = "none",
 ) -> None:
-    """Write `text` (id, words) and the summary with the real-time factor.
+    """Write `text` (id, words) and the summary with the real-time factor; say what was guarded.
 
     The factor counts the encoder's time (of stage 3) and the search's, each as it ran: with its
-    batches, threads and device.
+    batches, threads and device. The search's holds what sources and rescoring took.
+
+    Args:
+        out: folder of the results.
+        name: of the set.
+        done: all records by utterance id.
+        config: of the decoding.
+        encode_seconds: that stage 3 took.
+        extra: further fields of the summary.
+        times_by: where word times come from.
     """
     write_table(out / TEXT, {utt: record["text"] for utt, record in done.items()})
     audio = sum(record["seconds"] for record in done.values())
     decode = sum(record["decode_seconds"] for record in done.values())
     truncated = sorted(utt for utt, record in done.items() if record["truncated"])
     if truncated:
-        log.warning(
-            "%s: %d hypotheses reached their bound on tokens: %s",
-            name,
-            len(truncated),
-            ", ".join(truncated[:5]),
-        )
+        log.warning("%s: reached their bound on tokens: %s", name, first_ids(truncated))
+    guarded = {utt: r["guard"]["flags"] for utt, r in sorted(done.items()) if "guard" in r}
+    guard = _count(guarded)
+    for flag in guard:
+        ids = first_ids([utt for utt, flags in guarded.items() if flag in flags])
+        log.warning("%s: guard: %s: %s", name, flag, ids)
     write_json(
         out / SUMMARY,
         {
@@ -83,14 +122,29 @@ def write_results(
             "encode_seconds": round(encode_seconds, 3),
             "rtf": (encode_seconds + decode) / audio,
             "truncated": truncated,
+            **extra,
             **config.model_dump(mode="json"),
+            # In the places of their settings, which stand in settings.json:
+            "guard": guard,
+            "word_times": times_by,
         },
     )
 
 
-def _check_settings(out: Path, settings: dict[str, Any]) -> None:
+def _count(guarded: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    """How many hypotheses have each flag, before any retry."""
+    counts = Counter(flag for flags in guarded.values() for flag in flags)
+    return {flag: counts[flag] for flag in FLAGS if counts[flag]}
+
+
+def check_settings(out: Path, settings: dict[str, Any]) -> None:
+    """Raise SpeechLLMError, naming what changed, if a folder belongs to other settings."""
     if (out / SETTINGS).is_file():
-        changed = changed_keys(read_json(out / SETTINGS), settings)
+        # Keys that are younger than the folder had their defaults.
+        before = {"language_models": {}} | read_json(out / SETTINGS)
+        before["decode"] = DecodeConfig().model_dump(mode="json") | before["decode"]
+        before["decode"].pop("batch_positions")
+        changed = changed_keys(before, settings)
         if changed:
             raise SpeechLLMError(
                 f"{out} holds hypotheses made with another {', '.join(changed)}",
@@ -98,7 +152,8 @@ def _check_settings(out: Path, settings: dict[str, Any]) -> None:
             )
 
 
-def _read_lines(path: Path) -> dict[str, dict[str, Any]]:
+def read_lines(path: Path) -> dict[str, dict[str, Any]]:
+    """Records of a file of JSON lines by id; a last line that is not whole is cut off."""
     if not path.is_file():
         return {}
     content = path.read_bytes()

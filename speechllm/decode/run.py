@@ -1,68 +1,92 @@
 """Decode whole sets: sorted, batched, resumable, keyed by utterance id."""
 
 import json
+import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from speechllm.config import DecodeConfig
-from speechllm.data.collate import collate
 from speechllm.data.corpus import Corpus
 from speechllm.data.views import Views
-from speechllm.decode.results import LINES, claim, write_results
-from speechllm.decode.search import Hypothesis, search, token_bound
+from speechllm.decode.config import DecodeConfig
+from speechllm.decode.decoder import Decoded, Decoder
+from speechllm.decode.results import LINES, NBEST, claim, write_results
+from speechllm.decode.search import token_bound
 from speechllm.model.speech_llm import SpeechLLM
 from speechllm.progress import Progress
 
+log = logging.getLogger(__name__)
+
 
 def decode_corpus(
-    model: SpeechLLM, corpus: Corpus, bundle: Path, config: DecodeConfig, out: Path
+    decoder: Decoder,
+    corpus: Corpus,
+    bundle: Path,
+    out: Path,
+    extra: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     """Decode the utterances that have no hypothesis yet.
 
-    Writes hyp.jsonl line by line as hypotheses come; when all are there, text (`id words`) and
-    decode.json with the real-time factor.
+    Writes hyp.jsonl (and, for N-best lists, nbest.jsonl) line by line as hypotheses come; when all
+    are there, text (`id words`) and decode.json with the real-time factor.
 
     Args:
-        model: in eval mode, on its device.
+        decoder: a model with all that helps it.
         corpus: one test set with frames opened.
         bundle: the model's folder, whose hash is recorded.
-        config: search settings.
         out: folder of the results.
+        extra: further fields of decode.json.
 
     Raises:
         SpeechLLMError: the folder holds hypotheses of another model or other settings.
     """
-    done = claim(corpus.dirs[0], bundle, config, out)
+    model, config = decoder.model, decoder.config
+    data_dir = corpus.dirs[0]
+    done = claim(data_dir, bundle, config, decoder.hashes, out)
+    if config.biasing:
+        decoder.use_lists(data_dir.bias_lists)
+        if not data_dir.bias_lists:
+            log.warning("%s has no bias lists: decoded as without biasing", data_dir.path)
     seconds = {utt: dur for d in corpus.dirs for utt, dur in d.utt2dur.items()}
     missing = [utt for utt in corpus.text if utt not in done]
     views = Views(model.tokenizer, {"test": corpus})
-    with (
-        (out / LINES).open("a", encoding="utf-8") as stream,
-        Progress(f"decode {corpus.name}", len(done) + len(missing), done=len(done)) as progress,
-    ):
-        for ids in decode_batches(missing, corpus.speech_lengths, seconds, model, config):
+    total = len(done) + len(missing)
+    with Progress(f"decode {corpus.name}", total, done=len(done)) as progress:
+        lengths = {utt: n + decoder.growth for utt, n in corpus.speech_lengths.items()}
+        for ids in decode_batches(missing, lengths, seconds, model, config):
             started = time.perf_counter()
             examples = [views.render("audio", "test", utt) for utt in ids]
-            batch = collate(examples, model.prompt, model.projector.output_length, False)
-            hypotheses = search(model, batch.to(model.device), [seconds[i] for i in ids], config)
-            took = time.perf_counter() - started
-            for hypothesis in hypotheses:
-                done[hypothesis.utt_id] = _record(hypothesis, seconds, took / len(ids))
-                stream.write(json.dumps(done[hypothesis.utt_id], ensure_ascii=False) + "\n")
-            stream.flush()
+            decoded = decoder.decode(examples, [seconds[utt] for utt in ids])
+            took = (time.perf_counter() - started) / len(ids)
+            if config.nbest > 1:  # before the hypotheses, by which an utterance is known as done
+                lists = (
+                    {"id": d.best.utt_id, "nbest": [c.listed() for c in d.nbest]} for d in decoded
+                )
+                _append(out / NBEST, lists)
+            records = [_record(d, seconds, took) for d in decoded]
+            _append(out / LINES, records)
+            done |= {record["id"]: record for record in records}
             progress.advance(len(ids))
-    write_results(out, corpus.name, done, config, corpus.encode_seconds)
+    write_results(out, corpus.name, done, config, corpus.encode_seconds, extra, decoder.times_by)
 
 
-def _record(hypothesis: Hypothesis, seconds: Mapping[str, float], took: float) -> dict[str, Any]:
-    record = asdict(hypothesis)
+def _append(path: Path, records: Iterable[dict[str, Any]]) -> None:
+    with path.open("a", encoding="utf-8") as stream:
+        for record in records:
+            stream.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+
+def _record(decoded: Decoded, seconds: Mapping[str, float], took: float) -> dict[str, Any]:
+    best = decoded.best
     return {
-        "id": record.pop("utt_id"),
-        **record,
-        "seconds": seconds[hypothesis.utt_id],
+        "id": best.utt_id,
+        "text": best.text,
+        "tokens": best.tokens,
+        "truncated": best.truncated,
+        **decoded.extra,
+        "seconds": seconds[best.utt_id],
         "decode_seconds": round(took, 4),
     }
 

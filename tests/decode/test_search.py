@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from transformers import LogitsProcessor
 
-from speechllm.config import DecodeConfig, ModelConfig, ProjectorConfig
+from speechllm.config import ModelConfig, ProjectorConfig
 from speechllm.data.collate import Example, collate
+from speechllm.decode.config import DecodeConfig
 from speechllm.decode.search import Hypothesis, search, token_bound
 from speechllm.model.speech_llm import SpeechLLM
 from tests.tiny import make_encoder, make_llm
@@ -40,7 +42,22 @@ def examples() -> list[Example]:
 def decode(model: SpeechLLM, rows: list[Example], beam: int) -> list[Hypothesis]:
     batch = collate(rows, model.prompt, model.projector.output_length, with_target=False)
     seconds = [len(e.slot) / 25 for e in rows]
-    return search(model, batch, seconds, DecodeConfig(beam=beam, max_tokens_per_second=8))
+    config = DecodeConfig(beam=beam, max_tokens_per_second=8)
+    return [best for best, *_ in search(model, batch, seconds, config)]
+
+
+class Add(LogitsProcessor):
+    """Knowledge that a token is likely, or not; notes what it is shown."""
+
+    def __init__(self, token: int, amount: float):
+        self.token, self.amount, self.seen = token, amount, []
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        assert torch.allclose(scores.exp().sum(-1), torch.ones(len(scores)), atol=1e-3)
+        self.seen.append(tuple(input_ids.shape))
+        amounts = torch.zeros_like(scores)
+        amounts[:, self.token] = self.amount
+        return scores + amounts
 
 
 @pytest.mark.parametrize("beam", [1, 4])
@@ -71,3 +88,55 @@ def test_greedy_and_beam_one_take_the_most_likely_token(model: SpeechLLM) -> Non
         ).logits
     first = model.tokenizer.decode(logits[0, -1].argmax())
     assert decode(model, [example], 1)[0].text.startswith(first.strip())
+
+
+@pytest.mark.parametrize("beam", [1, 4])
+@pytest.mark.parametrize("push", [0.0, 9.0])  # alone, the random model never ends
+def test_a_score_is_the_log_probability_of_tokens_and_end(
+    model: SpeechLLM, beam: int, push: float
+) -> None:
+    """Checked by teacher forcing, hypothesis by hypothesis."""
+    rows, length = examples(), model.projector.output_length
+    batch = collate(rows, model.prompt, length, with_target=False)
+    config = DecodeConfig(beam=beam, nbest=beam, max_tokens_per_second=8)
+    end = Add(model.prompt.eos, push)
+    found = search(model, batch, [len(e.slot) / 25 for e in rows], config, [end])
+    assert {h.truncated for nbest in found for h in nbest} == {not push}
+    for row, nbest in zip(rows, found, strict=True):
+        for hypothesis in nbest:
+            example = Example("u", "audio", row.slot, hypothesis.ids)
+            with torch.no_grad():
+                logits, wanted = model.label_logits(collate([example], model.prompt, length))
+            steps = -torch.nn.functional.cross_entropy(logits, wanted, reduction="none")
+            wanted_score = steps[:-1].sum() if hypothesis.truncated else steps.sum() + push
+            assert hypothesis.score == pytest.approx(float(wanted_score), abs=1e-3)
+
+
+def test_nbest_lists_are_best_first_without_doubles_and_alike_in_any_batch(
+    model: SpeechLLM,
+) -> None:
+    rows = examples()
+    config = DecodeConfig(beam=4, nbest=4, max_tokens_per_second=8)
+
+    def lists(part: list[Example]) -> list[list[Hypothesis]]:
+        batch = collate(part, model.prompt, model.projector.output_length, with_target=False)
+        return search(model, batch, [len(e.slot) / 25 for e in part], config)
+
+    together = lists(rows)
+    assert together == [lists([row])[0] for row in rows]
+    assert [nbest[0] for nbest in together] == decode(model, rows, 4)
+    for nbest in together:
+        means = [h.score / h.length for h in nbest]
+        assert means == sorted(means, reverse=True) and len({h.ids for h in nbest}) == len(nbest)
+    assert max(len(nbest) for nbest in together) == 4
+
+
+@pytest.mark.parametrize("beam", [1, 4])
+def test_sources_are_given_generated_ids_and_log_probabilities(model: SpeechLLM, beam: int) -> None:
+    example = examples()[1]
+    batch = collate([example], model.prompt, model.projector.output_length, with_target=False)
+    config = DecodeConfig(beam=beam, max_tokens_per_second=8)
+    token = search(model, batch, [2.0], config)[0][0].ids[0]
+    forbid = Add(token, -1e4)
+    assert token not in search(model, batch, [2.0], config, [forbid])[0][0].ids
+    assert forbid.seen[:2] == [(beam, 0), (beam, 1)]

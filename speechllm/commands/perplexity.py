@@ -1,0 +1,105 @@
+"""perplexity of texts under a recogniser's own LLM, or under a language model (stage 6)"""
+
+import argparse
+import logging
+from pathlib import Path
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `speechllm perplexity`."""
+    parser.add_argument("--model", required=True, type=Path, help="folder of a trained run")
+    parser.add_argument(
+        "--lm", help="measure this language model instead, on the tokens of --model"
+    )
+    parser.add_argument(
+        "--dump", type=Path, help="root of the feature cache; for speech in the slot"
+    )
+    parser.add_argument("--data", required=True, nargs="+", type=Path, help="data dirs")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write perplexity.json in the folder of what is measured; known figures stay."""
+    from speechllm.decode.perplexity import FILE
+    from speechllm.files import read_json, sha256_of, write_json
+    from speechllm.layout import DESCRIPTION, MODEL, TENSORS
+    from speechllm.lm.folder import find_lm, lm_hash
+    from speechllm.tasks.of_model import task_of
+
+    if args.lm:
+        measured = find_lm(args.lm, "--lm")
+        folder = measured if measured.is_dir() else measured.parent
+        digest = lm_hash(measured)
+    else:
+        if not (task := task_of(args.model)).has_words:
+            log.info("%s: answers of the task %s are no text", args.model, task.name)
+            return
+        folder, bundle = args.model, args.model / MODEL
+        digest = sha256_of([bundle / TENSORS, bundle / DESCRIPTION])
+    path = folder / FILE
+    figures: dict[str, Any] = read_json(path) if path.is_file() else {}
+    made_from = {p: {"model": digest, "text": sha256_of([p / "text"])} for p in args.data}
+    left = [p for p in args.data if figures.get(p.name, {}).get("made_from") != made_from[p]]
+    for place in left:
+        if not args.lm and args.dump is None and (place / "wav.scp").is_file():
+            log.warning("%s: without --dump, the slot is left empty", place)
+    if left:
+        found = _under_lm(args, left) if args.lm else _under_llm(args, left)
+        for place in left:
+            figures[place.name] = found[place] | {"made_from": made_from[place]}
+        write_json(path, figures)
+    for place in args.data:
+        for name, values in figures[place.name].items():
+            if name != "made_from":
+                print(
+                    f"{folder} {place.name} {name}: "
+                    f"{values['word']:.2f} by word, {values['token']:.2f} by token"
+                )
+
+
+def _under_llm(args: argparse.Namespace, paths: list[Path]) -> dict[Path, dict[str, Any]]:
+    import torch
+
+    from speechllm.data.corpus import Corpus
+    from speechllm.decode.perplexity import slot_perplexities
+    from speechllm.layout import MODEL
+    from speechllm.model.bundle import load_bundle
+
+    model = load_bundle(args.model / MODEL).to("cuda" if torch.cuda.is_available() else "cpu")
+    found = {}
+    for path in paths:
+        corpus = Corpus.load([path])
+        if args.dump and corpus.has_audio:
+            corpus.open_frames(args.dump, model.config.audio_model, model.config.encoder_settings)
+        found[path] = slot_perplexities(
+            model, corpus.measure(model.tokenizer, model.projector.output_length)
+        )
+    return found
+
+
+def _under_lm(args: argparse.Namespace, paths: list[Path]) -> dict[Path, dict[str, Any]]:
+    import torch
+
+    from speechllm.data.kaldi import read_table
+    from speechllm.layout import MODEL
+    from speechllm.lm.folder import find_lm, load_lm
+    from speechllm.lm.make import ngram_perplexity, tokenised
+    from speechllm.lm.ngram import NGram
+    from speechllm.model.bundle import read_bundle
+    from speechllm.model.speech_llm import SpeechLLM
+
+    with torch.device("meta"):
+        tokenizer = SpeechLLM(read_bundle(args.model / MODEL)[0]).tokenizer
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    lm = load_lm(find_lm(args.lm, "--lm"), "--lm", tokenizer, device)
+    found = {}
+    for path in paths:
+        text = list(read_table(path / "text").values())
+        if isinstance(lm, NGram):
+            measured = ngram_perplexity(lm, text)
+        else:
+            measured = lm.perplexity(tokenised(tokenizer, text))
+        found[path] = {"text": measured.figures()}
+    return found

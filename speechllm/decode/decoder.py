@@ -1,0 +1,261 @@
+"""Everything that decoding a batch takes, step after step; the same for sets and recordings."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from speechllm.data.bias_lists import BiasLists
+from speechllm.data.collate import Example, collate
+from speechllm.decode.config import DecodeConfig
+from speechllm.decode.ctc import CtcReader
+from speechllm.decode.guard import GuardConfig, flags_of, prefers_retry
+from speechllm.decode.hotword_prompts import HotwordPrompts
+from speechllm.decode.knowledge import knowledge_hashes, make_sources
+from speechllm.decode.search import Hypothesis, search, token_bound
+from speechllm.decode.source import Source
+from speechllm.decode.trie_boost import TrieBoost
+from speechllm.decode.word_records import WordRecords
+from speechllm.errors import ConfigError
+from speechllm.model.speech_llm import SpeechLLM
+from speechllm.tasks.task import load_task
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A hypothesis with all that speaks for it.
+
+    Attributes:
+        hypothesis: of the search.
+        score: the search's, and the rescorers' with their weights: nats.
+        scores: its parts, without weights: the LLM's own, and each source's by name.
+    """
+
+    hypothesis: Hypothesis
+    score: float
+    scores: dict[str, float]
+
+    def listed(self) -> dict[str, Any]:
+        """As nbest.jsonl has it."""
+        return {
+            "text": self.hypothesis.text,
+            "score": round(self.score, 4),
+            "tokens": self.hypothesis.tokens,
+            "scores": {name: round(score, 4) for name, score in self.scores.items()},
+        }
+
+
+@dataclass
+class Decoded:
+    """One utterance's result.
+
+    Attributes:
+        best: the hypothesis chosen.
+        nbest: what it was chosen from, best first; empty where only one was asked for.
+        extra: further fields of its record in hyp.jsonl.
+    """
+
+    best: Hypothesis
+    nbest: list[Candidate]
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+class Decoder:
+    """A model and all knowledge that helps it, loaded once.
+
+    Args:
+        model: in eval mode, on its device.
+        config: of the decoding.
+        sources: what adds to the scores inside the search, in their order.
+        rescorers: what adds to them afterwards; with a weight of 0 it is listed only.
+        hashes: of the language models among them.
+
+    Attributes:
+        growth: LLM positions that prompts of the present set grow by.
+        times_by: where word times come from.
+
+    Raises:
+        ConfigError: answers are to be constrained, and the task or the tokenizer cannot do so.
+    """
+
+    def __init__(
+        self,
+        model: SpeechLLM,
+        config: DecodeConfig,
+        sources: Sequence[Source] = (),
+        rescorers: Sequence[Source] = (),
+        hashes: dict[str, str] | None = None,
+    ):
+        self.model, self.config = model, config
+        self.sources, self.rescorers, self.hashes = list(sources), rescorers, hashes or {}
+        hotwords = config.biasing.prompt if config.biasing else None
+        by_ctc = hotwords is not None and hotwords.filter == "ctc"
+        reader = CtcReader(model, config.ctc) if by_ctc else None
+        self._reader, self._words = reader, WordRecords(model, config, reader)
+        self._hotwords: HotwordPrompts | None = None
+        self.growth = 0
+        self.times_by = self._words.times_by
+        self._form = _constraint(model) if config.constrained else None
+
+    @classmethod
+    def load(cls, model: SpeechLLM, config: DecodeConfig) -> "Decoder":
+        """With all that the config names.
+
+        Raises:
+            ConfigError: a weight is left to be tuned, or a language model cannot be used.
+        """
+        if config.left_open:
+            raise ConfigError(
+                f"{' and '.join(config.left_open)}: null, which has to be tuned on a dev set",
+                "give the weight, or decode with `speechllm decode --dev data/<target>_dev`",
+            )
+        made = make_sources(config, model)
+        return cls(model, config, made["fusion"], made["rescore"], knowledge_hashes(config))
+
+    def use_lists(self, lists: BiasLists) -> None:
+        """Take the bias lists of the set that is decoded next, as far as the config asks for any.
+
+        A set without lists is decoded as if there were no biasing.
+        """
+        biasing = self.config.biasing if lists else None
+        self.sources = [s for s in self.sources if not isinstance(s, TrieBoost)]
+        self._hotwords, self.growth = None, 0
+        if biasing and biasing.prompt:
+            self._hotwords = HotwordPrompts(self.model, biasing.prompt, lists, self._reader)
+            self.growth = self._hotwords.growth
+        if biasing and biasing.trie:
+            assert biasing.trie.boost is not None, "an open boost is chosen before"
+            self.sources.append(TrieBoost(self.model, lists, biasing.trie.boost))
+
+    def decode(self, examples: Sequence[Example], seconds: Sequence[float]) -> list[Decoded]:
+        """Decode one batch.
+
+        Args:
+            examples: utterances, whose transcripts are not looked at.
+            seconds: duration of each.
+        """
+        chosen: list[list[str]] = [[] for _ in examples]
+        if self._hotwords:
+            chosen = self._hotwords.choose_all(examples, self._first_pass(examples, seconds))
+            examples = [
+                self._hotwords.with_prompt(example, words)
+                for example, words in zip(examples, chosen, strict=True)
+            ]
+        decoded = self._decoded(examples, seconds, self.config)
+        if self.config.guard:
+            self._guard(self.config.guard, decoded, examples, seconds)
+        records = self._words.of(examples, [d.best for d in decoded], seconds)
+        for one, words, record in zip(decoded, chosen, records, strict=True):
+            one.extra |= {"hotwords": words} if words else {}
+            one.extra |= record
+        return decoded
+
+    def _decoded(
+        self, examples: Sequence[Example], seconds: Sequence[float], config: DecodeConfig
+    ) -> list[Decoded]:
+        found = self._search(examples, seconds, config, self.sources)
+        if config.nbest == 1:
+            return [Decoded(nbest[0], []) for nbest in found]
+        lists = self._rescored(found)
+        return [Decoded(nbest[0].hypothesis, nbest) for nbest in lists]
+
+    def _search(
+        self,
+        examples: Sequence[Example],
+        seconds: Sequence[float],
+        config: DecodeConfig,
+        sources: Sequence[Source],
+    ) -> list[list[Hypothesis]]:
+        model = self.model
+        batch = collate(examples, model.prompt, model.projector.output_length, with_target=False)
+        batch = batch.to(model.device)
+        sources = [*sources, self._form] if self._form else sources  # last, as it only forbids
+        for source in sources:
+            source.bounds = [token_bound(s, config) for s in seconds]
+            source.begin(batch, config.beam)
+        return search(model, batch, seconds, config, sources)
+
+    def _first_pass(self, examples: Sequence[Example], seconds: Sequence[float]) -> list[str]:
+        """A rough transcript of each utterance, where hotwords are chosen by it."""
+        if not (self._hotwords and self._hotwords.config.filter == "first_pass"):
+            return [""] * len(examples)
+        greedy = self.config.model_copy(update={"beam": 1, "nbest": 1})
+        return [best.text for best, *_ in self._search(examples, seconds, greedy, ())]
+
+    def _guard(
+        self,
+        guard: GuardConfig,
+        decoded: list[Decoded],
+        examples: Sequence[Example],
+        seconds: Sequence[float],
+    ) -> None:
+        """Flag what is no transcript, decode it once more, and keep the better one, told so."""
+
+        def flags(place: int, best: Hypothesis) -> list[str]:
+            prompt = self._prompt_text(examples[place])
+            return flags_of(best.text, seconds[place], best.truncated, prompt, guard)
+
+        # A prescribed form repeats itself; what forbids that would leave it no way on.
+        retry = None if self.config.constrained else guard.retry
+        seen = {place: flags(place, one.best) for place, one in enumerate(decoded)}
+        places = [place for place, found in seen.items() if found]
+        for place in places:
+            first = decoded[place].best.text
+            decoded[place].extra["guard"] = {
+                "flags": seen[place],
+                "retried": retry is not None,
+                "first": first,
+            }
+        if not (places and retry):
+            return
+        again = self._decoded(
+            [examples[place] for place in places],
+            [seconds[place] for place in places],
+            retry.of(self.config),
+        )
+        for place, second in zip(places, again, strict=True):
+            kept = prefers_retry(seen[place], flags(place, second.best))
+            second.extra = decoded[place].extra
+            second.extra["guard"] |= {
+                "retry": second.best.text,
+                "kept": "retry" if kept else "first",
+            }
+            if kept:
+                decoded[place] = second
+
+    def _prompt_text(self, example: Example) -> str:
+        prompt = example.prompt or self.model.prompt
+        decode = self.model.tokenizer.decode
+        sides = (list(prompt.prefix), list(prompt.suffix))
+        return " ".join(decode(side, skip_special_tokens=True) for side in sides)
+
+    def _rescored(self, found: Sequence[Sequence[Hypothesis]]) -> list[list[Candidate]]:
+        """Each utterance's hypotheses with the parts of their scores, the best first."""
+        flat = [hypothesis for nbest in found for hypothesis in nbest]
+        precise = self.config.precision == "fp32"
+        with torch.autocast(self.model.device.type, torch.bfloat16, enabled=not precise):
+            known = {s.name: (s, s.score(flat)) for s in [*self.sources, *self.rescorers]}
+        candidates = []
+        for number, hypothesis in enumerate(flat):
+            parts = {name: scores[number] for name, (_, scores) in known.items()}
+            fused = sum(source.weight * parts[source.name] for source in self.sources)
+            added = sum(rescorer.weight * parts[rescorer.name] for rescorer in self.rescorers)
+            parts = {"llm": hypothesis.score - fused, **parts}
+            candidates.append(Candidate(hypothesis, hypothesis.score + added, parts))
+        rest = iter(candidates)
+        lists = [[next(rest) for _ in nbest] for nbest in found]
+        return [sorted(nbest, key=self._rank) for nbest in lists]
+
+    def _rank(self, candidate: Candidate) -> float:
+        """As the search ranks: by the score for each position."""
+        return -candidate.score / candidate.hypothesis.length**self.config.length_penalty
+
+
+def _constraint(model: SpeechLLM) -> Source:
+    """The form of the task's answers."""
+    task = load_task(model.config.task)
+    source = task.constraint(model.tokenizer, model.prompt, model.labels)
+    if source is None:
+        raise ConfigError(f"constrained: answers of the task {task.name} have no form")
+    return source

@@ -1,0 +1,48 @@
+"""A task's error on dev batches by real decoding, for real-time evaluation."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from speechllm.data.collate import Batch, collate
+from speechllm.decode.config import DecodeConfig
+from speechllm.decode.search import search
+from speechllm.model.speech_llm import SpeechLLM
+from speechllm.tasks.task import Task
+from speechllm.train.monitor import ERROR
+
+
+class DevError:
+    """Decodes greedily and scores with the `plain` normaliser.
+
+    Args:
+        task: counts the errors.
+        targets: what is to be answered, by utterance id.
+        seconds: duration by utterance id.
+    """
+
+    def __init__(self, task: Task, targets: Mapping[str, str], seconds: Mapping[str, float]):
+        self.task, self.targets, self.seconds = task, targets, seconds
+        self.config = task.suit(DecodeConfig(beam=1))
+
+    @property
+    def names(self) -> set[str]:
+        """Signals that may be watched."""
+        return {ERROR, *(figure.key for figure in self.task.figures)}
+
+    def __call__(self, model: SpeechLLM, batches: Sequence[Batch]) -> dict[str, float]:
+        """The errors of all batches together, in percent: `error`, which is the task's main one,
+        and those of its figures that can be had, by their keys.
+        """
+        hypotheses: dict[str, str] = {}
+        for batch in batches:
+            prompts = collate(batch.examples, model.prompt, model.projector.output_length, False)
+            ids = [example.utt_id for example in batch.examples]
+            found = search(
+                model, prompts.to(model.device), [self.seconds[i] for i in ids], self.config
+            )
+            hypotheses |= {best.utt_id: best.text for best, *_ in found}
+        counted = self.task.count({utt: self.targets[utt] for utt in hypotheses}, hypotheses)
+        rates = {key: rate.percent for key, rate in counted.rates.items()}
+        main = rates[self.task.main.key]
+        found = {key: percent for key, percent in rates.items() if percent is not None}
+        return {**found, ERROR: math.inf if main is None else main}

@@ -1,0 +1,145 @@
+"""What hypotheses of LLMs look like that are no transcripts: loops, refusals, silence, the prompt.
+
+Rules on text alone, without torch. Reported failures of LLM-based recognisers (SLAM-LLM's issues):
+endless loops of words, "I am an AI ...", the prompt said back. What is found is decoded again and
+recorded; a transcript is never rewritten without a trace.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from speechllm.config import PositiveFloat, PositiveInt, Section
+
+if TYPE_CHECKING:
+    from speechllm.decode.config import DecodeConfig
+
+REFUSALS = (
+    "i am an ai",
+    "i'm an ai",
+    "as an ai",
+    "as a language model",
+    "i am a language model",
+    "i cannot transcribe",
+    "i can't transcribe",
+    "i cannot process",
+    "i cannot assist",
+    "i can't assist",
+    "i cannot provide",
+    "i am unable to",
+    "i'm unable to",
+    "i don't have access to",
+    "unable to transcribe",
+)
+FLAGS = ("loop", "refusal", "empty", "prompt", "truncated")
+_EDGES = re.compile(r"^\W+|\W+$")
+
+
+class RetryConfig(Section):
+    """A safer search for what the guard has flagged; what is null stays as it was."""
+
+    beam: PositiveInt | None = None
+    no_repeat_ngram: Annotated[int, Field(ge=0)] = 6
+    """No n-gram of so many tokens comes twice in a hypothesis; 0 lets it."""
+    repetition_penalty: PositiveFloat | None = 1.2
+
+    def of(self, config: "DecodeConfig") -> "DecodeConfig":
+        """The settings of the second search."""
+        beam = self.beam or config.beam
+        penalty = self.repetition_penalty or config.repetition_penalty
+        return config.model_copy(
+            update={
+                "beam": beam,
+                "nbest": min(config.nbest, beam),
+                "no_repeat_ngram": self.no_repeat_ngram or config.no_repeat_ngram,
+                "repetition_penalty": penalty,
+            }
+        )
+
+
+class GuardConfig(Section):
+    """What counts as no transcript, and what is done about it."""
+
+    repeats: Annotated[int, Field(ge=3)] = 6
+    """A stretch of words that comes so many times in succession is a loop."""
+    longest_unit: PositiveInt = 12
+    """Words of the longest stretch that is looked for."""
+    max_words_per_unique: PositiveFloat = 7.0
+    """More than 5 words and more words than so many times the distinct ones are a loop: the filter
+    of the released code of 2604.06487, which makes such a hypothesis "UNK"."""
+    refusals: tuple[str, ...] = REFUSALS
+    """Phrases of a refusal, in lower case, as whole words."""
+    empty_above: PositiveFloat = 1.0
+    """Seconds of audio from which on an empty hypothesis is suspicious."""
+    prompt_words: Annotated[int, Field(ge=2)] = 4
+    """So many words of the prompt in succession, or all of a shorter one, are a copy of it; one
+    word alone is none."""
+    retry: RetryConfig | None = RetryConfig()
+    """null: flag, but do not decode again."""
+
+
+def words_of(text: str) -> list[str]:
+    """Words without case and without punctuation at their edges."""
+    return [word for word in (_EDGES.sub("", w) for w in text.casefold().split()) if word]
+
+
+def is_loop(words: Sequence[str], config: GuardConfig) -> bool:
+    """Whether words repeat as no speaker repeats them.
+
+    By the ratio of words to distinct ones, or by a stretch of words, or of letters inside a word,
+    that comes `repeats` times in succession. The ratio alone misses a loop behind a good beginning.
+    """
+    if len(words) > 5 and len(words) > config.max_words_per_unique * len(set(words)):
+        return True
+    if _repeats(words, config.longest_unit, config.repeats):
+        return True
+    # Letters are doubled more readily than words ("aaah"): so many times as many.
+    return any(_repeats(word, 4, 2 * config.repeats) for word in words if not word.isdecimal())
+
+
+def _repeats(items: Sequence[str], longest: int, times: int) -> bool:
+    """Whether some unit of up to `longest` items comes `times` times in succession."""
+    for unit in range(1, min(longest, len(items) // times) + 1):
+        run = 0
+        for place in range(unit, len(items)):
+            run = run + 1 if items[place] == items[place - unit] else 0
+            if run >= unit * (times - 1):
+                return True
+    return False
+
+
+def _contains(words: Sequence[str], part: Sequence[str]) -> bool:
+    return f" {' '.join(part)} " in f" {' '.join(words)} "
+
+
+def flags_of(
+    text: str, seconds: float, truncated: bool, prompt: str, config: GuardConfig
+) -> list[str]:
+    """What is odd about a hypothesis, in the order of `FLAGS`; [] if nothing is.
+
+    Args:
+        text: the hypothesis.
+        seconds: duration of the utterance.
+        truncated: it reached its bound on tokens.
+        prompt: the words around the speech slot.
+        config: the rules.
+    """
+    words, asked = words_of(text), words_of(prompt)
+    length = min(config.prompt_words, len(asked))
+    places = range(len(asked) - length + 1) if length > 1 else ()
+    stretches = [asked[place : place + length] for place in places]
+    found = {
+        "loop": is_loop(words, config),
+        "refusal": any(_contains(words, words_of(phrase)) for phrase in config.refusals),
+        "empty": not words and seconds >= config.empty_above,
+        "prompt": any(_contains(words, stretch) for stretch in stretches),
+        "truncated": truncated,
+    }
+    return [flag for flag in FLAGS if found[flag]]
+
+
+def prefers_retry(first: Sequence[str], retry: Sequence[str]) -> bool:
+    """The rule by which a retry replaces a first hypothesis: it has fewer flags, and no new one."""
+    return len(retry) < len(first) and set(retry) <= set(first)

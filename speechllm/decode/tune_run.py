@@ -1,0 +1,54 @@
+"""Decode a dev set once, with N-best lists, and tune weights on it."""
+
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from speechllm.data.corpus import Corpus
+from speechllm.decode.config import DecodeConfig
+from speechllm.decode.decoder import Decoder
+from speechllm.decode.knowledge import knowledge_hashes, make_sources
+from speechllm.decode.results import NBEST, SUMMARY
+from speechllm.decode.run import decode_corpus
+from speechllm.decode.tuning import Tuning, save_tuning, tune
+from speechllm.files import read_json
+from speechllm.model.speech_llm import SpeechLLM
+
+
+def tune_on(
+    model: SpeechLLM, corpus: Corpus, bundle: Path, config: DecodeConfig, out: Path
+) -> Tuning:
+    """Choose the weights that `config` leaves open; a killed run goes on.
+
+    Args:
+        model: in eval mode, on its device.
+        corpus: the dev set, with frames opened; never a test set.
+        bundle: the model's folder.
+        config: of the decoding that the weights are for.
+        out: folder of the dev set's hypotheses and of tuning.json.
+    """
+    if config.tune.utterances:
+        kept = sorted(corpus.text)[: config.tune.utterances]
+        corpus.label({utt: corpus.targets[utt] for utt in kept})
+    made = make_sources(config, model)
+    search = config.model_copy(
+        update={"beam": config.tune.beam, "nbest": config.tune.beam, "biasing": None, "guard": None}
+    )
+    # What has no weight in the search is only listed: hypotheses stay in the search's order.
+    inside = made["fusion"][:1] if config.tune.fusion_weight else []
+    listed = [*made["fusion"][len(inside) :], *made["rescore"]]
+    for source in inside:
+        source.weight = config.tune.fusion_weight
+    for source in listed:
+        source.weight = 0.0
+    decoder = Decoder(model, search, inside, listed, knowledge_hashes(config))
+    decode_corpus(decoder, corpus, bundle, out)
+    lines = (out / NBEST).read_text(encoding="utf-8").splitlines()
+    lists = {line["id"]: line["nbest"] for line in map(json.loads, lines)}
+    started = time.perf_counter()
+    tuning = tune(lists, corpus.text, config, corpus.name)
+    took = read_json(out / SUMMARY)["decode_seconds"] + time.perf_counter() - started
+    tuning = replace(tuning, seconds=round(took, 3))
+    save_tuning(tuning, out)
+    return tuning

@@ -1,0 +1,227 @@
+"""Weights that are best on a dev set, which is decoded once and then only scored anew.
+
+Imports no torch.
+"""
+
+import itertools
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from speechllm.decode.config import DecodeConfig
+from speechllm.errors import DataError
+from speechllm.files import read_json, write_json
+from speechllm.score.wer import score_texts
+
+log = logging.getLogger(__name__)
+
+TUNING = "tuning.json"
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What was tried, and what was best.
+
+    Attributes:
+        dev: name of the set.
+        chosen: weight by key ("fusion.weight").
+        wer: of that choice, in percent, `plain` normaliser.
+        wer_without: of those among the same hypotheses that are best by the LLM alone.
+        wer_oracle: of those with the fewest errors: no weights can choose better among them.
+        grid: every point, with its WER.
+        seconds: that decoding and scoring took.
+    """
+
+    dev: str
+    chosen: dict[str, float]
+    wer: float
+    wer_without: float
+    wer_oracle: float
+    grid: list[dict[str, float]]
+    seconds: float = 0.0
+
+    def apply(self, config: DecodeConfig) -> DecodeConfig:
+        """The config with the weights that were chosen."""
+        for key, weight in self.chosen.items():
+            section, name = key.split(".")
+            part = getattr(config, section).model_copy(update={name: weight})
+            config = config.model_copy(update={section: part})
+        return config
+
+    def summary(self) -> dict[str, Any]:
+        """For decode.json."""
+        return {k: v for k, v in asdict(self).items() if k != "grid"}
+
+
+@dataclass(frozen=True)
+class BoostTuning:
+    """What was tried, and what was best.
+
+    Attributes:
+        dev: name of the set.
+        utterances: of it that were decoded.
+        chosen: the boost.
+        wer: with it, in percent, `plain` normaliser.
+        grid: every boost with its WER.
+        seconds: that all of it took.
+    """
+
+    dev: str
+    utterances: int
+    chosen: float
+    wer: float
+    grid: list[dict[str, float]]
+    seconds: float = 0.0
+
+    def apply(self, config: DecodeConfig) -> DecodeConfig:
+        """The config with the boost that was chosen."""
+        return with_boost(config, self.chosen)
+
+    def summary(self) -> dict[str, Any]:
+        """For decode.json."""
+        return {k: v for k, v in asdict(self).items() if k != "grid"}
+
+
+def with_boost(config: DecodeConfig, boost: float) -> DecodeConfig:
+    """The config with another boost; it must have a trie."""
+    assert config.biasing and config.biasing.trie
+    trie = config.biasing.trie.model_copy(update={"boost": boost})
+    biasing = config.biasing.model_copy(update={"trie": trie})
+    return config.model_copy(update={"biasing": biasing})
+
+
+def read_boost(folder: Path) -> BoostTuning | None:
+    """Read tuning.json; None where nothing has been tuned yet."""
+    path = folder / TUNING
+    return BoostTuning(**read_json(path)) if path.is_file() else None
+
+
+def save_tuning(tuning: Tuning, folder: Path) -> None:
+    """Write tuning.json."""
+    write_json(folder / TUNING, asdict(tuning))
+
+
+def read_tuning(folder: Path) -> Tuning | None:
+    """Read tuning.json; None where nothing has been tuned yet."""
+    return Tuning(**read_json(folder / TUNING)) if (folder / TUNING).is_file() else None
+
+
+def tune(
+    lists: Mapping[str, Sequence[Mapping[str, Any]]],
+    references: Mapping[str, str],
+    config: DecodeConfig,
+    dev: str,
+) -> Tuning:
+    """Choose the weights that the config leaves open.
+
+    Args:
+        lists: N-best lists by utterance id, as in nbest.jsonl; every source has its share among
+            `scores`.
+        references: transcripts of the same utterances.
+        config: with what is tuned, and over which grid.
+        dev: name of the set.
+
+    Raises:
+        DataError: not a single word in the references.
+    """
+    ids = sorted(lists)
+    errors, words = _errors([lists[i] for i in ids], [references[i] for i in ids])
+    if not words:
+        raise DataError(f"the dev set {dev} has no words, so no weight can be tuned on it")
+    best_first = _Scores([lists[i] for i in ids], config.length_penalty)
+
+    def wer(weights: Mapping[str, float]) -> float:
+        chosen = best_first.choose(_parts(config, weights))
+        return 100 * float(errors[np.arange(len(ids)), chosen].sum()) / words
+
+    grids = _grids(config)
+    points = []
+    for values in itertools.product(*grids.values()):
+        weights = dict(zip(grids, values, strict=True))
+        points.append({**weights, "wer": round(wer(weights), 4)})
+    # Of equal ones the least interference.
+    best = min(points, key=lambda p: (p["wer"], sum(p[key] for key in grids)))
+    for key, grid in grids.items():
+        if len(grid) > 1 and best[key] == max(grid):
+            log.warning("%s: the best value, %g, is the end of its grid", key, best[key])
+    return Tuning(
+        dev,
+        {key: best[key] for key in grids},
+        best["wer"],
+        wer_without=round(100 * float(_alone(best_first, errors)) / words, 4),
+        wer_oracle=round(100 * float(errors.min(1).sum()) / words, 4),
+        grid=points,
+    )
+
+
+def _grids(config: DecodeConfig) -> dict[str, tuple[float, ...]]:
+    grids: dict[str, tuple[float, ...]] = {}
+    for key in config.untuned:
+        section, name = key.split(".")
+        grids[key] = getattr(getattr(config, section), name.replace("weight", "grid"))
+    return grids
+
+
+def _parts(config: DecodeConfig, weights: Mapping[str, float]) -> dict[str, float]:
+    """Factor of each part of a score, by its name in N-best lists."""
+
+    def weight(section: str, name: str) -> float:
+        fixed = getattr(getattr(config, section), name)
+        return weights[f"{section}.{name}"] if fixed is None else fixed
+
+    parts = {"llm": 1.0}
+    if config.fusion:
+        parts["lm"] = weight("fusion", "weight")
+        if config.fusion.has_prior:
+            parts["prior"] = -weight("fusion", "prior_weight")
+    if config.rescore:
+        parts["rescore"] = weight("rescore", "weight")
+    return parts
+
+
+class _Scores:
+    """Parts of all scores as arrays [utterances, most hypotheses]."""
+
+    def __init__(self, lists: Sequence[Sequence[Mapping[str, Any]]], length_penalty: float):
+        shape = (len(lists), max(map(len, lists)))
+        self.parts: dict[str, np.ndarray] = {}
+        self.is_there = np.zeros(shape, dtype=bool)
+        self.divisor = np.ones(shape)
+        for row, nbest in enumerate(lists):
+            for place, entry in enumerate(nbest):
+                self.is_there[row, place] = True
+                self.divisor[row, place] = (entry["tokens"] + 1) ** length_penalty
+                for name, score in entry["scores"].items():
+                    self.parts.setdefault(name, np.zeros(shape))[row, place] = score
+
+    def choose(self, factors: Mapping[str, float]) -> np.ndarray:
+        """[utterances]: place of the best hypothesis."""
+        total = sum(factor * self.parts[name] for name, factor in factors.items())
+        return np.where(self.is_there, total / self.divisor, -np.inf).argmax(1)
+
+
+def _alone(scores: _Scores, errors: np.ndarray) -> int:
+    return int(errors[np.arange(len(errors)), scores.choose({"llm": 1.0})].sum())
+
+
+def _errors(
+    lists: Sequence[Sequence[Mapping[str, Any]]], references: Sequence[str]
+) -> tuple[np.ndarray, int]:
+    """Word errors [utterances, most hypotheses], and the number of reference words."""
+    most = max(map(len, lists))
+    errors = np.full((len(lists), most), np.iinfo(np.int64).max // (len(lists) + 1))
+    words = 0
+    names = [f"{number:08d}" for number in range(len(lists))]
+    for place in range(most):
+        there = [i for i, nbest in enumerate(lists) if place < len(nbest)]
+        scored = score_texts(
+            {names[i]: references[i] for i in there},
+            {names[i]: lists[i][place]["text"] for i in there},
+        )
+        errors[there, place] = [utterance.words.errors for utterance in scored.utterances]
+        words = words or sum(u.words.reference for u in scored.utterances)
+    return errors, words

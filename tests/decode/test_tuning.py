@@ -1,0 +1,106 @@
+"""Weights from N-best lists of a dev set."""
+
+import logging
+import re
+
+import pytest
+
+from speechllm.decode.config import DecodeConfig
+from speechllm.decode.tuning import Tuning, read_tuning, save_tuning, tune
+from speechllm.errors import ConfigError, DataError
+
+
+def entry(text: str, llm: float, lm: float, prior: float = 0.0) -> dict:
+    return {
+        "text": text,
+        "score": llm,
+        "tokens": len(text.split()),
+        "scores": {"llm": llm, "lm": lm, "prior": prior},
+    }
+
+
+LISTS = {
+    "a": [entry("the cow sits", -3.0, -9.0), entry("the cow eats", -3.4, -7.0)],
+    "b": [entry("green grass", -2.0, -5.0), entry("green glass", -2.2, -4.4)],
+    "c": [entry("rain", -1.0, -1.0)],
+}
+REFERENCES = {"a": "the cow eats", "b": "green grass", "c": "rain"}
+
+
+def config(**fusion: object) -> DecodeConfig:
+    values = {"kind": "shallow", "lm": "x", "grid": [0.0, 0.1, 0.25, 0.4, 2.0], **fusion}
+    return DecodeConfig(beam=4, fusion=values)
+
+
+def test_the_weight_with_the_fewest_errors_is_chosen() -> None:
+    """By hand: "eats" wins from a weight of 0.2 on, "glass" from 1/3 on; six words."""
+    found = tune(LISTS, REFERENCES, config(), "x_dev")
+    wer = {point["fusion.weight"]: point["wer"] for point in found.grid}
+    sixth = pytest.approx(100 / 6, abs=1e-3)
+    assert wer == {0.0: sixth, 0.1: sixth, 0.25: 0.0, 0.4: sixth, 2.0: sixth}
+    assert found.chosen == {"fusion.weight": 0.25} and found.wer == 0.0
+    assert found.wer_without == sixth and found.wer_oracle == 0.0
+
+
+def test_of_equal_weights_the_smallest_is_chosen() -> None:
+    found = tune(LISTS, REFERENCES, config(grid=[0.3, 0.22, 0.25]), "x_dev")
+    assert found.chosen == {"fusion.weight": 0.22}
+
+
+def test_the_length_penalty_of_the_search_holds_here_too() -> None:
+    lists = {"a": [entry("a b c d", -3.0, 0.0), entry("a b", -2.5, 0.0)]}
+    for penalty, best in ((0.0, 50.0), (1.0, 0.0)):
+        plain = config(grid=[0.0]).model_copy(update={"length_penalty": penalty})
+        found = tune(lists, {"a": "a b c d"}, plain, "x_dev")
+        assert found.wer == best
+
+
+def test_a_grid_of_two_weights_and_one_that_is_given() -> None:
+    lists = {"a": [entry("sits", -3.0, -6.0, -1.0), entry("eats", -3.3, -6.0, -9.0)]}
+    two = config(kind="density_ratio", source_lm="y", grid=[0.0, 0.5], prior_grid=[0.0, 0.1])
+    found = tune(lists, {"a": "eats"}, two, "x_dev")
+    assert len(found.grid) == 4
+    assert found.chosen == {"fusion.weight": 0.0, "fusion.prior_weight": 0.1}
+    applied = found.apply(two)
+    assert not applied.untuned and applied.fusion.prior_weight == 0.1
+    given = config(kind="density_ratio", source_lm="y", weight=0.5, prior_grid=[0.0, 0.1])
+    assert tune(lists, {"a": "eats"}, given, "x_dev").chosen == {"fusion.prior_weight": 0.1}
+
+
+def test_the_end_of_a_grid_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        tune(LISTS, REFERENCES, config(grid=[0.0, 0.25]), "x_dev")
+    assert "fusion.weight: the best value, 0.25, is the end of its grid" in caplog.text
+
+
+def test_a_dev_set_without_words_is_refused() -> None:
+    with pytest.raises(DataError, match="x_dev has no words"):
+        tune({"c": LISTS["c"]}, {"c": ""}, config(), "x_dev")
+
+
+def test_a_tuning_is_kept(tmp_path) -> None:
+    found: Tuning = tune(LISTS, REFERENCES, config(), "x_dev")
+    assert read_tuning(tmp_path) is None
+    save_tuning(found, tmp_path)
+    assert read_tuning(tmp_path) == found
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"nbest": 5}, "nbest (5) is more than the beam (4) holds"),
+        ({"rescore": {"kind": "lm", "lm": "x"}}, "set nbest to 2 or more"),
+        ({"nbest": 2, "rescore": {"kind": "lm", "prompt": "x"}}, "give lm"),
+        ({"fusion": {"kind": "shallow", "lm": "x", "source_lm": "y"}}, "source_lm"),
+        ({"fusion": {"kind": "density_ratio", "lm": "x"}}, "needs a source_lm"),
+        ({"fusion": {"kind": "shallow", "lm": "x", "prior_weight": 0.1}}, "has no prior"),
+        ({"fusion": {"kind": "shalow", "lm": "x"}}, "fusion.kind"),
+        ({"fusion": {"kind": "shallow", "lm": "x", "weight": -1}}, "fusion.weight"),
+        ({"fusion": {"kind": "shallow", "lm": "x", "grid": []}}, "fusion.grid"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused_with_their_key(values: dict, said: str) -> None:
+    from speechllm.config import parse
+
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        parse(DecodeConfig, values, "decode.yaml")
