@@ -59,9 +59,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Transcribe all that can be read, then say what could not."""
-    from speechllm.config import DecodeConfig, load, parse, with_overrides
+    from speechllm.config import parse, read_yaml, with_overrides
     from speechllm.data.tables import first_ids
-    from speechllm.transcribe.formats import FORMATS, ONE_FILE_EACH
+    from speechllm.decode.config import DecodeConfig
+    from speechllm.decode.knowledge import with_places
+    from speechllm.transcribe.formats import FORMATS, ONE_FILE_EACH, SUBTITLES
     from speechllm.transcribe.recordings import find_recordings
 
     formats = list(dict.fromkeys(args.format or ["text"]))
@@ -81,8 +83,17 @@ def run(args: argparse.Namespace) -> None:
     cut = {"max_seconds": args.max_seconds, "min_pause": args.min_pause}
     cut_config = parse(CutConfig, cut, "transcribe")
     recogniser = load_recogniser(args.model, args.domain, args.device, args.trust_remote_code)
-    decode = load(DecodeConfig, args.config) if args.config else recogniser.decode
-    decode = parse(DecodeConfig, with_overrides(decode.model_dump(), overrides), "transcribe")
+    if not recogniser.task.is_read and (titles := [f for f in formats if f in SUBTITLES]):
+        raise ConfigError(
+            f"{' and '.join(titles)} show what was said, and the model's task "
+            f"{recogniser.task.name} answers with something else",
+            "choose --format text or jsonl",
+        )
+    values = read_yaml(args.config) if args.config else recogniser.decode.model_dump()
+    values = with_places(with_overrides(values, overrides), {"target": args.domain, "exp": "exp"})
+    decode = parse(DecodeConfig, values, args.config or "transcribe")
+    if args.config:
+        decode = recogniser.task.suit(decode)
     stdout = sys.stdout  # a progress bar on a terminal puts something else in its place
     unreadable, silent = [], []
     for transcript in recogniser.stream(recordings, None, decode, cut_config, args.allow_pipes):

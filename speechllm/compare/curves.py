@@ -7,10 +7,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from speechllm.compare.canvas import COLOURS, draw_legend, new_figure
 from speechllm.compare.grid import Cell
 from speechllm.config import MonitorConfig
 from speechllm.layout import LOG
+from speechllm.report.canvas import COLOURS, draw_legend, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,7 +8,7 @@ import yaml
 
 from speechllm.adapt.method import load_method
 from speechllm.compare.grid import BASE, Cell
-from speechllm.config import changed_keys
+from speechllm.config import as_of_today, changed_keys
 from speechllm.errors import DataError
 from speechllm.files import sha256_of
 from speechllm.layout import CONFIG, LOG, MODEL, RUN, TENSORS
@@ -48,8 +48,9 @@ def _training_problem(cell: Cell, base_sha256: str) -> str | None:
     if not path.is_file() or not any(cell.folder.rglob(LOG)):
         return "not trained yet"
     made = yaml.safe_load(path.read_text(encoding="utf-8"))
-    planned = load_method(cell.config, cell.overrides).model_dump(mode="json")
-    if changed := changed_keys(made["config"], planned):
+    planned = load_method(cell.config, cell.overrides)
+    before = as_of_today(type(planned), made["config"])
+    if changed := changed_keys(before, planned.model_dump(mode="json")):
         return f"trained with other settings: {', '.join(changed)}"
     if made["inputs"]["base_sha256"] != base_sha256:
         return "adapted from another base model than the one that is there now"

@@ -3,8 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from speechllm.compare.results import Result
-from speechllm.score.significance import holm, matched_pairs, paired_bootstrap
+from speechllm.compare.results import Result, Runs
+from speechllm.score.seeds import mean_rate
+from speechllm.score.significance import (
+    Paired,
+    holm,
+    matched_pairs,
+    matched_utterances,
+    paired_bootstrap,
+)
 
 ALPHA = 0.05
 FEWEST_RESAMPLES = 10_000
@@ -15,7 +22,7 @@ class Judgement:
     """An arm beside another on the target's test set.
 
     Attributes:
-        difference: WER of the first minus WER of the second, in points.
+        difference: error rate of the first minus that of the second, in points.
         interval: its 95 % interval over seeds and utterances, not corrected.
         p: paired bootstrap over seeds and utterances, after Holm.
         p_matched: matched pairs test of these runs, after Holm; None for too few segments.
@@ -41,11 +48,8 @@ def judge(pairs: Sequence[tuple[Result, Result]]) -> list[Judgement | None]:
     """
     # Holm multiplies a p by up to the number of tests, and no p is below 2 / resamples.
     resamples = max(FEWEST_RESAMPLES, 200 * len(pairs))
-    paired = [
-        paired_bootstrap(one.target.errors, other.target.errors, one.target.reference, resamples)
-        for one, other in pairs
-    ]
-    matched = [matched_pairs(one.target.scores, other.target.scores) for one, other in pairs]
+    paired = [compare_runs(one.target, other.target, resamples) for one, other in pairs]
+    matched = [_matched(one.target, other.target) for one, other in pairs]
     p_values = _corrected([test and test.p for test in paired])
     p_matched = _corrected(matched)
     judgements: list[Judgement | None] = []
@@ -53,11 +57,28 @@ def judge(pairs: Sequence[tuple[Result, Result]]) -> list[Judgement | None]:
         if test is None or p is None:
             judgements.append(None)
             continue
-        better = one.target.errors.sum(axis=1) < other.target.errors.sum(axis=1).mean()
-        judgements.append(
-            Judgement(test.difference, test.interval, p, p_segments, int(better.sum()))
-        )
+        each = [mean_rate(*run) for run in one.target.runs]
+        better = sum(rate is not None and rate < (other.target.error or 0.0) for rate in each)
+        judgements.append(Judgement(test.difference, test.interval, p, p_segments, better))
     return judgements
+
+
+def compare_runs(one: Runs, other: Runs, resamples: int = FEWEST_RESAMPLES) -> Paired | None:
+    """The paired bootstrap of two arms on one set."""
+    return paired_bootstrap(
+        one.errors, other.errors, one.reference, resamples, baseline_reference=other.reference
+    )
+
+
+def _matched(one: Runs, other: Runs) -> float | None:
+    """Matched pairs, of words where there are any; None for shares of what is not the same."""
+    words = [counted.words for counted in (*one.counted, *other.counted)]
+    if None not in words:
+        scores = [score for score in words if score]
+        return matched_pairs(scores[: len(one.counted)], scores[len(one.counted) :])
+    if one.reference.ndim > 1:
+        return None
+    return matched_utterances(one.errors, other.errors)
 
 
 def _corrected(p_values: Sequence[float | None]) -> list[float | None]:

@@ -32,26 +32,27 @@ def notes(results: Results, cells: Sequence[Cell], exp: Path, baseline: str) -> 
         if not result.is_base:
             yield from _of_kept_steps(result)
         for runs, name in ((result.target, target_set(result.domain)), (result.source, SOURCE_SET)):
-            for cell, score in zip(result.cells, runs.scores, strict=True):
-                if score.missing:
+            for cell, counted in zip(result.cells, runs.counted, strict=True):
+                if counted.missing:
                     yield (
                         f"{_who(result)}, seed {cell.seed}: {name} lacks hypotheses (counted as "
-                        f"deletions): {first_ids(score.missing)}"
+                        f"wholly wrong): {first_ids(counted.missing)}"
                     )
     for target in results.targets:
-        entities = results.of(target)[0].target.entities[0]
-        if entities.unplaced:
-            yield (
-                f"{target}: entities that the normalised transcript does not hold are not "
-                f"counted: {first_ids(entities.unplaced)}"
-            )
+        first = results.of(target)[0].target.counted[0]
+        for what, about in first.set_remarks.items():
+            yield f"{target}: {what}: {first_ids(about)}"
+    for result in results:
+        for cell, counted in zip(result.cells, result.target.counted, strict=True):
+            for what, about in counted.remarks.items():
+                yield f"{_who(result)}, seed {cell.seed}: {what}: {first_ids(about)}"
 
 
 def _of_gap(results: Results, target: str) -> Iterator[str]:
     full, base = results.full_audio(target), results.find(target, BASE)
     if full is None:
         yield f"{target}: no finished arm fine-tuned on all its audio, so no share of the gap"
-    elif base and not has_gap(base.target.wer, full.target.wer):
+    elif base and not has_gap(base.target.error, full.target.error):
         yield f"{target}: {full.arm} is not better than the base, so no share of the gap"
 
 

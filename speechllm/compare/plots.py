@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from speechllm.compare.canvas import COLOURS, draw_legend, new_figure
 from speechllm.compare.curves import draw_curves, read_curve
 from speechllm.compare.grid import BASE
 from speechllm.compare.results import Result, Results, Runs
+from speechllm.report.canvas import COLOURS, draw_legend, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,15 +35,16 @@ def draw_plots(results: Results, folder: Path) -> list[Plot]:
     """Draw all figures into `folder`; none if there is nothing to show."""
     if not results:
         return []
+    key, error = results.task.main.key, results.task.main.title
     plots = [
-        Plot("wer_by_audio", f"Target WER by the share of the target's audio. {BARS}"),
+        Plot(f"{key}_by_audio", f"Target {error} by the share of the target's audio. {BARS}"),
         Plot(
             "forgetting",
-            "Source against target WER: an arm below and left of the base's lines is better on "
-            f"both. Figures are percent of the target's audio. {BARS}",
+            f"Source against target {error}: an arm below and left of the base's lines is better "
+            f"on both. Figures are percent of the target's audio. {BARS}",
         ),
     ]
-    for plot, draw in zip(plots, (_wer_by_audio, _forgetting), strict=True):
+    for plot, draw in zip(plots, (_error_by_audio, _forgetting), strict=True):
         _draw_targets(results, folder / plot.name, draw)
     for target in results.targets:
         curves = {
@@ -98,7 +99,7 @@ def _is_aside(result: Result) -> bool:
 
 
 def _has_words(result: Result) -> bool:
-    return result.target.wer is not None and result.source.wer is not None
+    return result.target.error is not None and result.source.error is not None
 
 
 def audio_share(results: Results, result: Result) -> float:
@@ -115,48 +116,48 @@ def audio_share(results: Results, result: Result) -> float:
     return fraction if near else round(share, 2)  # utterances are not equally long
 
 
-def _wer_by_audio(axes: "Axes", results: Results, target: str) -> None:
+def _error_by_audio(axes: "Axes", results: Results, target: str) -> None:
     shares = sorted({audio_share(results, r) for r in results if not _is_aside(r)})
     methods = list(_methods(results, target))
     for i, look, arms in methods:
         aside = 0.6 * ((i + 0.5) / len(methods) - 0.5)  # else bars hide each other
         x = [shares.index(audio_share(results, r)) + aside for r in arms]
-        axes.errorbar(x, [r.target.wer for r in arms], yerr=_bars(r.target for r in arms), **look)
+        axes.errorbar(x, [r.target.error for r in arms], yerr=_bars(r.target for r in arms), **look)
     if (base := results.find(target, BASE)) and _has_words(base):
-        axes.axhline(base.target.wer, label=BASE, **BASE_LINE)
+        axes.axhline(base.target.error, label=BASE, **BASE_LINE)
     axes.set_xticks(range(len(shares)), [f"{100 * share:g}" for share in shares])
     axes.set_xlim(-0.5, len(shares) - 0.5)
     axes.grid(visible=False, axis="x")
     axes.set_xlabel("target audio trained on (%, not to scale)")
-    axes.set_ylabel("target WER (%)")
+    axes.set_ylabel(f"target {results.task.main.title} (%)")
 
 
 def _forgetting(axes: "Axes", results: Results, target: str) -> None:
     for _, look, arms in _methods(results, target):
         axes.errorbar(
-            [r.target.wer for r in arms],
-            [r.source.wer for r in arms],
+            [r.target.error for r in arms],
+            [r.source.error for r in arms],
             xerr=_bars(r.target for r in arms),
             yerr=_bars(r.source for r in arms),
             **look,
         )
         for arm in arms if len(arms) > 1 else ():
             share = f"{100 * audio_share(results, arm):g}"
-            at = (arm.target.wer, arm.source.wer)
+            at = (arm.target.error, arm.source.error)
             axes.annotate(share, at, (4, 4), textcoords="offset points", fontsize=7)
     base = results.find(target, BASE)
     if base and _has_words(base):
-        axes.axvline(base.target.wer, **BASE_LINE)
-        axes.axhline(base.source.wer, label=BASE, **BASE_LINE)
-    axes.set_xlabel("target WER (%)")
-    axes.set_ylabel("source WER (%)")
+        axes.axvline(base.target.error, **BASE_LINE)
+        axes.axhline(base.source.error, label=BASE, **BASE_LINE)
+    axes.set_xlabel(f"target {results.task.main.title} (%)")
+    axes.set_ylabel(f"source {results.task.main.title} (%)")
 
 
 def _bars(runs: Iterator[Runs]) -> list[list[float]] | None:
     """[2, arms] distances to the ends of the intervals; none if a set is too small for them."""
-    ends = [(r.wer, r.interval) for r in runs]
+    ends = [(r.error, r.interval) for r in runs]
     if not all(interval for _, interval in ends):
         return None
     # A mean can lie outside of percentiles, if hardly.
-    low = [max(0.0, wer - interval[0]) for wer, interval in ends]
-    return [low, [max(0.0, interval[1] - wer) for wer, interval in ends]]
+    low = [max(0.0, error - interval[0]) for error, interval in ends]
+    return [low, [max(0.0, interval[1] - error) for error, interval in ends]]

@@ -8,27 +8,29 @@ from pathlib import Path
 import yaml
 
 import speechllm
-from speechllm.compare.canvas import can_plot
 from speechllm.compare.grid import BASE, Cell, Grid, Match
+from speechllm.compare.legends import control_legend, legend, pair_legend
 from speechllm.compare.notes import notes
 from speechllm.compare.plots import draw_plots
 from speechllm.compare.results import Results, read_results
 from speechllm.compare.tables import (
-    CONTROL_LEGEND,
-    LEGEND,
-    PAIR_LEGEND,
     control_table,
-    entity_table,
     main_table,
     pair_table,
+    type_table,
 )
 from speechllm.compare.verdict import verdicts
 from speechllm.files import whole_file
+from speechllm.report.canvas import can_plot
 from speechllm.report.results import bullets, environment_lines
-from speechllm.score.normalize import describe
+from speechllm.score.normalize import normalizer as find_normalizer
 
 log = logging.getLogger(__name__)
 
+SEGMENTS = {
+    True: "matched pairs with segments that two or more words right in all runs part",
+    False: "matched pairs of utterances",
+}
 MATCHED: dict[Match, str] = {
     "steps": "{:g} optimiser steps",
     "epochs": "{:g} passes over what each uses of the target",
@@ -65,7 +67,8 @@ def write_comparison(
     remarks = list(notes(results, cells, exp, grid.baseline))
     main = main_table(results, grid.baseline)
     controls, pairs = control_table(results), pair_table(results, grid.pairs)
-    entities = {target: entity_table(results, target) for target in results.targets}
+    types = {target: type_table(results, target) for target in results.targets}
+    task = results.task
     name = next((cell.folder.parent.name for cell in cells if cell.label != BASE), out.stem)
     parts = [
         f"# Comparison {name}",
@@ -75,16 +78,16 @@ def write_comparison(
         bullets(line for verdict in verdicts(results) for line in verdict.lines),
         "## Arms",
         main.markdown(),
-        LEGEND,
+        legend(task),
     ]
     if controls.rows:
-        parts += ["## Controls", controls.markdown(), CONTROL_LEGEND]
+        parts += ["## Controls", controls.markdown(), control_legend(task)]
     if pairs.rows:
-        parts += ["## One beside another", pairs.markdown(), PAIR_LEGEND]
+        parts += ["## One beside another", pairs.markdown(), pair_legend(task)]
     parts += ["## Figures", _figures(results, out)]
-    for target, table in entities.items():
+    for target, table in types.items():
         if table.rows:
-            parts += [f"## Entity error rate (%) by type: {target}", table.markdown()]
+            parts += [f"## {task.by_type} (%) by type: {target}", table.markdown()]
     if remarks:
         parts += ["## Notes", bullets(remarks)]
     parts += ["## How this was made", bullets(_method(grid, cells, results, normalizer))]
@@ -125,15 +128,16 @@ def _method(grid: Grid, cells: Sequence[Cell], results: Results, normalizer: str
         if full := results.full_audio(target):
             yield f"end of the audio gap of {target}: `{full.arm}`"
     yield "weights: those that each config's monitor kept (kept step), which sees dev sets only"
-    yield f"normaliser {normalizer}, on both sides: {'; '.join(describe(normalizer))}"
+    found = find_normalizer(normalizer)
+    yield f"normaliser {found}, on both sides: {'; '.join(rule.says for rule in found.rules)}"
     yield (
         "intervals: 95 %, percentiles of 10000 resamples of seeds (one less than there are) and "
         "utterances (Bisani and Ney 2004; Owen 2007; Rao and Wu 1988), seed 0"
     )
     yield (
         "tests: paired bootstrap, resampled in the same way but 200 times for each test of the "
-        "table where that is more; matched pairs with segments that two or more words right in all "
-        "runs part (Gillick and Cox 1989); Holm 1979 in each table"
+        f"table where that is more; {SEGMENTS[results.task.has_words]} (Gillick and Cox 1989); "
+        "Holm 1979 in each table"
     )
 
 

@@ -1,9 +1,10 @@
 """What each arm of a comparison reached on each target: the errors of its runs, by utterance.
 
-Everything is counted from hypotheses and references, so that two runs can be compared word by word.
+Everything is counted by the models' task, from hypotheses and references, so that two runs can be
+compared utterance by utterance, and where answers are words, word by word.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,47 +17,59 @@ from numpy.typing import NDArray
 from speechllm.compare.grid import BASE, Cell
 from speechllm.data.kaldi import DataDir, read_table
 from speechllm.report.tree import SOURCE_SET, target_set
-from speechllm.score.entities import EntityScore, score_entities
+from speechllm.score.counted import Counted
 from speechllm.score.seeds import mean_rate, seed_interval
-from speechllm.score.wer import Score, score_texts
+from speechllm.tasks.of_model import labels_of, task_of
+from speechllm.tasks.task import Task, load_task
 
 
 @dataclass(frozen=True, eq=False)
 class Runs:
-    """One test set as the S runs of an arm, a seed each, recognised its N utterances.
+    """One test set as the S runs of an arm, a seed each, answered its N utterances.
 
     Attributes:
-        scores: by seed.
-        entities: by seed.
+        counted: by seed.
+        key: of the figure that is looked at.
     """
 
-    scores: tuple[Score, ...]
-    entities: tuple[EntityScore, ...]
+    counted: tuple[Counted, ...]
+    key: str
+
+    def of(self, key: str) -> "Runs":
+        """The same runs under another figure."""
+        return Runs(self.counted, key)
 
     @cached_property
-    def errors(self) -> NDArray[np.int64]:
-        """[S, N] word errors."""
-        return np.array([[u.words.errors for u in score.utterances] for score in self.scores])
+    def errors(self) -> NDArray[Any]:
+        """[S, N] errors."""
+        return np.array([counted.rates[self.key].errors for counted in self.counted])
 
     @cached_property
-    def reference(self) -> NDArray[np.int64]:
-        """[N] reference words."""
-        return np.array([u.words.reference for u in self.scores[0].utterances])
+    def reference(self) -> NDArray[Any]:
+        """What they are a share of: [N] where that is the same for all systems, else [S, N]."""
+        found = np.array([counted.rates[self.key].reference for counted in self.counted])
+        return found[0] if self.counted[0].rates[self.key].is_common else found
+
+    @property
+    def runs(self) -> list[tuple[NDArray[Any], NDArray[Any]]]:
+        """([N] errors, [N] reference) of each seed."""
+        shares = np.broadcast_to(self.reference, self.errors.shape)
+        return list(zip(self.errors, shares, strict=True))
 
     @cached_property
-    def wer(self) -> float | None:
-        """Mean over seeds, in percent."""
+    def error(self) -> float | None:
+        """Error rate, the mean over seeds, in percent."""
         return mean_rate(self.errors, self.reference)
 
     @cached_property
     def interval(self) -> tuple[float, float] | None:
-        """95 % interval of `wer`, over seeds and utterances."""
+        """95 % interval of `error`, over seeds and utterances."""
         return seed_interval(self.errors, self.reference)
 
     @cached_property
-    def heard(self) -> frozenset[tuple[Any, ...]]:
-        """What its runs recognised; equal for arms that cannot be told apart."""
-        return frozenset(tuple(u.pairs for u in score.utterances) for score in self.scores)
+    def heard(self) -> frozenset[Hashable]:
+        """What its runs understood; equal for arms that cannot be told apart."""
+        return frozenset(counted.heard for counted in self.counted)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,11 +125,18 @@ class Results(list[Result]):
     Args:
         results: of arms with a finished cell.
         without: a cell of each arm and target that has none.
+        task: of the models.
     """
 
-    def __init__(self, results: Sequence[Result] = (), without: Sequence[Cell] = ()):
+    def __init__(
+        self,
+        results: Sequence[Result] = (),
+        without: Sequence[Cell] = (),
+        task: Task | None = None,
+    ):
         super().__init__(results)
         self.without = without
+        self.task = task or load_task("asr")
 
     @property
     def targets(self) -> list[str]:
@@ -155,19 +175,21 @@ def read_results(cells: Sequence[Cell], data: Path, normalizer: str = "plain") -
         SpeechLLMError: hypotheses of utterances that the test set lacks.
     """
     dirs: dict[str, DataDir] = {}
-    known: dict[Path, tuple[Score, EntityScore]] = {}  # the base is a cell of every target
+    known: dict[Path, Counted] = {}  # the base is a cell of every target
+    task = next((task_of(cell.folder) for cell in cells if cell.is_finished), load_task("asr"))
 
     def runs(finished: Sequence[Cell], name: str) -> Runs:
         if name not in dirs:
             dirs[name] = DataDir.load(data / name)
         data_dir = dirs[name]
-        for folder in (cell.decodings[name] for cell in finished):
+        for cell in finished:
+            folder = cell.decodings[name]
             if folder not in known:
-                score = score_texts(data_dir.text, read_table(folder / "text"), normalizer)
-                known[folder] = score, score_entities(score, data_dir.entities)
-        pairs = [known[cell.decodings[name]] for cell in finished]
-        scores, entities = zip(*pairs, strict=True)
-        return Runs(scores, entities)
+                hypotheses = read_table(folder / "text")
+                known[folder] = task.count_set(
+                    data_dir, hypotheses, normalizer, labels_of(cell.folder)
+                )
+        return Runs(tuple(known[cell.decodings[name]] for cell in finished), task.main.key)
 
     results: list[Result] = []
     without: list[Cell] = []
@@ -183,7 +205,7 @@ def read_results(cells: Sequence[Cell], data: Path, normalizer: str = "plain") -
             results.append(Result(tuple(finished), len(group), on_target, on_source))
         else:
             without.append(group[0])
-    return Results(results, without)
+    return Results(results, without, task)
 
 
 def _has_more_audio(cell: Cell, than: Cell) -> bool:

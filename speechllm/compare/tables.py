@@ -1,53 +1,17 @@
-"""The tables of a comparison: arms against the baseline, controls, pairs, entities by type."""
+"""The tables of a comparison: arms against the baseline, controls, pairs, errors by type."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from speechllm.compare.grid import BASE
-from speechllm.compare.judge import Judgement, judge
+from speechllm.compare.judge import Judgement, compare_runs, judge
+from speechllm.compare.legends import beside_header, header
 from speechllm.compare.results import Result, Results, Runs
 from speechllm.report.comparison import has_gap
-from speechllm.report.table import ABSENT, Table, change, count, interval, number
-from speechllm.score.entities import EntityCounts
+from speechllm.report.table import ABSENT, Table, change, count, interval, number, probability
+from speechllm.score.counted import Rate
 from speechllm.score.seeds import mean_rate, seed_interval
-from speechllm.score.significance import Paired, paired_bootstrap
-
-HEADER = (
-    *("target", "arm", "seeds", "WER [95 %]", "change [95 %]", "p", "p pairs", "better"),
-    *("gain %", "gap closed %", "source WER", "source change [95 %]", "EER % [95 %]"),
-    *("audio h", "trained M", "steps", "kept step", "seconds"),
-)
-LEGEND = """\
-- arm: label of the method, and `_p` with the share of the target's audio in percent; all figures
-  are means over seeds; seeds: how many of the planned runs are in them.
-- WER: on the target's test set, in percent, with its 95 % interval over seeds and utterances: of S
-  seeds S - 1 are drawn, then utterances, the same for all (docs/scoring.md). With one seed it
-  is over utterances alone.
-- change: WER minus the baseline's, in points; its interval is not corrected for there being many.
-- p: paired bootstrap over seeds and utterances, two-sided; p pairs: matched-pairs segment test
-  (MAPSSWE) of these very runs. Holm's correction over all arms and targets of the table, for each
-  test. `*`: both are below 0.05; anything else may be chance. better: runs whose WER is below
-  the baseline's mean.
-- gain: relative reduction of the base's WER. gap closed: (base - arm) / (base - audio), where audio
-  is the arm fine-tuned on the most audio of that target.
-- source WER: on the source test set; source change: what adaptation added to the base's, in points
-  (forgetting).
-- EER: annotated entities with any word wrong, missing or torn from the next one.
-- audio h: hours of the target's own audio trained on; trained M: trained parameters in millions;
-  kept step: the step (of the last phase) whose weights the dev set chose, 0 being those it
-  started from; seconds: of training."""
-
-BESIDE_HEADER = (
-    *("seeds", "WER [95 %]", "WER of it [95 %]", "difference [95 %]"),
-    *("p", "p pairs", "better", "source WER", "source WER of it"),
-    *("audio h", "audio h of it", "steps", "steps of it", "seconds", "seconds of it"),
-)
-CONTROL_LEGEND = """\
-- control: an arm that differs in one respect from the arm under `of` ("it"). difference: WER of the
-  control minus WER of it, in points; below zero the control is better. p and `*` as above, with
-  Holm's correction over this table."""
-PAIR_LEGEND = """\
-- difference: WER of the arm minus WER of the one under `against` ("it"), in points; below zero the
-  arm is better. p and `*` as above, with Holm's correction over this table."""
+from speechllm.score.significance import Paired
+from speechllm.tasks.task import Task
 
 
 def main_table(results: Results, baseline: str) -> Table:
@@ -59,7 +23,9 @@ def main_table(results: Results, baseline: str) -> Table:
         if (reference := results.find(result.domain, baseline)) and reference is not result
     }
     judged = dict(zip(pairs, judge(list(pairs.values())), strict=True))
-    return Table(HEADER, [_row(results, result, judged.get(result)) for result in rows])
+    return Table(
+        header(results.task), [_row(results, result, judged.get(result)) for result in rows]
+    )
 
 
 def control_table(results: Results) -> Table:
@@ -69,7 +35,7 @@ def control_table(results: Results) -> Table:
         for control in results
         if (counterpart := results.find(control.domain, control.cells[0].control_of))
     ]
-    return _beside(("target", "control", "of"), pairs)
+    return _beside(results.task, ("target", "control", "of"), pairs)
 
 
 def pair_table(results: Results, pairs: Sequence[tuple[str, str]]) -> Table:
@@ -80,10 +46,12 @@ def pair_table(results: Results, pairs: Sequence[tuple[str, str]]) -> Table:
         for first, second in pairs
         if (one := results.find(target, first)) and (other := results.find(target, second))
     ]
-    return _beside(("target", "arm", "against"), found)
+    return _beside(results.task, ("target", "arm", "against"), found)
 
 
-def _beside(names: tuple[str, str, str], pairs: Sequence[tuple[Result, Result]]) -> Table:
+def _beside(
+    task: Task, names: tuple[str, str, str], pairs: Sequence[tuple[Result, Result]]
+) -> Table:
     """One result beside another in each row, judged as one family."""
     rows = []
     for both, judged in zip(pairs, judge(pairs), strict=True):
@@ -94,54 +62,61 @@ def _beside(names: tuple[str, str, str], pairs: Sequence[tuple[Result, Result]])
                 "; ".join(dict.fromkeys(map(_seeds, both))),
                 *(_rate(result.target) for result in both),
                 *_judgement(judged, one),
-                *(number(result.source.wer) for result in both),
+                *(number(result.source.error) for result in both),
                 *(number(result.audio_hours) for result in both),
                 *(_whole(result.mean("steps")) for result in both),
                 *(_whole(result.mean("seconds")) for result in both),
             ]
         )
-    return Table((*names, *BESIDE_HEADER), rows, names=3)
+    return Table((*names, *beside_header(task)), rows, names=3)
 
 
-def entity_table(results: Results, target: str) -> Table:
-    """Return the entity error rate of each type, which no more than one type would not need."""
+def type_table(results: Results, target: str) -> Table:
+    """Return the second figure by type, which no more than one type would not need."""
     arms = results.of(target)
-    types = arms[0].target.entities[0].by_type
-    header = (f"{name} ({counts.reference.sum()})" for name, counts in types.items())
-    rows = [
-        [arm.arm, *(_entity_rate([e.by_type[name] for e in arm.target.entities]) for name in types)]
-        for arm in arms
-    ]
+    types = {kind: None for arm in arms for run in arm.target.counted for kind in run.by_type}
+    first, names = arms[0].target.counted[0].by_type, sorted(types)
+    unit = next((figure.unit for figure in results.task.figures[1:]), "")
+    header = (
+        f"{n} ({first[n].reference.sum()} {unit})" if _is_common(first, n) else n for n in names
+    )
+    rows = [[arm.arm, *(_type_rate(arm.target, name) for name in names)] for arm in arms]
     return Table(("arm", *header), rows if len(types) > 1 else [], names=1)
 
 
-def _entity_rate(counts: Sequence[EntityCounts]) -> str:
-    """EER and interval over seeds, or "-" where nothing is annotated."""
-    errors, reference = [of_seed.errors for of_seed in counts], counts[0].reference
+def _is_common(by_type: Mapping[str, Rate], name: str) -> bool:
+    return name in by_type and by_type[name].is_common
+
+
+def _type_rate(runs: Runs, name: str) -> str:
+    """Rate of a type and its interval over seeds; "-" where a run has nothing of it."""
+    found = [counted.by_type.get(name) for counted in runs.counted]
+    rates = [rate for rate in found if rate]
+    if len(rates) < len(found):
+        return ABSENT
+    errors, reference = [r.errors for r in rates], [r.reference for r in rates]
     return _with_interval(mean_rate(errors, reference), seed_interval(errors, reference))
 
 
 def _row(results: Results, result: Result, judged: Judgement | None) -> list[str]:
     base = results.find(result.domain, BASE)
     full = results.full_audio(result.domain)
-    base_wer = base and base.target.wer
-    wer, full_wer = result.target.wer, full and full.target.wer
+    base_error = base and base.target.error
+    error, full_error = result.target.error, full and full.target.error
     gain = closed = forgetting = None
     if base and not result.is_base:
-        if wer is not None and base_wer:
-            gain = 100 * (base_wer - wer) / base_wer
-        if wer is not None and has_gap(base_wer, full_wer):
-            closed = 100 * (base_wer - wer) / (base_wer - full_wer)
-        forgetting = paired_bootstrap(
-            result.source.errors, base.source.errors, result.source.reference
-        )
+        if error is not None and base_error:
+            gain = 100 * (base_error - error) / base_error
+        if error is not None and has_gap(base_error, full_error):
+            closed = 100 * (base_error - error) / (base_error - full_error)
+        forgetting = compare_runs(result.source, base.source)
     parameters = result.mean("trained_parameters")
     runs = result.target
     return [
         *(result.domain, result.arm, _seeds(result), _rate(runs)),
         *_judgement(judged, result),
-        *(number(gain), number(closed), number(result.source.wer), _change(forgetting)),
-        _entity_rate([entities.overall for entities in runs.entities]),
+        *(number(gain), number(closed), number(result.source.error), _change(forgetting)),
+        *(_rate(runs.of(figure.key)) for figure in results.task.figures[1:]),
         number(result.audio_hours),
         number(None if parameters is None else parameters / 1e6),
         *(_whole(result.mean(key)) for key in ("steps", "kept_step", "seconds")),
@@ -161,19 +136,12 @@ def _judgement(judged: Judgement | None, result: Result) -> list[str]:
     ]
 
 
-def probability(p: float | None) -> str:
-    """Three decimals, `<0.001`, or "-" where there is no value."""
-    if p is None:
-        return ABSENT
-    return "<0.001" if p < 0.001 else f"{p:.3f}"
-
-
 def _change(paired: Paired | None) -> str:
     return f"{change(paired.difference)} {interval(paired.interval)}" if paired else ABSENT
 
 
 def _rate(runs: Runs) -> str:
-    return _with_interval(runs.wer, runs.interval)
+    return _with_interval(runs.error, runs.interval)
 
 
 def _with_interval(rate: float | None, low_high: tuple[float, float] | None) -> str:

@@ -3,25 +3,14 @@
 Pairs of neighbours in the order found and in the published order are one family of tests.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from speechllm.compare.grid import BASE
 from speechllm.compare.judge import Judgement, judge
 from speechllm.compare.results import Result, Results
-from speechllm.compare.tables import probability
-from speechllm.report.table import change, number
+from speechllm.report.table import change, number, probability
 
-PUBLISHED = {
-    BASE: "base",
-    "text_only": "text-only",
-    "soft_prompt": "soft prompt",
-    "denoise": "denoising",
-    "mixed_batching": "mixed batching",
-    "audio": "full audio",
-}
-"""Methods from the highest to the lowest target WER, as the papers' tables have them."""
 PUBLISHED_FRACTION = 0.2
 """Mixed batching is said to beat denoising from this share of the audio on (2604.06487)."""
 
@@ -37,11 +26,11 @@ class Verdict:
     published: str
 
     @property
-    def lines(self) -> tuple[str, str]:
-        return (
-            f"**{self.target}**: {self.order}",
-            f"**{self.target}, published order**: {self.published}",
-        )
+    def lines(self) -> tuple[str, ...]:
+        found = f"**{self.target}**: {self.order}"
+        if not self.published:
+            return (found,)
+        return found, f"**{self.target}, published order**: {self.published}"
 
 
 def verdicts(results: Results) -> list[Verdict]:
@@ -56,21 +45,25 @@ def verdicts(results: Results) -> list[Verdict]:
                 pairs[frozenset((one, other))] = one, other
     judged = dict(zip(pairs, judge(list(pairs.values())), strict=True))
     return [
-        Verdict(target, _order(groups[target], judged), _holds(published[target], judged))
+        Verdict(
+            target,
+            _order(groups[target], judged, results.task.main.title),
+            _holds(published[target], judged, results.task.published),
+        )
         for target in results.targets
     ]
 
 
 def _ranked(results: Results, target: str) -> list[list[Result]]:
-    """Arms by WER, the lowest first; those that recognised the very same stand together."""
+    """Arms by their error, the lowest first; those that recognised the very same stand together."""
     alike: dict[object, list[Result]] = {}
     for result in results.of(target):
-        if not result.is_control and result.target.wer is not None:
+        if not result.is_control and result.target.error is not None:
             alike.setdefault(result.target.heard, []).append(result)
-    return sorted(alike.values(), key=lambda group: group[0].target.wer or 0.0)
+    return sorted(alike.values(), key=lambda group: group[0].target.error or 0.0)
 
 
-def _order(groups: Sequence[list[Result]], judged: Judged) -> str:
+def _order(groups: Sequence[list[Result]], judged: Judged, error: str) -> str:
     if not groups:
         return "nothing can be scored."
     text = _shown(groups[0])
@@ -81,7 +74,7 @@ def _order(groups: Sequence[list[Result]], judged: Judged) -> str:
         judgement = judged[frozenset((better, worse))]
         if judgement and judgement.is_significant:
             apart.append(f"`{better.arm}` and `{worse.arm}` ({_p(judgement)})")
-    sentences = [f"WER from the lowest: {text}."]
+    sentences = [f"{error} from the lowest: {text}."]
     if apart:
         sentences.append(f"Neighbours that differ significantly: {', '.join(apart)}.")
     if len(groups) > 1 and len(apart) < len(groups) - 1:
@@ -95,18 +88,23 @@ def _order(groups: Sequence[list[Result]], judged: Judged) -> str:
 def _published(results: Results, target: str) -> list[Result]:
     """One arm for each method of the published order that the grid has, in that order."""
     chosen = []
-    for method in PUBLISHED:
+    for method in results.task.published:
         arms = [r for r in results.of(target) if r.method == method and not r.is_control]
         arms = [r for r in arms if r.cells[0].label == method] or arms
         if method == "mixed_batching":
             arms.sort(key=lambda r: abs((r.cells[0].fraction or 0) - PUBLISHED_FRACTION))
         elif method == "audio":
             arms.sort(key=lambda r: -r.audio_hours)
-        chosen += [r for r in arms[:1] if r.target.wer is not None]
+        else:  # what is said of methods that use a little speech
+            arms.sort(key=lambda r: r.cells[0].fraction or 0.0)
+        chosen += [r for r in arms[:1] if r.target.error is not None]
     return chosen
 
 
-def _holds(arms: Sequence[Result], judged: Judged) -> str:
+def _holds(arms: Sequence[Result], judged: Judged, published: Mapping[str, str]) -> str:
+    """Whether the published order holds; empty where none is known."""
+    if not published:
+        return ""
     if len(arms) < 2:
         return "cannot be checked, too few of its methods are finished."
     holds, fails, unsure = [], [], []
@@ -136,18 +134,18 @@ def _holds(arms: Sequence[Result], judged: Judged) -> str:
         if steps:
             sentences.append(f"{what}: {', '.join(steps)}.")
     present = {r.method for r in arms}
-    if absent := [name for method, name in PUBLISHED.items() if method not in present]:
+    if absent := [name for method, name in published.items() if method not in present]:
         sentences.append(f"Not in the grid or not finished: {', '.join(absent)}.")
     return " ".join(sentences)
 
 
 def _change(worse: Result, better: Result) -> float:
-    """WER of the second minus that of the first, in points; 0 if only rounding parts them."""
-    return round((better.target.wer or 0.0) - (worse.target.wer or 0.0), 9)
+    """Error of the second minus that of the first, in points; 0 if only rounding parts them."""
+    return round((better.target.error or 0.0) - (worse.target.error or 0.0), 9)
 
 
 def _shown(group: Sequence[Result]) -> str:
-    return f"{_names(group)} {number(group[0].target.wer)}"
+    return f"{_names(group)} {number(group[0].target.error)}"
 
 
 def _names(group: Sequence[Result]) -> str:

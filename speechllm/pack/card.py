@@ -9,7 +9,7 @@ import yaml
 from speechllm.files import read_json
 from speechllm.layout import DESCRIPTION, MODEL
 from speechllm.pack.manifest import BASE, Manifest, Pretrained, Trained
-from speechllm.report.comparison import LEGEND, compare
+from speechllm.report.comparison import compare, legend
 from speechllm.report.table import ABSENT, Table, number
 from speechllm.report.tree import Family, Model, read_families
 
@@ -37,7 +37,7 @@ def model_card(manifest: Manifest, base: Path, models: Mapping[str, Model], tag:
     """
     description = read_json(base / MODEL / DESCRIPTION)["model"]
     parts = [
-        _front_matter(manifest),
+        _front_matter(manifest, models[BASE].task.pipeline_tag),
         f"# Speech LLM: {', '.join(manifest.domains)}",
         f"Packed by speechllm {manifest.speechllm}. A frozen speech encoder, a projector and a "
         "decoder-only LLM; each domain is the base with a few more tensors.",
@@ -66,11 +66,11 @@ def model_card(manifest: Manifest, base: Path, models: Mapping[str, Model], tag:
     return "\n\n".join(parts) + "\n"
 
 
-def _front_matter(manifest: Manifest) -> str:
+def _front_matter(manifest: Manifest, pipeline_tag: str) -> str:
     hub = sorted({m.name for m in manifest.pretrained.values() if m.place == "hub" or m.revision})
     values = {
         "library_name": "speechllm",
-        "pipeline_tag": "automatic-speech-recognition",
+        "pipeline_tag": pipeline_tag,
         **({"base_model": hub} if hub else {}),
     }
     return f"---\n{yaml.safe_dump(values, sort_keys=False)}---"
@@ -114,5 +114,5 @@ def _results(base: Path, models: Mapping[str, Model], tag: str) -> str:
     ]
     if all(row[2] == ABSENT for row in rows):
         return f"Nothing was scored with the decoding `{tag}` when this was packed."
-    table = dataclasses.replace(comparison.table, rows=rows)
-    return f"Decoding `{tag}`, normaliser `{NORMALIZER}`.\n\n{table.markdown()}\n\n{LEGEND}"
+    table, meaning = dataclasses.replace(comparison.table, rows=rows), legend(family.task)
+    return f"Decoding `{tag}`, normaliser `{NORMALIZER}`.\n\n{table.markdown()}\n\n{meaning}"

@@ -28,9 +28,9 @@ class Choice:
 def choose(base: Path, patterns: Sequence[str] = ()) -> dict[str, Choice]:
     """Take one finished run for each domain that a base was adapted to.
 
-    Where several of a domain are left, the best on its dev set is taken: by the WER at the kept
-    step where all have one, else by the loss. Equals are decided by less target audio, then by
-    name.
+    Where several of a domain are left, the best on its dev set is taken: by the task's error (the
+    WER) at the kept step where all have one, else by the loss. Equals are decided by less target
+    audio, then by name.
 
     Args:
         base: folder of the base run.
@@ -89,7 +89,7 @@ def _best(domain: str, models: list[Model]) -> Choice:
     if len(models) == 1:
         return Choice(models[0], "the only one")
     figures = {model.folder: dev_figures(model) for model in models}
-    for signal in ("wer", "loss"):
+    for signal in (models[0].task.main.key, "loss"):
         if all(signal in figures[model.folder] for model in models):
             order = [(figures[m.folder][signal], m.audio_hours, m.folder.name, m) for m in models]
             value, *_, best = min(order, key=lambda entry: entry[:3])

@@ -11,8 +11,9 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from speechllm.config import DecodeConfig, Section, parse
+from speechllm.config import Section, parse
 from speechllm.data.tables import id_problem
+from speechllm.decode.config import DecodeConfig
 from speechllm.errors import DataError, SpeechLLMError
 from speechllm.files import read_json
 

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import speechllm
-from speechllm.config import DecodeConfig, changed_keys
-from speechllm.errors import SpeechLLMError
+from speechllm.config import changed_keys
+from speechllm.decode.config import DecodeConfig
+from speechllm.decode.knowledge import lm_names
+from speechllm.errors import ConfigError, SpeechLLMError
 from speechllm.files import read_json, sha256_of, whole_file, write_json
 from speechllm.layout import DESCRIPTION, MODEL, RUN, TENSORS
 from speechllm.pack.card import model_card
@@ -28,6 +30,7 @@ from speechllm.pack.manifest import (
 )
 from speechllm.pack.pretrained import Carry, copy_model, describe
 from speechllm.report.tree import read_model
+from speechllm.tasks.of_model import task_of
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +61,14 @@ def pack(
 
     Raises:
         SpeechLLMError: no finished base, or `out` holds something else.
-        ConfigError: see `choose` and `describe`.
+        ConfigError: see `choose` and `describe`; or the search needs language models, which a
+            packed folder does not hold.
     """
+    if decode and (names := lm_names(decode)):
+        raise ConfigError(
+            f"a packed model has no room for language models: {', '.join(names)}",
+            "pack with a config of the search that names none, such as conf/decode.yaml",
+        )
     if not (base / RUN).is_file():
         raise SpeechLLMError(f"{base} holds no finished base model", "run stage 4 (base) first")
     runs = {BASE: Choice(read_model(base / RUN), "the base of all"), **choose(base, patterns)}
@@ -72,7 +81,7 @@ def pack(
         speechllm=speechllm.__version__,
         pretrained={key: found for key, (found, _) in places.items()},
         domains={domain: _trained(choice, base) for domain, choice in runs.items()},
-        decode=decode or DecodeConfig(),
+        decode=task_of(base).suit(decode or DecodeConfig()),
     )
     if _is_packed_already(out, manifest):
         log.info("%s is packed already; its model card is written anew", out)

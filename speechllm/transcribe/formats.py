@@ -15,7 +15,7 @@ def plain(transcript: "Transcript") -> str:
 
 
 def json_lines(transcript: "Transcript") -> str:
-    """One line for each piece; times in seconds."""
+    """One line for each piece; times in seconds. A task may add what an answer says."""
     lines = [
         {
             "id": transcript.id,
@@ -25,6 +25,7 @@ def json_lines(transcript: "Transcript") -> str:
             "end": round(piece.end, 3),
             "text": piece.text,
             "truncated": piece.truncated,
+            **transcript.task.fields(piece.text),
         }
         for piece in transcript.pieces
     ]
@@ -67,5 +68,7 @@ FORMATS: dict[str, tuple[str, Callable[["Transcript"], str]]] = {
 }
 """The ending of a file, and what writes it."""
 
+SUBTITLES = ("srt", "vtt")
+"""Formats for people to read while they listen."""
 ONE_FILE_EACH = ("srt", "vtt")
 """Formats of which a file holds one recording."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from speechllm.config import DecodeConfig
+from speechllm.decode.config import DecodeConfig
 from speechllm.errors import DataError, SpeechLLMError
 from speechllm.files import read_json, sha256_of
 from speechllm.layout import DESCRIPTION, MODEL, RUN, TENSORS
@@ -25,6 +25,7 @@ from speechllm.pack.manifest import (
 )
 from speechllm.pack.pretrained import locate
 from speechllm.pretrained import fetch
+from speechllm.tasks.of_model import task_of
 from speechllm.transcribe.recogniser import Recogniser
 
 log = logging.getLogger(__name__)
@@ -63,7 +64,8 @@ def load_recogniser(
         own = read_json(folder / RUN)["target"] or BASE
         domain = domain or own
         check_domain(domain, [own])
-        switch, decode = DomainSwitch(load_bundle(folder / MODEL), own, {}), DecodeConfig()
+        switch = DomainSwitch(load_bundle(folder / MODEL), own, {})
+        decode = task_of(folder).suit(DecodeConfig())
     else:
         raise SpeechLLMError(
             f"{folder} holds no model",

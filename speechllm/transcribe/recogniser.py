@@ -1,23 +1,29 @@
-"""A model that transcribes: recordings -> pieces -> encoder -> beam search -> transcripts."""
+"""A model that transcribes: recordings -> pieces -> encoder -> beam search -> transcripts.
+
+What it says of a piece is what its task answers with, which need not be what was said.
+"""
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
 
-from speechllm.config import DecodeConfig, Section, parse
+from speechllm.config import Section, parse
 from speechllm.data.audio import SAMPLE_RATE, AudioError, audio_duration, load_audio
-from speechllm.data.collate import Example, collate
+from speechllm.data.collate import Example
 from speechllm.data.pauses import cut_at_pauses
+from speechllm.decode.config import DecodeConfig
+from speechllm.decode.decoder import Decoder
 from speechllm.decode.run import decode_batches
-from speechllm.decode.search import Hypothesis, search
+from speechllm.decode.search import Hypothesis
 from speechllm.model.domains import DomainSwitch
 from speechllm.model.encoder import Encoder
 from speechllm.progress import Progress
+from speechllm.tasks.task import Task, load_task
 from speechllm.transcribe.recordings import AudioPaths, Recording, find_recordings
 from speechllm.transcribe.transcript import Piece, Transcript
 
@@ -66,6 +72,11 @@ class Recogniser:
         self.decode, self.domain = decode, domain
 
     @property
+    def task(self) -> Task:
+        """What it answers with."""
+        return load_task(self._switch.model.config.task)
+
+    @property
     def domains(self) -> list[str]:
         """All that the model can be switched to."""
         return self._switch.domains
@@ -112,8 +123,8 @@ class Recogniser:
     ) -> Iterator[Transcript]:
         """As `transcribe`, but transcripts come as soon as they are there."""
         domain = domain or self.domain
-        self._switch.to(domain)
-        config, cut = config or self.decode, cut or CutConfig()
+        config = _without_records(config or self.decode)
+        decoder, cut = Decoder.load(self._switch.to(domain), config), cut or CutConfig()
         total = sum(_duration(recording, allow_pipes) for recording in recordings)
         started = time.perf_counter()
         read = kept = 0.0
@@ -121,21 +132,21 @@ class Recogniser:
         window: list[_Waiting] = []
         with Progress(f"transcribe ({domain})", round(total, 1), "s") as progress:
             for recording in recordings:
-                transcript = Transcript(recording, domain)
+                transcript = Transcript(recording, domain, task=self.task)
                 wave = _read(transcript, allow_pipes)
                 for piece in self._encoded(transcript, wave, cut):
                     window.append(piece)
                     kept += piece.seconds
                     if sum(p.seconds for p in window) < WINDOW_SECONDS:
                         continue
-                    for decoded in self._decode(window, config):
+                    for decoded in self._decode(window, decoder):
                         progress.advance(decoded)
                     window.clear()
                     yield from unsaid
                     unsaid.clear()
                 unsaid.append(transcript)
                 read += len(wave) / SAMPLE_RATE
-            for decoded in self._decode(window, config):
+            for decoded in self._decode(window, decoder):
                 progress.advance(decoded)
             progress.advance(round(total - progress.done, 1))  # what was silence, or cannot be read
             yield from unsaid
@@ -158,19 +169,21 @@ class Recogniser:
             frames = self._encoder.encode([wave[start:end]])[0]
             yield _Waiting(transcript, start / SAMPLE_RATE, end / SAMPLE_RATE, frames)
 
-    def _decode(self, window: Sequence[_Waiting], config: DecodeConfig) -> Iterator[float]:
+    def _decode(self, window: Sequence[_Waiting], decoder: Decoder) -> Iterator[float]:
         """Give each piece to its transcript; yields the seconds of each batch."""
-        model = self._switch.model
+        model = decoder.model
         length = model.projector.output_length
         pieces = {str(number): piece for number, piece in enumerate(window)}
         lengths = {name: length(len(piece.frames)) for name, piece in pieces.items()}
         seconds = {name: piece.seconds for name, piece in pieces.items()}
         found: dict[str, Hypothesis] = {}
-        for names in decode_batches(list(pieces), lengths, seconds, model, config):
+        for names in decode_batches(list(pieces), lengths, seconds, model, decoder.config):
             examples = [Example(name, "audio", pieces[name].frames) for name in names]
-            batch = collate(examples, model.prompt, length, False).to(model.device)
-            hypotheses = search(model, batch, [seconds[name] for name in names], config)
-            found |= {hypothesis.utt_id: hypothesis for hypothesis in hypotheses}
+            decoded = decoder.decode(examples, [seconds[name] for name in names])
+            found |= {name: heard.best for name, heard in zip(names, decoded, strict=True)}
+            for name, heard in zip(names, decoded, strict=True):
+                if note := heard.extra.get("guard"):
+                    _say_guarded(pieces[name], note)
             yield round(sum(seconds[name] for name in names), 1)
         for name, piece in pieces.items():
             heard = found[name]
@@ -178,6 +191,22 @@ class Recogniser:
             piece.transcript.pieces.append(
                 Piece(offset + piece.start, offset + piece.end, heard.text, heard.truncated)
             )
+
+
+def _without_records(config: DecodeConfig) -> DecodeConfig:
+    """Leave out what stands in the records of a decoded data dir, or needs one; says so."""
+    off = {"biasing": None, "confidence": False, "word_times": "none"}
+    if left_out := [key for key, value in off.items() if getattr(config, key) != value]:
+        log.warning("only `speechllm decode` has this, so it is left out: %s", ", ".join(left_out))
+    return config.model_copy(update=off)
+
+
+def _say_guarded(piece: _Waiting, note: Mapping[str, Any]) -> None:
+    log.warning(
+        "%s, %.1f s to %.1f s: guard: %s; first heard: %r, kept: %s",
+        *(piece.transcript.id, piece.start, piece.end, ", ".join(note["flags"])),
+        *(note["first"], note.get("kept", "first")),
+    )
 
 
 def _read(transcript: Transcript, allow_pipes: bool) -> np.ndarray:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from speechllm.data.audio import AudioError
+from speechllm.tasks.task import Task, load_task
 from speechllm.transcribe.recordings import Recording
 
 
@@ -12,7 +13,7 @@ class Piece:
 
     Attributes:
         start, end: seconds from the recording's beginning.
-        text: what was heard.
+        text: what was heard, or what the model's task answers instead.
         truncated: the hypothesis reached its bound on tokens before it ended by itself.
     """
 
@@ -31,12 +32,14 @@ class Transcript:
         domain: of the model.
         pieces: in the order of time; one for a short recording, none for nothing but silence.
         error: why there are none.
+        task: of the model.
     """
 
     recording: Recording
     domain: str
     pieces: list[Piece] = field(default_factory=list)
     error: AudioError | None = None
+    task: Task = field(default_factory=lambda: load_task("asr"))
 
     @property
     def id(self) -> str:

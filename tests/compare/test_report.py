@@ -71,7 +71,7 @@ def test_notes_say_what_only_seems_a_result(fake, undrawn):
         "farm: the baseline base is not finished, so there are no tests",
         "farm: no finished arm fine-tuned on all its audio, so no share of the gap",
         "shuffled on farm is a control of mixed_batching, which is not finished",
-        "denoise on farm, seed 1: farm_test lacks hypotheses (counted as deletions): 1 (u000)",
+        "denoise on farm, seed 1: farm_test lacks hypotheses (counted as wholly wrong): 1 (u000)",
     ):
         assert f"- {note}\n" in notes
 

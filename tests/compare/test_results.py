@@ -20,7 +20,7 @@ def test_arms_are_gathered_over_seeds(whole):
     ]
     denoise = results.find("farm", "denoise")
     assert denoise.target.errors.tolist() == [[3] * UTTERANCES] * 3
-    assert denoise.target.wer == pytest.approx(300 * UTTERANCES / denoise.target.reference.sum())
+    assert denoise.target.error == pytest.approx(300 * UTTERANCES / denoise.target.reference.sum())
     assert results.full_audio("farm").arm == "audio"
     assert (
         results.find("farm", "base").target.heard == results.find("farm", "text_only").target.heard

@@ -2,17 +2,16 @@ from dataclasses import replace
 
 import pytest
 
+from speechllm.compare.legends import header
 from speechllm.compare.results import read_results
 from speechllm.compare.tables import (
-    HEADER,
     control_table,
-    entity_table,
     main_table,
     pair_table,
-    probability,
+    type_table,
 )
 from speechllm.data.kaldi import write_table
-from speechllm.report.table import Table
+from speechllm.report.table import Table, probability
 from tests.compare.fake import UTTERANCES, dropping, read_text
 
 
@@ -47,8 +46,8 @@ def test_a_set_without_entities_has_no_rate_of_them(fake):
     (fake.data / "farm_test/entities").unlink()
     fake.add("denoise", dropping(1))
     results = read_results(fake.cells, fake.data)
-    assert rows(main_table(results, "base"))["denoise"]["EER % [95 %]"] == "-"
-    assert entity_table(results, "farm").rows == []
+    assert rows(main_table(results, "base"))["denoise"]["entity error % [95 %]"] == "-"
+    assert type_table(results, "farm").rows == []
 
 
 def test_what_is_equal_is_not_marked(whole):
@@ -110,7 +109,7 @@ def test_a_control_of_something_unfinished_has_no_row(fake):
 
 
 def test_entities_by_type(fake):
-    """The last word is always lost: an entity that holds it is wrong, one before it is right."""
+    """The last word is always lost: an entity that holds it has one error, one before it none."""
     text = read_text(fake.data / "farm_test/text")
     listed = '[{"type": "before", "text": "%s"}, {"type": "whole", "text": "%s"}]'
     write_table(
@@ -119,11 +118,15 @@ def test_entities_by_type(fake):
     )
     fake.add("denoise", dropping(1))
     results = read_results(fake.cells, fake.data)
-    table = entity_table(results, "farm")
-    assert table.header == ("arm", f"before ({UTTERANCES})", f"whole ({UTTERANCES})")
-    assert table.rows == [["denoise", "0.00 [0.00, 0.00]", "100.00 [100.00, 100.00]"]]
+    table = type_table(results, "farm")
+    words = sum(len(said.split()) for said in text.values())
+    assert table.header == ("arm", f"before ({words - UTTERANCES} words)", f"whole ({words} words)")
+    ((arm, before, whole),) = table.rows
+    error = f"{100 * UTTERANCES / words:.2f} ["
+    assert (arm, before) == ("denoise", "0.00 [0.00, 0.00]") and whole.startswith(error)
     (row,) = main_table(results, "base").rows
-    assert dict(zip(HEADER, row, strict=True))["EER % [95 %]"].startswith("50.00 [")
+    cells = dict(zip(header(results.task), row, strict=True))
+    assert cells["entity error % [95 %]"].startswith(error), "words in both annotations count once"
 
 
 @pytest.mark.parametrize(

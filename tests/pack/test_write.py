@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.config import DecodeConfig
+from speechllm.decode.config import DecodeConfig
 from speechllm.errors import SpeechLLMError
 from speechllm.files import sha256_of
 from speechllm.model.bundle import load_bundle

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.config import DecodeConfig
+from speechllm.decode.config import DecodeConfig
 from speechllm.pack.write import pack
 from tests.packed import make_exp
 from tests.tiny import make_set

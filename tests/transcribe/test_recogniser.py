@@ -160,3 +160,13 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     code = "import sys, speechllm; print({'torch', 'numpy', 'pydantic'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "set()" and callable(speechllm.load)
+
+
+def test_a_language_model_helps_here_too_with_a_weight_that_is_given(
+    recogniser: Recogniser, base: Path, data: Path, stage6: dict[str, dict[str, str]]
+) -> None:
+    fusion = {"kind": "ilm", "lm": str(base.parents[1] / "llm"), "weight": 2.0}
+    with pytest.raises(ConfigError, match=r"fusion\.prior_weight: null"):
+        recogniser.transcribe(data, "base", fusion=fusion)
+    found = recogniser.transcribe(data, "base", fusion=fusion | {"prior_weight": 0.5})
+    assert [t.text for t in found] != list(stage6["base"].values())
