@@ -1,4 +1,4 @@
-"""write RESULTS.md from what an exp folder holds, and print its main table"""
+"""write RESULTS.md, and web pages, from what an exp folder holds, and print its main table"""
 
 import argparse
 import logging
@@ -6,8 +6,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from speechllm.errors import DataError
+
 if TYPE_CHECKING:
     from speechllm.report.comparison import Comparison
+    from speechllm.report.results import Results
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +28,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="plain",
         help="normaliser of the main table (default: %(default)s); the details show all",
     )
+    parser.add_argument(
+        "--tag",
+        help="decode_<tag> of the main table (default: decode, or the only one); others get a "
+        "table of their own",
+    )
     parser.add_argument("--command", help="the command that made the results, to be quoted")
+    html = parser.add_argument_group("web pages that open from disk (docs/report.md)")
+    html.add_argument("--html", type=Path, help="folder to write them to, e.g. exp/report")
+    html.add_argument("--data", type=Path, help="folder with the data dirs: audio, speakers ...")
+    html.add_argument(
+        "--audio",
+        choices=("link", "copy", "none"),
+        default="link",
+        help="link what a browser can play and cut the rest into clips, copy all, or none "
+        "(default: %(default)s)",
+    )
+    html.add_argument(
+        "--audio_mb",
+        type=int,
+        default=500,
+        help="most megabytes that clips may take (default: %(default)s)",
+    )
+    html.add_argument(
+        "--allow_pipes", action="store_true", help="run the shell commands of wav.scp"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -34,13 +61,16 @@ def run(args: argparse.Namespace) -> None:
     from speechllm.report.results import make_results
     from speechllm.score.normalize import normalizer
 
-    found = args.out.parent.glob(f"{args.out.stem}.*{args.out.suffix}")
+    if args.data and not args.data.is_dir():
+        raise DataError("no such folder", args.data, remedy="name the folder of the data dirs")
+    found = sorted(args.out.parent.glob(f"{args.out.stem}.*{args.out.suffix}"))
     results = make_results(
         args.exp,
         args.title,
         normalizer(args.normalizer).name,
         args.command,
-        sorted(path.name for path in found),
+        [path.name for path in found],
+        args.tag,
     )
     with whole_file(args.out) as stream:
         stream.write(results.markdown)
@@ -49,6 +79,44 @@ def run(args: argparse.Namespace) -> None:
     for note in results.notes:
         log.warning("%s", note)
     log.info("wrote %s", args.out)
+    if args.html:
+        _write_html(args, results, found)
+
+
+def _write_html(args: argparse.Namespace, results: "Results", grids: list[Path]) -> None:
+    """Write the web pages; the last line says which file to open."""
+    from speechllm.report.canvas import can_plot
+    from speechllm.report.html.audio import Budget, Request
+    from speechllm.report.html.write import can_write_html, write_html
+
+    if not can_write_html():
+        log.warning('no web pages: jinja2 is not installed (pip install "speechllm[report]")')
+        return
+    budget = Budget(args.audio_mb << 20)
+    written = write_html(
+        args.html,
+        results,
+        args.exp,
+        args.title,
+        args.normalizer,
+        args.tag,
+        args.data,
+        Request(args.audio, args.html, args.allow_pipes, budget),
+        grids,
+    )
+    for remark in written.remarks:
+        log.warning("%s", remark)
+    for reason, utterances in written.without_audio.items():
+        log.warning("no audio for %d utterances: %s", utterances, reason)
+    if not can_plot():
+        log.warning('no plots: matplotlib is not installed (pip install "speechllm[report]")')
+    log.info(
+        "web pages: %.1f MB of text, %d audio clips of %.1f MB",
+        written.data_bytes / 1e6,
+        written.clips,
+        written.clip_bytes / 1e6,
+    )
+    log.info("open %s", written.index)
 
 
 def _print(comparison: "Comparison") -> None:

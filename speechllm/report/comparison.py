@@ -5,27 +5,26 @@ from dataclasses import dataclass
 
 from speechllm.report.table import ABSENT, Table, change, count, interval, number, rtf
 from speechllm.report.tree import SOURCE_SET, Family, Model, target_set
+from speechllm.tasks.task import Task
 
-HEADER = (
-    "target",
-    "model",
-    "WER [95 %]",
-    "S / D / I",
-    "source WER",
-    "source change",
-    "gain %",
-    "gap closed %",
-    "audio h",
-    "steps",
-    "trained M",
-    "RTF",
-)
-LEGEND = """\
-- WER: on the target's test set, in percent, with its 95 % interval; S / D / I: substituted, deleted
-  and inserted words.
-- source WER: of the same model on the source test set; source change: what adaptation added to it
-  (forgetting), in points; below zero it has become better.
-- gain: relative reduction of the base's WER. gap closed: (base - model) / (base - audio), where
+
+def header(task: Task) -> tuple[str, ...]:
+    """The columns of the main table."""
+    return (
+        *("target", "model", f"{task.main.title} [95 %]", *task.details({})),
+        *(f"source {task.main.title}", "source change", "gain %", "gap closed %"),
+        *("audio h", "steps", "trained M", "RTF"),
+    )
+
+
+def legend(task: Task) -> str:
+    """What the columns mean."""
+    error = task.main.title
+    return f"""\
+- {task.legend()}; on the target's test set, in percent, with 95 % intervals.
+- source {error}: of the same model on the source test set; source change: what adaptation added to
+  it (forgetting), in points; below zero it has become better.
+- gain: relative reduction of the base's {error}. gap closed: (base - model) / (base - audio), where
   audio is the model fine-tuned on the most audio of that target.
 - audio h: hours of the target's own audio trained on; trained M: trained parameters in millions;
   RTF: seconds of encoding (stage 3) and of decoding per second of
@@ -46,49 +45,49 @@ def compare(family: Family, tag: str, normalizer: str) -> Comparison:
     rows = [
         _row(family, model, target, tag, normalizer)
         for target in family.targets
-        for model in _contenders(family, target)
+        for model in contenders(family, target)
     ]
     return Comparison(
         f"Base {family.folder.name}, decoding {tag}, normaliser {normalizer}",
-        Table(HEADER, rows),
+        Table(header(family.task), rows),
         [_verdict(family, target, tag, normalizer) for target in family.targets],
     )
 
 
-def has_gap(base_wer: float | None, audio_wer: float | None) -> bool:
+def has_gap(base_error: float | None, audio_error: float | None) -> bool:
     """Whether fine-tuning on audio helps at all, so that a share of its help means something."""
-    return base_wer is not None and audio_wer is not None and base_wer > audio_wer
+    return base_error is not None and audio_error is not None and base_error > audio_error
 
 
-def _contenders(family: Family, target: str) -> list[Model]:
+def contenders(family: Family, target: str) -> list[Model]:
+    """The base, and what was adapted to `target`."""
     return [m for m in family.models if m.is_base or m.target == target]
 
 
 def _row(family: Family, model: Model, target: str, tag: str, normalizer: str) -> list[str]:
     def percent(of: Model | None, name: str) -> float | None:
-        return of.wer(tag, name, normalizer).get("percent") if of else None
+        return of.error(tag, name, normalizer).get("percent") if of else None
 
     name = target_set(target)
-    wer, base_wer = percent(model, name), percent(family.base, name)
-    audio_wer = percent(family.audio_reference(target), name)
+    error, base_error = percent(model, name), percent(family.base, name)
+    audio_error = percent(family.audio_reference(target), name)
     source, base_source = percent(model, SOURCE_SET), percent(family.base, SOURCE_SET)
     forgetting = gain = closed = None
     if not model.is_base:
         if source is not None and base_source is not None:
             forgetting = source - base_source
-        if wer is not None and base_wer:
-            gain = 100 * (base_wer - wer) / base_wer
-        if wer is not None and has_gap(base_wer, audio_wer):
-            closed = 100 * (base_wer - wer) / (base_wer - audio_wer)
-    here = model.wer(tag, name, normalizer)
-    kinds = ("substitutions", "deletions", "insertions")
+        if error is not None and base_error:
+            gain = 100 * (base_error - error) / base_error
+        if error is not None and has_gap(base_error, audio_error):
+            closed = 100 * (base_error - error) / (base_error - audio_error)
+    here = model.error(tag, name, normalizer)
     decoding = model.decodings.get((tag, name))
     parameters = model.run.get("trained_parameters")
     return [
         target,
         model.name,
-        f"{number(wer)} {interval(here['interval'])}" if here else ABSENT,
-        " / ".join(count(here[kind]) for kind in kinds) if here else ABSENT,
+        f"{number(error)} {interval(here['interval'])}" if here else ABSENT,
+        *model.task.details(decoding.figures(normalizer) if decoding else {}).values(),
         number(source),
         change(forgetting),
         number(gain),
@@ -102,7 +101,7 @@ def _row(family: Family, model: Model, target: str, tag: str, normalizer: str) -
 
 def _verdict(family: Family, target: str, tag: str, normalizer: str) -> str:
     """Say which model is best on `target`, overall and without the audio reference."""
-    models = _contenders(family, target)
+    models = contenders(family, target)
     audio = family.audio_reference(target)
     overall = _best(models, target, tag, normalizer)
     verdict = f"**{target}**: {overall or 'nothing is scored'}."
@@ -115,17 +114,17 @@ def _verdict(family: Family, target: str, tag: str, normalizer: str) -> str:
 def _best(models: Iterable[Model], target: str, tag: str, normalizer: str) -> str | None:
     """Name the best model and the runner-up, and say whether their intervals overlap.
 
-    Models with the same WER are named together: there is no best among them.
+    Models with the same error are named together: there is no best among them.
     """
     level: dict[float, list[Model]] = {}
     for model in models:
-        percent = model.wer(tag, target_set(target), normalizer).get("percent")
+        percent = model.error(tag, target_set(target), normalizer).get("percent")
         if percent is not None:
             level.setdefault(percent, []).append(model)
     if not level:
         return None
     places = [sorted(level[percent], key=lambda m: m.name) for percent in sorted(level)][:2]
-    spans = [place[0].wer(tag, target_set(target), normalizer)["interval"] for place in places]
+    spans = [place[0].error(tag, target_set(target), normalizer)["interval"] for place in places]
     shown = [
         f"{_together(place, tag, target_set(target))} {number(percent)} {interval(span)}"
         for place, percent, span in zip(places, sorted(level), spans, strict=False)
@@ -137,14 +136,14 @@ def _best(models: Iterable[Model], target: str, tag: str, normalizer: str) -> st
 
 
 def _together(models: list[Model], tag: str, name: str) -> str:
-    """Names of models with the same WER on the set `name`, and whether they are the same there."""
+    """Names of models with the same error on the set `name`, and whether they are the same."""
     *others, last = (f"`{model.name}`" for model in models)
     if not others:
         return last
     heard = {
         model.decodings[tag, name].result["made_from"]["hypothesis"]["sha256"] for model in models
     }
-    kind = "the same hypotheses" if len(heard) == 1 else "the same WER"
+    kind = "the same hypotheses" if len(heard) == 1 else f"the same {models[0].task.main.title}"
     return f"{', '.join(others)} and {last} ({kind})"
 
 

@@ -8,26 +8,37 @@ from speechllm.report.comparison import has_gap
 from speechllm.report.tree import Family, Model, target_set, unfinished
 
 
-def notes(exp: Path, families: list[Family], normalizer: str) -> list[str]:
-    """Return one sentence for each thing that the tables cannot say."""
+def notes(exp: Path, families: list[Family], normalizer: str, tag: str | None = None) -> list[str]:
+    """Return one sentence for each thing that the tables cannot say.
+
+    Args:
+        exp: the recipe's exp folder.
+        families: all below it.
+        normalizer: name of that of the main table.
+        tag: of the main table (see `Family.main_tag`).
+    """
     remarks = [f"{folder.relative_to(exp)}: training has not ended" for folder in unfinished(exp)]
     for family in families:
         if family.base is None:
             remarks.append(f"{family.folder.relative_to(exp)}: the base model has no run.json")
+        main = family.main_tag(tag)
         for model in family.models:
             name = str(model.folder.relative_to(exp))
-            remarks += (f"{name}: {what}" for what in _of_model(model, family, normalizer))
-        remarks += _of_targets(family, normalizer)
+            remarks += (f"{name}: {what}" for what in _of_model(model, family, normalizer, main))
+        remarks += _of_targets(family, normalizer, main)
     return remarks + list(_of_references(families))
 
 
-def _of_model(model: Model, family: Family, normalizer: str) -> Iterator[str]:
-    expected = model.expected_sets(family.targets)
-    for tag in family.tags:
-        if absent := [name for name in expected if (tag, name) not in model.decodings]:
-            yield f"not decoded ({tag}): {', '.join(absent)}"
+def _of_model(model: Model, family: Family, normalizer: str, main: str) -> Iterator[str]:
+    # Further decodings are of some models, and of targets only.
+    targets = [target_set(target) for target in model.own_targets(family.targets)]
+    further = {tag: targets for tag in sorted(model.tags - {main})}
     if not family.tags:
         yield "not decoded"
+    else:
+        for tag, expected in {main: model.expected_sets(family.targets), **further}.items():
+            if absent := [name for name in expected if (tag, name) not in model.decodings]:
+                yield f"not decoded ({tag}): {', '.join(absent)}"
     for (tag, name), decoding in model.decodings.items():
         if truncated := decoding.info.get("truncated"):
             yield f"{tag}/{name}: hypotheses cut at their bound on tokens: {first_ids(truncated)}"
@@ -42,26 +53,29 @@ def _of_model(model: Model, family: Family, normalizer: str) -> Iterator[str]:
             total = decoding.result["utterances"]
             yield (
                 f"{tag}/{name}: of {total} utterances these have no hypothesis "
-                f"(counted as deletions): {first_ids(missing)}"
+                f"(counted as wholly wrong): {first_ids(missing)}"
             )
+        for what, about in decoding.figures(normalizer).get("remarks", {}).items():
+            yield f"{tag}/{name}: {what}: {first_ids(about)}"
 
 
-def _of_targets(family: Family, normalizer: str) -> Iterator[str]:
+def _of_targets(family: Family, normalizer: str, tag: str) -> Iterator[str]:
     for target in family.targets:
         audio = family.audio_reference(target)
         if audio is None:
             yield f"{target}: no model fine-tuned on its audio, so no share of the gap"
             continue
-        for tag in family.tags if family.base else ():
-            base_wer, audio_wer = (
-                model.wer(tag, target_set(target), normalizer).get("percent")
-                for model in (family.base, audio)
+        if family.base is None:
+            continue
+        base_error, audio_error = (
+            model.error(tag, target_set(target), normalizer).get("percent")
+            for model in (family.base, audio)
+        )
+        if None not in (base_error, audio_error) and not has_gap(base_error, audio_error):
+            yield (
+                f"{target} ({tag}): {audio.name} is not better than the base, "
+                "so no share of the gap"
             )
-            if None not in (base_wer, audio_wer) and not has_gap(base_wer, audio_wer):
-                yield (
-                    f"{target} ({tag}): {audio.name} is not better than the base, "
-                    "so no share of the gap"
-                )
 
 
 def _of_references(families: list[Family]) -> Iterator[str]:

@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import speechllm
-from speechllm.report.comparison import LEGEND, Comparison, compare
+from speechllm.report.answers import answer_tables
+from speechllm.report.comparison import Comparison, compare, legend
+from speechllm.report.decodings import LEGEND as DECODINGS_LEGEND
+from speechllm.report.decodings import decodings_table
+from speechllm.report.domain import LEGEND as DOMAIN_LEGEND
+from speechllm.report.domain import domain_table
 from speechllm.report.notes import notes
 from speechllm.report.table import ABSENT, Table, count, interval, number, rtf
 from speechllm.report.tree import Decoding, Model, read_families
@@ -21,12 +26,38 @@ ENVIRONMENT = (
 
 
 @dataclass(frozen=True)
+class Section:
+    """Tables with their names under one heading, and what their columns mean."""
+
+    title: str
+    tables: list[tuple[str, Table]]
+    legend: str
+
+    def markdown(self) -> list[str]:
+        """Return its parts, to be parted by empty lines."""
+        tables = [part for name, t in self.tables for part in (f"### {name}", t.markdown())]
+        return [f"## {self.title}", *tables, "Columns:", self.legend]
+
+
+@dataclass(frozen=True)
 class Results:
-    """The text of RESULTS.md, and the parts of it that a terminal wants to see."""
+    """The text of RESULTS.md, and its parts for a terminal and for web pages.
+
+    Attributes:
+        legends: what the main tables' columns mean, for each task.
+        sections: further tables, after the main one of each base.
+        environment, method, notes: a line each, with Markdown's `code` and **bold**.
+        details: titles and tables of every model and test set.
+    """
 
     markdown: str
     comparisons: list[Comparison]
+    legends: list[str]
+    sections: list[Section]
+    environment: list[str]
+    method: list[str]
     notes: list[str]
+    details: list[tuple[str, Table]]
 
 
 def make_results(
@@ -35,47 +66,97 @@ def make_results(
     normalizer: str = "plain",
     command: str | None = None,
     grids: Sequence[str] = (),
+    tag: str | None = None,
 ) -> Results:
     """Report on everything below `exp`.
 
     Args:
         exp: the recipe's exp folder.
         title: heading of the report.
-        normalizer: of the main table; the detailed tables show all that were used.
+        normalizer: of the first tables; the detailed ones show all that were used.
         command: the command that made these results, to be quoted.
         grids: files beside the report with comparisons of these models, to be linked.
+        tag: the decoding of the main table, `decode_<tag>`; see `Family.main_tag`.
 
     Raises:
         DataError: there is no model below `exp`, or a file of results is broken.
     """
     families = read_families(exp)
     models = [model for family in families for model in family.models]
+    tags = [family.main_tag(tag) for family in families]
     comparisons = [
-        compare(family, tag, normalizer) for family in families for tag in family.tags or [ABSENT]
+        compare(family, main, normalizer) for family, main in zip(families, tags, strict=True)
     ]
-    remarks = notes(exp, families, normalizer)
+    domain = [
+        (f"Base {family.folder.name}, decoding {main}", domain_table(family, main, normalizer))
+        for family, main in zip(families, tags, strict=True)
+    ]
+    decodings = [
+        (f"Base {family.folder.name}", decodings_table(family, main, normalizer))
+        for family, main in zip(families, tags, strict=True)
+    ]
+    sections = [
+        *_section("Entities, biased and unseen words", domain, normalizer, DOMAIN_LEGEND),
+        *_section("Ways of decoding", decodings, normalizer, DECODINGS_LEGEND),
+    ]
+    remarks = notes(exp, families, normalizer, tag)
+    environment = list(environment_lines([model.run for model in models]))
+    method = list(_method(models, command))
     parts = [
         f"# {title}",
         f"Made by `speechllm report` {speechllm.__version__} on {date.today().isoformat()}; "
         "do not edit.",
         grids and "Methods, seeds and tests: " + ", ".join(f"[{name}]({name})" for name in grids),
         "## Environment",
-        bullets(environment_lines([model.run for model in models])),
+        bullets(environment),
         "## How these results were made",
-        bullets(_method(models, command)),
+        bullets(method),
         "## Target domains",
     ]
     for comparison in comparisons:
         parts += [f"### {comparison.title}", comparison.table.markdown()]
         parts += [bullets(comparison.verdicts)]
-    parts += ["Columns:", LEGEND]
+    legends = [legend(task) for task in {f.task.name: f.task for f in families}.values()]
+    for text in legends:
+        parts += ["Columns:", text]
+    for section in sections:
+        parts += section.markdown()
     if remarks:
         parts += ["## Notes", bullets(remarks)]
+    details = []
+    spoken = [model for model in models if model.task.has_words]
     for name in _normalizers(models):
         parts += [f"## Every model and test set, normaliser {name}"]
-        parts += ["### WER", _details(exp, models, name, "wer").markdown()]
-        parts += ["### CER", _details(exp, models, name, "cer").markdown()]
-    return Results("\n\n".join(filter(None, parts)) + "\n", comparisons, remarks)
+        tables = [
+            (kind.upper(), _details(exp, spoken, name, kind))
+            for kind in (("wer", "cer") if spoken else ())
+        ]
+        for heading, table in (*tables, *answer_tables(exp, models, name)):
+            parts += [f"### {heading}", table.markdown()]
+            details.append((f"{heading}, normaliser {name}", table))
+    return Results(
+        "\n\n".join(filter(None, parts)) + "\n",
+        comparisons,
+        legends,
+        sections,
+        environment,
+        method,
+        remarks,
+        details,
+    )
+
+
+def _section(
+    title: str, tables: Iterable[tuple[str, Table]], normalizer: str, legend: str
+) -> Iterator[Section]:
+    """A section of the tables that have rows; none if there is no such table."""
+    found = [
+        (f"{name}, normaliser {normalizer}", table)
+        for name, table in tables
+        if table.rows and len(table.header) > table.names
+    ]
+    if found:
+        yield Section(title, found, legend)
 
 
 def environment_lines(runs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -101,7 +182,8 @@ def _method(models: list[Model], command: str | None) -> Iterator[str]:
             f"intervals: {100 * bootstrap['level']:g} %, bootstrap over each {bootstrap['unit']}, "
             f"{bootstrap['resamples']} resamples, seed {bootstrap['seed']}"
         )
-    yield "CER counts the single space between two words as a character"
+    if any(model.task.has_words for model in models):
+        yield "CER counts the single space between two words as a character"
 
 
 def _results(models: list[Model]) -> Iterator[tuple[Decoding, dict[str, Any]]]:

@@ -37,6 +37,14 @@ class Table:
         rows = [row[:i] + row[i + 1 :] for row in self.rows]
         return Table(self.header[:i] + self.header[i + 1 :], rows, self.names)
 
+    def without_absent(self) -> "Table":
+        """Return the table without the figures that no row has."""
+        table = self
+        for i, name in list(enumerate(self.header))[self.names :]:
+            if all(row[i] == ABSENT for row in self.rows):
+                table = table.without(name)
+        return table
+
     def _line(self, cells: Sequence[str], widths: Sequence[int]) -> str:
         padded = (
             cell.ljust(width) if i < self.names else cell.rjust(width)
@@ -67,6 +75,20 @@ def count(value: int | None) -> str:
 def interval(low_high: Sequence[float] | None) -> str:
     """`[low, high]`, or "-" where there is none."""
     return "[{:.2f}, {:.2f}]".format(*low_high) if low_high else ABSENT
+
+
+def rate(figure: dict[str, Any] | None) -> str:
+    """`percent [low, high]` of a figure of wer.json, or "-" where there is none."""
+    if not figure or figure["percent"] is None:
+        return ABSENT
+    return f"{number(figure['percent'])} {interval(figure['interval'])}"
+
+
+def probability(p: float | None) -> str:
+    """Three decimals, `<0.001`, or "-" where there is no value."""
+    if p is None:
+        return ABSENT
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def rtf(decode_info: dict[str, Any]) -> str:

@@ -3,23 +3,28 @@
     exp/<base>/run.json                              a base model
     exp/<base>/<method>_<target>/run.json            a model adapted from it
     exp/<base>/<comparison>/<cell>/run.json          left to `speechllm compare report`
+    exp/lm/<lm>_<target>/run.json                    a language model, which is no recogniser
     <model>/decode_<tag>/<set>/{text,decode.json}    hypotheses, how long they took
-    <model>/decode_<tag>/<set>/score/wer.json        their score
+    <model>/decode_<tag>/<set>/score/wer.json        their score, named after the task
+    <model>/perplexity.json                          of the sets' texts
 
 Whatever is absent is None or an empty dict here; the report shows it as absent.
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from speechllm.errors import DataError
 from speechllm.files import read_json
-from speechllm.layout import CONFIG, RUN
+from speechllm.layout import CONFIG, LANGUAGE_MODEL, RUN
+from speechllm.tasks.of_model import task_of
+from speechllm.tasks.task import Task, load_task
 
 SOURCE_SET = "source_test"
+MAIN_TAG = "decode"  # of conf/decode.yaml
 
 
 def target_set(target: str) -> str:
@@ -34,12 +39,14 @@ class Decoding:
     Attributes:
         folder: `<model>/decode_<tag>/<set>`.
         info: decode.json.
-        result: wer.json (docs/scoring.md).
+        result: the task's score, such as wer.json (docs/scoring.md).
+        task: of the model.
     """
 
     folder: Path
     info: dict[str, Any]
     result: dict[str, Any]
+    task: Task = field(default_factory=lambda: load_task("asr"))
 
     @property
     def set(self) -> str:
@@ -58,8 +65,30 @@ class Decoding:
         return digest != self.result["made_from"]["hypothesis"]["sha256"]
 
     def figures(self, normalizer: str) -> dict[str, Any]:
-        """`wer`, `cer` and `ser` with that normaliser; empty if it was not scored so."""
+        """All figures with that normaliser (`wer`, `cer` ...); empty if it was not scored so."""
         return self.result.get("scores", {}).get(normalizer, {})
+
+    def error(self, normalizer: str) -> dict[str, Any]:
+        """The task's main error (percent, interval, counts); empty if it was not scored so."""
+        return self.figures(normalizer).get(self.task.main.key) or {}
+
+    def utterance_errors(self, normalizer: str) -> dict[str, tuple[float, float]]:
+        """Main errors of each utterance, and of how much; empty if it was not scored so.
+
+        Raises:
+            DataError: the listing is malformed.
+        """
+        path = self.folder / "score" / f"utterances.{normalizer}.tsv"
+        if not self.result or not path.is_file():
+            return {}
+        rows: dict[str, tuple[float, float]] = {}
+        for line, row in enumerate(path.read_text(encoding="utf-8").splitlines()[1:], 2):
+            try:
+                utt, words, _, *errors = row.split("\t")
+                rows[utt] = sum(map(float, errors)), float(words)
+            except ValueError as error:
+                raise DataError(str(error), path, line, "speechllm score --force") from error
+        return rows
 
 
 @dataclass(frozen=True)
@@ -70,11 +99,15 @@ class Model:
         folder: where it lies.
         run: its run.json.
         decodings: by (tag, set).
+        perplexity: perplexity.json: set -> what the slot held -> per token and per word.
+        task: what it answers, and how that is scored.
     """
 
     folder: Path
     run: dict[str, Any]
     decodings: dict[tuple[str, str], Decoding]
+    perplexity: dict[str, Any] = field(default_factory=dict)
+    task: Task = field(default_factory=lambda: load_task("asr"))
 
     @property
     def is_base(self) -> bool:
@@ -96,13 +129,20 @@ class Model:
 
     def expected_sets(self, targets: list[str]) -> list[str]:
         """Sets on which the recipe decodes this model."""
-        own = targets if self.is_base else [self.target] if self.target else []
-        return [SOURCE_SET, *map(target_set, own)]
+        return [SOURCE_SET, *map(target_set, self.own_targets(targets))]
 
-    def wer(self, tag: str, name: str, normalizer: str) -> dict[str, Any]:
-        """WER figures on the set `name`, empty where there are none."""
+    def own_targets(self, targets: list[str]) -> list[str]:
+        """Those of `targets` that it is tested on: all for a base."""
+        return targets if self.is_base else [self.target] if self.target else []
+
+    @property
+    def tags(self) -> set[str]:
+        return {tag for tag, _ in self.decodings}
+
+    def error(self, tag: str, name: str, normalizer: str) -> dict[str, Any]:
+        """The task's main error on the set `name`, empty where there is none."""
         decoding = self.decodings.get((tag, name))
-        return decoding.figures(normalizer).get("wer", {}) if decoding else {}
+        return decoding.error(normalizer) if decoding else {}
 
 
 @dataclass(frozen=True)
@@ -114,6 +154,11 @@ class Family:
     adapted: list[Model]
 
     @property
+    def task(self) -> Task:
+        """Of its models."""
+        return self.models[0].task
+
+    @property
     def models(self) -> list[Model]:
         """The base first, then by target audio used, then by name."""
         adapted = sorted(self.adapted, key=lambda m: (m.target or "", m.audio_hours, m.name))
@@ -121,7 +166,13 @@ class Family:
 
     @property
     def tags(self) -> list[str]:
-        return sorted({tag for model in self.models for tag, _ in model.decodings})
+        return sorted({tag for model in self.models for tag in model.tags})
+
+    def main_tag(self, wanted: str | None) -> str:
+        """The decoding that models are compared under: `wanted`, else "decode", else the first."""
+        if wanted or not self.tags:
+            return wanted or MAIN_TAG
+        return MAIN_TAG if MAIN_TAG in self.tags else self.tags[0]
 
     @property
     def targets(self) -> list[str]:
@@ -149,6 +200,7 @@ def read_families(exp: Path) -> list[Family]:
         for file in sorted(exp.rglob(RUN))
         if not _is_cell(file.parent)
     }
+    models = {folder: m for folder, m in models.items() if m.run.get("kind") != LANGUAGE_MODEL}
     if not models:
         raise DataError(f"no {RUN}, hence no trained model, below this folder", exp)
     families: dict[Path, Family] = {}
@@ -178,15 +230,18 @@ def _is_cell(folder: Path) -> bool:
 
 def read_model(run_file: Path) -> Model:
     """Read a model and what it decoded."""
+    task = task_of(run_file.parent)
     decodings = {}
     for text in sorted(run_file.parent.glob("decode_*/*/text")):
         decoding = Decoding(
             text.parent,
             _json_or_empty(text.with_name("decode.json")),
-            _json_or_empty(text.with_name("score") / "wer.json"),
+            _json_or_empty(text.with_name("score") / task.score_file),
+            task,
         )
         decodings[decoding.tag, decoding.set] = decoding
-    return Model(run_file.parent, _json_or_empty(run_file), decodings)
+    perplexity = _json_or_empty(run_file.with_name("perplexity.json"))
+    return Model(run_file.parent, _json_or_empty(run_file), decodings, perplexity, task)
 
 
 def _json_or_empty(path: Path) -> dict[str, Any]:

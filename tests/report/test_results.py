@@ -9,9 +9,11 @@ import pytest
 
 from speechllm.commands import report as command
 from speechllm.errors import ConfigError, DataError
-from speechllm.report.comparison import HEADER
+from speechllm.report.comparison import header
 from speechllm.report.results import make_results
-from speechllm.score.folder import Settings, score_folder
+from speechllm.score.folder import score_folder
+from speechllm.score.inputs import Settings
+from speechllm.tasks.task import load_task
 
 WORDS = 200  # of every fake test set
 
@@ -98,7 +100,7 @@ def exp(tmp_path):
 
 def main_rows(exp: Path) -> list[dict[str, str]]:
     (comparison,) = make_results(exp).comparisons
-    return [dict(zip(HEADER, row, strict=True)) for row in comparison.table.rows]
+    return [dict(zip(header(load_task("asr")), row, strict=True)) for row in comparison.table.rows]
 
 
 def test_cells_of_a_comparison_are_left_out(exp):
@@ -169,7 +171,7 @@ def test_notes_name_what_is_absent(exp):
         "base: b4/farm_test: hypotheses cut at their bound on tokens: 1 (u7)",
         "base/denoise_farm: b4/farm_test has changed since it was scored (stage score)",
         "base/text_only_farm: b4/source_test: of 50 utterances these have no hypothesis "
-        "(counted as deletions): 3 (u0, u1, u2)",
+        "(counted as wholly wrong): 3 (u0, u1, u2)",
         "base/audio_p10_farm: not decoded (b4): source_test",
         "base/audio_farm: b4/source_test is decoded but not scored (stage score)",
     ]
@@ -227,16 +229,19 @@ def test_an_adapted_model_without_its_base(exp):
     assert "base: the base model has no run.json" in make_results(exp).notes
 
 
-def test_each_base_and_decoding_has_its_own_table(exp):
+def test_each_base_has_its_own_table_under_the_main_decoding(exp):
     make_decoding(exp / "base/decode_greedy/farm_test", 100, 20, 10)
     make_run(exp / "large", "base")
     make_decoding(exp / "large/decode_b4/other_test", 1, 1, 1)
-    titles = [comparison.title for comparison in make_results(exp).comparisons]
-    assert titles == [
-        "Base base, decoding b4, normaliser plain",
-        "Base base, decoding greedy, normaliser plain",
-        "Base large, decoding b4, normaliser plain",
-    ]
+
+    def titles(tag=None):
+        return [comparison.title for comparison in make_results(exp, tag=tag).comparisons]
+
+    first = "Base base, decoding b4, normaliser plain"
+    assert titles() == [first, "Base large, decoding b4, normaliser plain"]
+    assert titles("greedy")[0] == "Base base, decoding greedy, normaliser plain"
+    make_decoding(exp / "base/decode_decode/farm_test", 1, 1, 1)
+    assert titles()[0] == "Base base, decoding decode, normaliser plain"
 
 
 def test_details_in_the_format_of_espnet(exp):
@@ -293,7 +298,7 @@ def test_reads_what_the_scorer_writes(tmp_path):
     assert row["WER [95 %]"].startswith("40.00 [") and row["S / D / I"] == "1 / 1 / 0"
     results = make_results(exp)
     assert (
-        "base: b4/farm_test: of 2 utterances these have no hypothesis (counted as deletions): "
+        "base: b4/farm_test: of 2 utterances these have no hypothesis (counted as wholly wrong): "
         "1 (u2)" in results.notes
     )
     assert not any("changed" in note for note in results.notes)

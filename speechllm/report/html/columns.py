@@ -1,0 +1,76 @@
+"""Utterances and hypotheses as columns, the compact form in which pages get them.
+
+An alignment is a CIGAR string as in SAM files, over words: `3=1X2D1I` is three words right, one
+substituted, two deleted, one inserted. Together with the words of both sides it is the alignment.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from speechllm.score.normalize import Normalizer
+from speechllm.score.wer import Score, Utterance
+
+RIGHT, SUBSTITUTED, DELETED, INSERTED = "=XDI"
+
+
+def cigar(utterance: Utterance) -> str:
+    """Return the word alignment of an utterance, run-length encoded."""
+    return "".join(f"{len(list(run))}{kind}" for kind, run in groupby(map(_kind, utterance.pairs)))
+
+
+def _kind(pair: tuple[str | None, str | None]) -> str:
+    reference, hypothesis = pair
+    if reference is None:
+        return INSERTED
+    if hypothesis is None:
+        return DELETED
+    return RIGHT if reference == hypothesis else SUBSTITUTED
+
+
+def indexed(values: Sequence[str]) -> dict[str, Any]:
+    """A column with few different values: `names`, and for each row the number of its name."""
+    names = sorted(set(values))
+    number = {name: i for i, name in enumerate(names)}
+    return {"names": names, "rows": [number[value] for value in values]}
+
+
+def sparse(values: Iterable[Any]) -> list[list[Any]]:
+    """A column that is mostly empty, as pairs of row and value."""
+    return [[row, value] for row, value in enumerate(values) if value]
+
+
+def entity_column(
+    ids: Sequence[str],
+    references: Sequence[str],
+    entities: Mapping[str, Sequence[Mapping[str, Any]]],
+    normalize: Normalizer,
+) -> dict[str, Any]:
+    """Where the annotated entities stand: `types`, and rows of [type, first word, words].
+
+    Places are found as in the entity error rate (docs/scoring.md): an annotation is the leftmost
+    place of its words that no equal one before it has taken. One that has no place is left out.
+    """
+    types = sorted({entity["type"] for listed in entities.values() for entity in listed})
+    rows = []
+    for utt, reference in zip(ids, references, strict=True):
+        words, taken, found = reference.split(), set(), []
+        for entity in entities.get(utt, ()):
+            wanted = normalize(entity["text"]).split()
+            kind = types.index(entity["type"])
+            for start in range(len(words) - len(wanted) + 1):
+                place = (kind, start, len(wanted))
+                if wanted and words[start : start + len(wanted)] == wanted and place not in taken:
+                    taken.add(place)
+                    found.append(list(place))
+                    break
+        rows.append(found)
+    return {"types": types, "rows": sparse(rows)}
+
+
+def aligned_columns(score: Score) -> dict[str, Any]:
+    """`ref`, `hyp` and `ops` of every utterance of a scored set, in the order of their ids."""
+    return {
+        "hyp": [" ".join(h for _, h in u.pairs if h is not None) for u in score.utterances],
+        "ops": [cigar(u) for u in score.utterances],
+    }

@@ -1,0 +1,80 @@
+"""What a decode folder says of a hypothesis beside its text: confidence, guard, word times."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from speechllm.errors import DataError
+from speechllm.report.html.columns import sparse
+
+TRUNCATED = "truncated"
+
+
+def read_records(folder: Path) -> dict[str, dict[str, Any]]:
+    """Read hyp.jsonl of a decode folder: id -> record; empty where there is no such file.
+
+    Raises:
+        DataError: a line is not a JSON object with an id.
+    """
+    path = folder / "hyp.jsonl"
+    if not path.is_file():
+        return {}
+    records = {}
+    with path.open(encoding="utf-8") as stream:
+        for number, line in enumerate(stream, 1):
+            try:
+                record = json.loads(line)
+                records[record["id"]] = record
+            except (ValueError, TypeError, KeyError) as error:
+                remedy = "decode this set again (stage decode)"
+                raise DataError("not a JSON object with an id", path, number, remedy) from error
+    return records
+
+
+def record_columns(
+    ids: Sequence[str], records: Mapping[str, Mapping[str, Any]], texts: Sequence[str | None]
+) -> dict[str, Any]:
+    """Columns that a system has beside its texts; those without any value are left out.
+
+    `confidence` in whole percent, null where there is none; `flags`, rows of names (what the guard
+    saw, and "truncated" for a hypothesis cut at its bound on tokens); `first`, rows of the text
+    before the guard's retry; `starts`, rows of each word's start in hundredths of a second (-1
+    where there is none) where as many words were timed as are shown.
+    """
+    confidence, flags, first, starts = [], [], [], []
+    for utt, text in zip(ids, texts, strict=True):
+        record = records.get(utt, {})
+        guard = record.get("guard") or {}
+        confidence.append(_percent(record.get("confidence")))
+        seen = [str(flag) for flag in guard.get("flags", ())]
+        flags.append(seen + [TRUNCATED] * bool(record.get("truncated")))
+        first.append(guard.get("first") if guard.get("retried") else None)
+        times = [_hundredths(word.get("start")) for word in record.get("words") or ()]
+        known = text is not None and len(times) == len(text.split()) and max(times, default=-1) >= 0
+        starts.append(times if known else None)
+    names = sorted({name for row in flags for name in row})
+    columns: dict[str, Any] = {
+        "first": sparse(first),
+        "starts": sparse(starts),
+        "flags": {
+            "names": names,
+            "rows": sparse([names.index(name) for name in row] for row in flags),
+        },
+    }
+    if any(value is not None for value in confidence):
+        columns["confidence"] = confidence
+    return columns
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
+
+
+def _percent(value: Any) -> int | None:
+    return round(100 * value) if _is_number(value) else None
+
+
+def _hundredths(value: Any) -> int:
+    return round(100 * value) if _is_number(value) else -1

@@ -1,0 +1,35 @@
+"""Data as scripts: a page opened from disk may not fetch JSON, but it may load a script."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from speechllm.files import whole_file
+
+# In a script, "<" could end it (</script>) or start a comment (<!--), and older engines take the
+# two separators for line ends. All are rewritten as escapes that JSON itself knows.
+_UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+
+
+def script_json(value: Any) -> str:
+    """Return JSON that is safe inside a script, in one line.
+
+    Lone surrogates, which UTF-8 cannot hold, become escapes as well.
+    """
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for character, escape in _UNSAFE.items():
+        text = text.replace(character, escape)
+    return "".join(f"\\u{ord(c):04x}" if "\ud800" <= c <= "\udfff" else c for c in text)
+
+
+def write_script(path: Path, function: str, arguments: Sequence[Any]) -> int:
+    """Write `function(arguments...)`; return its size in bytes.
+
+    The arguments travel in a string that the browser hands to JSON.parse: for megabytes that is
+    faster than an object literal, and a key such as `__proto__` stays an ordinary key.
+    """
+    packed = script_json(list(arguments)).replace("\\", "\\\\").replace("'", "\\'")
+    with whole_file(path) as stream:
+        stream.write(f"{function}(...JSON.parse('{packed}'));\n")
+    return path.stat().st_size

@@ -1,0 +1,98 @@
+"""Which systems decoded which test set. A system is a model under one decoding config."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from speechllm.report.tree import Decoding, Family, Model
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+TAKEN = ("index",)  # pages of the report that are not test sets
+
+
+@dataclass(frozen=True)
+class System:
+    """What a reader chooses and compares on a set's page.
+
+    Attributes:
+        key: its name in links, `<model folder>@<decode tag>`; stays when systems are added.
+        label: the shortest name that tells it from the others of its set.
+    """
+
+    key: str
+    label: str
+    model: Model
+    decoding: Decoding
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """A set that systems decoded.
+
+    Attributes:
+        name: as the recipe calls it; may be any text.
+        slug: its name in file names and links.
+        systems: bases first.
+    """
+
+    __test__ = False  # for pytest, which would collect it by its name
+
+    name: str
+    slug: str
+    systems: list[System]
+
+
+def find_test_sets(exp: Path, families: Iterable[Family], tag: str | None = None) -> list[TestSet]:
+    """Gather every set that was decoded, in the order of their names.
+
+    Args:
+        exp: keys of systems are paths from there.
+        families: bases and their models.
+        tag: the main decoding, first among those of a model; see `Family.main_tag`.
+    """
+    found: dict[str, list[tuple[Model, Decoding]]] = {}
+    for family in families:
+        main = family.main_tag(tag)
+        for model in family.models:
+            for decoding in sorted(model.decodings.values(), key=lambda d: (d.tag != main, d.tag)):
+                found.setdefault(decoding.set, []).append((model, decoding))
+    slugs: set[str] = set(TAKEN)
+    sets = []
+    for number, name in enumerate(sorted(found), 1):
+        slug = name if _PLAIN_NAME.fullmatch(name) and len(name) < 100 else f"set-{number}"
+        while slug.casefold() in slugs:  # some file systems do not tell a from A
+            slug += "-set"
+        slugs.add(slug.casefold())
+        pairs = found[name]
+        labels = _labels(exp, pairs)
+        sets.append(
+            TestSet(
+                name,
+                slug,
+                [
+                    System(f"{_inside(exp, model)}@{decoding.tag}", label, model, decoding)
+                    for (model, decoding), label in zip(pairs, labels, strict=True)
+                ],
+            )
+        )
+    return sets
+
+
+def _inside(exp: Path, model: Model) -> str:
+    return model.folder.relative_to(exp).as_posix()
+
+
+def _labels(exp: Path, pairs: Sequence[tuple[Model, Decoding]]) -> list[str]:
+    """Stem of the config, else folder, else path; with the decode tag if there are several."""
+    models = {model.folder: model for model, _ in pairs}
+    for name in (lambda m: m.name, lambda m: m.folder.name, lambda m: _inside(exp, m)):
+        names = {folder: name(model) for folder, model in models.items()}
+        if max(Counter(names.values()).values()) == 1:
+            break
+    tags = {decoding.tag for _, decoding in pairs}
+    return [
+        names[model.folder] + (f" · {decoding.tag}" if len(tags) > 1 else "")
+        for model, decoding in pairs
+    ]
