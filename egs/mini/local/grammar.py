@@ -18,7 +18,7 @@ about equally often, the rare ones too.
 
 import random
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from inflect import inflect
@@ -33,10 +33,16 @@ _CONSONANT_SOUND = re.compile(r"\ban(?= (?:one|once|eu))")
 
 @dataclass(frozen=True)
 class Sentence:
-    """A sentence and its entities, `{"type", "text"}` in the order of the words."""
+    """A sentence and what it is made of.
+
+    Attributes:
+        entities: `{"type", "text"}` in the order of the words.
+        rules: names of the rules that were used, outer ones first.
+    """
 
     text: str
     entities: list[dict[str, str]]
+    rules: list[str]
 
 
 @dataclass
@@ -90,10 +96,10 @@ class Grammar:
 
     def sentence(self, start: str = "sentence") -> Sentence:
         """Make a sentence of the rule `start`."""
-        entities: list[dict[str, str]] = []
-        text = " ".join(self._expand(start, "", entities).split())
+        made = Sentence("", [], [])
+        text = " ".join(self._expand(start, "", made).split())
         text = _CONSONANT_SOUND.sub("a", _VOWEL_SOUND.sub("an", text))
-        return Sentence(text, entities)
+        return replace(made, text=text)
 
     def _deal(self, name: str) -> str:
         rule = self._rules[name]
@@ -102,14 +108,15 @@ class Grammar:
             self._random.shuffle(rule.deck)
         return rule.deck.pop()
 
-    def _expand(self, name: str, form: str, entities: list[dict[str, str]]) -> str:
+    def _expand(self, name: str, form: str, made: Sentence) -> str:
+        made.rules.append(name)
         alternative = self._deal(name)
-        text = self._fill(alternative, form, entities)
+        text = self._fill(alternative, form, made)
         if entity_type := self._rules[name].entity_type:
-            entities.append({"type": entity_type, "text": text})
+            made.entities.append({"type": entity_type, "text": text})
         return text
 
-    def _fill(self, text: str, form: str, entities: list[dict[str, str]]) -> str:
+    def _fill(self, text: str, form: str, made: Sentence) -> str:
         while _GROUP.search(text):
             text = _GROUP.sub(lambda group: self._random.choice(group[1].split("|")), text)
         if not _SLOT.search(text):
@@ -121,6 +128,6 @@ class Grammar:
             # A slot that is all of the alternative is its head, too.
             is_head = slot[2] == "*" or (not slot[2] and slot[0] == text)
             own_form = form if is_head else (slot[2] or "")[1:]
-            return self._expand(slot[1], own_form, entities)
+            return self._expand(slot[1], own_form, made)
 
         return _SLOT.sub(fill_slot, text)

@@ -1,6 +1,7 @@
 """Stage 1 of data.sh: the sentences of all sets, from the grammars, and who speaks them."""
 
 import argparse
+import json
 import logging
 import random
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from grammar import Grammar, Sentence
+from meaning import meaning
 from voices import speakers_of
 
 from speechllm.data.kaldi import write_data_dir, write_table
@@ -33,7 +35,7 @@ def sentences(grammar: str, seen: set[str]) -> Iterator[Sentence]:
 
 
 def write_set(data: Path, name: str, found: list[Sentence]) -> None:
-    """Deal the sentences out to the speakers and write text, utt2spk, spk2utt and entities."""
+    """Deal the sentences out to the speakers; write text, utt2spk, spk2utt, entities, semantics."""
     deck = list(found)
     random.Random(f"{SEED} {name}").shuffle(deck)
     voices = speakers_of(name.rpartition("_")[2])
@@ -47,6 +49,9 @@ def write_set(data: Path, name: str, found: list[Sentence]) -> None:
         utt2spk={utt: utt.split("-")[0] for utt in rows},
         entities={utt: sentence.entities for utt, sentence in rows.items() if sentence.entities},
     )
+    domain = name.rpartition("_")[0]
+    meant = {utt: meaning(domain, sentence) for utt, sentence in rows.items()}
+    write_table(data / name / "semantics", {utt: json.dumps(m) for utt, m in meant.items()})
     log.info("%s: %d utterances", name, len(rows))
 
 
