@@ -1,0 +1,44 @@
+"""Text for the stand-in LLM: dictation, orders in other shops, and JSON of such words.
+
+A pretrained LLM has seen JSON. The stand-in sees its form alone, with everyday words for labels.
+"""
+
+import argparse
+import random
+from pathlib import Path
+
+from words import EVERYDAY, dictation
+
+from speechllm.data.corpora.rhino import RhinoGrammar
+from speechllm.data.kaldi import write_table
+from speechllm.errors import SpeechLLMError
+from speechllm.tasks.semantics import write_answer
+
+
+def answer(rng: random.Random) -> str:
+    """Semantics of one form, with labels and fillers that mean nothing."""
+    entities = [
+        {"type": rng.choice(EVERYDAY), "filler": " ".join(dictation(rng).split()[:count])}
+        for count in rng.choices((1, 2, 3), k=rng.randint(0, 5))
+    ]
+    labels = {"scenario": rng.choice(EVERYDAY), "action": rng.choice(EVERYDAY)}
+    return write_answer({**labels, "entities": entities})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--sentences", type=int, required=True)
+    args = parser.parse_args()
+    rng = random.Random("text of the LLM")
+    grammar = RhinoGrammar(Path(__file__).with_name("shop.yaml"), "shop")
+    makers = (dictation, lambda rng: grammar.sentence(rng).text, answer)
+    kinds = rng.choices(makers, (7, 2, 1), k=args.sentences)
+    write_table(args.out, {f"text-{i:06d}": make(rng) for i, make in enumerate(kinds)})
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except SpeechLLMError as error:
+        raise SystemExit(f"local/data.sh: error: {error}") from None

@@ -1,0 +1,116 @@
+"""Synthetic speech of the source: orders in other shops, and dictation of words in no order.
+
+Each file is a function of its utterance's id and text, so that any number of processes makes the
+same ones, and what is there is kept. espeak-ng says the phones, from which the stand-in encoder
+learns.
+"""
+
+import argparse
+import logging
+import random
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from words import dictation
+
+from speechllm.data.corpora.rhino import RhinoGrammar
+from speechllm.data.corpora.utterances import Utterance, write_set
+from speechllm.data.kaldi import Audio, write_table
+from speechllm.data.room import made_response, reverberate
+from speechllm.data.tts import SAMPLE_RATE, Voice, espeak
+from speechllm.errors import SpeechLLMError
+from speechllm.files import whole_file
+from speechllm.progress import track
+
+ACCENTS = ("en-us", "en-us", "en-us", "en-gb", "en-gb-scotland", "en-us-nyc")
+SNR_DB = (8, 35)
+RT60 = (0.1, 0.5)
+
+
+def dictated(words: str) -> dict[str, object]:
+    """What dictation means: all of its words."""
+    entities = [{"type": "words", "filler": words}]
+    return {"scenario": "dictation", "action": "write", "entities": entities}
+
+
+def make_file(item: tuple[Path, str, str]) -> str:
+    """Make one FLAC file, unless it is there; return its phones."""
+    path, utt, text = item
+    rng = random.Random(utt)
+    accent = rng.choice(ACCENTS)
+    variants = [v for v in espeak().variants() if "whisper" not in v and "croak" not in v]
+    voice = Voice(accent, rng.choice(variants), rng.randint(105, 200), rng.randint(25, 75))
+    noise = np.random.default_rng(rng.getrandbits(32))
+    if not path.is_file():
+        samples = espeak().synthesise(text, voice)
+        if rng.random() < 0.6:
+            samples = reverberate(samples, made_response(rng.uniform(*RT60), noise))
+        loud = np.sqrt(np.mean(samples**2)) * 10 ** (-rng.uniform(*SNR_DB) / 20)
+        tilt = np.cumsum(noise.standard_normal(len(samples))) * (rng.random() < 0.5) / 50
+        samples = samples + loud * (noise.standard_normal(len(samples)) + tilt - tilt.mean())
+        samples *= rng.uniform(0.05, 0.6) / np.abs(samples).max()
+        with whole_file(path, "wb") as stream:
+            soundfile.write(stream, samples, SAMPLE_RATE, format="FLAC")
+    return " ".join(espeak().phones(text, accent))
+
+
+def make_set(folder: Path, utterances: list[Utterance]) -> None:
+    """Speak a set, unless its phones, which are written last, are there."""
+    if (folder / "phones").is_file():
+        return
+    items = [(folder / "wav" / f"{u.id}.flac", u.id, u.text) for u in utterances]
+    with ProcessPoolExecutor() as pool:
+        made = track(pool.map(make_file, items, chunksize=32), folder.name, len(items))
+        phones = dict(zip((u.id for u in utterances), made, strict=True))
+    spoken = [
+        u._replace(audio=Audio(str(path))) for u, (path, *_) in zip(utterances, items, strict=True)
+    ]
+    write_set(folder, spoken)
+    write_table(folder / "phones", phones)
+
+
+def draw(
+    name: str, sizes: dict[str, int], sentence: Callable[[random.Random], Utterance]
+) -> dict[str, list[Utterance]]:
+    """Different sentences for each part."""
+    rng, known = random.Random(name), set()
+    parts: dict[str, list[Utterance]] = {}
+    for part, size in sizes.items():
+        parts[part] = []
+        while len(parts[part]) < size:
+            found = sentence(rng)
+            if found.text not in known:
+                known.add(found.text)
+                parts[part].append(found._replace(id=f"{name}-{part}-{len(parts[part]):05d}"))
+    return parts
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the sets")
+    for name in ("dictation", "shop", "dev", "test"):
+        parser.add_argument(f"--{name}", type=int, required=True, help="utterances")
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    grammar = RhinoGrammar(Path(__file__).with_name("shop.yaml"), "shop")
+
+    def dictate(rng: random.Random) -> Utterance:
+        words = dictation(rng)
+        return Utterance("", words, semantics=dictated(words))
+
+    espeak()  # a missing package is reported once, and not by every process
+    sizes = {"train": args.shop, "dev": args.dev, "test": args.test}
+    for part, utterances in draw("shop", sizes, grammar.sentence).items():
+        make_set(args.data / f"shop_{part}", utterances)
+    general = draw("dictation", {"train": args.dictation}, dictate)["train"]
+    make_set(args.data / "dictation_train", general)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except SpeechLLMError as error:
+        raise SystemExit(f"local/data.sh: error: {error}") from None

@@ -1,0 +1,61 @@
+"""Data dirs of barista: real recordings with their meaning, and sentences of the domain."""
+
+import argparse
+import logging
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+from speechllm.data.corpora.barista import read_grammar, read_recordings
+from speechllm.data.corpora.rhino import RhinoGrammar
+from speechllm.data.corpora.utterances import Utterance, write_set
+from speechllm.data.mixture import subset
+from speechllm.errors import SpeechLLMError
+
+DEV = 0.2  # of the training recordings; the benchmark has no dev set
+
+
+def new_sentences(grammar: RhinoGrammar, known: set[str]) -> Iterator[Utterance]:
+    """Yield ever new sentences of the grammar; `known` grows."""
+    rng = random.Random("barista")
+    while True:
+        sentence = grammar.sentence(rng)
+        if sentence.text not in known:
+            known.add(sentence.text)
+            yield sentence._replace(id=f"grammar-{len(known):05d}")
+
+
+def sentences(root: Path, count: int) -> list[Utterance]:
+    """The sentences of corpus.txt, each once, and so many more that there are `count`."""
+    grammar = read_grammar(root)
+    found = {u.text: u for u in reversed(list(grammar.read_corpus(root / "corpus.txt")))}
+    more = new_sentences(grammar, set(found))
+    listed = sorted(found.values(), key=lambda u: u.id)[:count]
+    return listed + [next(more) for _ in range(count - len(listed))]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--barista_root", type=Path, required=True)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the sets")
+    parser.add_argument("--sentences", type=int, required=True, help="of the text")
+    parser.add_argument("--limit", type=int, default=0, help="at most so many recordings of each")
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    recordings = read_recordings(args.barista_root, "train")
+    dev = set(subset([u.id for u in recordings], DEV, seed=0))
+    parts = {
+        "train": [u for u in recordings if u.id not in dev],
+        "dev": [u for u in recordings if u.id in dev],
+        "test": read_recordings(args.barista_root, "test"),
+    }
+    for part, utterances in parts.items():
+        write_set(args.data / f"barista_{part}", utterances, args.limit)
+    write_set(args.data / "barista_text", sentences(args.barista_root, args.sentences))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except SpeechLLMError as error:
+        raise SystemExit(f"local/data.sh: error: {error}") from None
