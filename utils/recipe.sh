@@ -6,7 +6,7 @@
 # line says goes before what that sets.
 set -euo pipefail
 
-stage=${stage-data}                # first stage to run, a number or a name
+stage=${stage-data}                # first stage to run, a number, 5b or a name
 stop_stage=${stop_stage-report}    # last stage to run; pack is only run when asked for
 list=${list-false}                 # show the stages, what they read and write, what is done
 dry_run=${dry_run-false}           # print the commands, run nothing
@@ -18,6 +18,7 @@ source_train=${source_train-source_train}  # sets that the base learns, and adap
 source_dev=${source_dev-source_dev}        # sets by which training is watched
 source_test=${source_test-source_test}     # sets that show what adaptation forgets
 targets=${targets-}                # domains; the sets of each are <target>_{train,dev,test}
+target_train=${target_train-train} # parts of a target that adaptation learns from, e.g. "train text"
 standins=${standins-false}         # stage 1 makes pretrained/encoder and pretrained/llm
 encoder=${encoder-}                # folder or hub id; if empty, that of base_config
 llm=${llm-}                        # folder or hub id; if empty, that of base_config
@@ -27,10 +28,14 @@ adapt_configs=${adapt_configs-conf/adapt/*.yaml}   # one model of each of these 
 need_audio=${need_audio-audio mixed_batching}      # names of those that targets of text alone go without
 compare=${compare-}                # config of a grid of methods and seeds, run instead of adapt_configs
 decode_config=${decode_config-conf/decode.yaml}    # config of the search; names its folder
+lm_configs=${lm_configs-conf/lm/*.yaml}            # language models, made where a decoding names them
+extra_decode_configs=${extra_decode_configs-conf/decode/*.yaml}  # further ways to decode, for target domains
+extra_decode_models=${extra_decode_models-}        # names of adapt_configs whose models decode so, beside the base
 data_opts=${data_opts-}            # further options of local/data.sh
 base_opts=${base_opts-}            # key=value changes of base_config
 adapt_opts=${adapt_opts-}          # key=value changes of all adapt_configs
 compare_opts=${compare_opts-}      # key=value changes of compare
+score_opts=${score_opts-}          # options of speechllm score, e.g. "--normalizer whisper-english"
 pack_opts=${pack_opts-}            # options of speechllm pack, e.g. "--models denoise_*"
 batch_seconds=${batch_seconds-100} # padded seconds of audio in a batch of the encoder
 allow_pipes=${allow_pipes-false}   # let wav.scp hold shell commands (lines that end in |)
@@ -46,9 +51,10 @@ stages=(
     "features check          data/, encoder -> dump/<encoder>/<set>/feats.scp"
     "base     features       source pairs -> exp/<base>/"
     "adapt    features,base  base, target text and audio -> exp/<base>/<method>_<target>/"
-    "decode   features,adapt models, test sets -> exp/<model>/decode_<tag>/<set>/text"
+    "lm:5b    base           text -> exp/lm/<lm>_<target>/"
+    "decode   features,adapt,lm  models, test sets -> exp/<model>/decode_<tag>/<set>/text"
     "score    decode         hypotheses -> exp/<model>/decode_<tag>/<set>/score/"
-    "report   score          exp/ -> RESULTS.md; --compare: RESULTS.<grid>.md"
+    "report   score          exp/ -> RESULTS.md, exp/report/; --compare: RESULTS.<grid>.md"
     "pack     adapt          models, their scores -> exp/packed/"
 )
 # shellcheck source=stages.sh
@@ -63,7 +69,14 @@ fi
 for name in source_train source_dev source_test; do
     [[ "${!name}" =~ [^[:space:]] ]] || die "--$name names no set"
 done
-for config in "$base_config" "$decode_config" ${compare:-${targets:+$adapt_configs}}; do
+# A pattern that matches nothing: this recipe has none of these.
+for name in lm_configs extra_decode_configs; do
+    case ${!name} in *[*?]*) compgen -G "${!name}" >/dev/null || declare "$name=" ;; esac
+done
+# A grid is about adaptation: its cells decode in one way.
+if [ -n "$compare" ] || [ -z "$targets" ]; then lm_configs="" extra_decode_configs=""; fi
+for config in "$base_config" "$decode_config" ${compare:-${targets:+$adapt_configs}} \
+    $lm_configs $extra_decode_configs; do
     [ -f "$config" ] || die "there is no config '$config'"
 done
 
@@ -97,6 +110,10 @@ if $allow_pipes; then pipes=(--allow_pipes); fi
 
 # data_dirs SET...: prints the data dirs of sets, one a line.
 data_dirs() { printf "%s\n" "${@/#/"${in}data/"}"; }
+
+# parts_of TARGET PART...: prints the data dirs of a target's parts.
+parts_of() { data_dirs "${@/#/"$1_"}" | sed 1d; }
+
 # shellcheck disable=SC2086  # the names of sets are words
 {
     mapfile -t train_dirs < <(data_dirs $source_train)
@@ -104,7 +121,8 @@ data_dirs() { printf "%s\n" "${@/#/"${in}data/"}"; }
     mapfile -t all_dirs < <(data_dirs $source_train $source_dev $source_test)
 }
 for target in $targets; do
-    mapfile -t -O ${#all_dirs[@]} all_dirs < <(data_dirs "$target"_{train,dev,test})
+    # shellcheck disable=SC2086  # words
+    mapfile -t -O ${#all_dirs[@]} all_dirs < <(parts_of "$target" $target_train dev test)
 done
 
 # Data dirs that have, or (before stage 1) may have, audio.
@@ -138,19 +156,42 @@ adapted_models() {
     done
 }
 
-# Lines of model folder, test sets. An adapted model is tested on its target and on the source.
+# Lines of model folder, test sets, config of the search, target (or -). An adapted model is tested
+# on its target and on the source; further ways to decode are for target domains.
 decodings() {
-    local model target tests=$source_test
+    local model target config tests=$source_test
     for target in $targets; do tests+=" ${target}_test"; done
-    printf '%s\t%s\n' "$base" "$tests"
+    printf '%s\t%s\t%s\t-\n' "$base" "$tests" "$decode_config"
     adapted_models | while IFS=$'\t' read -r model _ target _; do
-        printf '%s\t%s\n' "$model" "${target}_test $source_test"
+        printf '%s\t%s\t%s\t-\n' "$model" "${target}_test $source_test" "$decode_config"
+    done
+    for target in $targets; do
+        for config in $extra_decode_configs; do
+            printf '%s\t%s\t%s\t%s\n' "$base" "${target}_test" "$config" "$target"
+            for model in $extra_decode_models; do
+                printf '%s\t%s\t%s\t%s\n' "$base/${model}_$target" "${target}_test" "$config" "$target"
+            done
+        done
+    done
+}
+
+# Lines of folder, config, domain (source, or a target) of the language models that further ways to
+# decode name: {exp}/lm/<config>_{target} and {exp}/lm/<config>_source.
+language_models() {
+    local config domain as
+    for config in $lm_configs; do
+        for domain in source $targets; do
+            [ "$domain" = source ] && as=source || as='{target}'
+            # shellcheck disable=SC2086  # words
+            ! grep -qF "{exp}/lm/$(stem "$config")_$as" $extra_decode_configs /dev/null ||
+                printf '%s\t%s\t%s\n' "${in}exp/lm/$(stem "$config")_$domain" "$config" "$domain"
+        done
     done
 }
 
 # outputs STAGE: the files by which it is known to be done.
 outputs() {
-    local model sets set
+    local model sets set config tag
     case $1 in
         data)
             printf '%s/text\n' "${all_dirs[@]}"
@@ -161,11 +202,13 @@ outputs() {
         features) audio_dirs | while IFS= read -r set; do echo "${in}dump/*/${set##*/}/feats.scp"; done ;;
         base) echo "$base/run.json" ;;
         adapt) adapted_models | while IFS=$'\t' read -r model _; do echo "$model/run.json"; done ;;
+        lm) language_models | while IFS=$'\t' read -r model _; do echo "$model/run.json"; done ;;
         decode | score)
-            decodings | while IFS=$'\t' read -r model sets; do
+            decodings | while IFS=$'\t' read -r model sets config _; do
+                tag=decode_$(stem "$config")
                 for set in $sets; do
-                    [ "$1" = decode ] && set+=/decode.json || set+=/score/wer.json
-                    echo "$model/$decode/$set"
+                    [ "$1" = decode ] && set+=/decode.json || set+='/score/*.json'
+                    echo "$model/$tag/$set"
                 done
             done ;;
         report) printf '%s\n' "${in}RESULTS.md" ${compare:+"$compare_report"} ;;
@@ -213,27 +256,50 @@ stage_adapt() {
         done
     done
     commands=$(adapted_models | while IFS=$'\t' read -r model config target changes; do
+        # shellcheck disable=SC2086  # words
+        mapfile -t target_dirs < <(parts_of "$target" $target_train)
         printf '%s%s\n' "$(quoted speechllm adapt --config "$config" --base "$base" \
             --dump "${in}dump" --source "${train_dirs[@]}" --source_dev "${dev_dirs[@]}" \
-            --target "${in}data/${target}_train" --target_dev "${in}data/${target}_dev" \
+            --target "${target_dirs[@]}" --target_dev "${in}data/${target}_dev" \
             --exp "$model")" "${changes:+ $changes}"
     done)
     run_tasks adapt "$commands"
 }
 
+stage_lm() {
+    local commands
+    commands=$(language_models | while IFS=$'\t' read -r model config domain; do
+        text=("${train_dirs[@]}") dev=("${dev_dirs[@]}")
+        if [ "$domain" != source ]; then
+            text=("${in}data/${domain}_train") dev=("${in}data/${domain}_dev")
+        fi
+        quoted speechllm lm --config "$config" --base "$base" --text "${text[@]}" \
+            --dev "${dev[@]}" --exp "$model"
+    done)
+    run_tasks lm "$commands"
+}
+
 stage_decode() {
     local commands
-    commands=$(decodings | while IFS=$'\t' read -r model tests; do
-        # shellcheck disable=SC2086  # words
+    # shellcheck disable=SC2086  # words
+    commands=$(decodings | while IFS=$'\t' read -r model tests config target; do
         mapfile -t sets < <(data_dirs $tests)
-        quoted speechllm decode --config "$decode_config" --model "$model" --dump "${in}dump" \
-            --data "${sets[@]}"
+        further=()
+        if [ "$target" != - ]; then
+            further=(--target "$target" --dev "${in}data/${target}_dev" --exp "${in}exp")
+        fi
+        quoted speechllm decode --config "$config" --model "$model" --dump "${in}dump" \
+            "${further[@]}" --data "${sets[@]}"
+        [ "$target" != - ] || [ -n "$compare" ] ||
+            quoted speechllm perplexity --model "$model" --dump "${in}dump" --data "${sets[@]}"
     done)
     run_tasks decode "$commands"
 }
 
 stage_score() {
-    run speechllm score --data_root "${in}data" --exp "${in}exp"
+    # shellcheck disable=SC2086  # words
+    run speechllm score --data_root "${in}data" --exp "${in}exp" \
+        --train_text "${train_dirs[@]/%//text}" $score_opts
 }
 
 stage_report() {
@@ -241,6 +307,7 @@ stage_report() {
     [ -z "$compare" ] || run speechllm compare report --data "${in}data" --out "$compare_report" \
         --tag "${decode#decode_}" "${grid[@]}"
     run speechllm report --exp "${in}exp" --out "${in}RESULTS.md" \
+        --html "${in}exp/report" --data "${in}data" "${pipes[@]}" --tag "${decode#decode_}" \
         --title "Results of egs/${PWD##*/}" --command "$command_line"
 }
 

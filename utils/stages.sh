@@ -1,10 +1,21 @@
 # shellcheck shell=bash
 # What a script of numbered stages is made of. The script that sources this defines
-#   stages        array of "NAME NEEDED,... what it reads -> writes", NEEDED being stages, or -
+#   stages        array of "NAME NEEDED,... what it reads -> writes", NEEDED being stages, or -;
+#                 NAME:LABEL, for a stage that came later, has its own label and takes no number
 #   outputs NAME  prints the files that stage NAME makes, one a line (globs are allowed)
 #   stage_NAME    does the work; commands go through `run`, `run_array` and `run_tasks`
 #   dry_run nj jobs_cmd log_dir     settings
 # shellcheck disable=SC2154  # which the other script assigns
+
+stage_names=() stage_labels=() last_number=0
+for _stage in "${stages[@]}"; do
+    _stage=${_stage%% *}
+    stage_names+=("${_stage%%:*}")
+    case $_stage in
+        *:*) stage_labels+=("${_stage#*:}") ;;
+        *) stage_labels+=("$((++last_number))") ;;
+    esac
+done
 
 # missing STAGE: prints the files of a stage that are not there.
 missing() {
@@ -14,18 +25,17 @@ missing() {
     done
 }
 
-# stage_index NUMBER|NAME: prints the stage's place in the array.
+# stage_index LABEL|NAME: prints the stage's place in the array.
 stage_index() {
-    local i names=()
+    local i
     for i in "${!stages[@]}"; do
-        names+=("${stages[i]%% *}")
-        if [[ "$1" = "$((i + 1))" || "$1" = "${names[i]}" ]]; then
+        if [[ "$1" = "${stage_labels[i]}" || "$1" = "${stage_names[i]}" ]]; then
             echo "$i"
             return
         fi
     done
-    [[ "$1" != [0-9]* ]] || die "there is no stage $1, they go from 1 to ${#stages[@]}$list_hint"
-    die "unknown stage '$1'$(nearest "$1" "${names[@]}")$list_hint"
+    [[ "$1" != [0-9]* ]] || die "there is no stage $1, they go from 1 to $last_number$list_hint"
+    die "unknown stage '$1'$(nearest "$1" "${stage_names[@]}")$list_hint"
 }
 list_hint="
   -> $0 --list shows the stages"
@@ -33,24 +43,26 @@ list_hint="
 show_stages() {
     local i name io total left state
     for i in "${!stages[@]}"; do
-        read -r name _ io <<<"${stages[i]}"
+        name=${stage_names[i]}
+        read -r _ _ io <<<"${stages[i]}"
         total=$(outputs "$name" | wc -l) left=$(missing "$name" | wc -l)
         state="$((total - left)) of $((total)) done"
         [ "$left" -gt 0 ] || state='done'
         [ "$total" -eq 0 ] || [ "$left" -lt "$total" ] || state="not done" # 0: nothing to do
-        printf '%d  %-9s %-68s %s\n' $((i + 1)) "$name" "$io" "$state"
+        printf '%-2s %-9s %-68s %s\n' "${stage_labels[i]}" "$name" "$io" "$state"
     done
 }
 
-# run_stages FIRST LAST: runs stages, by number or name, one after the other.
+# run_stages FIRST LAST: runs stages, by label or name, one after the other.
 run_stages() {
-    local i first last name needs io need file begin
+    local i first last name label needs io need file begin
     first=$(stage_index "$1")
     last=$(stage_index "$2")
     [ "$first" -le "$last" ] || die "stage $1 comes after stop_stage $2"
     for ((i = first; i <= last; i++)); do
-        read -r name needs io <<<"${stages[i]}"
-        echo "== stage $((i + 1)) $name: $io"
+        name=${stage_names[i]} label=${stage_labels[i]}
+        read -r _ needs io <<<"${stages[i]}"
+        echo "== stage $label $name: $io"
         for need in ${needs//[,-]/ }; do
             file=$(missing "$need" | sed -n 1p)
             [ -z "$file" ] || $dry_run || die "stage $name needs $file, made by stage $need
@@ -61,7 +73,7 @@ run_stages() {
         trap 'echo "== stage $running_stage failed; mend it, then add --stage $running_stage" >&2' EXIT
         "stage_$name" # not in a condition: there, a failing command would not end it
         trap - EXIT
-        $dry_run || echo "== stage $((i + 1)) $name: done in $((SECONDS - begin)) s"
+        $dry_run || echo "== stage $label $name: done in $((SECONDS - begin)) s"
     done
 }
 

@@ -9,6 +9,8 @@ CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
 librispeech_root=downloads/LibriSpeech # folder with train-clean-100/ and the like in it
 download=false                         # fetch the splits that are wanted and not there from OpenSLR
 limit=0                                # at most so many utterances of each set; 0 is all
+biasing=""                             # folder of <split>.biasing_<size>.tsv of fbai-speech: bias lists
+biasing_size=100                       # distractors of a list: 100, 500, 1000 or 2000
 
 source_train="train_clean_100 train_clean_360 train_other_500"
 source_dev="dev_other"

@@ -8,6 +8,8 @@ work=.                                 # folder in which data/ is made
 librispeech_root=downloads/LibriSpeech # folder with train-clean-100/ and the like in it
 download=false                         # fetch what is not there
 limit=0                                # at most so many utterances of each set; 0 is all
+biasing=""                             # folder of <split>.biasing_<size>.tsv of fbai-speech: bias lists
+biasing_size=100                       # distractors of a list: 100, 500, 1000 or 2000
 sets="dev_clean"                       # data dirs to make
 stage=1                                # first of the two steps
 stop_stage=2                           # last of the two steps
@@ -22,6 +24,8 @@ if ! $download && ! [ -d "$librispeech_root" ]; then
     ./run.sh --download"
 fi
 
+[ -z "$biasing" ] || [ -d "$biasing" ] || die "--biasing: there is no folder '$biasing'"
+
 wanted() { [ "$stage" -le "$1" ] && [ "$1" -le "$stop_stage" ]; }
 
 if wanted 1 && $download; then
@@ -31,5 +35,5 @@ fi
 if wanted 2; then
     # shellcheck disable=SC2086  # words
     python3 local/prepare.py --librispeech_root "$librispeech_root" --data "$work/data" \
-        --limit "$limit" --sets $sets
+        --limit "$limit" ${biasing:+--biasing "$biasing"} --biasing_size "$biasing_size" --sets $sets
 fi

@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 
 from speechllm.data.corpora.librispeech import read_split, split_of
+from speechllm.data.corpora.librispeech_biasing import add_biasing, biasing_file
 from speechllm.data.corpora.utterances import write_set
 from speechllm.errors import SpeechLLMError
 
@@ -14,12 +15,18 @@ def main() -> None:
     parser.add_argument("--librispeech_root", type=Path, required=True)
     parser.add_argument("--data", type=Path, required=True, help="folder of the sets")
     parser.add_argument("--limit", type=int, default=0, help="at most so many utterances of each")
+    parser.add_argument("--biasing", type=Path, help="folder of <split>.biasing_<size>.tsv")
+    parser.add_argument("--biasing_size", type=int, default=100, help="distractors of a list")
     parser.add_argument("--sets", nargs="+", required=True, help="names of data dirs")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     for name in args.sets:
         utterances = read_split(args.librispeech_root, split_of(name))
         write_set(args.data / name, utterances, args.limit)
+        if args.biasing is not None:
+            lists = biasing_file(args.biasing, split_of(name), args.biasing_size)
+            if lists.is_file():  # there are some for the test sets alone
+                add_biasing(args.data / name, lists)
 
 
 if __name__ == "__main__":
