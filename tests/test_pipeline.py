@@ -22,6 +22,7 @@ METHODS = {
     "pre_finetune": {},
     "curriculum": {"p": 0.5},
     "direct_mixing": {"p": 0.5},
+    "hotwords": {"lists": {"common": 3}},
 }
 
 
@@ -102,7 +103,9 @@ def test_base_run_says_how_it_was_made(work: Path) -> None:
     assert record["environment"]["torch"]
     lines = [json.loads(x) for x in (work / "exp/base/train.jsonl").read_text().splitlines()]
     assert [x["step"] for x in lines if "dev" in x] == [0, 2, 4]
-    assert {"loss", "perplexity", "token_accuracy", "wer"} == set(lines[0]["dev"]["source"])
+    assert {"loss", "perplexity", "token_accuracy", "wer", "error"} == set(
+        lines[0]["dev"]["source"]
+    )
 
 
 def test_the_base_can_read_text_beside_speech(

@@ -11,10 +11,10 @@ import torch
 import yaml
 
 from speechllm.cli import main
-from speechllm.config import DecodeConfig
 from speechllm.data.collate import Example, collate
 from speechllm.data.features import open_features
 from speechllm.data.kaldi import DataDir, read_table
+from speechllm.decode.config import DecodeConfig
 from speechllm.decode.search import search
 from speechllm.model.bundle import load_bundle, save_bundle
 from speechllm.model.speech_llm import set_trainable
@@ -158,7 +158,7 @@ def outputs(model: Any, frames: list[np.ndarray]) -> tuple[float, list[str]]:
         nll = float(model(collate(rows, model.prompt, length)).nll)
     batch = collate(rows, model.prompt, length, with_target=False)
     found = search(model, batch, [1.0] * len(rows), DecodeConfig(beam=2))
-    return round(nll, 4), [hypothesis.text for hypothesis in found]
+    return round(nll, 4), [best.text for best, *_ in found]
 
 
 def scores(model: Any) -> list[float]:

@@ -42,6 +42,7 @@ def run(args: argparse.Namespace) -> None:
     from speechllm.data.kaldi import DataDir
     from speechllm.data.summary import read_mark, summarise, write_mark
     from speechllm.data.validate import check_data_dir, group_complaints
+    from speechllm.tasks.task import load_task
 
     models = _models(args)
     options = {
@@ -69,6 +70,7 @@ def run(args: argparse.Namespace) -> None:
             full=args.full,
             max_seconds=args.max_seconds,
             transcript_limit=limit,
+            task=load_task(models.task) if models else None,
         )
         for line in group_complaints(complaints):
             print(line)
@@ -107,11 +109,11 @@ def _models(args: argparse.Namespace) -> "ModelConfig | None":
 
 def _transcript_limit(
     args: argparse.Namespace, models: "ModelConfig | None"
-) -> Callable[[str], str | None]:
+) -> Callable[..., str | None]:
     from speechllm.pretrained import resolve_folder
 
     if models is None and args.llm is None:
-        return lambda transcript: None
+        return lambda transcript, answer=None: None
     from speechllm.data.context import transcript_limit
 
     if models is None:

@@ -37,7 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Pack, and push if asked to."""
-    from speechllm.config import DecodeConfig, load
+    from speechllm.config import load
+    from speechllm.decode.config import DecodeConfig
     from speechllm.pack.push import check_target, push
     from speechllm.pack.write import pack
 

@@ -10,7 +10,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, type=Path, help="folder of the model")
     parser.add_argument("--steps", type=int, help="optimiser steps")
     parser.add_argument("--vocab_size", type=int, help="pieces of the tokenizer")
-    parser.add_argument("--prompt", help="the user's turn, with <speech> where the slot is")
+    prompt = parser.add_mutually_exclusive_group()
+    prompt.add_argument("--prompt", help="the user's turn, with <speech> where the slot is")
+    prompt.add_argument("--task", help="the task whose prompt it is trained with, e.g. slu")
     parser.add_argument("--seed", type=int, help="of weights, order and noise")
 
 
@@ -18,7 +20,10 @@ def run(args: argparse.Namespace) -> None:
     """Train, unless the folder is complete."""
     from speechllm.data.kaldi import read_table
     from speechllm.standin.llm import LLMOptions, train_llm
+    from speechllm.tasks.task import load_task
 
+    if args.task:
+        args.prompt = load_task(args.task).prompt
     given = {name: getattr(args, name) for name in ("steps", "vocab_size", "prompt", "seed")}
     options = LLMOptions(**{k: v for k, v in given.items() if v is not None})
     train_llm(list(read_table(args.text).values()), args.out, options)

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 def data(make_data_dir):
     """Six utterances of two speakers, a second each, with a table that nobody knows."""
     path = make_data_dir("all", text={f"u{n}": f"word {n}" for n in range(6)})
-    write_table(path / "semantics", {f"u{n}": str(n) for n in range(6)})
+    write_table(path / "moods", {f"u{n}": str(n) for n in range(6)})
     return path
 
 
@@ -39,7 +39,7 @@ def test_subset_says_what_it_drops(data, tmp_path, capsys):
         f"{out}: 2 utterances, 2 speakers, 0.0006 h\n"
         "dropped, utterances: 4 (u2, u3, u4, u5)\n"
     )
-    assert (out / "semantics").read_text() == "u0 0\nu1 1\n"
+    assert (out / "moods").read_text() == "u0 0\nu1 1\n"
     assert run(capsys, "check", out).startswith(f"{out}: 0 errors, 0 warnings\n")
     printed = run(capsys, "subset", "--n_speakers", "1", "--last", data, out)
     assert "dropped, speakers: 1 (spk0)\n" in printed

@@ -12,8 +12,10 @@ from pydantic import BaseModel
 from speechllm.adapt.method import METHODS, Method
 from speechllm.compare.grid import Grid
 from speechllm.compare.plan import load_grid, plan
-from speechllm.config import BaseConfig, DecodeConfig, load, parse
+from speechllm.config import BaseConfig, load, parse
+from speechllm.decode.config import DecodeConfig
 from speechllm.errors import ConfigError
+from speechllm.lm.config import KINDS
 from speechllm.strict_yaml import load_yaml
 
 EGS = Path(__file__).parents[2] / "egs"
@@ -28,6 +30,8 @@ def schema_of(values: dict[str, Any]) -> type[BaseModel]:
         return getattr(importlib.import_module(module), name)
     if "methods" in values:
         return Grid
+    if values.get("kind") in KINDS:
+        return KINDS[values["kind"]]
     return DecodeConfig if "beam" in values else BaseConfig
 
 
@@ -46,7 +50,9 @@ def test_a_config_is_what_its_place_says(name: str) -> None:
     recipe, _, *folders, file = Path(name).parts
     if {"adapt", "methods"} & set(folders):
         assert issubclass(schema, Method), recipe
-    elif file == "decode.yaml":
+    elif "lm" in folders:
+        assert schema in KINDS.values()
+    elif file in ("decode.yaml", "bias_prompt.yaml") or "decode" in folders:
         assert schema is DecodeConfig
     else:
         assert schema is (BaseConfig if file.startswith("base") else Grid)

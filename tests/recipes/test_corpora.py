@@ -39,6 +39,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
 def made_by_runs_in(recipe: Path) -> Callable[[str, list[str]], set[str]]:
     """What a copy of the recipe leaves out: folders that stages make, at its top alone."""
     made = {"data", "dump", "exp", "pretrained", "quick", "l95", "downloads", "corpus"}
+    made |= {"slu", "massive", "quick_slu", "quick_massive"}
     return lambda folder, names: made & set(names) if Path(folder) == recipe else set()
 
 
@@ -128,13 +129,16 @@ def test_librispeech_with_real_utterances(
         (root / split).symlink_to((shared_data / "librispeech_sample" / split).resolve())
     sample = (shared_data / "librispeech_sample/train-clean-5").resolve()
     (root / "train-clean-100").symlink_to(sample)
-    options = (*LIBRISPEECH, "--source_test", "test_clean", "--limit", 8)
+    biasing = (shared_data / "librispeech_sample/biasing").resolve()
+    options = (*LIBRISPEECH, "--source_test", "test_clean", "--limit", 8, "--biasing", biasing)
     run_all(
         *(copy_of("librispeech") / "run.sh", tmp_path / "work"),
         *(*models, *options, "--librispeech_root", root),
     )
     data = DataDir.load(tmp_path / "work/data/train_clean_100")
-    assert len(data.ids) == 8 and 1 < min(data.utt2dur.values()) < 20
+    assert len(data.ids) == 8 and 1 < min(data.utt2dur.values()) < 20 and not data.bias_lists
+    test = DataDir.load(tmp_path / "work/data/test_clean")
+    assert list(test.bias_lists.own) == test.ids
 
 
 @pytest.mark.slow

@@ -45,7 +45,7 @@ def test_a_copy_of_the_recipe_runs_every_stage(recipe: Path) -> None:
     for method in ("base", "text_only", "denoise", "mixed_batching", "audio"):
         assert any("agriculture" in row and method in row for row in table.splitlines()), table
     listed = run(recipe, "--quick", "--list")
-    assert listed.stdout.count(" done") == 9 and "not done" not in listed.stdout
+    assert listed.stdout.count(" done") == 10 and "not done" not in listed.stdout
     again = run(recipe, "--quick", "--stage", "3", "--stop_stage", "5")
     assert again.returncode == 0 and "made already" in again.stdout, again.stdout[-5000:]
     refused = run(recipe, "--quick", "--stage", "4", "--base_opts", "train.lr=0.5")

@@ -13,11 +13,13 @@ import soundfile
 
 from speechllm.data.kaldi import DataDir, read_table
 from speechllm.errors import DataError, SpeechLLMError
+from speechllm.tasks.semantics import parse_semantics, strange_fillers
 
 RECIPE = Path(__file__).parents[2] / "egs" / "mini"
 sys.path.insert(0, str(RECIPE / "local"))
 
 import acoustics  # noqa: E402
+import make_bias_lists  # noqa: E402
 import make_speech  # noqa: E402
 import make_text  # noqa: E402
 import voices  # noqa: E402
@@ -281,3 +283,53 @@ def test_a_failing_standin_is_an_error(tmp_path, name):
     result = data_sh(tmp_path, fails=name)
     assert result.returncode == 1
     assert f"pretrained/{name} was not made; the log is" in result.stderr
+
+
+# ---- bias lists
+
+
+def test_bias_lists_hold_the_rare_words_and_a_hundred_others(data):
+    make_bias_lists.make(data)
+    counts = make_bias_lists.words_of(data, ["general_train", "source_train"])
+    for name in ("agriculture_dev", "agriculture_test", "medical_test"):
+        test = DataDir.load(data / name)
+        assert list(test.bias_lists.own) == test.ids
+        train = {
+            w
+            for t in read_table(data / f"{name.split('_')[0]}_train/text").values()
+            for w in t.split()
+        }
+        for utt, listed in test.bias_lists.own.items():
+            said = {word for word in test.text[utt].split() if counts[word] < 5}
+            assert said <= set(listed) and len(listed) == len(said) + 100
+            assert all(counts[word] < 5 for word in listed)
+            assert set(listed) - said <= train
+    before = (data / "music_test/biasing").read_bytes()
+    (data / "music_test/biasing").unlink()
+    make_bias_lists.make(data)
+    assert (data / "music_test/biasing").read_bytes() == before
+    assert not (data / "source_test/biasing").exists()
+
+
+# ---- meaning
+
+
+@pytest.mark.parametrize("domain", [*DOMAINS, "general"])
+def test_what_a_sentence_means_is_in_its_words(data, domain):
+    part = "dev"
+    text = read_table(data / f"{domain}_{part}/text")
+    meant = {
+        utt: parse_semantics(m)
+        for utt, m in read_table(data / f"{domain}_{part}/semantics").items()
+    }
+    assert meant.keys() == text.keys()
+    for utt, semantics in meant.items():
+        assert not strange_fillers(semantics, text[utt]), utt
+    intents = {(m["scenario"], m["action"]) for m in meant.values()}
+    if domain == "general":
+        assert intents == {("dictation", "write")}
+        assert all(m["entities"][0]["filler"] == text[utt] for utt, m in meant.items())
+    elif domain == "source":
+        assert intents >= {(s, a) for s in ("bank", "insurance", "health") for a in ("say", "ask")}
+    else:
+        assert intents == {(domain, action) for action in ("say", "ask", "tell")}

@@ -66,7 +66,10 @@ def test_an_environment_is_made_once_and_found_again(tools, tmp_path):
     assert code == 0 and f"{tmp_path}/env is ready" in output
     installs = (tmp_path / "pip.txt").read_text().splitlines()
     assert len(installs) == 1
-    assert "--editable" in installs[0] and "[mini,dev,report,tensorboard,datasets]" in installs[0]
+    assert (
+        "--editable" in installs[0]
+        and "[mini,dev,report,score,tensorboard,datasets,constrained]" in installs[0]
+    )
     with open(tools / "constraints.txt", "a") as stream:
         print("one-more==1", file=stream)
     assert setup(tools)[0] == 0

@@ -12,7 +12,10 @@ import pytest
 from speechllm import cli
 
 ROOT = Path(__file__).parents[2]
-STAGE_COMMANDS = ("check", "run", "features", "base", "adapt", "decode", "score", "report")
+STAGE_COMMANDS = (
+    *("check", "run", "features", "base", "adapt"),
+    *("lm", "decode", "perplexity", "score", "report"),
+)
 
 GRID = """
 methods:
@@ -83,11 +86,12 @@ if command == "check":
 elif command == "features" and "--merge" in args:
     sets = [Path(arg).name for arg in args[args.index("--merge") + 1 :]]
     made = [Path(after("--dump")) / "encoder" / name / "feats.scp" for name in sets]
-elif command in ("base", "adapt"):
+elif command in ("base", "adapt", "lm"):
     made = [Path(after("--exp")) / "run.json"]
 elif command == "decode":
     sets = [Path(arg).name for arg in args[args.index("--data") + 1 :]]
-    made = [Path(after("--model")) / "decode_decode" / name / "decode.json" for name in sets]
+    tag = "decode_" + Path(after("--config")).stem
+    made = [Path(after("--model")) / tag / name / "decode.json" for name in sets]
 elif command == "score":
     exp = Path(after("--exp"))
     made = [file.parent / "score/wer.json" for file in exp.rglob("decode.json")]
@@ -148,12 +152,25 @@ def recipe(tmp_path):
     return Recipe(tmp_path / "a check out")
 
 
+def test_scoring_knows_the_training_text_and_the_report_the_main_decoding(recipe):
+    recipe.run()
+    recipe.calls()
+    options = ("--source_train", "one two", "--score_opts", "--normalizer whisper-english --trn")
+    recipe.run("--stage", "score", "--stop_stage", "report", *options)
+    score, report = recipe.calls()
+    assert score.endswith(
+        "--train_text data/one/text data/two/text --normalizer whisper-english --trn"
+    )
+    assert "--tag decode --title" in report
+
+
 def test_all_stages_run_in_order_from_any_folder(recipe, tmp_path):
     output = recipe.run(cwd=tmp_path)
     calls = recipe.calls()
     assert calls[0] == "greeting: hello there"
     order = list(dict.fromkeys(call.split()[0] for call in calls[1:]))
-    assert order == ["check", "features", "base", "adapt", "decode", "score", "report"]
+    assert order[:4] == ["check", "features", "base", "adapt"]
+    assert set(order[4:6]) == {"decode", "perplexity"} and order[6:] == ["score", "report"]
     assert (recipe.folder / "RESULTS.md").exists()
     assert "== stage 4 base: " in output and "== stage 8 report: done in " in output
 
@@ -193,6 +210,8 @@ def test_stages_by_number_or_name(recipe):
     [
         (["--stage", "10"], "there is no stage 10, they go from 1 to 9"),
         (["--stage", "0"], "there is no stage 0"),
+        (["--stage", "5c"], "there is no stage 5c"),
+        (["--stage", "6", "--stop_stage", "lm"], "stage 6 comes after stop_stage lm"),
         (["--stop-stage=12"], "there is no stage 12"),
         (["--stage", "adpat"], "unknown stage 'adpat', did you mean 'adapt'?"),
         (["--stage", "wrap"], "known: data, check, features, base"),
@@ -249,7 +268,13 @@ def test_a_speech_llm_takes_the_place_of_encoder_and_llm(recipe):
 
 
 def test_list_shows_what_is_done(recipe):
-    assert recipe.run("--list").count("not done") == 9
+    listed = recipe.run("--list")
+    assert listed.count("not done") == 9
+    assert [line.split()[:2] for line in listed.splitlines()][4:7] == [
+        ["5", "adapt"],
+        ["5b", "lm"],
+        ["6", "decode"],
+    ]
     recipe.run("--stop_stage", "5")
     shutil.rmtree(recipe.folder / "exp/base/denoise_music")
     lines = recipe.run("--list").splitlines()
@@ -257,7 +282,8 @@ def test_list_shows_what_is_done(recipe):
     assert [line.endswith(" done") for line in lines[:4]] == [True] * 4
     assert "not done" not in "".join(lines[:4])
     assert lines[4].endswith("3 of 4 done")
-    assert all(line.endswith("not done") for line in lines[5:])
+    assert lines[5].endswith(" done") and "not" not in lines[5]  # there are none to be made
+    assert all(line.endswith("not done") for line in lines[6:])
 
 
 def test_the_model_is_packed_when_asked_for(recipe):
@@ -268,7 +294,7 @@ def test_the_model_is_packed_when_asked_for(recipe):
     assert recipe.calls() == [call]
     module = importlib.import_module("speechllm.commands.pack")
     assert cli.parse("pack", module, shlex.split(call)[1:]).models == ["denoise_*"]
-    assert recipe.run("--list").splitlines()[8].split()[-2:] == ["exp/packed/", "done"]
+    assert recipe.run("--list").splitlines()[9].split()[-2:] == ["exp/packed/", "done"]
     recipe.run("--stage", "report", "--stop_stage", "9")
     assert [name.split()[0] for name in recipe.calls()] == ["report", "pack"]
 
@@ -280,6 +306,56 @@ def test_quick_uses_the_recipes_sizes_but_the_command_line_goes_first(recipe):
     assert (recipe.folder / "quick/RESULTS.md").exists()
     output = recipe.run("--quick", "--work", "other", "--base_opts=train.steps=5", "--dry_run")
     assert "--exp other/exp/base train.steps=5" in output
+
+
+def with_fusion(recipe: Recipe) -> None:
+    recipe.write("conf/lm/lstm.yaml", "")
+    recipe.write("conf/lm/ngram.yaml", "")
+    recipe.write("conf/lm/unused.yaml", "")
+    recipe.write("conf/decode/ratio.yaml", "{exp}/lm/lstm_{target} {exp}/lm/lstm_source")
+    recipe.write("conf/decode/words.yaml", "{exp}/lm/ngram_{target}")
+
+
+def test_language_models_are_made_where_a_further_decoding_names_them(recipe):
+    with_fusion(recipe)
+    recipe.run("--stop_stage", "5")
+    assert not any(call.startswith("lm") for call in recipe.calls())
+    output = recipe.run("--stage", "5b", "--stop_stage", "lm")
+    assert "== stage 5b lm: text -> exp/lm/<lm>_<target>/" in output
+    calls = recipe.calls()
+    made = sorted(call.rsplit(" ", 1)[1] for call in calls)
+    names = "lstm_farm", "lstm_music", "lstm_source", "ngram_farm", "ngram_music"
+    assert made == [f"exp/lm/{name}" for name in names]
+    assert (
+        "lm --config conf/lm/lstm.yaml --base exp/base --text data/farm_train "
+        "--dev data/farm_dev --exp exp/lm/lstm_farm" in calls
+    )
+    assert (
+        "lm --config conf/lm/lstm.yaml --base exp/base --text data/general_train "
+        "data/source_train --dev data/source_dev --exp exp/lm/lstm_source" in calls
+    )
+    shutil.rmtree(recipe.folder / "exp/lm/lstm_farm")
+    output = recipe.run("--stage", "6", code=1)
+    assert "stage decode needs exp/lm/lstm_farm/run.json, made by stage lm" in output
+
+
+def test_the_base_is_decoded_in_further_ways_on_targets(recipe):
+    with_fusion(recipe)
+    recipe.run("--stop_stage", "decode")
+    calls = [call for call in recipe.calls() if call.startswith("decode")]
+    assert len(calls) == 5 + 4
+    assert (
+        "decode --config conf/decode/ratio.yaml --model exp/base --dump dump --target farm "
+        "--dev data/farm_dev --exp exp --data data/farm_test" in calls
+    )
+    assert recipe.run("--list").splitlines()[6].endswith(" done")
+    recipe.run("--stage", "decode", "--extra_decode_models", "denoise", "--work", ".")
+    adapted = [call for call in recipe.calls() if "--model exp/base/denoise_music" in call]
+    assert len(adapted) == 4  # conf/decode.yaml, ratio, words, and the perplexity
+    recipe.run("--stage", "decode", "--extra_decode_configs", "")
+    assert len(recipe.calls()) == 2 * 5 + 2  # with perplexities, score and report
+    output = recipe.run("--extra_decode_configs", "conf/decode/none.yaml", code=1)
+    assert "there is no config 'conf/decode/none.yaml'" in output
 
 
 def test_an_option_of_the_corpus_reaches_local_data(recipe):
@@ -334,9 +410,8 @@ def test_a_folder_with_spaces_and_other_models(recipe):
 def test_without_targets_there_is_a_base_and_nothing_to_adapt(recipe):
     output = recipe.run("--targets=", "--adapt_configs", "none")
     assert "nothing to do" in output
-    assert [call.partition("--data ")[2] for call in recipe.calls() if "--data " in call] == [
-        "data/source_test"
-    ]
+    decodings = [call for call in recipe.calls() if call.startswith("decode")]
+    assert [call.partition("--data ")[2] for call in decodings] == ["data/source_test"]
 
 
 def test_a_copied_recipe_works(recipe):
