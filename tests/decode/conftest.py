@@ -1,29 +1,35 @@
-"""A random model whose LM head is sharpened, so that hypotheses are long and varied."""
+"""Random models whose LM heads are sharpened, so that hypotheses are long and varied."""
 
 from pathlib import Path
 
 import pytest
 
-from tests.tiny import make_ctc_encoder, make_llm
+from tests.tiny import make_ctc_encoder, make_encoder, make_llm
 
 
-@pytest.fixture(scope="module")
-def ctc_model(tmp_path_factory: pytest.TempPathFactory):
-    """With an encoder that has a CTC head over letters."""
+def sharpened(encoder: Path, llm: Path):
     import torch
 
     from speechllm.config import ModelConfig, ProjectorConfig
     from speechllm.model.speech_llm import SpeechLLM
 
-    work: Path = tmp_path_factory.mktemp("model")
-    config = ModelConfig(
-        encoder=str(make_ctc_encoder(work / "encoder")),
-        llm=str(make_llm(work / "llm")),
-        projector=ProjectorConfig(downsampling=2, hidden=16),
-    )
+    projector = ProjectorConfig(downsampling=2, hidden=16)
     torch.manual_seed(0)
-    model = SpeechLLM(config).eval()
+    model = SpeechLLM(ModelConfig(encoder=str(encoder), llm=str(llm), projector=projector)).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(3)
     return model
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory):
+    work = tmp_path_factory.mktemp("model")
+    return sharpened(make_encoder(work / "encoder"), make_llm(work / "llm"))
+
+
+@pytest.fixture(scope="module")
+def ctc_model(tmp_path_factory: pytest.TempPathFactory):
+    """With an encoder that has a CTC head over letters."""
+    work = tmp_path_factory.mktemp("model")
+    return sharpened(make_ctc_encoder(work / "encoder"), make_llm(work / "llm"))

@@ -8,18 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from speechllm.config import ModelConfig, ProjectorConfig
 from speechllm.data.collate import Example
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.decoder import Decoder
 from speechllm.decode.token_bytes import token_bytes
 from speechllm.errors import ConfigError, SpeechLLMError
-from speechllm.model.speech_llm import SpeechLLM
-from tests.tiny import SENTENCES, make_encoder, make_llm
+from tests.tiny import SENTENCES
 
 pytest.importorskip("outlines_core", reason="needs the extra: pip install 'speechllm[constrained]'")
 
@@ -161,23 +158,6 @@ def test_labels_that_no_token_can_write(tokenizer: Any) -> None:
 
     with pytest.raises(ConfigError, match="no tokens"):
         TokenAutomaton(Two(), PATTERN, "xy", 0)
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A random model whose LM head is sharpened, so that answers are long and varied."""
-    work = tmp_path_factory.mktemp("model")
-    config = ModelConfig(
-        encoder=str(make_encoder(work / "encoder")),
-        llm=str(make_llm(work / "llm")),
-        projector=ProjectorConfig(downsampling=2, hidden=16),
-    )
-    torch.manual_seed(0)
-    model = SpeechLLM(config).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.mul_(3)
-    return model
 
 
 def answers(model: Any, rows: list[Example], config: DecodeConfig) -> list[list[str]]:

@@ -5,29 +5,10 @@ import pytest
 import torch
 from transformers import LogitsProcessor
 
-from speechllm.config import ModelConfig, ProjectorConfig
 from speechllm.data.collate import Example, collate
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.search import Hypothesis, search, token_bound
 from speechllm.model.speech_llm import SpeechLLM
-from tests.tiny import make_encoder, make_llm
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> SpeechLLM:
-    """A random model whose LM head is sharpened, so that hypotheses are long and varied."""
-    work = tmp_path_factory.mktemp("model")
-    config = ModelConfig(
-        encoder=str(make_encoder(work / "encoder")),
-        llm=str(make_llm(work / "llm")),
-        projector=ProjectorConfig(downsampling=2, hidden=16),
-    )
-    torch.manual_seed(0)
-    model = SpeechLLM(config).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.mul_(3)
-    return model
 
 
 def examples() -> list[Example]:
