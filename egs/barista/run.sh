@@ -8,6 +8,8 @@ set -euo pipefail
 CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
 
 barista_root=downloads/barista # folder with label/, speech/ and coffee_maker.yaml in it
+librispeech_root=""            # folder with train-clean-5/ in it: real speech for the stand-in encoder
+librispeech_split="train-clean-5" # or another one, of which 600 utterances are taken
 
 source_train="dictation_train shop_train"
 source_dev="shop_dev"

@@ -46,6 +46,23 @@ def cut_at_pauses(
     return [(start * BLOCK, min(end * BLOCK, len(wave))) for start, end in pieces]
 
 
+def around_speech(wave: np.ndarray, margin: float = 0.15) -> tuple[int, int]:
+    """Where the speech of a recording begins and ends, with a little of the silence around it.
+
+    Args:
+        wave: [samples] at 16 kHz.
+        margin: seconds of silence that are kept on either side.
+
+    Returns:
+        Start and end in samples; all of it where there is only silence.
+    """
+    runs = _speech(_loudness(wave), len(wave))
+    if not runs:
+        return 0, len(wave)
+    kept = round(margin * SAMPLE_RATE)
+    return max(0, runs[0][0] * BLOCK - kept), min(len(wave), runs[-1][1] * BLOCK + kept)
+
+
 def _loudness(wave: np.ndarray) -> np.ndarray:
     """Energy of each block in dB, smoothed; the last block may be filled up with silence."""
     padded = np.pad(wave.astype(np.float64), (0, -len(wave) % BLOCK))

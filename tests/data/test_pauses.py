@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from speechllm.data.pauses import cut_at_pauses
+from speechllm.data.pauses import around_speech, cut_at_pauses
 
 RATE = 16000
 
@@ -29,6 +29,15 @@ def seconds(pieces: list[tuple[int, int]]) -> list[tuple[float, float]]:
 def test_a_short_recording_stays_whole() -> None:
     wave = recording(("pause", 3), ("speech", 2), ("pause", 3))
     assert cut_at_pauses(wave, 8.0) == [(0, len(wave))]
+
+
+def test_the_silence_around_speech_is_found() -> None:
+    wave = recording(("pause", 2), ("speech", 1), ("pause", 0.8), ("speech", 0.5), ("pause", 3))
+    start, end = around_speech(wave)
+    assert start / RATE == pytest.approx(1.85, abs=0.05)
+    assert end / RATE == pytest.approx(4.45, abs=0.05)
+    for whole in (recording(("speech", 1)), np.zeros(RATE, np.float32)):
+        assert around_speech(whole) == (0, RATE)
 
 
 def test_cuts_lie_in_pauses_and_pieces_are_as_long_as_they_may_be() -> None:

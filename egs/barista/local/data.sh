@@ -3,11 +3,14 @@
 # pretrained encoder and LLM. README.md says what they are trained on. What is there is kept.
 #   1  sets      barista -> <work>/data/barista_{train,dev,test,text}
 #   2  source    synthetic speech -> <work>/data/{shop_{train,dev,test},dictation_train}
+#                LibriSpeech, where it is given -> <work>/data/read_train
 #   3  standins  -> <work>/pretrained/{encoder,llm}
 set -euo pipefail
 
 work=.                         # folder in which data/ and pretrained/ are made
 barista_root=downloads/barista # folder with label/, speech/ and coffee_maker.yaml in it
+librispeech_root=""            # folder with the split in it: real speech for the stand-in encoder
+librispeech_split="train-clean-5" # of LibriSpeech; the small one is OpenSLR 31
 quick=false                    # tiny sizes, to see that all works
 stage=1                        # first of the three steps
 stop_stage=3                   # last of the three steps
@@ -26,13 +29,14 @@ if ! [ -e "$barista_root/coffee_maker.yaml" ]; then
 fi
 
 data=$work/data
+read=600 # utterances of LibriSpeech
 sizes=(--dictation 3000 --shop 2000 --dev 60 --test 100)
 text=1000     # sentences of the domain
 limit=0
 sentences=40000 # of the LLM's text
 if $quick; then
     sizes=(--dictation 80 --shop 60 --dev 10 --test 10)
-    text=40 limit=12 sentences=1000
+    text=40 limit=12 sentences=1000 read=20
     encoder_opts="--steps 20 $encoder_opts"
     llm_opts="--steps 20 $llm_opts"
 fi
@@ -45,11 +49,15 @@ if wanted 1; then
 fi
 if wanted 2; then
     python3 local/make_source.py --data "$data" "${sizes[@]}"
+    [ -z "$librispeech_root" ] || python3 local/make_read.py --librispeech_root "$librispeech_root" \
+        --split "$librispeech_split" --utterances "$read" --out "$data/read_train"
     python3 local/make_llm_text.py --out "$data/llm_text/text" --sentences "$sentences"
 fi
 if wanted 3; then
+    read_train=()
+    [ -z "$librispeech_root" ] || read_train=("$data/read_train")
     # shellcheck disable=SC2086  # words
-    standin encoder speechllm standin_encoder --data "$data"/{dictation_train,shop_train} \
+    standin encoder speechllm standin_encoder --data "$data"/{dictation_train,shop_train} "${read_train[@]}" \
         --dev "$data/shop_dev" $encoder_opts
     # shellcheck disable=SC2086  # words
     standin llm speechllm standin_llm --text "$data/llm_text/text" --task slots --vocab_size 512 $llm_opts

@@ -6,13 +6,27 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
+from speechllm.data.audio import SAMPLE_RATE, load_audio
 from speechllm.data.corpora.barista import read_grammar, read_recordings
 from speechllm.data.corpora.rhino import RhinoGrammar
 from speechllm.data.corpora.utterances import Utterance, write_set
+from speechllm.data.kaldi import Audio
 from speechllm.data.mixture import subset
+from speechllm.data.pauses import around_speech
 from speechllm.errors import SpeechLLMError
+from speechllm.progress import track
 
 DEV = 0.2  # of the training recordings; the benchmark has no dev set
+
+
+def spoken_part(utterance: Utterance) -> Utterance:
+    """Leave out the silence around the speech, of which there is more than speech.
+
+    An encoder that normalises each recording would take it for the greater part of the signal.
+    """
+    start, end = around_speech(load_audio(utterance.audio, SAMPLE_RATE))
+    cut = (utterance.audio.source, start / SAMPLE_RATE, end / SAMPLE_RATE)
+    return utterance._replace(audio=Audio(*cut, recording=utterance.id))
 
 
 def new_sentences(grammar: RhinoGrammar, known: set[str]) -> Iterator[Utterance]:
@@ -43,14 +57,16 @@ def main() -> None:
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     recordings = read_recordings(args.barista_root, "train")
+    tests = read_recordings(args.barista_root, "test")
     dev = set(subset([u.id for u in recordings], DEV, seed=0))
     parts = {
         "train": [u for u in recordings if u.id not in dev],
         "dev": [u for u in recordings if u.id in dev],
-        "test": read_recordings(args.barista_root, "test"),
+        "test": tests,
     }
     for part, utterances in parts.items():
-        write_set(args.data / f"barista_{part}", utterances, args.limit)
+        found = track(utterances, f"speech of barista_{part}", len(utterances))
+        write_set(args.data / f"barista_{part}", [spoken_part(u) for u in found], args.limit)
     write_set(args.data / "barista_text", sentences(args.barista_root, args.sentences))
 
 

@@ -1,0 +1,66 @@
+"""Real read speech beside the synthetic source: LibriSpeech, at three speeds (Ko et al. 2015).
+
+Its meaning is its words, dictated; espeak-ng says its phones.
+"""
+
+import argparse
+import logging
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import soundfile
+import soxr
+from make_source import dictated
+
+from speechllm.data.audio import SAMPLE_RATE, load_audio
+from speechllm.data.corpora.librispeech import read_split
+from speechllm.data.corpora.utterances import Utterance, write_set
+from speechllm.data.kaldi import Audio, write_table
+from speechllm.data.tts import espeak
+from speechllm.errors import SpeechLLMError
+from speechllm.files import whole_file
+from speechllm.progress import track
+
+SPEEDS = (0.9, 1.0, 1.1)
+
+
+def at_speed(utterance: Utterance, speed: float, folder: Path) -> Utterance:
+    """Write it `speed` times as fast, and so higher in pitch."""
+    utt = f"sp{speed:g}-{utterance.id}"
+    path = folder / f"{utt}.flac"
+    samples = soxr.resample(
+        load_audio(utterance.audio, SAMPLE_RATE), SAMPLE_RATE * speed, SAMPLE_RATE
+    )
+    with whole_file(path, "wb") as stream:
+        soundfile.write(stream, samples, SAMPLE_RATE, format="FLAC")
+    words = utterance.text.lower()
+    speaker = f"sp{speed:g}-{utterance.speaker}"
+    return Utterance(utt, words, Audio(str(path)), speaker, dictated(words))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--librispeech_root", type=Path, required=True)
+    parser.add_argument("--split", required=True)
+    parser.add_argument("--utterances", type=int, required=True, help="at most so many")
+    parser.add_argument("--out", type=Path, required=True, help="data dir")
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if (args.out / "phones").is_file():  # which are written last
+        return
+    found = read_split(args.librispeech_root, args.split)
+    found = found[:: max(1, len(found) // args.utterances)][: args.utterances]
+    items = [(utterance, speed, args.out / "wav") for utterance in found for speed in SPEEDS]
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        made = track(pool.map(lambda item: at_speed(*item), items), args.out.name, len(items))
+        made = list(made)
+    write_set(args.out, made)
+    write_table(args.out / "phones", {u.id: " ".join(espeak().phones(u.text)) for u in made})
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except SpeechLLMError as error:
+        raise SystemExit(f"local/data.sh: error: {error}") from None
