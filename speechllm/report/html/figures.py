@@ -10,7 +10,7 @@ FIGURES = {
     ("wer",): ("WER", "word error rate"),
     ("cer",): ("CER", "character error rate"),
     ("ser",): ("SER", "utterances with an error"),
-    ("entities", "error"): ("EER", "entity error rate"),
+    ("entities", "error"): ("entity", "entity error rate"),
     ("entities", "f1"): ("F1", "F1 of whole entities; higher is better"),
     ("biasing", "b_wer"): ("B-WER", "word error rate of biased words"),
     ("biasing", "u_wer"): ("U-WER", "word error rate of the other words"),
