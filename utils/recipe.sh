@@ -84,7 +84,7 @@ done
 
 stem() { basename "$1" | sed 's/\.[^.]*$//'; }
 
-command_line="./run.sh${*:+ $*}" # for the report
+command_line="./${0##*/}${*:+ $*}" # for the report
 in=${work%/}/
 [ "$work" != . ] || in=""
 base=${in}exp/$(stem "$base_config")
