@@ -12,7 +12,7 @@ from speechllm.config import as_of_today, changed_keys
 from speechllm.errors import DataError
 from speechllm.files import sha256_of
 from speechllm.layout import CONFIG, LOG, MODEL, RUN, TENSORS
-from speechllm.report.tree import SOURCE_SET, Model, read_model, target_set
+from speechllm.report.tree import Model, read_model, source_set, target_set
 
 
 def gather(cells: Sequence[Cell], base: Path, tag: str) -> list[Cell]:
@@ -29,20 +29,28 @@ def gather(cells: Sequence[Cell], base: Path, tag: str) -> list[Cell]:
     if not (base / RUN).is_file():
         raise DataError("no finished base model", base, remedy="run the stages from base on")
     digest = sha256_of([base / MODEL / TENSORS])
+    source = _source_of(cells, tag)
     found = []
     for target in dict.fromkeys(cell.target for cell in cells):
         model = read_model(base / RUN)
         seed = model.run["config"]["train"]["seed"]
-        found.append(_with_results(Cell(BASE, None, seed, target, base), model, tag))
+        found.append(_with_results(Cell(BASE, None, seed, target, base), model, tag, source))
     for cell in cells:
-        if problem := _training_problem(cell, digest):
+        if problem := _training_problem(cell, digest, source):
             found.append(replace(cell, problem=problem))
         else:
-            found.append(_with_results(cell, read_model(cell.folder / RUN), tag))
+            found.append(_with_results(cell, read_model(cell.folder / RUN), tag, source))
     return found
 
 
-def _training_problem(cell: Cell, base_sha256: str) -> str | None:
+def _source_of(cells: Sequence[Cell], tag: str) -> str:
+    """The set that cells are tested on beside their targets'."""
+    runs = [cell.folder / RUN for cell in cells if (cell.folder / RUN).is_file()]
+    names = {name for run in runs for made, name in read_model(run).decodings if made == tag}
+    return source_set(names, [cell.target for cell in cells])
+
+
+def _training_problem(cell: Cell, base_sha256: str, source: str) -> str | None:
     """Why a cell's model does not stand for what the grid says."""
     path = cell.folder / CONFIG
     if not path.is_file() or not any(cell.folder.rglob(LOG)):
@@ -55,15 +63,16 @@ def _training_problem(cell: Cell, base_sha256: str) -> str | None:
     if made["inputs"]["base_sha256"] != base_sha256:
         return "adapted from another base model than the one that is there now"
     dirs = [path for sets in made["inputs"].values() if isinstance(sets, list) for path in sets]
-    if tests := sorted({Path(path).name for path in dirs} & set(_tests(cell))):
+    if tests := sorted({Path(path).name for path in dirs} & {target_set(cell.target), source}):
         return f"{', '.join(tests)} was seen in training"
     if not (cell.folder / RUN).is_file():
         return "training has not ended"
     return None
 
 
-def _with_results(cell: Cell, model: Model, tag: str) -> Cell:
-    decodings = {name: model.decodings.get((tag, name)) for name in _tests(cell)}
+def _with_results(cell: Cell, model: Model, tag: str, source: str) -> Cell:
+    tests = (target_set(cell.target), source)
+    decodings = {name: model.decodings.get((tag, name)) for name in tests}
     problem = None
     if absent := [name for name, decoding in decodings.items() if not decoding]:
         problem = f"not decoded ({tag}): {', '.join(absent)}"
@@ -71,7 +80,3 @@ def _with_results(cell: Cell, model: Model, tag: str) -> Cell:
         problem = f"not scored as it is now ({tag}): {', '.join(unscored)}"
     usable = {n: d.folder for n, d in decodings.items() if d and d.result and not d.is_stale}
     return replace(cell, run=model.run, decodings=usable, problem=problem)
-
-
-def _tests(cell: Cell) -> tuple[str, str]:
-    return target_set(cell.target), SOURCE_SET

@@ -92,6 +92,12 @@ class Cell:
     problem: str | None = None
 
     @property
+    def source_set(self) -> str:
+        """Name of the set of a gathered cell that is not the target's."""
+        (name,) = self.decodings.keys() - {f"{self.target}_test"}
+        return name
+
+    @property
     def arm(self) -> str:
         """Label and fraction: what is repeated over seeds and targets, a row of the tables."""
         return arm_name(self.label, self.fraction)

@@ -7,7 +7,7 @@ from speechllm.compare.grid import BASE, Cell
 from speechllm.compare.results import Result, Results
 from speechllm.data.kaldi import first_ids
 from speechllm.report.comparison import has_gap
-from speechllm.report.tree import SOURCE_SET, target_set
+from speechllm.report.tree import target_set
 
 
 def notes(results: Results, cells: Sequence[Cell], exp: Path, baseline: str) -> Iterator[str]:
@@ -31,7 +31,10 @@ def notes(results: Results, cells: Sequence[Cell], exp: Path, baseline: str) -> 
         yield from _of_control(results, result)
         if not result.is_base:
             yield from _of_kept_steps(result)
-        for runs, name in ((result.target, target_set(result.domain)), (result.source, SOURCE_SET)):
+        for runs, name in (
+            (result.target, target_set(result.domain)),
+            (result.source, result.cells[0].source_set),
+        ):
             for cell, counted in zip(result.cells, runs.counted, strict=True):
                 if counted.missing:
                     yield (

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from speechllm.compare.grid import BASE, Cell
 from speechllm.data.kaldi import DataDir, read_table
-from speechllm.report.tree import SOURCE_SET, target_set
+from speechllm.report.tree import target_set
 from speechllm.score.counted import Counted
 from speechllm.score.seeds import mean_rate, seed_interval
 from speechllm.tasks.of_model import labels_of, task_of
@@ -201,7 +201,8 @@ def read_results(cells: Sequence[Cell], data: Path, normalizer: str = "plain") -
     for (target, _), group in planned.items():
         finished = sorted((cell for cell in group if cell.is_finished), key=lambda c: c.seed)
         if finished:
-            on_target, on_source = runs(finished, target_set(target)), runs(finished, SOURCE_SET)
+            on_target = runs(finished, target_set(target))
+            on_source = runs(finished, finished[0].source_set)
             results.append(Result(tuple(finished), len(group), on_target, on_source))
         else:
             without.append(group[0])

@@ -42,15 +42,16 @@ def check_answers(
         complain: notes a fault.
         limit: says why transcript and answer do not fit the LLM together, or returns None.
     """
-    for other in map(load_task, TASKS):
-        wanted = task is not None and task.name == other.name
-        if other.table == "text":
-            continue
-        if (path / other.table).exists():
-            _check_table(other, scan(other.table), text, wanted, complain, limit)
-        elif wanted:
+    tables = {other.table: other for other in map(load_task, reversed(TASKS))}
+    if task is not None:
+        tables[task.table] = task
+    del tables["text"]
+    for table, other in tables.items():
+        if (path / table).exists():
+            _check_table(other, scan(table), text, other is task, complain, limit)
+        elif other is task:
             remedy = f"the task {other.name} needs it: make the data again, or change model.task"
-            complain(other.table, "file is missing", remedy=remedy)
+            complain(table, "file is missing", remedy=remedy)
 
 
 def _check_table(

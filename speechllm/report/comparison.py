@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from speechllm.report.table import ABSENT, Table, change, count, interval, number, rtf
-from speechllm.report.tree import SOURCE_SET, Family, Model, target_set
+from speechllm.report.tree import Family, Model, target_set
 from speechllm.tasks.task import Task
 
 
@@ -71,7 +71,7 @@ def _row(family: Family, model: Model, target: str, tag: str, normalizer: str) -
     name = target_set(target)
     error, base_error = percent(model, name), percent(family.base, name)
     audio_error = percent(family.audio_reference(target), name)
-    source, base_source = percent(model, SOURCE_SET), percent(family.base, SOURCE_SET)
+    source, base_source = percent(model, family.source), percent(family.base, family.source)
     forgetting = gain = closed = None
     if not model.is_base:
         if source is not None and base_source is not None:

@@ -36,7 +36,10 @@ def _of_model(model: Model, family: Family, normalizer: str, main: str) -> Itera
     if not family.tags:
         yield "not decoded"
     else:
-        for tag, expected in {main: model.expected_sets(family.targets), **further}.items():
+        for tag, expected in {
+            main: model.expected_sets(family.source, family.targets),
+            **further,
+        }.items():
             if absent := [name for name in expected if (tag, name) not in model.decodings]:
                 yield f"not decoded ({tag}): {', '.join(absent)}"
     for (tag, name), decoding in model.decodings.items():

@@ -12,6 +12,7 @@ Whatever is absent is None or an empty dict here; the report shows it as absent.
 """
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -23,8 +24,17 @@ from speechllm.layout import CONFIG, LANGUAGE_MODEL, RUN
 from speechllm.tasks.of_model import task_of
 from speechllm.tasks.task import Task, load_task
 
-SOURCE_SET = "source_test"
+SOURCE_SET = "source_test"  # its name in recipes that do not name another (`source_test` of run.sh)
 MAIN_TAG = "decode"  # of conf/decode.yaml
+
+
+def source_set(names: Iterable[str], targets: Iterable[str]) -> str:
+    """Which of some decoded sets shows what adaptation forgets.
+
+    SOURCE_SET where it is among them, else the first that is no target's.
+    """
+    others = sorted(set(names) - {target_set(target) for target in targets})
+    return SOURCE_SET if SOURCE_SET in others or not others else others[0]
 
 
 def target_set(target: str) -> str:
@@ -127,9 +137,9 @@ class Model:
         """The stem of its config: the folder's name without the target."""
         return self.folder.name.removesuffix(f"_{self.target}" if self.target else "")
 
-    def expected_sets(self, targets: list[str]) -> list[str]:
+    def expected_sets(self, source: str, targets: list[str]) -> list[str]:
         """Sets on which the recipe decodes this model."""
-        return [SOURCE_SET, *map(target_set, self.own_targets(targets))]
+        return [source, *map(target_set, self.own_targets(targets))]
 
     def own_targets(self, targets: list[str]) -> list[str]:
         """Those of `targets` that it is tested on: all for a base."""
@@ -179,9 +189,20 @@ class Family:
         """Targets of adapted models, and those on which only the base was decoded."""
         targets = {model.target for model in self.adapted if model.target}
         for _, name in self.base.decodings if self.base else ():
-            if name != SOURCE_SET and name.endswith("_test"):
+            if name != self.source and name.endswith("_test"):
                 targets.add(name.removesuffix("_test"))
         return sorted(targets)
+
+    @property
+    def source(self) -> str:
+        """The set that shows what adaptation forgets: what adapted models share with their base."""
+        foreign = {
+            name
+            for model in self.adapted
+            for _, name in model.decodings
+            if model.target and name != target_set(model.target)
+        }
+        return source_set(foreign, ())
 
     def audio_reference(self, target: str) -> Model | None:
         """The model fine-tuned on the most audio of `target`: the end of the audio gap."""

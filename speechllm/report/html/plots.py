@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from speechllm.files import whole_file
 from speechllm.report.canvas import COLOURS, STYLE, draw_legend
-from speechllm.report.tree import SOURCE_SET, Family, Model, target_set
+from speechllm.report.tree import Family, Model, target_set
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -86,7 +86,7 @@ def _points(family: Family, target: str, tag: str, normalizer: str) -> list[_Poi
             continue
         here = model.error(tag, target_set(target), normalizer)
         if here.get("percent") is not None:
-            source = model.error(tag, SOURCE_SET, normalizer).get("percent")
+            source = model.error(tag, family.source, normalizer).get("percent")
             points.append(_Point(model, here["percent"], here.get("interval"), source))
     return points
 

@@ -1,0 +1,21 @@
+"""Which set shows what adaptation forgets, in recipes that name theirs as they like."""
+
+from speechllm.report.tree import read_families, source_set
+from tests.report.test_results import make_decoding, make_run
+
+
+def test_the_usual_name_goes_first_then_what_is_no_targets():
+    assert source_set([], ["a"]) == "source_test"
+    assert source_set(["a_test", "other", "source_test"], ["a"]) == "source_test"
+    assert source_set(["a_test", "test_other", "test_clean"], ["a"]) == "test_clean"
+
+
+def test_a_family_knows_its_source_by_what_adapted_models_were_tested_on(tmp_path):
+    make_run(tmp_path / "base", "base")
+    make_run(tmp_path / "base/audio_legal", "audio", "legal", 1.0)
+    for model in ("base", "base/audio_legal"):
+        for name in ("shop_test", "legal_test"):
+            make_decoding(tmp_path / model / "decode_decode" / name, 10, 5, 5)
+    (family,) = read_families(tmp_path)
+    assert family.source == "shop_test" and family.targets == ["legal"]
+    assert family.base.expected_sets(family.source, ["legal"]) == ["shop_test", "legal_test"]
