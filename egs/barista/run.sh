@@ -23,7 +23,7 @@ quick_settings() {
     data_opts="--quick true"
     base_opts="train.steps=20 train.warmup_steps=5 monitor.every=10 monitor.utterances=10"
     adapt_opts="train.steps=6 monitor.every=3 monitor.utterances=10"
-    adapt_configs="conf/adapt/text_only.yaml conf/adapt/*_10.yaml conf/adapt/synthetic_audio.yaml"
+    adapt_configs="conf/adapt/text_only.yaml conf/adapt/direct_mixing_10.yaml conf/adapt/synthetic_audio.yaml"
     compare_opts="seeds=[42,43] budget=6"
 }
 

@@ -98,8 +98,9 @@ def run_all(script: Path, work: Path, *options: object) -> list[str]:
     models = sorted(path.parent.name for path in base.glob("*/run.json"))
     table = (work / "RESULTS.md").read_text()
     for model in models:
-        method = json.loads((base / model / "run.json").read_text())["method"]
-        assert f"| {method} |" in table or f" {method} " in table, table
+        target = json.loads((base / model / "run.json").read_text())["target"]
+        name = model.removesuffix(f"_{target}")
+        assert f" {name} " in table, table
     return models
 
 
