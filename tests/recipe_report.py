@@ -133,6 +133,7 @@ def write_report(root: Path, **changes: Any) -> Path:
         "title": "Results of farm",
         "normalizer": "plain",
         "tag": None,
+        "source_sets": (),
         "command": "./run.sh",
         "html": root / "exp/report",
         "data": root / "data",

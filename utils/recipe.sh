@@ -306,7 +306,8 @@ stage_report() {
     # The comparison first: RESULTS.md links those that it finds.
     [ -z "$compare" ] || run speechllm compare report --data "${in}data" --out "$compare_report" \
         --tag "${decode#decode_}" "${grid[@]}"
-    run speechllm report --exp "${in}exp" --out "${in}RESULTS.md" \
+    # shellcheck disable=SC2086  # words
+    run speechllm report --exp "${in}exp" --out "${in}RESULTS.md" --source_sets $source_test \
         --html "${in}exp/report" --data "${in}data" "${pipes[@]}" --tag "${decode#decode_}" \
         --title "Results of egs/${PWD##*/}" --command "$command_line"
 }

@@ -33,6 +33,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="decode_<tag> of the main table (default: decode, or the only one); others get a "
         "table of their own",
     )
+    parser.add_argument(
+        "--source_sets",
+        nargs="*",
+        default=(),
+        metavar="SET",
+        help="sets that show what adaptation forgets; the first is that of the main table "
+        "(default: source_test, or what adapted models were decoded on beside their target's)",
+    )
     parser.add_argument("--command", help="the command that made the results, to be quoted")
     html = parser.add_argument_group("web pages that open from disk (docs/report.md)")
     html.add_argument("--html", type=Path, help="folder to write them to, e.g. exp/report")
@@ -71,6 +79,7 @@ def run(args: argparse.Namespace) -> None:
         args.command,
         [path.name for path in found],
         args.tag,
+        args.source_sets,
     )
     with whole_file(args.out) as stream:
         stream.write(results.markdown)

@@ -16,7 +16,7 @@ from speechllm.report.domain import LEGEND as DOMAIN_LEGEND
 from speechllm.report.domain import domain_table
 from speechllm.report.notes import notes
 from speechllm.report.table import ABSENT, Table, count, interval, number, rtf
-from speechllm.report.tree import Decoding, Model, read_families
+from speechllm.report.tree import Decoding, Family, Model, read_families
 
 # What is printed of a run's environment block (speechllm/environment.py).
 ENVIRONMENT = (
@@ -44,6 +44,7 @@ class Results:
     """The text of RESULTS.md, and its parts for a terminal and for web pages.
 
     Attributes:
+        families: the models that it tells of.
         legends: what the main tables' columns mean, for each task.
         sections: further tables, after the main one of each base.
         environment, method, notes: a line each, with Markdown's `code` and **bold**.
@@ -51,6 +52,7 @@ class Results:
     """
 
     markdown: str
+    families: list[Family]
     comparisons: list[Comparison]
     legends: list[str]
     sections: list[Section]
@@ -67,6 +69,7 @@ def make_results(
     command: str | None = None,
     grids: Sequence[str] = (),
     tag: str | None = None,
+    source_sets: Sequence[str] = (),
 ) -> Results:
     """Report on everything below `exp`.
 
@@ -77,11 +80,12 @@ def make_results(
         command: the command that made these results, to be quoted.
         grids: files beside the report with comparisons of these models, to be linked.
         tag: the decoding of the main table, `decode_<tag>`; see `Family.main_tag`.
+        source_sets: those that show what adaptation forgets (default: see `Family.source`).
 
     Raises:
         DataError: there is no model below `exp`, or a file of results is broken.
     """
-    families = read_families(exp)
+    families = read_families(exp, source_sets)
     models = [model for family in families for model in family.models]
     tags = [family.main_tag(tag) for family in families]
     comparisons = [
@@ -136,6 +140,7 @@ def make_results(
             details.append((f"{heading}, normaliser {name}", table))
     return Results(
         "\n\n".join(filter(None, parts)) + "\n",
+        families,
         comparisons,
         legends,
         sections,

@@ -12,7 +12,7 @@ Whatever is absent is None or an empty dict here; the report shows it as absent.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -157,11 +157,16 @@ class Model:
 
 @dataclass(frozen=True)
 class Family:
-    """A base model (None if it has no run.json) and the models adapted from it."""
+    """A base model (None if it has no run.json) and the models adapted from it.
+
+    Attributes:
+        source_sets: the recipe's sets that show what adaptation forgets; empty if not known.
+    """
 
     folder: Path
     base: Model | None
     adapted: list[Model]
+    source_sets: tuple[str, ...] = ()
 
     @property
     def task(self) -> Task:
@@ -188,14 +193,20 @@ class Family:
     def targets(self) -> list[str]:
         """Targets of adapted models, and those on which only the base was decoded."""
         targets = {model.target for model in self.adapted if model.target}
+        sources = {self.source, *self.source_sets}
         for _, name in self.base.decodings if self.base else ():
-            if name != self.source and name.endswith("_test"):
+            if name not in sources and name.endswith("_test"):
                 targets.add(name.removesuffix("_test"))
         return sorted(targets)
 
     @property
     def source(self) -> str:
-        """The set that shows what adaptation forgets: what adapted models share with their base."""
+        """The set that shows what adaptation forgets.
+
+        The first of `source_sets`, else what adapted models were decoded on beside their target's.
+        """
+        if self.source_sets:
+            return self.source_sets[0]
         foreign = {
             name
             for model in self.adapted
@@ -210,8 +221,12 @@ class Family:
         return max(models, key=lambda m: m.audio_hours, default=None)
 
 
-def read_families(exp: Path) -> list[Family]:
+def read_families(exp: Path, source_sets: Sequence[str] = ()) -> list[Family]:
     """Read everything below `exp` but the cells of comparisons, in the order of the folders' names.
+
+    Args:
+        exp: the recipe's exp folder.
+        source_sets: those that show what adaptation forgets, where the caller knows them.
 
     Raises:
         DataError: there is no model below `exp`.
@@ -229,7 +244,7 @@ def read_families(exp: Path) -> list[Family]:
         home = folder if model.is_base else folder.parent
         base = models.get(home)
         base = base if base and base.is_base else None
-        family = families.setdefault(home, Family(home, base, []))
+        family = families.setdefault(home, Family(home, base, [], tuple(source_sets)))
         if not model.is_base:
             family.adapted.append(model)
     return list(families.values())

@@ -162,6 +162,7 @@ def test_scoring_knows_the_training_text_and_the_report_the_main_decoding(recipe
         "--train_text data/one/text data/two/text --normalizer whisper-english --trn"
     )
     assert "--tag decode --title" in report
+    assert "--source_sets source_test --html" in report
 
 
 def test_all_stages_run_in_order_from_any_folder(recipe, tmp_path):

@@ -1,5 +1,6 @@
 """Which set shows what adaptation forgets, in recipes that name theirs as they like."""
 
+from speechllm.report.results import make_results
 from speechllm.report.tree import read_families, source_set
 from tests.report.test_results import make_decoding, make_run
 
@@ -19,3 +20,14 @@ def test_a_family_knows_its_source_by_what_adapted_models_were_tested_on(tmp_pat
     (family,) = read_families(tmp_path)
     assert family.source == "shop_test" and family.targets == ["legal"]
     assert family.base.expected_sets(family.source, ["legal"]) == ["shop_test", "legal_test"]
+
+
+def test_told_its_source_sets_a_base_alone_does_not_take_them_for_targets(tmp_path):
+    make_run(tmp_path / "base", "base")
+    for name in ("shop_test", "cafe_test", "legal_test"):
+        make_decoding(tmp_path / "base/decode_decode" / name, 10, 5, 5)
+    (family,) = read_families(tmp_path, ["shop_test", "cafe_test"])
+    assert family.source == "shop_test" and family.targets == ["legal"]
+    results = make_results(tmp_path, source_sets=["shop_test", "cafe_test"])
+    ((row,),) = (comparison.table.rows for comparison in results.comparisons)
+    assert row[0] == "legal"

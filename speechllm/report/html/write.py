@@ -23,7 +23,7 @@ from speechllm.report.html.set_data import SetData, read_set
 from speechllm.report.html.systems import TestSet, find_test_sets
 from speechllm.report.results import Results
 from speechllm.report.table import ABSENT, number
-from speechllm.report.tree import read_families, target_set
+from speechllm.report.tree import target_set
 from speechllm.score.normalize import normalizer as find_normalizer
 
 log = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ def write_html(
     Raises:
         DataError: `out` is there and no report, or a table is malformed.
     """
-    families = read_families(exp)
+    families = results.families
     normalize = find_normalizer(normalizer)
     test_sets = find_test_sets(exp, families, tag)
     written = Written(out / "index.html")
