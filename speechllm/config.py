@@ -171,7 +171,8 @@ class TrainConfig(Section):
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     clip: PositiveFloat = 1.0
     """Largest norm of the gradient."""
-    precision: Literal["fp32", "bf16"] = "bf16"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """auto: bf16 where the device multiplies it natively, else fp32."""
     gradient_checkpointing: bool = False
     """Compute the LLM's layers twice instead of keeping what is inside them: less memory."""
     seed: int = 42

@@ -22,6 +22,7 @@ from speechllm.files import read_json, write_json
 from speechllm.layout import MODEL, PHASE, RUN, TENSORS
 from speechllm.model.bundle import restore_tensors, save_bundle, save_trained
 from speechllm.model.llm import checkpoint_gradients
+from speechllm.model.precision import resolve
 from speechllm.model.speech_llm import SpeechLLM, parameter_table, set_trainable
 from speechllm.tasks.task import Labels, load_task
 from speechllm.train.distributed import World
@@ -82,6 +83,7 @@ def fit(
         seen.update(report["seen"])
         for domain in heard:
             heard[domain] |= mixture.heard(domain, *report["ended"])
+    precisions = dict.fromkeys(resolve(p.train.precision, world.device) for p in phases)
     write_json(
         folder / RUN,
         {
@@ -93,7 +95,7 @@ def fit(
             "trained_parameters": max(report["trained_parameters"] for report in reports),
             "seconds": round(sum(report["seconds"] for report in reports), 1),
             "phases": reports,
-            "environment": environment(),
+            "environment": {**environment(), "precision": ", ".join(precisions)},
         },
     )
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import jiwer
-import torch
 
 from speechllm.adapt.made_data import key
 from speechllm.adapt.method import Workspace
@@ -22,6 +21,7 @@ from speechllm.decode.run import decode_batches, decode_corpus
 from speechllm.files import read_json, sha256_of
 from speechllm.layout import DESCRIPTION, MODEL, TENSORS
 from speechllm.model.bundle import load_bundle
+from speechllm.model.precision import autocast
 from speechllm.model.speech_llm import SpeechLLM
 
 
@@ -120,6 +120,6 @@ def _confidence(
     for ids in decode_batches(list(labelled.text), lengths, seconds, model, config):
         examples = [views.render("audio", "heard", utt) for utt in ids]
         batch = collate(examples, model.prompt, model.projector.output_length).to(model.device)
-        with torch.autocast(model.device.type, torch.bfloat16, config.precision == "bf16"):
+        with autocast(config.precision, str(model.device)):
             found |= zip(ids, mean_log_probs(model, batch), strict=True)
     return found

@@ -155,7 +155,7 @@ class DecodeConfig(Section):
     repetition_penalty: PositiveFloat = 1.0
     no_repeat_ngram: Annotated[int, Field(ge=0)] = 0
     """If above 0, no n-gram of so many tokens comes twice in a hypothesis."""
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["auto", "fp32", "bf16"] = "fp32"
     guard: GuardConfig | None = GuardConfig()
     """Loops, refusals, empty output, copied prompts: found, tried again, and told."""
     biasing: BiasingConfig | None = None

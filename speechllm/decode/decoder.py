@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
-
 from speechllm.data.bias_lists import BiasLists
 from speechllm.data.collate import Example, collate
 from speechllm.decode.config import DecodeConfig
@@ -18,6 +16,7 @@ from speechllm.decode.source import Source
 from speechllm.decode.trie_boost import TrieBoost
 from speechllm.decode.word_records import WordRecords
 from speechllm.errors import ConfigError
+from speechllm.model.precision import autocast
 from speechllm.model.speech_llm import SpeechLLM
 from speechllm.tasks.task import load_task
 
@@ -233,8 +232,7 @@ class Decoder:
     def _rescored(self, found: Sequence[Sequence[Hypothesis]]) -> list[list[Candidate]]:
         """Each utterance's hypotheses with the parts of their scores, the best first."""
         flat = [hypothesis for nbest in found for hypothesis in nbest]
-        precise = self.config.precision == "fp32"
-        with torch.autocast(self.model.device.type, torch.bfloat16, enabled=not precise):
+        with autocast(self.config.precision, str(self.model.device)):
             known = {s.name: (s, s.score(flat)) for s in [*self.sources, *self.rescorers]}
         candidates = []
         for number, hypothesis in enumerate(flat):

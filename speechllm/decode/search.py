@@ -16,6 +16,7 @@ from transformers import (
 
 from speechllm.data.collate import Batch
 from speechllm.decode.config import DecodeConfig
+from speechllm.model.precision import autocast
 from speechllm.model.speech_llm import SpeechLLM
 
 
@@ -161,7 +162,7 @@ def search(
         processors.insert(0, NoRepeatNGramLogitsProcessor(config.no_repeat_ngram))
     if config.repetition_penalty != 1.0:
         processors.insert(0, RepetitionPenaltyLogitsProcessor(config.repetition_penalty))
-    with torch.autocast(model.device.type, torch.bfloat16, config.precision == "bf16"):
+    with autocast(config.precision, str(model.device)):
         sequences = model.llm.generate(
             inputs_embeds=model.embed(batch),
             attention_mask=batch.attention_mask,

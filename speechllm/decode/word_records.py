@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-import torch
-
 from speechllm.data.collate import Example, collate
 from speechllm.decode.attention import speech_attention
 from speechllm.decode.confidence import (
@@ -20,6 +18,7 @@ from speechllm.decode.ctc import CtcReader
 from speechllm.decode.search import Hypothesis
 from speechllm.decode.word_times import Times, attention_word_times
 from speechllm.errors import ConfigError, SpeechLLMError
+from speechllm.model.precision import autocast
 from speechllm.model.speech_llm import SpeechLLM
 
 log = logging.getLogger(__name__)
@@ -111,7 +110,7 @@ class WordRecords:
         for start in range(0, len(said), ROWS):
             rows = said[start : start + ROWS]
             batch = collate(rows, model.prompt, model.projector.output_length).to(model.device)
-            with torch.autocast(model.device.type, torch.bfloat16, config.precision == "bf16"):
+            with autocast(config.precision, str(model.device)):
                 found += token_log_probs(model, batch, config.confidence_temperature)
         return found
 

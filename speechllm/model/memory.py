@@ -60,7 +60,7 @@ def training_memory(model: "SpeechLLM", train: TrainConfig | None) -> Memory:
     if train:
         text = model.llm.config.get_text_config()
         lora = len(model.config.lora.targets) if model.config.lora else 0
-        width = 2 if train.precision == "bf16" else 4
+        width = 4 if train.precision == "fp32" else 2
         kept = bytes_per_position(text, width, lora, train.gradient_checkpointing)
         activations = train.batch_positions * kept
         logits = train.batch_positions * TRANSCRIPT_SHARE * text.vocab_size * LOGIT

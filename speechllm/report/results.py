@@ -21,7 +21,7 @@ from speechllm.report.tree import Decoding, Family, Model, read_families
 # What is printed of a run's environment block (speechllm/environment.py).
 ENVIRONMENT = (
     *("speechllm", "git", "python", "torch", "transformers", "peft"),
-    *("system", "processor", "threads"),
+    *("system", "processor", "threads", "precision"),
 )
 
 

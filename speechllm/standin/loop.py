@@ -17,6 +17,7 @@ from transformers import PreTrainedModel
 from speechllm.config import TrainConfig, changed_keys
 from speechllm.errors import ConfigError
 from speechllm.files import read_json, write_json
+from speechllm.model.precision import autocast
 from speechllm.progress import Progress
 from speechllm.train.optim import make_optimizers, rate_scale
 
@@ -29,13 +30,6 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
     np.random.seed(seed)
     random.seed(seed)
-
-
-def fast_dtype() -> torch.dtype:
-    """bfloat16 where this CPU multiplies it natively, else float32."""
-    abilities = torch.cpu.get_capabilities()
-    native = abilities.get("avx512_bf16") or abilities.get("amx_bf16") or abilities.get("bf16")
-    return torch.bfloat16 if native else torch.float32
 
 
 def train(
@@ -57,14 +51,13 @@ def train(
     model.set_attn_implementation("eager")
     optimizers = make_optimizers(model, config)
     rates = [optimizer.param_groups[0]["lr"] for optimizer in optimizers]
-    dtype = fast_dtype()
     losses: list[float] = []
     model.train()
     with Progress(what, config.steps, "steps") as progress:
         for step, batch in zip(range(config.steps), batches, strict=False):
             for optimizer, rate in zip(optimizers, rates, strict=True):
                 optimizer.param_groups[0]["lr"] = rate * rate_scale(step, config)
-            with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+            with autocast("auto", "cpu"):
                 loss = loss_of(batch)
             model.zero_grad()
             loss.backward()

@@ -22,6 +22,7 @@ from speechllm.data.collate import Batch
 from speechllm.data.mixture import Item, Plan
 from speechllm.errors import SpeechLLMError
 from speechllm.model.bundle import restore_tensors, save_trained
+from speechllm.model.precision import autocast
 from speechllm.model.speech_llm import Score
 from speechllm.progress import Progress
 from speechllm.train.checkpoint import load_checkpoint, save_checkpoint
@@ -191,9 +192,7 @@ class Trainer:
         return nll / tokens
 
     def _forward(self, batch: Batch) -> Score:
-        with torch.autocast(
-            self.world.device.split(":")[0], torch.bfloat16, self.config.precision == "bf16"
-        ):
+        with autocast(self.config.precision, self.world.device):
             return self.objective(batch)
 
     def _next_batch(self) -> Batch:
@@ -213,9 +212,7 @@ class Trainer:
     def _evaluate(self) -> None:
         """Evaluate, log, and follow the monitor's actions."""
         assert self.monitor
-        with torch.autocast(
-            self.world.device.split(":")[0], torch.bfloat16, self.config.precision == "bf16"
-        ):
+        with autocast(self.config.precision, self.world.device):
             signals, actions = self.monitor.observe(self.position.step, self.model)
         if self.controller and (change := self.controller.observe(self.position.step, signals)):
             actions.append(change)

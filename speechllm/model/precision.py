@@ -1,0 +1,34 @@
+"""In which numbers the forward pass computes: float32, or bfloat16 by autocast."""
+
+import torch
+
+
+def multiplies_bfloat16(device: str) -> bool:
+    """Whether the device multiplies bfloat16 natively.
+
+    Where it does not, torch computes in it all the same: on a CPU some fifty times slower than in
+    float32 (docs/architecture.md).
+
+    Args:
+        device: a torch device, such as "cpu" or "cuda:0".
+    """
+    kind = torch.device(device).type
+    if kind == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if kind != "cpu":
+        return False
+    abilities = torch.cpu.get_capabilities()
+    return any(abilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+def resolve(precision: str, device: str) -> str:
+    """Return "fp32" or "bf16": for "auto", what is fast on the device."""
+    if precision == "auto":
+        return "bf16" if multiplies_bfloat16(device) else "fp32"
+    return precision
+
+
+def autocast(precision: str, device: str) -> torch.autocast:
+    """Compute what is inside in that precision: "fp32", "bf16" or "auto"."""
+    enabled = resolve(precision, device) == "bf16"
+    return torch.autocast(torch.device(device).type, torch.bfloat16, enabled)

@@ -1,0 +1,43 @@
+"""Training computes in bfloat16 where that is fast, and only there."""
+
+import pytest
+import torch
+
+from speechllm.config import TrainConfig
+from speechllm.model import precision
+
+
+@pytest.mark.parametrize(
+    ("abilities", "expected"),
+    [
+        ({"avx512_bf16": True}, "bf16"),
+        ({"bf16": True}, "bf16"),
+        ({"avx2": True}, "fp32"),
+        ({}, "fp32"),
+    ],
+)
+def test_auto_is_what_the_cpu_multiplies_natively(monkeypatch, abilities, expected):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: abilities)
+    assert precision.resolve("auto", "cpu") == expected
+
+
+@pytest.mark.parametrize(("native", "expected"), [(True, "bf16"), (False, "fp32")])
+def test_auto_does_not_emulate_on_an_old_gpu(monkeypatch, native, expected):
+    def supported(including_emulation: bool = True) -> bool:
+        return native or including_emulation
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
+    assert precision.resolve("auto", "cuda:1") == expected
+
+
+@pytest.mark.parametrize("asked", ["fp32", "bf16"])
+def test_what_is_asked_for_is_done_wherever_it_runs(monkeypatch, asked):
+    monkeypatch.setattr(precision, "multiplies_bfloat16", lambda device: asked == "fp32")
+    assert precision.resolve(asked, "cpu") == asked
+    with precision.autocast(asked, "cpu"):
+        product = torch.ones(2, 2) @ torch.ones(2, 2)
+    assert product.dtype == {"fp32": torch.float32, "bf16": torch.bfloat16}[asked]
+
+
+def test_training_decides_by_the_device_unless_told():
+    assert TrainConfig(steps=1, batch_positions=1).precision == "auto"
