@@ -219,8 +219,8 @@ class MonitorConfig(Section):
     decode: bool = False
     """Also decode them (greedily) and log the task's errors: the WER, for transcripts."""
     watch: Literal["source", "target"] = "source"
-    signal: Literal["loss", "perplexity", "token_accuracy", "error", "wer"] = "loss"
-    """`error` is the main error of the task, whichever it is; `wer` is that of transcripts."""
+    signal: Literal["loss", "perplexity", "token_accuracy", "error"] = "loss"
+    """`error` is the main error of the task that runs: the WER, for transcripts."""
     keep_best: bool = True
     """Keep the weights of the best evaluation instead of the last ones."""
     source_margin: Annotated[float, Field(ge=0)] | None = None

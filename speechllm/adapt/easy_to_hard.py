@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from speechllm.adapt.mixing import Mixture
-from speechllm.errors import ConfigError
 from speechllm.train.monitor import Signals, badness
 
 
@@ -48,11 +47,6 @@ class EasyToHard:
         return min(1.0, self.start + self.growths * self.step)
 
     def observe(self, step: int, signals: Mapping[str, Signals]) -> str | None:
-        if self.signal not in signals[self.watch]:
-            raise ConfigError(
-                f"curriculum.signal is '{self.signal}', which the model's task does not measure",
-                "set curriculum.signal: error, the main error of every task",
-            )
         bad = badness(self.signal, signals[self.watch][self.signal])
         last, self.last = self.last, bad
         if last is None or self.share == 1:

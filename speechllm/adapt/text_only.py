@@ -68,7 +68,7 @@ class Curriculum(Section):
     """By how much the share grows when the signal has not got worse."""
     margin: Fraction = 0.02
     """How much worse than at the last evaluation (relative) does not count."""
-    signal: Literal["loss", "perplexity", "token_accuracy", "error", "wer"] = "wer"
+    signal: Literal["loss", "perplexity", "token_accuracy", "error"] = "error"
     """Figure of the monitor's watched set that sets the pace."""
 
 
@@ -104,10 +104,10 @@ class TextOnly(Method):
                 "which train.layout: alternating keeps apart",
                 "choose train.layout: mixed",
             )
-        signal = self.curriculum.signal if self.curriculum else None
-        if signal in ("error", "wer") and not self.monitor.decode:
+        by_error = self.curriculum and self.curriculum.signal == "error"
+        if by_error and not self.monitor.decode:
             raise ConfigError(
-                f"curriculum.signal is '{signal}', which the monitor does not measure",
+                "curriculum.signal is 'error', which the monitor does not measure",
                 "set monitor.decode: true, or choose curriculum.signal: loss",
             )
         return self

@@ -24,11 +24,6 @@ class DevError:
         self.task, self.targets, self.seconds = task, targets, seconds
         self.config = task.suit(DecodeConfig(beam=1))
 
-    @property
-    def names(self) -> set[str]:
-        """Signals that may be watched."""
-        return {ERROR, *(figure.key for figure in self.task.figures)}
-
     def __call__(self, model: SpeechLLM, batches: Sequence[Batch]) -> dict[str, float]:
         """The errors of all batches together, in percent: `error`, which is the task's main one,
         and those of its figures that can be had, by their keys.

@@ -5,7 +5,7 @@ shows when (2506.05671). Signals are only logged; actions follow one watched sig
 """
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -19,16 +19,11 @@ Signals = dict[str, float]
 
 ERROR = "error"
 """The signal that is the main error of whatever task runs."""
-BY_DECODING = (ERROR, "wer")
 HIGHER_IS_BETTER = {"token_accuracy"}
 
 
 class Errors(Protocol):
     """Decodes batches and gives errors in percent by name."""
-
-    @property
-    def names(self) -> Collection[str]:
-        """Those that it may give."""
 
     def __call__(self, model: nn.Module, batches: Sequence[Batch]) -> Signals: ...
 
@@ -86,15 +81,8 @@ class Monitor:
                 f"monitor.watch: there is no dev set of the {config.watch} domain with audio",
                 "give one, or watch another domain",
             )
-        if config.signal in BY_DECODING and not config.decode:
-            raise ConfigError(
-                f"monitor.signal is '{config.signal}', which needs monitor.decode: true"
-            )
-        if config.signal in BY_DECODING and errors and config.signal not in errors.names:
-            raise ConfigError(
-                f"monitor.signal is '{config.signal}', which the model's task does not measure",
-                f"set monitor.signal: {ERROR}, the main error of every task",
-            )
+        if config.signal == ERROR and not config.decode:
+            raise ConfigError(f"monitor.signal is '{ERROR}', which needs monitor.decode: true")
         if config.source_margin is not None and "source" not in dev:
             raise ConfigError("monitor.source_margin needs a dev set of the source with audio")
         self.config = config

@@ -14,12 +14,12 @@ DIFFICULTY = {f"t{n}": 100.0 - 10 * (n // 2) for n in range(10)}  # t8 and t9 ar
 def curriculum(**knobs: object) -> tuple[EasyToHard, SimpleNamespace]:
     components = [Component("empty", "target", 0.75), Component("audio", "source", 0.25)]
     mixture = SimpleNamespace(components=components, pools=[list(TEXT), list(SPEECH)])
-    settings = {"start": 0.3, "step": 0.4, "margin": 0.1, "watch": "source", "signal": "wer"}
+    settings = {"start": 0.3, "step": 0.4, "margin": 0.1, "watch": "source", "signal": "error"}
     return EasyToHard(mixture, DIFFICULTY, **{**settings, **knobs}), mixture
 
 
 def signals(wer: float) -> dict[str, dict[str, float]]:
-    return {"source": {"wer": wer, "token_accuracy": -wer}, "target": {"wer": 0.0}}
+    return {"source": {"error": wer, "token_accuracy": -wer}, "target": {"error": 0.0}}
 
 
 def ids(mixture: SimpleNamespace) -> list[str]:
@@ -32,7 +32,7 @@ def test_it_begins_with_the_easiest_text_and_leaves_speech_alone() -> None:
     assert mixture.pools[1] == SPEECH
 
 
-@pytest.mark.parametrize("signal", ["wer", "token_accuracy"])
+@pytest.mark.parametrize("signal", ["error", "token_accuracy"])
 def test_it_grows_while_the_signal_is_not_worse(signal: str) -> None:
     """The first evaluation is the mark; 0.2 -> 0.22 is within 10 %, 0.22 -> 0.25 is not."""
     controller, mixture = curriculum(signal=signal)

@@ -59,7 +59,7 @@ def test_what_is_watched_must_be_there() -> None:
     with pytest.raises(ConfigError, match=r"monitor\.watch"):
         Monitor(MonitorConfig(watch="target"), {"source": []})
     with pytest.raises(ConfigError, match=r"monitor\.decode"):
-        monitor(signal="wer")
+        monitor(signal="error")
 
 
 class Losses(torch.nn.Module):
