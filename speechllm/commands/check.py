@@ -39,9 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Check each set, print complaints and a table of the sets; any error fails the command."""
+    from speechllm.data.complaints import group_complaints
     from speechllm.data.kaldi import DataDir
     from speechllm.data.summary import read_mark, summarise, write_mark
-    from speechllm.data.validate import check_data_dir, group_complaints
+    from speechllm.data.validate import check_data_dir
     from speechllm.tasks.task import load_task
 
     models = _models(args)

@@ -2,12 +2,12 @@
 
 import unicodedata
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from speechllm.config import SPEECH_MARKER
 from speechllm.data.bias_lists import BIAS_WORDS, BIASING, parse_biasing, scan_words
+from speechllm.data.complaints import Complaint
 from speechllm.data.kaldi import (
     TABLES,
     Audio,
@@ -16,7 +16,7 @@ from speechllm.data.kaldi import (
     parse_segment,
     spk2utt_of,
 )
-from speechllm.data.tables import FIRST_IDS, Fault, Row, scan_table
+from speechllm.data.tables import Fault, Row, scan_table
 from speechllm.data.validate_answers import Limit, check_answers
 from speechllm.data.validate_audio import AudioFault, check_audio
 from speechllm.errors import DataError
@@ -24,26 +24,6 @@ from speechllm.tasks.task import Task
 
 T = TypeVar("T")
 DURATION_TOLERANCE = 0.05  # seconds between utt2dur and the audio
-
-
-@dataclass(frozen=True)
-class Complaint:
-    """One fault in one place.
-
-    Attributes:
-        severity: a set with an error cannot be used; a warning is for the user to judge.
-        message: what is wrong, in words that are the same for every place with this fault.
-        file, line: where; the line is 1-based.
-        remedy: the command or the edit that mends it.
-        item: the utterance or value that it is about.
-    """
-
-    severity: Literal["error", "warning"]
-    message: str
-    file: Path
-    line: int | None = None
-    remedy: str = ""
-    item: str = ""
 
 
 def check_data_dir(
@@ -300,31 +280,3 @@ def _as_words(text: str) -> str:
 def _general(error: ValueError) -> str:
     """The error without the value that caused it, so that equal faults are grouped."""
     return str(error).split(": ")[0]
-
-
-def group_complaints(complaints: Iterable[Complaint]) -> list[str]:
-    """Format complaints for printing: equal ones together, with a count and the first five."""
-    groups: dict[tuple[Any, ...], list[Complaint]] = {}
-    for c in complaints:
-        groups.setdefault((c.severity, c.message, c.file, c.remedy), []).append(c)
-    # Errors first; within a severity the order in which they were found.
-    ordered = sorted(groups.values(), key=lambda group: group[0].severity)
-    return [_format(group) for group in ordered]
-
-
-def _format(group: list[Complaint]) -> str:
-    first = group[0]
-    place = f"{first.file}:{first.line}" if first.line else str(first.file)
-    items = [_item(c, with_line=len(group) > 1) for c in group[:FIRST_IDS]]
-    more = ", ..." if len(group) > FIRST_IDS else ""
-    count = f" [{len(group)}]" if len(group) > 1 else ""
-    about = f": {', '.join(items)}{more}" if any(items) else ""
-    remedy = f"\n  -> {first.remedy}" if first.remedy else ""
-    return f"{place}: {first.severity}: {first.message}{count}{about}{remedy}"
-
-
-def _item(complaint: Complaint, with_line: bool) -> str:
-    # What is odd about an id may be a character that commands the terminal.
-    item = "".join(c if c.isprintable() else repr(c)[1:-1] for c in complaint.item)
-    line = f"line {complaint.line}" if with_line and complaint.line else ""
-    return " at ".join(filter(None, (item, line)))

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from speechllm.data.complaints import group_complaints
 from speechllm.data.kaldi import write_table
-from speechllm.data.validate import check_data_dir, group_complaints
+from speechllm.data.validate import check_data_dir
 from speechllm.tasks.task import load_task
 
 GOOD = '{"scenario": "a", "action": "b", "entities": [{"type": "t", "filler": "hello"}]}'
