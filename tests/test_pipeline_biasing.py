@@ -81,7 +81,7 @@ def test_an_open_boost_is_tuned_once(
     tuning = json.loads((place / "tuning_boost/source_dev/tuning.json").read_text())
     summary = json.loads((place / "target_dev/decode.json").read_text())
     assert summary["biasing"]["trie"]["boost"] == tuning["chosen"]
-    assert summary["boost_tuning"]["wer"] == tuning["wer"]
+    assert summary["boost_tuning"]["error"] == tuning["error"]
     run(*command, trie, "--dev", str(dev))  # decoded already
 
 

@@ -117,8 +117,8 @@ def test_weights_are_tuned_on_dev_and_used_on_test(work: Path, lms: Path, name: 
     tuning = read_json(folder / "tuning/target_dev/tuning.json")
     summary = read_json(folder / "source_dev/decode.json")
     assert tuning["dev"] == "target_dev"
-    assert tuning["wer"] == min(point["wer"] for point in tuning["grid"])
-    assert tuning["wer_oracle"] <= tuning["wer"] <= tuning["wer_without"]
+    assert tuning["error"] == min(point["error"] for point in tuning["grid"])
+    assert tuning["error_oracle"] <= tuning["error"] <= tuning["error_without"]
     assert summary["fusion"]["weight"] == tuning["chosen"]["fusion.weight"]
     assert summary["tuning"]["seconds"] == tuning["seconds"] > 0
     assert "grid" not in summary["tuning"]

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from speechllm.decode.config import DecodeConfig
-    from speechllm.tasks.task import Task
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +42,7 @@ def run(args: argparse.Namespace) -> None:
     values = with_places(read_yaml(args.config, args.overrides), places)
     task = task_of(args.model)
     config = task.suit(parse(DecodeConfig, values, args.config))
-    _check_dev(args, config, task)
+    _check_dev(args, config)
     bundle, folder = args.model / MODEL, args.model / f"decode_{args.config.stem}"
     hashes = knowledge_hashes(config)
     tuning = boost = None
@@ -83,30 +82,24 @@ def run(args: argparse.Namespace) -> None:
         corpus.open_frames(args.dump, model.config.audio_model, model.config.encoder_settings)
         return corpus.measure(model.tokenizer, model.projector.output_length)
 
-    extra = {}
+    extra, main = {}, task.main.title
     if config.untuned:
         tuning = tune_on(model, open_corpus(args.dev), bundle, config, place)
-        log.info("tuned on %s: WER %.2f with %s", tuning.dev, tuning.wer, tuning.chosen)
+        log.info("tuned on %s: %s %.2f with %s", tuning.dev, main, tuning.error, tuning.chosen)
         config, extra = tuning.apply(config), {"tuning": tuning.summary()}
     if config.open_boost:
         boost = tune_boost(model, open_corpus(args.dev), bundle, config, boost_place)
-        log.info("tuned on %s: WER %.2f with boost %g", boost.dev, boost.wer, boost.chosen)
+        log.info("tuned on %s: %s %.2f with boost %g", boost.dev, main, boost.error, boost.chosen)
         config, extra = boost.apply(config), {**extra, "boost_tuning": boost.summary()}
     decoder = Decoder.load(model, config)
     for path in left:
         decode_corpus(decoder, open_corpus(path), bundle, out[path], extra)
 
 
-def _check_dev(args: argparse.Namespace, config: "DecodeConfig", task: "Task") -> None:
+def _check_dev(args: argparse.Namespace, config: "DecodeConfig") -> None:
     """Raise ConfigError if weights cannot be tuned, or would be on what they are tested on."""
     from speechllm.errors import ConfigError
 
-    if config.left_open and not task.has_words:
-        raise ConfigError(
-            f"{args.config}: {' and '.join(config.left_open)}: null is tuned by the WER, and the "
-            f"model's task {task.name} has none",
-            "give the weight",
-        )
     if config.left_open and args.dev is None:
         raise ConfigError(
             f"{args.config}: {' and '.join(config.left_open)}: null is tuned on a dev set",

@@ -2,7 +2,12 @@
 
 import argparse
 import logging
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from speechllm.tasks.task import Task
 
 log = logging.getLogger(__name__)
 
@@ -15,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         nargs="+",
         type=Path,
-        help="data dirs, or their text files, to learn from",
+        help="data dirs, or files like their text, to learn from",
     )
     parser.add_argument(
         "--dev", required=True, nargs="+", type=Path, help="the same, to choose by and to measure"
@@ -23,7 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--base",
         type=Path,
-        help="folder of a recogniser, whose tokens a network learns; an n-gram needs none",
+        help="folder of a model: of data dirs its task's answers are learnt, by a network in its "
+        "tokens; an n-gram of transcripts needs none",
     )
     parser.add_argument("--exp", required=True, type=Path, help="folder of the language model")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="change the config")
@@ -32,14 +38,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Train it, or find it finished."""
     from speechllm.adapt.folder import is_finished
-    from speechllm.errors import ConfigError
+    from speechllm.errors import ConfigError, DataError
     from speechllm.files import sha256_of
     from speechllm.layout import DESCRIPTION, MODEL
     from speechllm.lm.config import NGramConfig, load_lm_config
+    from speechllm.tasks.of_model import task_of
+    from speechllm.tasks.task import load_task
 
     config = load_lm_config(args.config, args.overrides)
-    text = [path / "text" if path.is_dir() else path for path in args.text]
-    dev = [path / "text" if path.is_dir() else path for path in args.dev]
+    task = task_of(args.base) if args.base else load_task("asr")
+    text = [file for path in args.text for file in _files(path, task)]
+    dev = [file for path in args.dev for file in _files(path, task)]
     inputs = {
         "text": [str(path) for path in text],
         "dev": [str(path) for path in dev],
@@ -56,4 +65,26 @@ def run(args: argparse.Namespace) -> None:
 
     from speechllm.lm.make import make_lm
 
-    make_lm(config, text, dev, args.base, args.exp)
+    sentences, held_out = (
+        [line for path in paths for line in _sentences(path, task)]
+        for paths in (args.text, args.dev)
+    )
+    for paths, found in ((args.text, sentences), (args.dev, held_out)):
+        if not found:
+            raise DataError("there is no sentence to learn from", paths[0])
+    make_lm(config, sentences, held_out, args.base, args.exp)
+
+
+def _files(path: Path, task: "Task") -> list[Path]:
+    """What the sentences are made of."""
+    return (
+        [path / name for name in dict.fromkeys(("text", task.table))] if path.is_dir() else [path]
+    )
+
+
+def _sentences(path: Path, task: "Task") -> Iterable[str]:
+    """What is to be answered in a data dir, or the lines of a file without their ids."""
+    from speechllm.data.kaldi import DataDir, read_table
+
+    table = task.targets(DataDir.load(path)) if path.is_dir() else read_table(path)
+    return table.values()

@@ -16,7 +16,7 @@ from speechllm.errors import DataError
 from speechllm.files import write_json
 from speechllm.model.speech_llm import SpeechLLM
 from speechllm.progress import Progress
-from speechllm.score.wer import score_texts
+from speechllm.tasks.task import load_task
 
 log = logging.getLogger(__name__)
 
@@ -61,18 +61,20 @@ def tune_boost(
         for boost in trie.grid:
             decoder.config = with_boost(search, boost)
             decoder.use_lists(data_dir.bias_lists)
-            wer = _wer(decoder, corpus, ids, progress)
-            points.append({"boost": boost, "wer": round(wer, 4)})
-    best = min(points, key=lambda point: (point["wer"], point["boost"]))
+            error = _error(decoder, corpus, ids, progress)
+            points.append({"boost": boost, "error": round(error, 4)})
+    best = min(points, key=lambda point: (point["error"], point["boost"]))
     if len(points) > 1 and best["boost"] == max(trie.grid):
         log.warning("biasing.trie.boost: the best value, %g, is the end of its grid", best["boost"])
-    tuning = BoostTuning(corpus.name, len(ids), best["boost"], best["wer"], points)
+    figure = load_task(model.config.task).main.key
+    tuning = BoostTuning(corpus.name, len(ids), best["boost"], figure, best["error"], points)
     tuning = replace(tuning, seconds=round(time.perf_counter() - started, 1))
     write_json(out / TUNING, asdict(tuning))
     return tuning
 
 
-def _wer(decoder: Decoder, corpus: Corpus, ids: list[str], progress: Progress) -> float:
+def _error(decoder: Decoder, corpus: Corpus, ids: list[str], progress: Progress) -> float:
+    """The task's main error in percent."""
     seconds = {utt: s for d in corpus.dirs for utt, s in d.utt2dur.items()}
     views = Views(decoder.model.tokenizer, {"dev": corpus})
     lengths = {utt: corpus.speech_lengths[utt] + decoder.growth for utt in ids}
@@ -82,7 +84,10 @@ def _wer(decoder: Decoder, corpus: Corpus, ids: list[str], progress: Progress) -
         decoded = decoder.decode(examples, [seconds[utt] for utt in batch])
         texts |= {one.best.utt_id: one.best.text for one in decoded}
         progress.advance(len(batch))
-    percent = score_texts({utt: corpus.text[utt] for utt in ids}, texts).words.percent
+    task = load_task(decoder.model.config.task)
+    counted = task.count({utt: corpus.targets[utt] for utt in ids}, texts)
+    percent = counted.rates[task.main.key].percent
     if percent is None:
-        raise DataError(f"the dev set {corpus.name} has no words, so no boost can be tuned on it")
+        what = task.main.unit or "answers"
+        raise DataError(f"the dev set {corpus.name} has no {what}, so no boost can be tuned on it")
     return percent

@@ -14,6 +14,7 @@ from speechllm.decode.run import decode_corpus
 from speechllm.decode.tuning import Tuning, save_tuning, tune
 from speechllm.files import read_json
 from speechllm.model.speech_llm import SpeechLLM
+from speechllm.tasks.task import load_task
 
 
 def tune_on(
@@ -47,7 +48,7 @@ def tune_on(
     lines = (out / NBEST).read_text(encoding="utf-8").splitlines()
     lists = {line["id"]: line["nbest"] for line in map(json.loads, lines)}
     started = time.perf_counter()
-    tuning = tune(lists, corpus.text, config, corpus.name)
+    tuning = tune(lists, corpus.targets, config, corpus.name, load_task(model.config.task))
     took = read_json(out / SUMMARY)["decode_seconds"] + time.perf_counter() - started
     tuning = replace(tuning, seconds=round(took, 3))
     save_tuning(tuning, out)

@@ -15,7 +15,7 @@ import numpy as np
 from speechllm.decode.config import DecodeConfig
 from speechllm.errors import DataError
 from speechllm.files import read_json, write_json
-from speechllm.score.wer import score_texts
+from speechllm.tasks.task import Task
 
 log = logging.getLogger(__name__)
 
@@ -29,18 +29,20 @@ class Tuning:
     Attributes:
         dev: name of the set.
         chosen: weight by key ("fusion.weight").
-        wer: of that choice, in percent, `plain` normaliser.
-        wer_without: of those among the same hypotheses that are best by the LLM alone.
-        wer_oracle: of those with the fewest errors: no weights can choose better among them.
-        grid: every point, with its WER.
+        figure: which error is meant by all that follow: the key of the task's main one.
+        error: of that choice, in percent, `plain` normaliser.
+        error_without: of those among the same hypotheses that are best by the LLM alone.
+        error_oracle: of those with the fewest errors each.
+        grid: every point, with its error.
         seconds: that decoding and scoring took.
     """
 
     dev: str
     chosen: dict[str, float]
-    wer: float
-    wer_without: float
-    wer_oracle: float
+    figure: str
+    error: float
+    error_without: float
+    error_oracle: float
     grid: list[dict[str, float]]
     seconds: float = 0.0
 
@@ -65,15 +67,17 @@ class BoostTuning:
         dev: name of the set.
         utterances: of it that were decoded.
         chosen: the boost.
-        wer: with it, in percent, `plain` normaliser.
-        grid: every boost with its WER.
+        figure: which error is meant: the key of the task's main one.
+        error: with it, in percent, `plain` normaliser.
+        grid: every boost with its error.
         seconds: that all of it took.
     """
 
     dev: str
     utterances: int
     chosen: float
-    wer: float
+    figure: str
+    error: float
     grid: list[dict[str, float]]
     seconds: float = 0.0
 
@@ -115,45 +119,47 @@ def tune(
     references: Mapping[str, str],
     config: DecodeConfig,
     dev: str,
+    task: Task,
 ) -> Tuning:
     """Choose the weights that the config leaves open.
 
     Args:
         lists: N-best lists by utterance id, as in nbest.jsonl; every source has its share among
             `scores`.
-        references: transcripts of the same utterances.
+        references: what should have been answered, by the same ids.
         config: with what is tuned, and over which grid.
         dev: name of the set.
+        task: by whose main error weights are chosen.
 
     Raises:
         DataError: not a single word in the references.
     """
     ids = sorted(lists)
-    errors, words = _errors([lists[i] for i in ids], [references[i] for i in ids])
-    if not words:
-        raise DataError(f"the dev set {dev} has no words, so no weight can be tuned on it")
-    best_first = _Scores([lists[i] for i in ids], config.length_penalty)
-
-    def wer(weights: Mapping[str, float]) -> float:
-        chosen = best_first.choose(_parts(config, weights))
-        return 100 * float(errors[np.arange(len(ids)), chosen].sum()) / words
+    figure = task.main
+    errors = _Errors([lists[i] for i in ids], [references[i] for i in ids], task)
+    if errors.is_empty:
+        what = figure.unit or "answers"
+        raise DataError(f"the dev set {dev} has no {what}, so no weight can be tuned on it")
+    scores = _Scores([lists[i] for i in ids], config.length_penalty)
 
     grids = _grids(config)
     points = []
     for values in itertools.product(*grids.values()):
         weights = dict(zip(grids, values, strict=True))
-        points.append({**weights, "wer": round(wer(weights), 4)})
+        chosen = scores.choose(_parts(config, weights))
+        points.append({**weights, "error": errors.percent(chosen)})
     # Of equal ones the least interference.
-    best = min(points, key=lambda p: (p["wer"], sum(p[key] for key in grids)))
+    best = min(points, key=lambda p: (p["error"], sum(p[key] for key in grids)))
     for key, grid in grids.items():
         if len(grid) > 1 and best[key] == max(grid):
             log.warning("%s: the best value, %g, is the end of its grid", key, best[key])
     return Tuning(
         dev,
         {key: best[key] for key in grids},
-        best["wer"],
-        wer_without=round(100 * float(_alone(best_first, errors)) / words, 4),
-        wer_oracle=round(100 * float(errors.min(1).sum()) / words, 4),
+        figure.key,
+        best["error"],
+        error_without=errors.percent(scores.choose({"llm": 1.0})),
+        error_oracle=errors.percent(errors.fewest),
         grid=points,
     )
 
@@ -204,24 +210,37 @@ class _Scores:
         return np.where(self.is_there, total / self.divisor, -np.inf).argmax(1)
 
 
-def _alone(scores: _Scores, errors: np.ndarray) -> int:
-    return int(errors[np.arange(len(errors)), scores.choose({"llm": 1.0})].sum())
+class _Errors:
+    """What is wrong with every hypothesis, and of how much: [utterances, most hypotheses]."""
 
+    def __init__(
+        self, lists: Sequence[Sequence[Mapping[str, Any]]], references: Sequence[str], task: Task
+    ):
+        shape = (len(lists), max(map(len, lists)))
+        self.errors = np.full(shape, np.inf)
+        self.reference = np.zeros(shape)
+        names = [f"{number:08d}" for number in range(len(lists))]  # counted in this order
+        for place in range(shape[1]):
+            there = [i for i, nbest in enumerate(lists) if place < len(nbest)]
+            rate = task.count(
+                {names[i]: references[i] for i in there},
+                {names[i]: lists[i][place]["text"] for i in there},
+            ).rates[task.main.key]
+            self.errors[there, place], self.reference[there, place] = rate.errors, rate.reference
 
-def _errors(
-    lists: Sequence[Sequence[Mapping[str, Any]]], references: Sequence[str]
-) -> tuple[np.ndarray, int]:
-    """Word errors [utterances, most hypotheses], and the number of reference words."""
-    most = max(map(len, lists))
-    errors = np.full((len(lists), most), np.iinfo(np.int64).max // (len(lists) + 1))
-    words = 0
-    names = [f"{number:08d}" for number in range(len(lists))]
-    for place in range(most):
-        there = [i for i, nbest in enumerate(lists) if place < len(nbest)]
-        scored = score_texts(
-            {names[i]: references[i] for i in there},
-            {names[i]: lists[i][place]["text"] for i in there},
-        )
-        errors[there, place] = [utterance.words.errors for utterance in scored.utterances]
-        words = words or sum(u.words.reference for u in scored.utterances)
-    return errors, words
+    @property
+    def is_empty(self) -> bool:
+        """Nothing can be wrong."""
+        return not self.reference.any()
+
+    @property
+    def fewest(self) -> np.ndarray:
+        """[utterances]: place of the hypothesis with the fewest errors."""
+        return self.errors.argmin(1)
+
+    def percent(self, chosen: np.ndarray) -> float:
+        """Error rate of one hypothesis of each utterance."""
+        rows = np.arange(len(chosen))
+        reference = self.reference[rows, chosen].sum()
+        errors = self.errors[rows, chosen].sum()
+        return round(100 * float(errors / reference), 4) if reference else 0.0

@@ -6,9 +6,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from speechllm.data.kaldi import read_table
 from speechllm.environment import environment
-from speechllm.errors import DataError
 from speechllm.files import whole_file, write_json
 from speechllm.layout import LANGUAGE_MODEL, LOG, MODEL, RUN
 from speechllm.lm.arpa import write_arpa
@@ -23,8 +21,8 @@ log = logging.getLogger(__name__)
 
 def make_lm(
     config: NetworkConfig | NGramConfig,
-    text: Sequence[Path],
-    dev: Sequence[Path],
+    text: Sequence[str],
+    dev: Sequence[str],
     base: Path | None,
     folder: Path,
 ) -> None:
@@ -32,26 +30,22 @@ def make_lm(
 
     Args:
         config: what to make.
-        text, dev: Kaldi text files (`utterance words ...`).
+        text, dev: sentences, at least one of each.
         base: folder of the recogniser whose tokens a network learns.
         folder: of the language model; its config.yaml is there already.
-
-    Raises:
-        DataError: an unreadable file, or no sentence in all of them.
     """
     started = time.monotonic()
-    sentences, held_out = _read(text), _read(dev)
     if isinstance(config, NGramConfig):
-        found = _make_ngram(config, sentences, held_out, folder)
+        found = _make_ngram(config, text, dev, folder)
     else:
-        found = _make_network(config, sentences, held_out, base, folder)
+        found = _make_network(config, text, dev, base, folder)
     figures = found.figures()
     write_json(
         folder / RUN,
         {
             "kind": LANGUAGE_MODEL,
             "config": config.model_dump(mode="json"),
-            "sentences": len(sentences),
+            "sentences": len(text),
             "dev_perplexity": figures,
             "seconds": round(time.monotonic() - started, 1),
             "environment": environment(),
@@ -59,15 +53,8 @@ def make_lm(
     )
     log.info(
         "%s: %d sentences; perplexity on dev %.1f by word (with unknown words), %.2f by token",
-        *(folder, len(sentences), figures["word"], figures["token"]),
+        *(folder, len(text), figures["word"], figures["token"]),
     )
-
-
-def _read(paths: Sequence[Path]) -> list[str]:
-    found = [line for path in paths for line in read_table(path).values()]
-    if not found:
-        raise DataError("there is no sentence to learn from", paths[0])
-    return found
 
 
 def _make_ngram(

@@ -54,10 +54,10 @@ def test_the_best_on_dev_is_chosen_and_kept(ctc_model, corpus, bundle, tmp_path)
     seconds = corpus.dirs[0].utt2dur
     for utt in corpus.text:  # what a boost of 2 hears is the reference
         example = Example(utt, "audio", corpus.frames[utt])
-        corpus.text[utt] = decoder.decode([example], [seconds[utt]])[0].best.text or "nothing"
+        corpus.targets[utt] = decoder.decode([example], [seconds[utt]])[0].best.text or "nothing"
     out = tmp_path / "tuning"
     tuning = tune_boost(ctc_model, corpus, bundle, config(), out)
-    assert tuning.wer == 0.0 and tuning.grid[0]["wer"] > 0.0
+    assert tuning.error == 0.0 and tuning.grid[0]["error"] > 0.0
     assert tuning.chosen == 2.0  # a boost of 30 hears the same: of equal ones the smallest
     assert [point["boost"] for point in tuning.grid] == list(GRID)
     assert tuning.apply(config()).biasing.trie.boost == 2.0

@@ -1,5 +1,6 @@
 """Weights from N-best lists of a dev set."""
 
+import json
 import logging
 import re
 
@@ -8,6 +9,9 @@ import pytest
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.tuning import Tuning, read_tuning, save_tuning, tune
 from speechllm.errors import ConfigError, DataError
+from speechllm.tasks.task import load_task
+
+ASR = load_task("asr")
 
 
 def entry(text: str, llm: float, lm: float, prior: float = 0.0) -> dict:
@@ -34,16 +38,16 @@ def config(**fusion: object) -> DecodeConfig:
 
 def test_the_weight_with_the_fewest_errors_is_chosen() -> None:
     """By hand: "eats" wins from a weight of 0.2 on, "glass" from 1/3 on; six words."""
-    found = tune(LISTS, REFERENCES, config(), "x_dev")
-    wer = {point["fusion.weight"]: point["wer"] for point in found.grid}
+    found = tune(LISTS, REFERENCES, config(), "x_dev", ASR)
+    errors = {point["fusion.weight"]: point["error"] for point in found.grid}
     sixth = pytest.approx(100 / 6, abs=1e-3)
-    assert wer == {0.0: sixth, 0.1: sixth, 0.25: 0.0, 0.4: sixth, 2.0: sixth}
-    assert found.chosen == {"fusion.weight": 0.25} and found.wer == 0.0
-    assert found.wer_without == sixth and found.wer_oracle == 0.0
+    assert errors == {0.0: sixth, 0.1: sixth, 0.25: 0.0, 0.4: sixth, 2.0: sixth}
+    assert found.chosen == {"fusion.weight": 0.25} and found.error == 0.0
+    assert found.error_without == sixth and found.error_oracle == 0.0
 
 
 def test_of_equal_weights_the_smallest_is_chosen() -> None:
-    found = tune(LISTS, REFERENCES, config(grid=[0.3, 0.22, 0.25]), "x_dev")
+    found = tune(LISTS, REFERENCES, config(grid=[0.3, 0.22, 0.25]), "x_dev", ASR)
     assert found.chosen == {"fusion.weight": 0.22}
 
 
@@ -51,35 +55,54 @@ def test_the_length_penalty_of_the_search_holds_here_too() -> None:
     lists = {"a": [entry("a b c d", -3.0, 0.0), entry("a b", -2.5, 0.0)]}
     for penalty, best in ((0.0, 50.0), (1.0, 0.0)):
         plain = config(grid=[0.0]).model_copy(update={"length_penalty": penalty})
-        found = tune(lists, {"a": "a b c d"}, plain, "x_dev")
-        assert found.wer == best
+        found = tune(lists, {"a": "a b c d"}, plain, "x_dev", ASR)
+        assert found.error == best
 
 
 def test_a_grid_of_two_weights_and_one_that_is_given() -> None:
     lists = {"a": [entry("sits", -3.0, -6.0, -1.0), entry("eats", -3.3, -6.0, -9.0)]}
     two = config(kind="density_ratio", source_lm="y", grid=[0.0, 0.5], prior_grid=[0.0, 0.1])
-    found = tune(lists, {"a": "eats"}, two, "x_dev")
+    found = tune(lists, {"a": "eats"}, two, "x_dev", ASR)
     assert len(found.grid) == 4
     assert found.chosen == {"fusion.weight": 0.0, "fusion.prior_weight": 0.1}
     applied = found.apply(two)
     assert not applied.untuned and applied.fusion.prior_weight == 0.1
     given = config(kind="density_ratio", source_lm="y", weight=0.5, prior_grid=[0.0, 0.1])
-    assert tune(lists, {"a": "eats"}, given, "x_dev").chosen == {"fusion.prior_weight": 0.1}
+    assert tune(lists, {"a": "eats"}, given, "x_dev", ASR).chosen == {"fusion.prior_weight": 0.1}
 
 
 def test_the_end_of_a_grid_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        tune(LISTS, REFERENCES, config(grid=[0.0, 0.25]), "x_dev")
+        tune(LISTS, REFERENCES, config(grid=[0.0, 0.25]), "x_dev", ASR)
     assert "fusion.weight: the best value, 0.25, is the end of its grid" in caplog.text
 
 
 def test_a_dev_set_without_words_is_refused() -> None:
     with pytest.raises(DataError, match="x_dev has no words"):
-        tune({"c": LISTS["c"]}, {"c": ""}, config(), "x_dev")
+        tune({"c": LISTS["c"]}, {"c": ""}, config(), "x_dev", ASR)
+
+
+def orders(*places: str) -> str:
+    entities = [{"type": "place", "filler": place} for place in places]
+    return json.dumps({"scenario": "shop", "action": "order", "entities": entities})
+
+
+def test_other_tasks_are_tuned_by_their_own_error() -> None:
+    """By hand: 100 - F1 is (FP + FN) of (2 TP + FP + FN), so what it is a share of varies."""
+    lists = {
+        "a": [entry(orders("rome", "oslo"), -3.0, -20.0), entry(orders("rome"), -3.4, -4.0)],
+        "b": [entry(orders(), -1.0, -1.0)],
+    }
+    references = {"a": orders("rome"), "b": orders("york")}
+    found = tune(lists, references, config(grid=[0.0, 0.25]), "x_dev", load_task("slots"))
+    assert [point["error"] for point in found.grid] == [50.0, pytest.approx(100 / 3, abs=1e-3)]
+    assert found.figure == "slu_f1" and found.error == found.error_oracle == found.grid[1]["error"]
+    with pytest.raises(DataError, match="x_dev has no answers"):
+        tune({"b": lists["b"]}, {"b": orders()}, config(), "x_dev", load_task("slots"))
 
 
 def test_a_tuning_is_kept(tmp_path) -> None:
-    found: Tuning = tune(LISTS, REFERENCES, config(), "x_dev")
+    found: Tuning = tune(LISTS, REFERENCES, config(), "x_dev", ASR)
     assert read_tuning(tmp_path) is None
     save_tuning(found, tmp_path)
     assert read_tuning(tmp_path) == found

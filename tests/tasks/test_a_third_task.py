@@ -104,6 +104,17 @@ def test_a_task_of_one_file_runs_through_everything(
 
     decode = ["decode", "--config", f"{work}/decode.yaml", "--model", f"{folder}", *dump]
     main([*decode, "--data", f"{data}/target_dev"])
+    (work / "lm.yaml").write_text(yaml.safe_dump({"kind": "ngram", "order": 2}))
+    lm = ["lm", "--config", f"{work}/lm.yaml", "--base", f"{folder}", "--exp", f"{work}/exp/lm"]
+    main([*lm, "--text", f"{data}/target_train", "--dev", f"{data}/target_dev"])
+    assert "GRASS" in (work / "exp/lm/lm.arpa").read_text()  # it has learnt what is to be answered
+    fusion = {"kind": "shallow", "lm": f"{work}/exp/lm", "weight": None, "grid": [0.0, 0.5]}
+    (work / "fused.yaml").write_text(yaml.safe_dump({"beam": 2, "nbest": 2, "fusion": fusion}))
+    fused = ["decode", "--config", f"{work}/fused.yaml", "--model", f"{folder}", *dump]
+    main([*fused, "--dev", f"{data}/target_dev", "--data", f"{data}/source_dev"])
+    summary = json.loads((folder / "decode_fused/source_dev/decode.json").read_text())
+    assert summary["tuning"]["figure"] == "lacking"
+
     out = folder / "decode_decode/target_dev"
     assert json.loads((out / "decode.json").read_text())["min_tokens"] == 12
     write_table(out / "text", {"ta-0": "GRASS x COW", "ta-1": ""})
