@@ -28,19 +28,22 @@ def run(args: argparse.Namespace) -> None:
     from speechllm.lm.folder import find_lm, lm_hash
     from speechllm.tasks.of_model import task_of
 
+    task = task_of(args.model)
+    if not task.is_read:
+        log.info("%s: answers of the task %s are no text", args.model, task.name)
+        return
     if args.lm:
         measured = find_lm(args.lm, "--lm")
         folder = measured if measured.is_dir() else measured.parent
         digest = lm_hash(measured)
     else:
-        if not (task := task_of(args.model)).has_words:
-            log.info("%s: answers of the task %s are no text", args.model, task.name)
-            return
         folder, bundle = args.model, args.model / MODEL
         digest = sha256_of([bundle / TENSORS, bundle / DESCRIPTION])
     path = folder / FILE
     figures: dict[str, Any] = read_json(path) if path.is_file() else {}
-    made_from = {p: {"model": digest, "text": sha256_of([p / "text"])} for p in args.data}
+    tables = dict.fromkeys(("text", task.table))
+    texts = {p: sha256_of([p / table for table in tables]) for p in args.data}
+    made_from = {p: {"model": digest, "text": texts[p]} for p in args.data}
     left = [p for p in args.data if figures.get(p.name, {}).get("made_from") != made_from[p]]
     for place in left:
         if not args.lm and args.dump is None and (place / "wav.scp").is_file():
@@ -82,21 +85,23 @@ def _under_llm(args: argparse.Namespace, paths: list[Path]) -> dict[Path, dict[s
 def _under_lm(args: argparse.Namespace, paths: list[Path]) -> dict[Path, dict[str, Any]]:
     import torch
 
-    from speechllm.data.kaldi import read_table
+    from speechllm.data.kaldi import DataDir
     from speechllm.layout import MODEL
     from speechllm.lm.folder import find_lm, load_lm
     from speechllm.lm.make import ngram_perplexity, tokenised
     from speechllm.lm.ngram import NGram
     from speechllm.model.bundle import read_bundle
     from speechllm.model.speech_llm import SpeechLLM
+    from speechllm.tasks.of_model import task_of
 
+    task = task_of(args.model)
     with torch.device("meta"):
         tokenizer = SpeechLLM(read_bundle(args.model / MODEL)[0]).tokenizer
     device = "cuda" if torch.cuda.is_available() else "cpu"
     lm = load_lm(find_lm(args.lm, "--lm"), "--lm", tokenizer, device)
     found = {}
     for path in paths:
-        text = list(read_table(path / "text").values())
+        text = list(task.targets(DataDir.load(path)).values())
         if isinstance(lm, NGram):
             measured = ngram_perplexity(lm, text)
         else:

@@ -20,7 +20,7 @@ POSITIONS = 8000
 
 
 def slot_perplexities(model: SpeechLLM, corpus: Corpus) -> dict[str, dict[str, Any]]:
-    """Perplexity of a corpus' transcripts by what the slot holds; without audio, empty only.
+    """Perplexity of a corpus' answers by what the slot holds; without audio, empty only.
 
     Args:
         model: in eval mode.
@@ -43,7 +43,7 @@ def _perplexity(model: SpeechLLM, corpus: Corpus, view: str) -> Perplexity:
             progress.advance(len(ids))
     ends = len(corpus.text)
     tokens = sum(corpus.target_tokens[utt] for utt in corpus.text) + ends
-    words = sum(len(text.split()) for text in corpus.text.values()) + ends
+    words = sum(len(text.split()) for text in corpus.targets.values()) + ends
     return Perplexity(nll, tokens, words)
 
 

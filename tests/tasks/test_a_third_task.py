@@ -108,6 +108,13 @@ def test_a_task_of_one_file_runs_through_everything(
     lm = ["lm", "--config", f"{work}/lm.yaml", "--base", f"{folder}", "--exp", f"{work}/exp/lm"]
     main([*lm, "--text", f"{data}/target_train", "--dev", f"{data}/target_dev"])
     assert "GRASS" in (work / "exp/lm/lm.arpa").read_text()  # it has learnt what is to be answered
+    perplexity = ["perplexity", "--model", f"{folder}", "--data", f"{data}/target_dev"]
+    main([*perplexity, "--lm", f"{work}/exp/lm"])
+    made = json.loads((work / "exp/lm/run.json").read_text())["dev_perplexity"]
+    measured = json.loads((work / "exp/lm/perplexity.json").read_text())["target_dev"]
+    assert measured["text"] == made
+    main(perplexity)
+    assert json.loads((folder / "perplexity.json").read_text())["target_dev"]["empty_slot"]
     fusion = {"kind": "shallow", "lm": f"{work}/exp/lm", "weight": None, "grid": [0.0, 0.5]}
     (work / "fused.yaml").write_text(yaml.safe_dump({"beam": 2, "nbest": 2, "fusion": fusion}))
     fused = ["decode", "--config", f"{work}/fused.yaml", "--model", f"{folder}", *dump]
