@@ -14,7 +14,11 @@ quick_settings() {
     data_opts="--quick true"
     base_opts="train.steps=20 train.warmup_steps=5 monitor.every=10 monitor.utterances=10"
     adapt_opts="train.steps=6 monitor.every=3 monitor.utterances=10"
-    compare_opts="seeds=[42,43] budget=6 methods.soft_prompt.set.prompt_train.steps=3"
+    compare_opts="seeds=[42,43] budget=6"
+    # The first of its two steps has a budget of its own.
+    if grep -qs "^  soft_prompt:" "$compare"; then
+        compare_opts+=" methods.soft_prompt.set.prompt_train.steps=3"
+    fi
 }
 
 # shellcheck source=../../utils/recipe.sh
