@@ -77,9 +77,7 @@ def run(args: argparse.Namespace) -> None:
 
 def _files(path: Path, task: "Task") -> list[Path]:
     """What the sentences are made of."""
-    return (
-        [path / name for name in dict.fromkeys(("text", task.table))] if path.is_dir() else [path]
-    )
+    return [path / name for name in task.tables] if path.is_dir() else [path]
 
 
 def _sentences(path: Path, task: "Task") -> Iterable[str]:

@@ -29,20 +29,19 @@ def run(args: argparse.Namespace) -> None:
     from speechllm.tasks.of_model import task_of
 
     task = task_of(args.model)
-    if not task.is_read:
-        log.info("%s: answers of the task %s are no text", args.model, task.name)
-        return
     if args.lm:
         measured = find_lm(args.lm, "--lm")
         folder = measured if measured.is_dir() else measured.parent
         digest = lm_hash(measured)
     else:
+        if not task.is_read:
+            log.info("%s: answers of the task %s are no text", args.model, task.name)
+            return
         folder, bundle = args.model, args.model / MODEL
         digest = sha256_of([bundle / TENSORS, bundle / DESCRIPTION])
     path = folder / FILE
     figures: dict[str, Any] = read_json(path) if path.is_file() else {}
-    tables = dict.fromkeys(("text", task.table))
-    texts = {p: sha256_of([p / table for table in tables]) for p in args.data}
+    texts = {p: sha256_of([p / table for table in task.tables]) for p in args.data}
     made_from = {p: {"model": digest, "text": texts[p]} for p in args.data}
     left = [p for p in args.data if figures.get(p.name, {}).get("made_from") != made_from[p]]
     for place in left:

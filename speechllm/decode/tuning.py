@@ -6,9 +6,9 @@ Imports no torch.
 import itertools
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from speechllm.tasks.task import Task
 log = logging.getLogger(__name__)
 
 TUNING = "tuning.json"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,7 @@ def with_boost(config: DecodeConfig, boost: float) -> DecodeConfig:
 
 def read_boost(folder: Path) -> BoostTuning | None:
     """Read tuning.json; None where nothing has been tuned yet."""
-    path = folder / TUNING
-    return BoostTuning(**read_json(path)) if path.is_file() else None
+    return _read(BoostTuning, folder)
 
 
 def save_tuning(tuning: Tuning, folder: Path) -> None:
@@ -111,7 +111,14 @@ def save_tuning(tuning: Tuning, folder: Path) -> None:
 
 def read_tuning(folder: Path) -> Tuning | None:
     """Read tuning.json; None where nothing has been tuned yet."""
-    return Tuning(**read_json(folder / TUNING)) if (folder / TUNING).is_file() else None
+    return _read(Tuning, folder)
+
+
+def _read(kind: type[T], folder: Path) -> T | None:
+    path = folder / TUNING
+    found = read_json(path) if path.is_file() else {}
+    # One that an older version wrote has other keys; it is tuned anew.
+    return kind(**found) if found.keys() == {field.name for field in fields(kind)} else None
 
 
 def tune(
@@ -132,7 +139,7 @@ def tune(
         task: by whose main error weights are chosen.
 
     Raises:
-        DataError: not a single word in the references.
+        DataError: there is nothing that could be wrong, such as no word in the references.
     """
     ids = sorted(lists)
     figure = task.main

@@ -90,6 +90,11 @@ class Task:
         return self.figures[0]
 
     @property
+    def tables(self) -> tuple[str, ...]:
+        """The data dir's tables that `targets` are made of."""
+        return tuple(dict.fromkeys(("text", self.table)))
+
+    @property
     def score_file(self) -> str:
         """Name of the file below `score/` that is written last."""
         return f"{self.name}.json"

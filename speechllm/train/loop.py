@@ -22,7 +22,7 @@ from speechllm.data.collate import Batch
 from speechllm.data.mixture import Item, Plan
 from speechllm.errors import SpeechLLMError
 from speechllm.model.bundle import restore_tensors, save_trained
-from speechllm.model.precision import autocast
+from speechllm.model.precision import autocast, resolve
 from speechllm.model.speech_llm import Score
 from speechllm.progress import Progress
 from speechllm.train.checkpoint import load_checkpoint, save_checkpoint
@@ -101,6 +101,7 @@ class Trainer:
         self.model, self.config, self.folder, self.monitor = model, config, folder, monitor
         self.plan_epoch, self.make_batch = plan_epoch, make_batch
         self.world = world or World()
+        self.precision = resolve(config.precision, self.world.device)
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.optimizers = make_optimizers(model, config)
         self._rates = [optimizer.param_groups[0]["lr"] for optimizer in self.optimizers]
@@ -192,7 +193,7 @@ class Trainer:
         return nll / tokens
 
     def _forward(self, batch: Batch) -> Score:
-        with autocast(self.config.precision, self.world.device):
+        with autocast(self.precision, self.world.device):
             return self.objective(batch)
 
     def _next_batch(self) -> Batch:
@@ -212,7 +213,7 @@ class Trainer:
     def _evaluate(self) -> None:
         """Evaluate, log, and follow the monitor's actions."""
         assert self.monitor
-        with autocast(self.config.precision, self.world.device):
+        with autocast(self.precision, self.world.device):
             signals, actions = self.monitor.observe(self.position.step, self.model)
         if self.controller and (change := self.controller.observe(self.position.step, signals)):
             actions.append(change)
@@ -247,6 +248,7 @@ class Trainer:
                 "monitor": self.monitor.state() if self.monitor else None,
                 "controller": self.controller.state() if self.controller else None,
                 "world_size": self.world.size,
+                "precision": self.precision,
             }
             save_checkpoint(self.folder / CHECKPOINT, self.model, self.optimizers, state)
             for old in self.folder.glob("best.*.safetensors"):
@@ -263,6 +265,11 @@ class Trainer:
             raise SpeechLLMError(
                 f"{path} was written by {state['world_size']} processes, not {self.world.size}",
                 "go on with as many processes as before, or remove the checkpoint",
+            )
+        if state.get("precision", self.precision) != self.precision:
+            raise SpeechLLMError(
+                f"{path} was written in {state['precision']}, and auto means {self.precision} here",
+                "go on on a machine of the same kind, or remove the checkpoint",
             )
         self.position = Position(**state["position"])
         if self.monitor:

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from speechllm.decode.config import DecodeConfig
-from speechllm.decode.tuning import Tuning, read_tuning, save_tuning, tune
+from speechllm.decode.tuning import Tuning, read_boost, read_tuning, save_tuning, tune
 from speechllm.errors import ConfigError, DataError
 from speechllm.tasks.task import load_task
 
@@ -106,6 +106,11 @@ def test_a_tuning_is_kept(tmp_path) -> None:
     assert read_tuning(tmp_path) is None
     save_tuning(found, tmp_path)
     assert read_tuning(tmp_path) == found
+
+
+def test_what_an_older_version_tuned_is_tuned_anew(tmp_path) -> None:
+    (tmp_path / "tuning.json").write_text('{"dev": "x_dev", "chosen": {}, "wer": 9.5}')
+    assert read_tuning(tmp_path) is None and read_boost(tmp_path) is None
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from torch import nn
 from speechllm.config import MonitorConfig, TrainConfig
 from speechllm.data.mixture import Item, Plan
 from speechllm.errors import DataError, SpeechLLMError
+from speechllm.model import precision
 from speechllm.model.speech_llm import Score
 from speechllm.train.checkpoint import load_checkpoint
 from speechllm.train.distributed import World, join_world
@@ -171,6 +172,14 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
     (tmp_path / CHECKPOINT).write_bytes(content[: len(content) // 2])
     with pytest.raises(DataError, match="not a checkpoint"):
         load_checkpoint(tmp_path / CHECKPOINT, t.model, t.optimizers)
+
+
+def test_a_run_does_not_change_its_precision_on_another_machine(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(precision, "multiplies_bfloat16", lambda device: True)
+    trainer(tmp_path, steps=2, precision="auto", checkpoint_every=1).train()
+    monkeypatch.setattr(precision, "multiplies_bfloat16", lambda device: False)
+    with pytest.raises(SpeechLLMError, match="written in bf16, and auto means fp32 here"):
+        trainer(tmp_path, steps=3, precision="auto").train()
 
 
 def test_two_processes_train_as_one(tmp_path: Path) -> None:
