@@ -1,10 +1,15 @@
-"""Long recordings cut where nobody speaks: by energy alone, no model."""
+"""Long recordings cut where nobody speaks: by energy alone, no model.
+
+Energy is that of the band of speech: neither a constant offset nor the hum of the mains is sound.
+"""
 
 import numpy as np
 
 from speechllm.data.audio import SAMPLE_RATE
 
 BLOCK = SAMPLE_RATE // 100  # samples; lengths below are in blocks of 10 ms
+LOWEST = 300  # Hz; a telephone loses no word below it, and hum with its harmonics is lower
+AT_ONCE = 6000  # blocks whose spectra are in memory
 SMOOTHING = 5  # a click shorter than this is no speech
 QUIET_SHARE = 0.3  # of the way from the noise floor to the level of speech
 MOST_RANGE = 40.0  # dB below speech; digital silence must not make noise look like speech
@@ -64,11 +69,28 @@ def around_speech(wave: np.ndarray, margin: float = 0.15) -> tuple[int, int]:
 
 
 def _loudness(wave: np.ndarray) -> np.ndarray:
-    """Energy of each block in dB, smoothed; the last block may be filled up with silence."""
-    padded = np.pad(wave.astype(np.float64), (0, -len(wave) % BLOCK))
-    energy = (padded.reshape(-1, BLOCK) ** 2).mean(axis=1)
-    smooth = np.convolve(energy, np.full(SMOOTHING, 1 / SMOOTHING), mode="same")
+    """Energy of each block above `LOWEST` in dB, smoothed; the last block may be filled up."""
+    blocks = -(-len(wave) // BLOCK)
+    energy = [
+        _energy(wave, first, min(first + AT_ONCE, blocks)) for first in range(0, blocks, AT_ONCE)
+    ]
+    smooth = np.convolve(
+        np.concatenate(energy or [np.zeros(1)]), np.full(SMOOTHING, 1 / SMOOTHING), mode="same"
+    )
     return 10 * np.log10(smooth + 1e-10)
+
+
+def _energy(wave: np.ndarray, first: int, last: int) -> np.ndarray:
+    """Mean square above `LOWEST` of each block, under a window of twice its length."""
+    size, margin = 2 * BLOCK, BLOCK // 2
+    start, end = first * BLOCK - margin, last * BLOCK + margin
+    part = wave[max(start, 0) : end].astype(np.float64)
+    # Filled up with the outermost samples: a step from a constant to zero would be a click.
+    part = np.pad(part, (max(-start, 0), max(end - max(len(wave), 0), 0)), mode="edge")
+    frames = np.lib.stride_tricks.sliding_window_view(part, size)[::BLOCK]
+    window = np.hanning(size + 1)[:-1]
+    spectrum = np.fft.rfft(frames * window)[:, round(LOWEST * size / SAMPLE_RATE) :]
+    return 2 * (np.abs(spectrum) ** 2).sum(axis=1) / (size * (window**2).sum())
 
 
 def _speech(loudness: np.ndarray, min_pause: int) -> list[tuple[int, int]]:

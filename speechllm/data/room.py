@@ -53,6 +53,9 @@ def read_responses(path: str) -> list[np.ndarray]:
     found = [load_audio(Audio(line.strip())) for line in lines if line.strip()]
     if not found:
         raise ConfigError(f"room_responses: {path} names no file")
+    for line, response in zip(filter(str.strip, lines), found, strict=True):
+        if not response.any():
+            raise ConfigError(f"room_responses: {line.strip()} holds nothing but silence")
     return [response[np.abs(response).argmax() :] for response in found]
 
 
@@ -69,7 +72,8 @@ def reverberate(samples: np.ndarray, response: np.ndarray) -> np.ndarray:
     length = len(samples) + len(response) - 1
     spectrum = np.fft.rfft(samples, length) * np.fft.rfft(response, length)
     wet = np.fft.irfft(spectrum, length)
-    return (wet * np.abs(samples).max() / np.abs(wet).max()).astype(np.float32)
+    loudest = np.abs(wet).max()
+    return (wet * (np.abs(samples).max() / loudest if loudest else 0)).astype(np.float32)
 
 
 def make_room(rt60: float | None, responses: str | None, seed: int) -> Room:

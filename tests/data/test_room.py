@@ -41,6 +41,15 @@ def test_recorded_responses_begin_with_the_direct_sound(tmp_path: Path) -> None:
     np.testing.assert_allclose(wet, reverberate(SPEECH, response), atol=1e-6)
 
 
+def test_silence_stays_silence_and_is_no_response(tmp_path: Path) -> None:
+    silence = np.zeros(100, np.float32)
+    np.testing.assert_array_equal(reverberate(silence, np.ones(3, np.float32)), np.zeros(102))
+    soundfile.write(tmp_path / "room.wav", silence, 16000)
+    (tmp_path / "list").write_text(f"{tmp_path}/room.wav\n")
+    with pytest.raises(ConfigError, match=r"room_responses: .*room\.wav holds nothing but silence"):
+        read_responses(str(tmp_path / "list"))
+
+
 def test_an_unusable_list_names_the_key(tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("")
     for name, message in (("nowhere", "cannot be read"), ("empty", "names no file")):
