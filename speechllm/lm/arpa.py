@@ -2,12 +2,26 @@
 
 import gzip
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from speechllm.errors import DataError
 from speechllm.files import whole_file
-from speechllm.lm.ngram import END, NEVER, Entry, NGram
+from speechllm.lm.ngram import BEGIN, END, NEVER, UNKNOWN, Entry, NGram
+
+ROUNDED = 1e-4
+"""A log10 probability that is above 0 by no more than this is a rounded 0."""
+OTHER_NAMES = (
+    (BEGIN, re.compile("<s>", re.IGNORECASE)),
+    (END, re.compile("</s>", re.IGNORECASE)),
+    # SRILM, KenLM, IRSTLM, OpenGrm, MITLM and pocolm write <unk>; CMU's toolkit <UNK>, HTK !!UNK,
+    # and whoever maps words to an unknown one beforehand <oov>, [UNK] and the like.
+    (UNKNOWN, re.compile(r"[<\[({!*_]+(unk|unknown|oov)[>\])}!*_]*", re.IGNORECASE)),
+    (UNKNOWN, re.compile("UNK|OOV")),
+)
+_BLANKS = re.compile(r"[ \t]+")  # no others, so that a no-break space does not cut a word
+_COUNT = re.compile(r"ngram[ \t]*([0-9]+)[ \t]*=[ \t]*([0-9]+)")
 
 
 def write_arpa(path: str | Path, model: NGram) -> None:
@@ -27,7 +41,8 @@ def write_arpa(path: str | Path, model: NGram) -> None:
 def read_arpa(path: str | Path) -> NGram:
     """Read an ARPA file, also a gzipped one (`.gz`).
 
-    What stands before `\\data\\` is a comment, as the format has it.
+    What stands before `\\data\\` is a comment, as the format has it. A weight that is missing is 0,
+    also that of a context which the model lacks. <s>, </s> and <unk> may have other names.
 
     Raises:
         DataError: with file and line: a broken header, counts that are not those of the sections,
@@ -41,18 +56,25 @@ class _Reader:
 
     def __init__(self, path: Path):
         self.path, self.number = path, 0
+        self.names: dict[str, str] = {}
 
     def read(self) -> NGram:
         try:
             opened = gzip.open if self.path.suffix == ".gz" else open
-            with opened(self.path, "rt", encoding="utf-8", newline="\n") as stream:
+            with opened(self.path, "rt", encoding="utf-8-sig", newline="\n") as stream:
                 lines = self._numbered(stream)
                 counts, line = self._header(lines)
                 tables = []
                 for order, count in enumerate(counts, 1):
+                    if count == 0 and line != f"\\{order}-grams:":  # some leave out what is empty
+                        tables.append({})
+                        continue
                     if line != f"\\{order}-grams:":
                         raise self._error(f"expected \\{order}-grams:, not '{line}'")
                     table, line = self._section(lines, order, len(counts), count)
+                    if order == 1:
+                        self.names = _other_names(word for (word,) in table)
+                        table = {self._named(words): entry for words, entry in table.items()}
                     tables.append(table)
                 if line != "\\end\\":
                     raise self._error(
@@ -79,14 +101,14 @@ class _Reader:
         for line in lines:
             if not line:
                 continue
-            if not line.startswith("ngram "):
+            if not line.startswith("ngram"):
                 break
-            order, equals, count = line.removeprefix("ngram ").partition("=")
-            if not (equals and order.strip().isdecimal() and count.strip().isdecimal()):
+            announced = _COUNT.fullmatch(line)
+            if not announced:
                 raise self._error(f"expected 'ngram ORDER=COUNT', not '{line}'")
-            if int(order) != len(counts) + 1:
+            if int(announced[1]) != len(counts) + 1:
                 raise self._error(f"expected the count of order {len(counts) + 1}, not '{line}'")
-            counts.append(int(count))
+            counts.append(int(announced[2]))
         else:
             raise self._error("the file ends within its header")
         if not counts:
@@ -116,16 +138,19 @@ class _Reader:
         return table, line
 
     def _entry(self, line: str, order: int, highest: int) -> tuple[tuple[str, ...], Entry]:
-        log_prob, *words = line.split()
+        log_prob, *words = _BLANKS.split(line)
         backoff = "0"
-        if len(words) == order + 1 and order < highest:
+        if len(words) == order + 1 and (order < highest or _is_zero(words[-1])):
             backoff = words.pop()
         if len(words) != order:
             raise self._error(f"expected a log10 probability and {order} words, not '{line}'")
         numbers = Entry(self._number(log_prob), self._number(backoff))
-        if numbers.log_prob > 0:
+        if numbers.log_prob > ROUNDED:
             raise self._error(f"a log10 probability is at most 0, not {log_prob}")
-        return tuple(words), numbers
+        return self._named(words), numbers._replace(log_prob=min(numbers.log_prob, 0.0))
+
+    def _named(self, words: Iterable[str]) -> tuple[str, ...]:
+        return tuple(self.names.get(word, word) for word in words)
 
     def _number(self, text: str) -> float:
         try:
@@ -138,3 +163,18 @@ class _Reader:
 
     def _error(self, message: str) -> DataError:
         return DataError(message, self.path, self.number, "make the ARPA file again")
+
+
+def _is_zero(text: str) -> bool:
+    """Whether a weight is the one that some tools write behind the longest n-grams, too."""
+    return bool(re.fullmatch(r"[-+]?0*\.?0*(e[-+]?[0-9]+)?", text, re.IGNORECASE)) and "0" in text
+
+
+def _other_names(words: Iterable[str]) -> dict[str, str]:
+    """How a file writes <s>, </s> and <unk>, where it has another name for them."""
+    words = list(words)
+    names: dict[str, str] = {}
+    for name, pattern in OTHER_NAMES:
+        if name not in words and name not in names.values():
+            names |= {word: name for word in list(filter(pattern.fullmatch, words))[:1]}
+    return names

@@ -84,7 +84,8 @@ class NGram:
         """What the model looks at of a history."""
         if self.order == 1:
             return ()
-        return tuple(w if self.knows(w) else UNKNOWN for w in history[-(self.order - 1) :])
+        recent = history[-(self.order - 1) :]
+        return tuple(w if w == BEGIN or self.knows(w) else UNKNOWN for w in recent)
 
     @cached_property
     def _words(self) -> list[str]:

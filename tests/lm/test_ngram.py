@@ -60,6 +60,99 @@ def test_an_unknown_word_is_the_models_own_unk_also_as_history(tmp_path: Path) -
     assert model.log_prob(("sheep",), "grass") == pytest.approx((-0.7 - 1.0) * LN10)
 
 
+LOOSE = (
+    "\ufeffmade by another tool\r\n\\data \\ is not yet the beginning\n\n\\data\\ \n"
+    "ngram 1= 6\nngram  2 =\t4\nngram 3=1\n\n\n\\1-grams:\n\n"
+    "-1e+00 <unk>\n-99 <s> -3e-1\n-inf\tnever\t-Inf\n"
+    "-1.0\t</s>\n-.5  cow\t 0.25\n-7.5E-1\t7\n\n"
+    "\\2-grams:\n-0.2\t<s> cow\n-0.1 cow 7\t-99\n1e-6\t7 </s>\n-0.4 7 cow\n\n"
+    "\\3-grams:\n-0.05 grass 7 cow\t0.0\n\n\\end\\\nand more\n"
+)
+
+
+def test_what_tools_may_write_is_read_right(tmp_path: Path) -> None:
+    """Tabs or blanks, blank lines, exponents, -inf, weights that are missing, positive, or 0 behind
+    the longest n-grams; a word that is a number; a context that the model lacks."""
+    model = read_arpa(write(tmp_path / "x.arpa", LOOSE))
+    assert [len(table) for table in model.entries] == [6, 4, 1]
+    for history, word, log10 in [
+        ((BEGIN,), "cow", -0.2),
+        ((BEGIN,), "7", -0.3 - 0.75),
+        ((BEGIN,), "sheep", -0.3 - 1.0),
+        (("cow",), "cow", 0.25 - 0.5),
+        (("cow",), "7", -0.1),
+        ((BEGIN, "cow"), "7", -0.1),  # the weight of "<s> cow" is missing
+        (("cow", "7"), "cow", -99 - 0.4),
+        (("7",), END, 0.0),
+        (("7",), "7", -0.75),
+        (("sheep", "7"), "cow", -0.4),  # no context "<unk> 7"
+        (("cow", "never"), "7", -99 - 0.75),
+        ((), "never", -99),
+    ]:
+        assert model.log_prob(history, word) == pytest.approx(log10 * LN10), (history, word)
+    assert model.score(["cow", "7"]) == pytest.approx((-0.2 - 0.1 - 99) * LN10)
+
+
+def test_orders_that_hold_nothing_may_be_left_out(tmp_path: Path) -> None:
+    text = ARPA.replace("ngram 2=2", "ngram 2=2\nngram 3=0")
+    assert read_arpa(write(tmp_path / "x.arpa", text)).order == 3
+    text = text.replace("\\end\\", "\\3-grams:\n\n\\end\\")
+    model = read_arpa(write(tmp_path / "y.arpa", text))
+    assert model.log_prob((BEGIN, "cow"), "grass") == pytest.approx(-0.3 * LN10)
+
+
+def test_unigrams_alone_are_a_model_also_without_a_beginning(tmp_path: Path) -> None:
+    text = "\\data\\\nngram 1=3\n\\1-grams:\n-0.5 </s>\n-0.3 cow\n-1.2 <unk>\n\\end\\\n"
+    model = read_arpa(write(tmp_path / "x.arpa", text))
+    assert model.score(["cow", "sheep"]) == pytest.approx((-0.3 - 1.2 - 0.5) * LN10)
+    assert model.prefix_log_prob((BEGIN, "cow"), "co") == pytest.approx(-0.3 * LN10)
+
+
+def test_without_a_beginning_nothing_stands_before_the_first_word(tmp_path: Path) -> None:
+    text = ARPA.replace("-99\t<s>\t-0.5", "-2.0\t<unk>\t-0.7").replace("<s> cow", "<unk> cow")
+    model = read_arpa(write(tmp_path / "x.arpa", text))
+    assert model.log_prob((BEGIN,), "cow") == pytest.approx(-0.6 * LN10)
+    assert model.log_prob(("sheep",), "cow") == pytest.approx(-0.1 * LN10)
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "unknown"),
+    [
+        ("<s>", "</s>", "<unk>"),
+        ("<S>", "</S>", "<UNK>"),
+        ("<s>", "</S>", "<Unk>"),
+        ("<s>", "</s>", "[UNK]"),
+        ("<s>", "</s>", "<oov>"),
+        ("<s>", "</s>", "<OOV>"),
+        ("<s>", "</s>", "<unknown>"),
+        ("<s>", "</s>", "!!UNK"),
+        ("<s>", "</s>", "__unk__"),
+        ("<s>", "</s>", "UNK"),
+    ],
+)
+def test_the_marks_of_a_model_may_have_other_names(
+    tmp_path: Path, begin: str, end: str, unknown: str
+) -> None:
+    text = ARPA.replace("1=4", "1=5").replace("2=2", "2=3")
+    text = text.replace("grass\n\n", "grass\n-2.0\t<unk>\t-0.7\n\n", 1)
+    text = text.replace("-0.1\t<s> cow", "-0.1\t<s> cow\n-0.9\t<unk> </s>")
+    names = {"<s>": begin, "</s>": end, "<unk>": unknown}
+    for name, other in names.items():
+        text = text.replace(name, other)
+    model = read_arpa(write(tmp_path / "x.arpa", text))
+    assert model.score(["cow", "sheep"]) == pytest.approx((-0.1 - 0.2 - 2.0 - 0.9) * LN10)
+    assert model.prefix_log_prob((BEGIN,), "u") == model.log_prob((BEGIN,), UNKNOWN)
+
+
+def test_a_word_that_looks_like_a_mark_stays_a_word(tmp_path: Path) -> None:
+    text = ARPA.replace("1=4", "1=6").replace("grass\n\n", "grass\n-3\t'unk\n-4\tunknown\n\n", 1)
+    model = read_arpa(write(tmp_path / "x.arpa", text))
+    assert model.log_prob((), "unknown") == pytest.approx(-4 * LN10)
+    assert model.log_prob((), "sheep") == NOT_THERE * LN10
+    both = text.replace("'unk", "<unk>").replace("\tunknown", "\t<UNK>")
+    assert read_arpa(write(tmp_path / "y.arpa", both)).log_prob((), "sheep") == -3 * LN10
+
+
 def test_written_and_read_again_it_is_the_same_also_gzipped(tmp_path: Path) -> None:
     model = read_arpa(write(tmp_path / "x.arpa"))
     write_arpa(tmp_path / "y.arpa", model)
@@ -88,6 +181,8 @@ def test_written_and_read_again_it_is_the_same_also_gzipped(tmp_path: Path) -> N
             "expected a log10 probability and 2 words",
         ),
         ("-1.0	grass", "0.5	grass", 11, "at most 0"),
+        ("-0.6	cow	-0.2", "-0.6	cow	inf", 10, "'inf' is no number"),
+        ("-0.3	cow grass", "-0.3	cow grass grass", 15, "expected a log10"),
         ("-1.0	grass", "-1.0	cow", 11, "stands twice"),
         ("\\end\\\n", "", 17, "without \\end\\"),
         ("</s>", "<end>", None, "no unigram </s>"),
