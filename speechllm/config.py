@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from speechllm.errors import ConfigError, did_you_mean
 from speechllm.strict_yaml import load_yaml
+from speechllm.utf8 import read_text
 
 SPEECH_MARKER = "<speech>"
 DEFAULT_PROMPT = f"Transcribe speech to text. Speech: {SPEECH_MARKER}."
@@ -274,10 +275,8 @@ def read_yaml(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]
         ConfigError: no such file, broken yaml, not a mapping, or an override without `=`.
     """
     try:
-        values = load_yaml(Path(path).read_text(encoding="utf-8")) or {}
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        values = load_yaml(read_text(path, ConfigError)) or {}
+    except yaml.YAMLError as error:
         raise ConfigError(f"{path}: is not valid yaml: {error}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: must be a mapping of keys to values")

@@ -31,6 +31,9 @@ class DataError(SpeechLLMError):
         path: the file at fault.
         line: 1-based line number in that file.
         remedy: the command that mends it.
+
+    Attributes:
+        fault: the message without its place.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class DataError(SpeechLLMError):
     ):
         self.path = Path(path) if path is not None else None
         self.line = line
+        self.fault = message
         place = "" if path is None else f"{path}:{line}: " if line else f"{path}: "
         super().__init__(place + message, remedy)
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from speechllm.config import Section
 from speechllm.errors import ConfigError
+from speechllm.utf8 import read_text
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,7 @@ def read_phrases(path: str) -> list[str]:
     Raises:
         ConfigError: the file cannot be read, or holds no phrase.
     """
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"keep.phrases: {path} cannot be read: {error}") from error
+    lines = read_text(path, ConfigError, "keep.phrases").split("\n")
     if not any(line.strip() for line in lines):
         raise ConfigError(f"keep.phrases: {path} holds no phrase")
     return [_plain(line) for line in lines if line.strip()]

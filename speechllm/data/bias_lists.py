@@ -14,6 +14,7 @@ from speechllm.config import SPEECH_MARKER
 from speechllm.data.tables import Fault, first_ids, read_table, write_table
 from speechllm.errors import DataError
 from speechllm.files import whole_file
+from speechllm.utf8 import not_utf8, refuse_wide
 
 BIASING, BIAS_WORDS = "biasing", "bias_words"
 MOST_ENTRIES = 200_000
@@ -96,9 +97,11 @@ def scan_words(path: Path, report: Callable[[Fault], None]) -> list[str]:
         DataError: the file cannot be read, or has more than `MOST_ENTRIES`.
     """
     try:
-        lines = path.read_bytes().removesuffix(b"\n").split(b"\n")
+        content = path.read_bytes()
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror})", path) from error
+    refuse_wide(content, path)
+    lines = content.removesuffix(b"\n").split(b"\n")
     if len(lines) > MOST_ENTRIES:
         message = f"{len(lines):,} words and phrases; {MOST_ENTRIES:,} are the most"
         raise DataError(message, path, remedy="leave out those that any recogniser knows")
@@ -108,7 +111,8 @@ def scan_words(path: Path, report: Callable[[Fault], None]) -> list[str]:
         try:
             entry = raw.decode("utf-8").removesuffix("\r").strip(" ")
         except UnicodeDecodeError:
-            report(Fault("line is not UTF-8", number, edit, repr(raw[:40])))
+            message, remedy = not_utf8(path)
+            report(Fault(message, number, remedy, repr(raw[:40])))
             continue
         if problem := entry_problem(entry):
             report(Fault(problem, number, edit, repr(entry) if entry else ""))

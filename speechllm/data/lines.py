@@ -12,6 +12,7 @@ from typing import IO, Any
 from speechllm.errors import DataError
 from speechllm.files import whole_file
 from speechllm.progress import Progress
+from speechllm.utf8 import PEEKED, not_utf8, refuse_wide
 
 
 def read_lines(path: Path) -> Iterator[str]:
@@ -26,12 +27,13 @@ def read_lines(path: Path) -> Iterator[str]:
             gzip.open(raw) if path.suffix == ".gz" else raw as stream,
             Progress(f"reading {path.name}", _megabytes(path.stat().st_size), "MB") as progress,
         ):
+            refuse_wide(stream.peek(PEEKED), path)
             for number, line in enumerate(stream, 1):
                 try:
                     yield line.decode("utf-8-sig" if number == 1 else "utf-8")
                 except UnicodeDecodeError as error:
-                    remedy = f"convert the file: iconv -f LATIN1 -t UTF-8 {path}"
-                    raise DataError("line is not UTF-8", path, number, remedy) from error
+                    message, remedy = not_utf8(path)
+                    raise DataError(message, path, number, remedy) from error
                 progress.advance(_megabytes(raw.tell()) - progress.done)
     except FileNotFoundError as error:
         raise DataError("no such file", path) from error

@@ -2,13 +2,13 @@
 
 import random
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
 from speechllm.data.audio import SAMPLE_RATE, load_audio
 from speechllm.data.kaldi import Audio
 from speechllm.errors import ConfigError
+from speechllm.utf8 import read_text
 
 DIRECT_TO_REVERBERANT_DB = 6.0
 """By how much the direct sound's energy is above the reverberation's in a made room."""
@@ -46,10 +46,7 @@ def read_responses(path: str) -> list[np.ndarray]:
         ConfigError: the list cannot be read, or names nothing.
         AudioError: an audio file that cannot be used.
     """
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"room_responses: {path} cannot be read: {error}") from error
+    lines = read_text(path, ConfigError, "room_responses").split("\n")
     found = [load_audio(Audio(line.strip())) for line in lines if line.strip()]
     if not found:
         raise ConfigError(f"room_responses: {path} names no file")

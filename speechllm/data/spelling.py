@@ -2,12 +2,12 @@
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from speechllm.data.kaldi import first_ids
 from speechllm.data.tts import espeak
 from speechllm.errors import ConfigError
+from speechllm.utf8 import read_text
 
 MOST_UNKNOWN = 0.05
 """Largest share of symbols that the head may not know."""
@@ -93,10 +93,7 @@ def read_lexicon(path: str) -> dict[str, list[str]]:
     Raises:
         ConfigError: the file cannot be read, or a word has no symbols.
     """
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"lexicon: {path} cannot be read: {error}") from error
+    lines = read_text(path, ConfigError, "lexicon").split("\n")
     words: dict[str, list[str]] = {}
     for number, (word, *symbols) in enumerate((s.split() for s in lines if s.strip()), 1):
         if not symbols:

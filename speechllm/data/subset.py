@@ -11,6 +11,7 @@ from typing import Literal
 from speechllm.data.set_tables import SetTables
 from speechllm.data.tables import first_ids
 from speechllm.errors import DataError, SpeechLLMError
+from speechllm.utf8 import read_text
 
 SECONDS_PER_HOUR = 3600
 Order = Literal["random", "first", "last", "shortest", "longest"]
@@ -121,7 +122,7 @@ def listed(tables: SetTables, path: Path, speakers: bool) -> list[str]:
     Raises:
         DataError: an id that the set does not have.
     """
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = read_text(path).split("\n")
     wanted = {line.split(maxsplit=1)[0] for line in lines if line.strip()}
     of = tables.speaker_of if speakers else lambda utt: utt
     if unknown := sorted(wanted - {of(utt) for utt in tables.ids}):

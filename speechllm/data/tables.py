@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from speechllm.errors import DataError
 from speechllm.files import whole_file
+from speechllm.utf8 import not_utf8, refuse_wide
 
 FIRST_IDS = 5
 _BLANK_OR_CONTROL = re.compile(r"[\s\x00-\x1f\x7f-\x9f]")
@@ -60,13 +61,14 @@ def scan_table(path: str | Path, report: Callable[[Fault], None]) -> list[Row]:
     Returns all rows that have a key, duplicates included, without line ends and stray spaces.
 
     Raises:
-        DataError: the file is missing or cannot be read.
+        DataError: the file is missing, cannot be read, or has two or four bytes a character.
     """
     path = Path(path)
     try:
         content = path.read_bytes()
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror})", path) from error
+    refuse_wide(content, path)
     fix = f"speechllm fix {path.parent}"
     if content.startswith(b"\xef\xbb\xbf"):
         report(Fault("file starts with a byte-order mark", 1, fix))
@@ -80,8 +82,8 @@ def scan_table(path: str | Path, report: Callable[[Fault], None]) -> list[Row]:
         try:
             text = raw.decode("utf-8")
         except UnicodeDecodeError:
-            to_utf8 = f"convert the file: iconv -f LATIN1 -t UTF-8 {path}  (or its true encoding)"
-            report(Fault("line is not UTF-8", number, to_utf8, repr(raw[:40]), mendable=False))
+            message, remedy = not_utf8(path, content)
+            report(Fault(message, number, remedy, repr(raw[:40]), mendable=False))
             text = raw.decode("utf-8", errors="replace")
         if text.endswith("\r"):
             report(Fault("Windows line end (CRLF)", number, fix))

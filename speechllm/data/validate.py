@@ -88,8 +88,9 @@ class _Check:
 
         try:
             rows = scan_table(self.path / name, report)
-        except DataError:
-            self.complain(name, "file cannot be read", remedy="check the file and its permissions")
+        except DataError as error:
+            remedy = error.remedy or "check the file and its permissions"
+            self.complain(name, error.fault, error.line, remedy)
             return {}
         if not rows:
             self.complain(name, "file is empty", remedy="delete it, or run stage 1 (data) again")
@@ -255,7 +256,7 @@ class _Check:
             try:
                 scan_words(self.path / BIAS_WORDS, report)
             except DataError as error:
-                self.complain(BIAS_WORDS, error.message.split(": ")[-1], None, error.remedy)
+                self.complain(BIAS_WORDS, error.fault, error.line, error.remedy)
 
     def durations(self, seconds: dict[str, float]) -> None:
         """Compare utt2dur with the audio's own lengths."""

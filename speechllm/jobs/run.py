@@ -24,6 +24,7 @@ from speechllm.errors import DataError, SpeechLLMError
 from speechllm.files import read_json, write_json
 from speechllm.jobs.warm import WarmProcess, is_own, start_warm
 from speechllm.progress import Progress
+from speechllm.utf8 import read_text
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +108,7 @@ def read_tasks(path: Path, log_path: Path) -> list[Job]:
     Raises:
         DataError: names the line that is no command.
     """
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = read_text(path).removesuffix("\n").split("\n")
     jobs = make_jobs(("JOB", range(1, len(lines) + 1)), log_path, [])
     for job, line in zip(jobs, lines, strict=True):
         try:

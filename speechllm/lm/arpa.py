@@ -9,6 +9,7 @@ from pathlib import Path
 from speechllm.errors import DataError
 from speechllm.files import whole_file
 from speechllm.lm.ngram import BEGIN, END, NEVER, UNKNOWN, Entry, NGram
+from speechllm.utf8 import PEEKED, not_utf8, refuse_wide
 
 ROUNDED = 1e-4
 """A log10 probability that is above 0 by no more than this is a rounded 0."""
@@ -62,6 +63,7 @@ class _Reader:
         try:
             opened = gzip.open if self.path.suffix == ".gz" else open
             with opened(self.path, "rt", encoding="utf-8-sig", newline="\n") as stream:
+                refuse_wide(stream.buffer.peek(PEEKED), self.path)
                 lines = self._numbered(stream)
                 counts, line = self._header(lines)
                 tables = []
@@ -82,8 +84,10 @@ class _Reader:
                     )
         except OSError as error:
             raise DataError(f"cannot be read ({error.strerror or error})", self.path) from error
-        except (UnicodeDecodeError, EOFError) as error:
-            raise DataError(f"is no text in UTF-8 behind line {self.number}", self.path) from error
+        except UnicodeDecodeError as error:
+            raise self._not_utf8() from error
+        except EOFError as error:
+            raise DataError(f"gzip file is damaged ({error})", self.path) from error
         if (END,) not in tables[0]:
             raise DataError(f"has no unigram {END}, so no sentence could end", self.path)
         return NGram(tables)
@@ -160,6 +164,10 @@ class _Reader:
         if math.isnan(value) or value == math.inf:
             raise self._error(f"'{text}' is no number")
         return max(value, NEVER)
+
+    def _not_utf8(self) -> DataError:
+        message, remedy = not_utf8(self.path)
+        return DataError(f"{message}, behind line {self.number}", self.path, remedy=remedy)
 
     def _error(self, message: str) -> DataError:
         return DataError(message, self.path, self.number, "make the ARPA file again")

@@ -33,6 +33,7 @@ from speechllm.score.normalize import (
     normalizer,
     strip_punctuation,
 )
+from speechllm.utf8 import decode
 
 FORMS = ("NFC", "NFD", "NFKC", "NFKD")
 WORDS_SHOWN = 12  # of a word map, in the rules that are printed
@@ -54,9 +55,7 @@ def read_rules(path: str | Path) -> Normalizer:
 @lru_cache(maxsize=16)
 def _parse(path: Path, content: bytes) -> Normalizer:
     try:
-        root = yaml.compose(content.decode("utf-8"), yaml.SafeLoader)
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is not UTF-8") from error
+        root = yaml.compose(decode(content, path, ConfigError), yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError(f"{path}:{line}: is not yaml: {error.problem}") from error

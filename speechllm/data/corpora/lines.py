@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from speechllm.errors import DataError
+from speechllm.utf8 import decode
 
 
 def read_text(path: Path, remedy: str | None = None) -> str:
@@ -24,12 +25,7 @@ def read_text(path: Path, remedy: str | None = None) -> str:
         content = path.read_bytes()
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror})", path, remedy=remedy) from error
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        to_utf8 = f"convert the file: iconv -f LATIN1 -t UTF-8 {path}  (or its true encoding)"
-        raise DataError("line is not UTF-8", path, line, to_utf8) from error
+    return decode(content, path)
 
 
 def read_lines(path: Path, remedy: str | None = None) -> Iterator[tuple[int, str]]:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from speechllm.errors import DataError
+from speechllm.utf8 import decode
 
 # What counts stands free: strings, numbers, flags. `xmin =` and `[1]:` are there for the eye.
 TOKEN = re.compile(r'"(?P<text>(?:[^"]|"")*)"(?=\s|$)|(?P<flag><\w+>)(?=\s|$)|(?P<word>\S+)')
 NUMBER = re.compile(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?")
 OVERLAP = 1e-6  # seconds that rounding may leave between neighbours
-MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
 class Interval(NamedTuple):
@@ -91,12 +91,11 @@ class _Tokens:
             content = self.path.read_bytes()
         except OSError as error:
             raise DataError(f"cannot be read ({error.strerror})", self.path) from error
-        encoding = next((e for mark, e in MARKS.items() if content.startswith(mark)), "utf-8")
+        utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # Praat's own choice
         try:
-            text = content.decode(encoding)
+            text = content.decode("utf-16") if utf16 else decode(content, self.path)
         except UnicodeDecodeError as error:
-            line = content[: error.start].count(b"\n") + 1
-            raise DataError(f"not {encoding}", self.path, line) from error
+            raise DataError(f"is cut off: {error.reason}", self.path) from error
         line, place = 1, 0
         for match in TOKEN.finditer(text):
             line, place = line + text.count("\n", place, match.start()), match.start()

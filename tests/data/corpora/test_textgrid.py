@@ -107,7 +107,7 @@ def test_a_fault_is_named_by_line(tmp_path: Path, old: str, new: str, message: s
 
 def test_bytes_that_are_not_utf8(tmp_path: Path) -> None:
     path = write(tmp_path, SHORT.replace("hello", "olá"), "latin-1")
-    with pytest.raises(DataError, match=r"call.TextGrid:15: not utf-8"):
+    with pytest.raises(DataError, match=r"call.TextGrid:15: line is not UTF-8"):
         read_textgrid(path)
 
 
