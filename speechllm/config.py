@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
-from speechllm.errors import ConfigError, did_you_mean
-from speechllm.strict_yaml import load_yaml
+from speechllm.errors import ConfigError, did_you_mean, shortened, shown
+from speechllm.section import Section
+from speechllm.strict_yaml import YamlError, load_yaml
 from speechllm.utf8 import read_text
 
 SPEECH_MARKER = "<speech>"
@@ -19,10 +19,8 @@ PositiveInt = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 
 
-class Section(BaseModel):
-    """A part of a config: immutable, and strict about its keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+MOST_FAULTS = 8
+"""That one error tells of."""
 
 
 class ProjectorConfig(Section):
@@ -241,7 +239,7 @@ class BaseConfig(Section):
     model: ModelConfig
     trainable: tuple[str, ...] = ("projector.*",)
     """Patterns of parameter names that are trained; all else is frozen."""
-    views: dict[str, Fraction] = {"audio": 1.0}
+    views: dict[str, Fraction] = Field(default={"audio": 1.0})
     """What stands in the speech slot, and in which shares. Text beside the audio keeps an LLM
     that is trained whole able to read it, as text-based adaptation needs."""
     train: TrainConfig | None = None
@@ -276,8 +274,8 @@ def read_yaml(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]
     """
     try:
         values = load_yaml(read_text(path, ConfigError)) or {}
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: is not valid yaml: {error}") from error
+    except YamlError as error:
+        raise ConfigError(f"{error.place(path)}: is not valid yaml: {error}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: must be a mapping of keys to values")
     return with_overrides(values, overrides)
@@ -291,8 +289,9 @@ def with_overrides(values: dict[str, Any], overrides: Sequence[str]) -> dict[str
     """
     for override in overrides:
         name, equals, text = override.partition("=")
+        said = f"override '{shortened(override, 200)}'"
         if not equals:
-            raise ConfigError(f"override '{override}' is not of the form key=value")
+            raise ConfigError(f"{said} is not of the form key=value")
         *parents, last = name.split(".")
         place = values
         for parent in parents:
@@ -300,11 +299,11 @@ def with_overrides(values: dict[str, Any], overrides: Sequence[str]) -> dict[str
                 place[parent] = {}
             place = place[parent]
             if not isinstance(place, dict):
-                raise ConfigError(f"override '{override}': '{parent}' has no keys below it")
+                raise ConfigError(f"{said}: '{parent}' has no keys below it")
         try:
-            place[last] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"override '{override}': {error}") from error
+            place[last] = load_yaml(text)
+        except YamlError as error:
+            raise ConfigError(f"{said}: {error}") from error
     return values
 
 
@@ -318,8 +317,10 @@ def parse(schema: type[C], values: dict[str, Any], where: str | Path) -> C:
     try:
         return schema.model_validate(values)
     except ValidationError as error:
-        faults = [_describe(fault, schema) for fault in error.errors()]
-        raise ConfigError(f"{where}: " + "; ".join(faults)) from error
+        faults = [_describe(fault, schema) for fault in error.errors()[:MOST_FAULTS]]
+        more = error.error_count() - len(faults)
+        also = [f"and {more} more"] if more else []
+        raise ConfigError(f"{where}: " + "; ".join([*faults, *also])) from error
 
 
 def load(schema: type[C], path: str | Path, overrides: Sequence[str] = ()) -> C:
@@ -336,7 +337,7 @@ def _describe(fault: Any, schema: type[BaseModel]) -> str:
         return f"key '{key}' is missing"
     if fault["type"] == "value_error" and isinstance(fault["input"], dict):  # of a whole section
         return ": ".join(part for part in (key, str(fault["ctx"]["error"])) if part)
-    return f"key '{key}': {fault['msg']}, not {fault['input']!r}"
+    return f"key '{key}': {fault['msg']}, not {shown(fault['input'])}"
 
 
 def _keys_beside(schema: type[BaseModel], location: Sequence[Any]) -> list[str]:

@@ -1,8 +1,15 @@
 """Errors that a user can mend: the message says what is wrong, the remedy says what to do."""
 
 import difflib
+import re
+import reprlib
 from collections.abc import Iterable
 from pathlib import Path
+
+MOST_OF_A_LINE, MOST_LINES = 1000, 60
+"""Characters of a line and lines that a message may have; job logs are quoted in some."""
+MOST_NAMES, MOST_OF_A_NAME = 30, 100
+_UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 class SpeechLLMError(Exception):
@@ -14,9 +21,9 @@ class SpeechLLMError(Exception):
     """
 
     def __init__(self, message: str, remedy: str | None = None):
-        self.message = message
-        self.remedy = remedy
-        super().__init__(f"{message}\n  -> {remedy}" if remedy else message)
+        self.message = bounded(message)
+        self.remedy = bounded(remedy) if remedy else None
+        super().__init__(f"{self.message}\n  -> {self.remedy}" if remedy else self.message)
 
 
 class ConfigError(SpeechLLMError):
@@ -53,7 +60,50 @@ class DataError(SpeechLLMError):
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
     """Return ", did you mean 'x'?" for the nearest of `choices`, else the list of choices."""
     choices = list(choices)
-    near = difflib.get_close_matches(name, choices, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name[:MOST_OF_A_NAME], choices, n=1, cutoff=0.5)
     if near:
         return f", did you mean '{near[0]}'?"
-    return f"; known: {', '.join(choices)}"
+    more = ", ..." if len(choices) > MOST_NAMES else ""
+    return f"; known: {', '.join(choices[:MOST_NAMES])}{more}"
+
+
+def bounded(text: str) -> str:
+    """Text fit for a terminal, whatever came from outside: short, without control characters.
+
+    Long lines, and texts of many lines, keep their heads and tails.
+    """
+    lines = text.split("\n")
+    if len(lines) > MOST_LINES:
+        half = MOST_LINES // 2
+        lines = [*lines[:half], f"... {len(lines) - 2 * half} lines ...", *lines[-half:]]
+    return "\n".join(_UNSEEN.sub(_escaped, shortened(line)) for line in lines)
+
+
+def shortened(text: str, most: int = MOST_OF_A_LINE) -> str:
+    """Head and tail of a text that is longer than `most` characters."""
+    if len(text) <= most:
+        return text
+    half = (most - 5) // 2
+    return f"{text[:half]} ... {text[-half:]}"
+
+
+def shown(value: object) -> str:
+    """A value from outside as a message quotes it, however large or deep it is."""
+    return shortened(_REPR.repr(value), MOST_OF_A_NAME)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode("ascii")
+
+
+class _Repr(reprlib.Repr):
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxstring, self.maxother = 3, MOST_OF_A_NAME, MOST_OF_A_NAME
+
+    def repr_int(self, x: int, level: int) -> str:
+        # Python refuses to write out integers of more than 4,300 digits.
+        return super().repr_int(x, level) if x.bit_length() < 1000 else "an integer of many digits"
+
+
+_REPR = _Repr()

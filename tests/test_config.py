@@ -105,3 +105,72 @@ def test_the_configs_of_the_template_are_sound() -> None:
     configs = sorted((Path(__file__).parents[1] / "egs/TEMPLATE/conf").glob("base*.yaml"))
     whole = {path.name: load(BaseConfig, path).model.speech_llm is not None for path in configs}
     assert whole == {"base.yaml": False, "base_speech_llm.yaml": True}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(".nan", ".inf", "-.inf", "1e309", "true", "'4'", "[1]", "2001-01-01"),
+        *("9" * 23, "0x" + "f" * 5000, "9" * 5000),
+    ],
+)
+@pytest.mark.parametrize("key", ["train.steps", "train.lr", "model.lora.dropout", "views.audio"])
+def test_a_number_is_finite_and_no_other_thing(path: Path, key: str, value: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        load(BaseConfig, path, [f"{key}={value}"])
+    assert len(str(error.value)) < 400
+    assert key in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "value"), [("1e-4", 1e-4), ("1e-04", 1e-4), ("2", 2.0), ("+.5E-3", 5e-4)]
+)
+def test_a_rate_is_written_as_people_write_it(path: Path, override: str, value: float) -> None:
+    assert load(BaseConfig, path, [f"train.lr={override}"]).train.lr == value
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "train: !!float abc",
+        "train: 9999-99-99",
+        "train: !!timestamp x",
+        "train: " + "[" * 5000,
+        "train: " + "[" * 60 + "]" * 60,
+        "a: &a [x]\nb: &b [" + "*a," * 999 + "]\nc: &c [" + "*b," * 999 + "]\n",
+        "train: &a [*a]",
+        "? [a]\n: 1",
+        "train: \x07",
+        "<<: 1",
+    ],
+)
+def test_yaml_has_an_end_and_one_line_says_what_is_wrong(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "odd.yaml"
+    path.write_text(content)
+    with pytest.raises(ConfigError, match=r"odd\.yaml") as error:
+        read_yaml(path)
+    assert len(str(error.value)) < 400 and "\n" not in str(error.value)
+
+
+def test_an_alias_is_what_it_stands_for(path: Path) -> None:
+    path.write_text("x: &x {steps: 5}\nmodel: {encoder: a, llm: b}\ntrain: {<<: *x, lr: 1}\n")
+    assert read_yaml(path)["train"] == {"steps": 5, "lr": 1}
+
+
+def test_what_a_config_may_hold_has_an_end(path: Path) -> None:
+    for override in (f"trainable=[{'a,' * 20_000}]", f"model.llm={'x' * 2_000_000}"):
+        with pytest.raises(ConfigError) as error:
+            load(BaseConfig, path, [override])
+        assert len(str(error.value)) < 600
+
+
+def test_not_all_faults_are_told_at_once(path: Path) -> None:
+    with pytest.raises(ConfigError, match="and 92 more") as error:
+        load(BaseConfig, path, [f"key{n}=1" for n in range(100)])
+    assert len(str(error.value)) < 2000
+
+
+def test_every_part_of_a_config_is_a_section() -> None:
+    sources = sorted((Path(__file__).parents[1] / "speechllm").rglob("*.py"))
+    loose = [p.name for p in sources if "(BaseModel)" in p.read_text(encoding="utf-8")]
+    assert loose == ["section.py"]

@@ -8,13 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-import yaml
-
 from speechllm.errors import ConfigError, SpeechLLMError
 from speechllm.files import read_json
 from speechllm.pack.manifest import Pretrained
 from speechllm.pretrained import fetch, hub_commit, resolve_folder, weights_hash
-from speechllm.strict_yaml import load_yaml
+from speechllm.strict_yaml import YamlError, load_yaml
 
 log = logging.getLogger(__name__)
 
@@ -138,10 +136,12 @@ def licence_of(folder: Path) -> str | None:
     """What a model's folder says of its licence: the model card's tag, else a licence's title."""
     card = folder / "README.md"
     if card.is_file():
-        front = re.match(r"---\n(.*?)\n---", card.read_text(encoding="utf-8"), re.DOTALL)
+        front = re.match(
+            r"---\n(.*?)\n---", card.read_text(encoding="utf-8", errors="replace"), re.DOTALL
+        )
         try:
             values = load_yaml(front[1]) if front else None
-        except yaml.YAMLError:
+        except YamlError:
             values = None
         if isinstance(values, dict):
             stated = values.get("license_name") or values.get("license")

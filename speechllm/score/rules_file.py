@@ -33,6 +33,7 @@ from speechllm.score.normalize import (
     normalizer,
     strip_punctuation,
 )
+from speechllm.strict_yaml import YamlError, compose_yaml
 from speechllm.utf8 import decode
 
 FORMS = ("NFC", "NFD", "NFKC", "NFKD")
@@ -55,12 +56,9 @@ def read_rules(path: str | Path) -> Normalizer:
 @lru_cache(maxsize=16)
 def _parse(path: Path, content: bytes) -> Normalizer:
     try:
-        root = yaml.compose(decode(content, path, ConfigError), yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ConfigError(f"{path}:{line}: is not yaml: {error.problem}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: is not yaml: {error}") from error
+        root = compose_yaml(decode(content, path, ConfigError))
+    except YamlError as error:
+        raise ConfigError(f"{error.place(path)}: is not yaml: {error}") from error
     rules = _Reader(path).file(root)
     digest = hashlib.sha256(content).hexdigest()[:8]
     return Normalizer(f"{path.stem}@{digest}", (*rules, WHITESPACE))
