@@ -6,14 +6,20 @@ import importlib
 import logging
 import os
 import sys
+import tempfile
+import traceback
 from collections.abc import Sequence
 from types import ModuleType
 from typing import NoReturn
 
 import speechllm
-from speechllm.errors import SpeechLLMError, did_you_mean
+from speechllm.commands.numbers import real, whole
+from speechllm.errors import SpeechLLMError, bounded, did_you_mean, shortened
 
 log = logging.getLogger(__name__)
+
+BUG = 70
+"""Exit code where speechllm itself is at fault; BSD's EX_SOFTWARE."""
 
 # In the order of a recipe's stages. The modules are speechllm/commands/<name>.py.
 COMMANDS = {
@@ -49,6 +55,11 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, allow_abbrev=False, **kwargs)
+        self.register("type", int, whole())  # neither nan nor endless
+        self.register("type", float, real())
+
+    def error(self, message: str) -> NoReturn:
+        super().error(bounded(message))
 
     def _parse_optional(self, arg_string: str):
         name, equals, value = arg_string.partition("=")
@@ -96,13 +107,18 @@ def parse(command: str, module: ModuleType, argv: Sequence[str]) -> argparse.Nam
     return parser.parse_args(argv)
 
 
+class Formatter(logging.Formatter):
+    """Lines fit for a terminal, whatever names from outside they hold."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return bounded(super().formatMessage(record))
+
+
 def configure_logging(debug: bool) -> None:
     """Log this package from INFO on (DEBUG with `debug`), other packages from WARNING on."""
-    logging.basicConfig(
-        format="%(asctime)s %(levelname)s %(message)s",
-        datefmt="%H:%M:%S",
-        stream=sys.stderr,
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+    logging.basicConfig(handlers=[handler])
     first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun started
     level = logging.DEBUG if debug else logging.INFO if first else logging.WARNING
     logging.getLogger("speechllm").setLevel(level)
@@ -115,7 +131,12 @@ def fail(message: str, code: int = 1) -> NoReturn:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run one command; exit 1 on an error that the user can mend, 2 on wrong use, 130 on ctrl-C."""
+    """Run one command.
+
+    Exits with 1 on an error that the user can mend, 2 on wrong use, 130 on ctrl-C. Any other error
+    is a bug of speechllm: as a program (without `argv`) this keeps its traceback in a file and
+    exits with 70, called from Python it raises the error itself.
+    """
     command, *rest = (sys.argv[1:] if argv is None else list(argv)) or ["--help"]
     if command in ("-h", "--help", "help"):
         print(usage())
@@ -126,7 +147,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     command = command.replace("-", "_")
     if command not in COMMANDS:
         fail(
-            f"speechllm: unknown command '{command}'{did_you_mean(command, COMMANDS)}",
+            bounded(f"speechllm: unknown command '{command}'{did_you_mean(command, COMMANDS)}"),
             2,
         )
 
@@ -142,6 +163,24 @@ def main(argv: Sequence[str] | None = None) -> None:
         fail(f"speechllm {command}: error: {text}")
     except KeyboardInterrupt:
         fail(f"speechllm {command}: stopped", 130)
+    except Exception as error:
+        if argv is not None or log.isEnabledFor(logging.DEBUG):
+            raise
+        fail(bug_report(command, error), BUG)
+
+
+def bug_report(command: str, error: Exception) -> str:
+    """Keep the traceback of an unexpected error in a file; say so in two lines."""
+    said = shortened(f"{type(error).__name__}: {' '.join(str(error).split())}", 300)
+    with tempfile.NamedTemporaryFile(
+        "w", prefix=f"speechllm-{command}-", suffix=".log", delete=False, encoding="utf-8"
+    ) as stream:
+        stream.write(f"speechllm {speechllm.__version__}: {bounded(' '.join(sys.argv))}\n\n")
+        stream.writelines(traceback.format_exception(error))
+    return bounded(
+        f"speechllm {command}: a bug of speechllm, not a mistake of yours: {said}\n"
+        f"  -> please report it, with {stream.name}; --debug shows more"
+    )
 
 
 def describe(error: OSError) -> str:

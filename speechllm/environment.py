@@ -2,12 +2,14 @@
 
 import os
 import platform
+import re
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from speechllm import __version__
+from speechllm.errors import ConfigError
 
 PACKAGES = ("torch", "transformers", "peft", "numpy", "kaldiio", "jiwer")
 
@@ -59,3 +61,15 @@ def _processor() -> str:
         return platform.processor() or "unknown"
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return f"{names[0]} x {len(names)}" if names else platform.processor() or "unknown"
+
+
+def environment_number(name: str, default: int) -> int:
+    """A whole number >= 0 that a variable of the environment holds.
+
+    Raises:
+        ConfigError: it holds something else.
+    """
+    word = os.environ.get(name, str(default))
+    if not re.fullmatch(r"[0-9]{1,6}", word):
+        raise ConfigError(f"the variable {name} holds no number: {word}", f"unset {name}")
+    return int(word)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from speechllm import cli
-from speechllm.errors import SpeechLLMError
+from speechllm.errors import DataError, SpeechLLMError, shown
 
 ROOT = Path(__file__).parents[1]
 
@@ -134,6 +134,82 @@ def test_a_bug_keeps_its_traceback(command):
     command(throw(KeyError("bug")))
     with pytest.raises(KeyError):
         cli.main(["trial"])
+
+
+def test_a_program_says_that_it_is_a_bug_and_keeps_the_traceback(
+    command, capsys, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(sys, "argv", ["speechllm", "trial"])
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    command(throw(KeyError("x" * 5000)))
+    with pytest.raises(SystemExit) as exit:
+        cli.main()
+    assert exit.value.code == cli.BUG
+    said = capsys.readouterr().err
+    (kept,) = tmp_path.iterdir()
+    assert said.startswith("speechllm trial: a bug of speechllm") and "KeyError: 'xxx" in said
+    assert str(kept) in said and said.count("\n") == 2 and len(said) < 700
+    assert kept.read_text().startswith("speechllm ") and "Traceback" in kept.read_text()
+
+
+@pytest.mark.parametrize("word", ["nan", "inf", "1e3", "9" * 30, "9" * 5000, "-", "", "0x10"])
+def test_a_whole_number_has_bounds(command, capsys, word):
+    command()
+    with pytest.raises(SystemExit) as exit:
+        cli.main(["trial", f"--steps={word}"])
+    assert exit.value.code == 2
+    said = capsys.readouterr().err
+    assert "argument --steps: " in said and len(said) < 1500
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "score --n_bootstrap 0",
+        "score --n_bootstrap 99999999999",
+        "score --seed -1",
+        "subset --hours nan a b",
+        "subset --hours inf a b",
+        "subset -5 a b",
+        "split data 0",
+        "features --batch_seconds -1 data",
+        "check --max_seconds nan data",
+        "transcribe --max_seconds inf",
+        "run --max_jobs_run 0 log true",
+        "report --audio_mb -1",
+    ],
+)
+def test_no_command_takes_a_number_that_means_nothing(capsys, words):
+    with pytest.raises(SystemExit) as exit:
+        cli.main(words.split())
+    assert exit.value.code == 2
+    assert "argument" in capsys.readouterr().err
+
+
+def test_no_message_is_endless(command, capsys):
+    long = "x" * 60_000_000
+    command(throw(DataError(f"not a list: {long}", "a.yaml", 3, f"remove {long}")))
+    with pytest.raises(SystemExit):
+        cli.main(["trial"])
+    said = capsys.readouterr().err
+    assert "a.yaml:3: not a list: xxx" in said and len(said) < 2500
+    command(throw(DataError("\n".join(["a\x1b[2J\ud800"] * 100_000), "b")))
+    with pytest.raises(SystemExit):
+        cli.main(["trial"])
+    said = capsys.readouterr().err
+    assert said.count("\n") < 70 and "a\\x1b[2J\\ud800" in said
+
+
+def test_no_line_of_the_log_is_endless(command, caplog):
+    command()
+    cli.main(["trial"])
+    record = logging.makeLogRecord({"msg": "%s", "args": ("\x07" * 9999,), "levelname": "WARNING"})
+    assert len(cli.Formatter("%(message)s").format(record)) < 5000
+
+
+def test_a_value_from_outside_is_quoted_in_short():
+    values = {"a": ["x" * 10**6] * 10**6}, 1 << 99_999, "\ud800" * 9999, b"x" * 10**6
+    assert max(len(shown(value)) for value in values) <= 100
 
 
 def test_ctrl_c_exits_130(command):

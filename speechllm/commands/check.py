@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from speechllm.commands.base import add_config_arguments, model_overrides
+from speechllm.commands.numbers import real, whole
 from speechllm.errors import ConfigError, SpeechLLMError
 
 if TYPE_CHECKING:
@@ -19,14 +20,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config_arguments(parser)
     parser.add_argument(
         "--audio_positions",
-        type=int,
+        type=whole(0),
         default=300,
         help="LLM positions kept free for the speech of the longest utterance, at most half of "
         "the context (default: %(default)s, that is 30 s at 10 a second)",
     )
     parser.add_argument(
         "--max_seconds",
-        type=float,
+        type=real(0.0),
         default=30.0,
         help="warn about longer utterances (default: %(default)s)",
     )

@@ -6,6 +6,8 @@
 import argparse
 from pathlib import Path
 
+from speechllm.commands.numbers import MOST_RESAMPLES, whole
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Two systems, and what both are scored against."""
@@ -18,21 +20,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--normalizer", default="plain", metavar="NAME|x.yaml", help="(default: %(default)s)"
     )
     parser.add_argument(
-        "--n_bootstrap", type=int, default=10_000, help="resamples (default: %(default)s)"
+        "--n_bootstrap",
+        type=whole(1, MOST_RESAMPLES),
+        default=10_000,
+        help="resamples (default: %(default)s)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
+    parser.add_argument("--seed", type=whole(0), default=0, help="of the bootstrap (default: 0)")
 
 
 def run(args: argparse.Namespace) -> None:
     """Score both, and print them beside each other."""
     from speechllm.data.kaldi import first_ids, read_table
-    from speechllm.errors import SpeechLLMError
     from speechllm.score.beside import beside_lines, set_beside
     from speechllm.score.normalize import normalizer
     from speechllm.score.wer import score_texts
 
-    if args.n_bootstrap < 1:
-        raise SpeechLLMError(f"--n_bootstrap must be at least 1, not {args.n_bootstrap}")
     references = read_table(args.ref or _reference(args.a, args.b))
     normalize = normalizer(args.normalizer)
     scores = []

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from speechllm.commands.base import add_config_arguments, model_overrides
+from speechllm.commands.numbers import real
 from speechllm.errors import ConfigError
 
 
@@ -16,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--job", default="1/1", metavar="J/N", help="do part J of N (1-based)")
     parser.add_argument("--merge", action="store_true", help="join the parts that jobs made")
     parser.add_argument(
-        "--batch_seconds", type=float, default=100.0, help="padded seconds of a batch"
+        "--batch_seconds", type=real(0.0), default=100.0, help="padded seconds of a batch"
     )
     parser.add_argument("--allow_pipes", action="store_true", help="let wav.scp hold commands")
     parser.add_argument("--trust_remote_code", action="store_true", help="run the model's code")

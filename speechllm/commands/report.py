@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from speechllm.commands.numbers import whole
 from speechllm.errors import DataError
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     html.add_argument(
         "--audio_mb",
-        type=int,
+        type=whole(0, 1_000_000),
         default=500,
         help="most megabytes that clips may take (default: %(default)s)",
     )

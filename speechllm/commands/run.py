@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from speechllm.commands.numbers import whole
 from speechllm.errors import SpeechLLMError
 from speechllm.jobs.run import PICKS, cores, make_jobs, parse_range, read_tasks, run_jobs
 
@@ -14,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.usage = USAGE
     parser.add_argument(
         "--max_jobs_run",
-        type=int,
+        type=whole(1),
         default=cores(),
         help="jobs that run at once (default: the cores, %(default)s); the cores are shared out "
         "to them through OMP_NUM_THREADS, unless that is set",
@@ -40,8 +41,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     words = list(args.words)
-    if args.max_jobs_run < 1:
-        raise SpeechLLMError("--max_jobs_run must be 1 or more")
     if args.tasks:
         if len(words) != 1:
             raise SpeechLLMError("--tasks needs the name of the logs alone", f"usage: {USAGE}")

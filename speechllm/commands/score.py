@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from speechllm.commands.numbers import MOST_RESAMPLES, whole
 from speechllm.errors import DataError, SpeechLLMError
 
 if TYPE_CHECKING:
@@ -46,12 +47,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--n_bootstrap",
-        type=int,
+        type=whole(1, MOST_RESAMPLES),
         default=default.resamples,
         help="bootstrap resamples (default: %(default)s)",
     )
     parser.add_argument(
-        "--seed", type=int, default=default.seed, help="of the bootstrap (default: %(default)s)"
+        "--seed",
+        type=whole(0),
+        default=default.seed,
+        help="of the bootstrap (default: %(default)s)",
     )
     parser.add_argument(
         "--by_speaker",
@@ -68,8 +72,6 @@ def run(args: argparse.Namespace) -> None:
     """Score, and print one line for each file and normaliser."""
     from speechllm.score.inputs import Settings
 
-    if args.n_bootstrap < 1:
-        raise SpeechLLMError(f"--n_bootstrap must be at least 1, not {args.n_bootstrap}")
     settings = Settings(
         tuple(dict.fromkeys(args.normalizer)),
         args.n_bootstrap,

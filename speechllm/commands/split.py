@@ -8,11 +8,13 @@ cuts at random, in these shares.
 import argparse
 from pathlib import Path
 
+from speechllm.commands.numbers import whole
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to cut, and into which parts."""
     parser.add_argument("data", type=Path, help="data dir to read")
-    parser.add_argument("parts", nargs="?", type=int, help="number of equal parts")
+    parser.add_argument("parts", nargs="?", type=whole(1), help="number of equal parts")
     parser.add_argument(
         "--into", nargs="+", metavar="DIR=SHARE", default=[], help="data dirs to write instead"
     )

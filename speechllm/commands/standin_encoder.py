@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from speechllm.commands.numbers import whole
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `speechllm standin_encoder`."""
@@ -11,9 +13,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--dev", required=True, type=Path, help="data dir for the phone error rate")
     parser.add_argument("--out", required=True, type=Path, help="folder of the model")
-    parser.add_argument("--width", type=int, help="of its layers, a multiple of 4")
-    parser.add_argument("--steps", type=int, help="optimiser steps")
-    parser.add_argument("--seed", type=int, help="of weights, order and masks")
+    parser.add_argument("--width", type=whole(4), help="of its layers, a multiple of 4")
+    parser.add_argument("--steps", type=whole(1), help="optimiser steps")
+    parser.add_argument("--seed", type=whole(0), help="of weights, order and masks")
 
 
 def run(args: argparse.Namespace) -> None:

@@ -3,17 +3,19 @@
 import argparse
 from pathlib import Path
 
+from speechllm.commands.numbers import whole
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `speechllm standin_llm`."""
     parser.add_argument("--text", required=True, type=Path, help="Kaldi text file: id and words")
     parser.add_argument("--out", required=True, type=Path, help="folder of the model")
-    parser.add_argument("--steps", type=int, help="optimiser steps")
-    parser.add_argument("--vocab_size", type=int, help="pieces of the tokenizer")
+    parser.add_argument("--steps", type=whole(1), help="optimiser steps")
+    parser.add_argument("--vocab_size", type=whole(1), help="pieces of the tokenizer")
     prompt = parser.add_mutually_exclusive_group()
     prompt.add_argument("--prompt", help="the user's turn, with <speech> where the slot is")
     prompt.add_argument("--task", help="the task whose prompt it is trained with, e.g. slu")
-    parser.add_argument("--seed", type=int, help="of weights, order and noise")
+    parser.add_argument("--seed", type=whole(0), help="of weights, order and noise")
 
 
 def run(args: argparse.Namespace) -> None:

@@ -7,6 +7,8 @@ For one order and one seed, larger subsets contain the smaller ones.
 import argparse
 from pathlib import Path
 
+from speechllm.commands.numbers import real, whole
+
 ORDERS = {
     "first": "in the order of ids",
     "last": "in the order of ids, from the end",
@@ -18,8 +20,8 @@ ORDERS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """How much, in which order, and from where to where."""
     amount = parser.add_argument_group("how much: a number of utterances, or one of these")
-    amount.add_argument("--hours", type=float, help="so many hours, not more")
-    amount.add_argument("--n_speakers", type=int, help="so many speakers, with all they say")
+    amount.add_argument("--hours", type=real(0.0), help="so many hours, not more")
+    amount.add_argument("--n_speakers", type=whole(1), help="so many speakers, with all they say")
     amount.add_argument("--utt_list", type=Path, help="the utterances in this file, one on a line")
     amount.add_argument("--spk_list", type=Path, help="the speakers in this file, one on a line")
     amount.add_argument(
@@ -34,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             f"--{name}", dest="order", action="store_const", const=name, default="random", help=text
         )
     parser.add_argument("--seed", type=int, default=0, help="of the random order (%(default)s)")
-    parser.add_argument("utterances", nargs="?", type=int, help="number of utterances")
+    parser.add_argument("utterances", nargs="?", type=whole(1), help="number of utterances")
     parser.add_argument("source", type=Path, help="data dir to read")
     parser.add_argument("data", type=Path, help="data dir to write; it appears whole")
 

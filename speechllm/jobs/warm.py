@@ -76,4 +76,4 @@ def _run(command: list[str], log: str) -> None:
 
     from speechllm.cli import main
 
-    main(command[1:])
+    main()

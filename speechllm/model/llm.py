@@ -1,6 +1,5 @@
 """The decoder-only LLM, its tokenizer and its LoRA."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from speechllm.config import LoraConfig, ModelConfig
+from speechllm.environment import environment_number
 from speechllm.errors import ConfigError
 from speechllm.pretrained import (
     LOADING_ERRORS,
@@ -136,7 +136,7 @@ def four_bits(config: ModelConfig) -> dict[str, Any]:
         )
     from transformers import BitsAndBytesConfig
 
-    device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
+    device = f"cuda:{environment_number('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
     return {
         "device_map": {"": device},
         "quantization_config": BitsAndBytesConfig(

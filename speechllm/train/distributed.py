@@ -1,6 +1,5 @@
 """Several processes started by torchrun, or just one: the loop treats both alike."""
 
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +8,8 @@ from datetime import timedelta
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+from speechllm.environment import environment_number
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,9 @@ class World:
 
 def join_world() -> World:
     """Join the processes that torchrun started; without torchrun, be alone."""
-    size = int(os.environ.get("WORLD_SIZE", "1"))
+    size = environment_number("WORLD_SIZE", 1)
     cuda = torch.cuda.is_available()
-    local_rank = int(os.environ.get("LOCAL_RANK", "0"))
+    local_rank = environment_number("LOCAL_RANK", 0)
     device = f"cuda:{local_rank}" if cuda else "cpu"
     if cuda:
         torch.cuda.set_device(device)

@@ -102,8 +102,6 @@ def test_missing_hypotheses_are_said(folders, capsys):
 def test_wrong_use_of_the_command(folders):
     a, b = (folders / f"exp/{name}/decode_x/farm_test" for name in "ab")
     scored(a)
-    with pytest.raises(SpeechLLMError, match="n_bootstrap"):
-        run(a, b, "--n_bootstrap", 0)
     (b / "text").write_text("u00 a\nzz b\n")
     with pytest.raises(SpeechLLMError, match=r"no reference has: 1 \(zz\)"):
         run(a, b)

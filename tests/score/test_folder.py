@@ -148,8 +148,6 @@ def test_wrong_use_of_the_command(tree):
         run("--exp", tree / "data", "--data_root", tree / "data")
     with pytest.raises(DataError, match="no reference for"):
         run("--exp", tree / "exp", "--data_root", tree / "elsewhere")
-    with pytest.raises(SpeechLLMError, match="n_bootstrap"):
-        run("--exp", tree / "exp", "--data_root", tree / "data", "--n_bootstrap", 0)
 
 
 def test_one_file(tree, capsys):

@@ -1,0 +1,46 @@
+"""Numbers on the command line: finite, and within bounds that an option may narrow."""
+
+import argparse
+import math
+from collections.abc import Callable
+
+LARGEST = 2**63 - 1
+MOST_RESAMPLES = 1_000_000
+"""Of a bootstrap; each takes a byte for every utterance."""
+
+
+def whole(least: int = -LARGEST, most: int = LARGEST) -> Callable[[str], int]:
+    """A type for argparse: whole numbers from `least` to `most`."""
+
+    def parse(word: str) -> int:
+        try:
+            value = int(word)
+        except ValueError as error:  # more than 4,300 digits are one, too
+            raise argparse.ArgumentTypeError(f"not a whole number: {word}") from error
+        return _within(value, least, most)
+
+    return parse
+
+
+def real(above: float = -math.inf, most: float = LARGEST) -> Callable[[str], float]:
+    """A type for argparse: finite numbers above `above`, up to `most`."""
+
+    def parse(word: str) -> float:
+        try:
+            value = float(word)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"not a number: {word}") from error
+        if not math.isfinite(value) or value <= above:
+            wanted = f"a number above {above:g} is" if math.isfinite(above) else "a number is"
+            raise argparse.ArgumentTypeError(f"{wanted} wanted, not {word}")
+        return _within(value, -most, most)
+
+    return parse
+
+
+def _within(value, least, most):
+    if value < least:
+        raise argparse.ArgumentTypeError(f"{least} is the least, not {value}")
+    if value > most:
+        raise argparse.ArgumentTypeError(f"{most} is the most, not {value}")
+    return value
