@@ -35,11 +35,11 @@ def run(args: argparse.Namespace) -> None:
     from speechllm.score.normalize import normalizer
     from speechllm.score.wer import score_texts
 
-    references = read_table(args.ref or _reference(args.a, args.b))
+    references = read_table(args.ref or _reference(args.a, args.b), strict=False)
     normalize = normalizer(args.normalizer)
     scores = []
     for name, path in (("a", args.a), ("b", args.b)):
-        hypotheses = read_table(path / "text" if path.is_dir() else path)
+        hypotheses = read_table(path / "text" if path.is_dir() else path, strict=False)
         score = score_texts(references, hypotheses, normalize)
         if score.missing:
             print(f"{name} lacks hypotheses, counted as deletions: {first_ids(score.missing)}")

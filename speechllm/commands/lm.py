@@ -84,5 +84,5 @@ def _sentences(path: Path, task: "Task") -> Iterable[str]:
     """What is to be answered in a data dir, or the lines of a file without their ids."""
     from speechllm.data.kaldi import DataDir, read_table
 
-    table = task.targets(DataDir.load(path)) if path.is_dir() else read_table(path)
+    table = task.targets(DataDir.load(path)) if path.is_dir() else read_table(path, strict=False)
     return table.values()

@@ -28,4 +28,4 @@ def run(args: argparse.Namespace) -> None:
         args.prompt = load_task(args.task).prompt
     given = {name: getattr(args, name) for name in ("steps", "vocab_size", "prompt", "seed")}
     options = LLMOptions(**{k: v for k, v in given.items() if v is not None})
-    train_llm(list(read_table(args.text).values()), args.out, options)
+    train_llm(list(read_table(args.text, strict=False).values()), args.out, options)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from speechllm.data.bias_lists import BiasLists, read_bias_lists
-from speechllm.data.tables import first_ids, read_table, write_table
+from speechllm.data.tables import TABLES, first_ids, read_table, write_table
 from speechllm.errors import DataError
 
 __all__ = [
@@ -30,8 +30,6 @@ __all__ = [
     "write_data_dir",
     "write_table",
 ]
-
-TABLES = ("text", "wav.scp", "segments", "utt2spk", "spk2utt", "utt2dur", "entities")
 
 
 def parse_segment(value: str) -> tuple[str, float, float | None]:

@@ -3,7 +3,9 @@
 Sorted by key in the C locale (which is Python's order of str), UTF-8, Unix line ends.
 """
 
+import codecs
 import re
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +15,8 @@ from speechllm.files import whole_file
 from speechllm.utf8 import not_utf8, refuse_wide
 
 FIRST_IDS = 5
+TABLES = ("text", "wav.scp", "segments", "utt2spk", "spk2utt", "utt2dur", "entities")
+"""Those that `speechllm fix` mends."""
 _BLANK_OR_CONTROL = re.compile(r"[\s\x00-\x1f\x7f-\x9f]")
 
 
@@ -30,6 +34,7 @@ class Fault(NamedTuple):
     Attributes:
         item: what it is about: an id or a value.
         mendable: `speechllm fix` can mend it; otherwise it takes an edit.
+        harmless: the line can be read all the same, and nothing is lost.
     """
 
     message: str
@@ -37,6 +42,7 @@ class Fault(NamedTuple):
     remedy: str
     item: str = ""
     mendable: bool = True
+    harmless: bool = False
 
 
 def first_ids(ids: Iterable[str]) -> str:
@@ -69,12 +75,16 @@ def scan_table(path: str | Path, report: Callable[[Fault], None]) -> list[Row]:
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror})", path) from error
     refuse_wide(content, path)
-    fix = f"speechllm fix {path.parent}"
-    if content.startswith(b"\xef\xbb\xbf"):
-        report(Fault("file starts with a byte-order mark", 1, fix))
+    mend = _Remedies(path)
+
+    def tidy(message: str, line: int, remedy: str, item: str = "") -> None:
+        report(Fault(message, line, remedy, item, harmless=True))
+
+    if content.startswith(codecs.BOM_UTF8):
+        tidy("file starts with a byte-order mark", 1, mend.by("tail -c +4 {} > {new}"))
         content = content[3:]
     rows: list[Row] = []
-    first_line: dict[str, int] = {}
+    first: dict[str, Row] = {}
     lines = content.split(b"\n")
     if lines[-1] == b"":
         lines.pop()
@@ -86,38 +96,68 @@ def scan_table(path: str | Path, report: Callable[[Fault], None]) -> list[Row]:
             report(Fault(message, number, remedy, repr(raw[:40]), mendable=False))
             text = raw.decode("utf-8", errors="replace")
         if text.endswith("\r"):
-            report(Fault("Windows line end (CRLF)", number, fix))
+            tidy("Windows line end (CRLF)", number, mend.by("tr -d '\\r' < {} > {new}"))
         # ASCII blanks only: a no-break space must not cut an id or a word.
         key, *rest = re.split(r"[ \t]+", text.strip(" \t\r"), maxsplit=1)
         if not key:
-            report(Fault("empty line", number, fix))
+            tidy("empty line", number, mend.by("grep -v '^[[:space:]]*$' {} > {new}"))
             continue
         if problem := id_problem(key):
             rename = "rename it in every file of the data dir"
             report(Fault(problem, number, rename, repr(key), mendable=False))
-        if key in first_line:
-            spaces = "; an id with a space in it looks like this too: rename such ids"
-            report(Fault("id occurs more than once", number, fix + spaces, key))
+        row = Row(key, rest[0] if rest else "", number)
+        if key in first:
+            remedy = mend.double(first[key].value == row.value)
+            report(Fault("id occurs more than once", number, remedy, key))
         elif rows and key < rows[-1].key:
-            report(Fault("not sorted by id (LC_ALL=C)", number, fix, key))
-        first_line.setdefault(key, number)
-        rows.append(Row(key, rest[0] if rest else "", number))
+            tidy("not sorted by id (LC_ALL=C)", number, mend.by("LC_ALL=C sort {} > {new}"), key)
+        first.setdefault(key, row)
+        rows.append(row)
     return rows
 
 
-def read_table(path: str | Path) -> dict[str, str]:
-    """Read a table; the value of a line that holds just a key is "".
+class _Remedies:
+    """What mends a table: `speechllm fix` where it is one that this command knows, else tools that
+    are everywhere.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        known = path.name in TABLES and (path.parent / "text").is_file()
+        self.fix = f"speechllm fix {shlex.quote(str(path.parent))}" if known else None
+
+    def by(self, command: str) -> str:
+        """Let `command` write {new} of {}."""
+        old, new = shlex.quote(str(self.path)), shlex.quote(f"{self.path}.new")
+        return self.fix or f"{command.format(old, new=new)} && mv {new} {old}"
+
+    def double(self, equal: bool) -> str:
+        """Two lines with one id: only lines that are equal can be mended without asking."""
+        mend = self.fix if self.fix and equal else "delete one of its lines"
+        return f"{mend}; an id with a space in it looks like this too: rename such ids"
+
+
+def read_table(path: str | Path, strict: bool = True) -> dict[str, str]:
+    """Read a table; the value of a line that holds just a key is "". Returns it sorted by key.
+
+    Args:
+        path: of the table.
+        strict: False for files that other tools wrote, such as hypotheses: what is harmless (any
+            order, Windows line ends, empty lines, a byte-order mark) is taken as it is.
 
     Raises:
-        DataError: with the line, for a duplicate, odd or unsorted id, an empty line, a Windows
-            line end, or bytes that are not UTF-8.
+        DataError: with the line, for a duplicate or odd id, or bytes that are not UTF-8; if
+            strict, also for what is harmless.
     """
 
     def refuse(fault: Fault) -> None:
+        if fault.harmless and not strict:
+            return
         message = f"{fault.message}: {fault.item}" if fault.item else fault.message
         raise DataError(message, path, fault.line, fault.remedy)
 
-    return {row.key: row.value for row in scan_table(path, refuse)}
+    rows = scan_table(path, refuse)
+    return {row.key: row.value for row in (rows if strict else sorted(rows))}
 
 
 def write_table(path: str | Path, table: Mapping[str, str]) -> None:

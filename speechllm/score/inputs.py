@@ -102,17 +102,19 @@ def read_inputs(reference: Path, hypothesis: Path) -> Inputs:
         DataError: a table is malformed (names the line), is about utterances that the reference
             lacks, or lacks an utterance's speaker.
     """
-    references = read_table(reference)
+    references = read_table(reference, strict=False)
     entities = speakers = None
     if (path := reference.with_name(ENTITIES)).is_file():
         entities = parsed_table(path, parse_entities)
         if unknown := sorted(entities.keys() - references.keys()):
             message = f"entities of utterances that {reference.name} lacks: {first_ids(unknown)}"
-            raise DataError(message, path, remedy=f"speechllm fix {path.parent}")
+            of_set = reference.name == "text"
+            remedy = f"speechllm fix {path.parent}" if of_set else "delete these lines"
+            raise DataError(message, path, remedy=remedy)
     if (path := reference.with_name(UTT2SPK)).is_file():
         speakers = dict(zip(sorted(references), speaker_of_each(references, path), strict=True))
     biasing = read_bias_lists(reference.parent, references)
-    return Inputs(references, read_table(hypothesis), entities, biasing, speakers)
+    return Inputs(references, read_table(hypothesis, strict=False), entities, biasing, speakers)
 
 
 def fingerprint(path: Path) -> dict[str, str]:
@@ -132,7 +134,7 @@ def speaker_of_each(references: Mapping[str, str], utt2spk: Path) -> list[str]:
     Raises:
         DataError: an utterance without speaker.
     """
-    speakers = read_table(utt2spk)
+    speakers = read_table(utt2spk, strict=False)
     ids = sorted(references)
     if orphans := [i for i in ids if i not in speakers]:
         raise DataError(f"utterances have no speaker: {first_ids(orphans)}", utt2spk)
@@ -160,4 +162,6 @@ def word_frequencies(train_text: Sequence[Path], normalize: Normalizer) -> Count
 
 @lru_cache(maxsize=32)
 def _file_frequencies(path: Path, digest: str, normalize: Normalizer) -> Counter[str]:
-    return Counter(word for line in read_table(path).values() for word in normalize(line).split())
+    return Counter(
+        word for line in read_table(path, strict=False).values() for word in normalize(line).split()
+    )

@@ -53,7 +53,7 @@ def score_answers(
     if not force and old.get("made_from") == source:
         warn_of_missing(old, hypothesis, "as wholly wrong")
         return old
-    loaded, hypotheses = DataDir.load(reference.parent), read_table(hypothesis)
+    loaded, hypotheses = DataDir.load(reference.parent), read_table(hypothesis, strict=False)
     rates = Rates(settings.resamples, settings.seed)
     if settings.by_speaker:
         blocks = speaker_of_each(loaded.text, reference.with_name(UTT2SPK))

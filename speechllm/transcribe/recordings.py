@@ -52,7 +52,7 @@ def _look_into(place: Path) -> Iterator[tuple[str, Audio]]:
     elif place.is_dir():
         yield from _search(place)
     elif place.suffix == ".scp" and place.is_file():
-        for recording, source in read_table(place).items():
+        for recording, source in read_table(place, strict=False).items():
             yield recording, Audio(source, recording=recording)
     else:
         yield _file(place)

@@ -1,5 +1,6 @@
 """Tables are read strictly, and written sorted and whole."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -154,3 +155,50 @@ def test_without_text_no_transcript_is_within_reach(make_data_dir):
     assert DataDir.load(path, with_text=False).audio == data.audio
     with pytest.raises(DataError, match="no audio"):
         DataDir.load(make_data_dir("words", with_audio=False), with_text=False)
+
+
+HARMLESS = [
+    b"b x\na y\n",
+    b"a y\r\nb x\r\n",
+    b"a y\n\n \nb x\n",
+    b"\xef\xbb\xbfa y\nb x\n",
+]
+
+
+@pytest.mark.parametrize("content", HARMLESS)
+def test_what_is_harmless_is_taken_from_files_of_other_tools(tmp_path, content):
+    assert list(read_table(table(tmp_path, content), strict=False).items()) == [
+        ("a", "y"),
+        ("b", "x"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["text", "my hyps"])
+@pytest.mark.parametrize("content", HARMLESS)
+def test_the_remedy_of_a_tidy_up_is_a_command_that_works(tmp_path, name, content):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        read_table(path)
+    subprocess.run(["bash", "-c", caught.value.remedy], check=True, capture_output=True)
+    assert read_table(path) == {"a": "y", "b": "x"}
+
+
+def test_fix_is_advised_where_it_can_mend(tmp_path):
+    def remedy(path):
+        with pytest.raises(DataError) as caught:
+            read_table(path)
+        return caught.value.remedy
+
+    path = table(tmp_path, b"a x\na x\n")
+    assert f"speechllm fix {tmp_path};" in remedy(path)
+    table(tmp_path, b"a x\na y\n")
+    assert remedy(path).startswith("delete one of its lines")
+    (tmp_path / "semantics").write_text("b x\na x\n")
+    assert "LC_ALL=C sort" in remedy(tmp_path / "semantics")
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_an_id_that_stands_twice_is_never_taken(tmp_path, strict):
+    with pytest.raises(DataError, match="more than once: a\n  -> delete one of its lines"):
+        read_table(table(tmp_path, b"a x\na y\nb z\n"), strict)

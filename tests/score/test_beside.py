@@ -114,3 +114,14 @@ def test_wrong_use_of_the_command(folders):
     (a / "score/wer.json").write_text("{}")
     with pytest.raises(DataError, match="does not say what was scored"):
         run(a, b)
+
+
+def test_files_in_any_order_are_compared_by_id(tmp_path, capsys):
+    for name, lines in {
+        "ref": "u1 a\nu2 b\n",
+        "a": "u2 b\nu1 a\n",
+        "b": "u2 b\r\nu1 a\r\n",
+    }.items():
+        (tmp_path / name).write_bytes(lines.encode())
+    run(tmp_path / "a", tmp_path / "b", "--ref", tmp_path / "ref")
+    assert capsys.readouterr().out.count("0.00") >= 2

@@ -328,3 +328,14 @@ def test_20_000_utterances_in_seconds(tmp_path):
     settings = Settings(("plain",), train_text=(data / "text",), trn=True)
     score_folder(data / "text", hypothesis, tmp_path / "out", settings)
     assert time.process_time() - start < 40
+
+
+def test_hypotheses_are_matched_by_id_in_any_order(tmp_path, capsys):
+    ref = write(tmp_path / "us.ref", "u10 a\nu2 b\nu3 c d\n")
+    hyp = write(tmp_path / "us.hyp", "\ufeffu3 c d\r\n\r\nu2 b\r\nu10 a\r\n")
+    run("--ref", hyp, "--hyp", ref, "--out", tmp_path / "one", "--n_bootstrap", 10)
+    run("--ref", ref, "--hyp", hyp, "--out", tmp_path / "two", "--n_bootstrap", 10)
+    assert capsys.readouterr().out.count("%WER 0.00 [ 0 / 4") == 4
+    write(hyp, "u3 c d\nu2 b\nu3 c\n")
+    with pytest.raises(DataError, match=r"us.hyp:3: id occurs more than once: u3\n  -> delete one"):
+        run("--ref", ref, "--hyp", hyp, "--out", tmp_path / "three")
