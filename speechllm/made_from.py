@@ -1,0 +1,155 @@
+"""What something was made from: every file by its size, its time and its content.
+
+It is done as git's index does it. A file whose size and time are those of the record is taken for
+unchanged without being read. Any other is hashed, and is unchanged if its content is (a copy, a
+clone, a table that was written anew); the record then takes the new time. A time so young that the
+file may be written once more within it is not recorded, so that nothing is ever trusted wrongly.
+
+A record is `{name: [size, nanoseconds, sha256]}`; null stands for a file that nobody knows. Names
+are the caller's, so that they outlive a move of the files.
+"""
+
+import hashlib
+import logging
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from speechllm.errors import SpeechLLMError
+from speechllm.files import read_json, write_json
+
+log = logging.getLogger(__name__)
+
+MADE_FROM = "made_from.json"
+"""The record in an artefact's folder."""
+CLOCK_STEP = 2 * 10**9  # nanoseconds: the coarsest clock of any file system in use
+LARGE = 1 << 30
+
+Entry = list[int | str | None]
+Record = dict[str, Entry | None]
+Files = Mapping[str, Path | None]
+"""Files by name; None for one of which nothing is known now, so that it counts as unchanged."""
+
+_hashes: dict[tuple[int, int, int, int], str] = {}
+_trusts_times = True
+
+
+@contextmanager
+def verifying(on: bool = True) -> Iterator[None]:
+    """Inside the block no time is trusted: every file is hashed, once."""
+    global _hashes, _trusts_times
+    before = _hashes, _trusts_times
+    if on:
+        _hashes, _trusts_times = {}, False
+    try:
+        yield
+    finally:
+        _hashes, _trusts_times = before
+
+
+def is_verifying() -> bool:
+    """Whether no time is trusted now."""
+    return not _trusts_times
+
+
+def digest(path: str | Path) -> str:
+    """Hex SHA-256 of a file's content; a file is read once by each process.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    stat = os.stat(path)
+    if known := _hashes.get(_identity(stat)):
+        return known
+    if stat.st_size > LARGE:
+        log.info("hashing %s (%.1f GB)", path, stat.st_size / LARGE)
+    with open(path, "rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if _is_settled(stat):
+        _hashes[_identity(stat)] = found
+    return found
+
+
+def take(files: Files) -> Record:
+    """The record of files that are all there."""
+    return {name: path and _entry(path) for name, path in sorted(files.items())}
+
+
+def changed(record: Record, files: Files) -> list[str]:
+    """Names of the files that differ from a record, or are in one of the two alone.
+
+    Args:
+        record: takes the times of the files that are unchanged.
+        files: what it would be made from now.
+    """
+    odd = []
+    for name in sorted(record.keys() | files.keys()):
+        before, path = record.get(name, []), files.get(name, Path())
+        if before is None or path is None:
+            continue
+        if not before or not path.is_file():
+            odd.append(name)
+            continue
+        size, nanoseconds, known = before
+        stat = path.stat()
+        if _trusts_times and (stat.st_size, stat.st_mtime_ns) == (size, nanoseconds):
+            _hashes[_identity(stat)] = str(known)
+        elif stat.st_size != size or digest(path) != known:
+            odd.append(name)
+        else:
+            record[name] = _entry(path)
+    return odd
+
+
+def write_record(path: Path, files: Files) -> None:
+    """Write the record of `files`."""
+    write_json(path, take(files))
+
+
+def changed_since(path: Path, files: Files) -> list[str] | None:
+    """What `changed` says of the record at `path`, which is kept fresh; None if there is none."""
+    if not path.is_file():
+        return None
+    record = read_json(path)
+    before = dict(record)
+    odd = changed(record, files)
+    if record != before:
+        try:
+            write_json(path, record)
+        except OSError:  # not ours to write: the files are hashed again next time
+            log.debug("%s cannot be written", path)
+    return odd
+
+
+def refuse_changes(what: str | Path, names: Sequence[str] | None, remedy: str) -> None:
+    """Raise SpeechLLMError if `what` was made from other files; say so where nobody recorded them.
+
+    Args:
+        what: that was made.
+        names: what `changed_since` says.
+        remedy: what to do, besides bringing the files back.
+    """
+    if names is None:
+        log.info("%s: an older version made it, and did not record from which files", what)
+    elif names:
+        more = ", ..." if len(names) > 5 else ""
+        raise SpeechLLMError(
+            f"{what} was made from other files than are there now: {', '.join(names[:5])}{more}",
+            f"bring them back, or {remedy}",
+        )
+
+
+def _entry(path: Path) -> Entry:
+    stat = path.stat()
+    return [stat.st_size, stat.st_mtime_ns if _is_settled(stat) else None, digest(path)]
+
+
+def _identity(stat: os.stat_result) -> tuple[int, int, int, int]:
+    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
+
+
+def _is_settled(stat: os.stat_result) -> bool:
+    """Whether a file that is written from now on gets another time."""
+    return stat.st_mtime_ns < time.time_ns() - CLOCK_STEP
