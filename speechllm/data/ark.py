@@ -4,10 +4,12 @@ Kaldi's own binary matrices are float32 or float64. float16 is kept bit for bit 
 `numpy` records (key, `NPY`, length, an .npy array), so an ark takes half the disk.
 
 An scp line is `utterance path:offset`; a relative path is relative to the scp's own folder, so
-that a dump folder can be moved or read from anywhere.
+that a dump folder can be moved or read from anywhere. A table beside it, `feats.crc`, has the
+CRC-32 of every record, which is compared at each reading: 0.4 ms for the megabyte of ten seconds.
 """
 
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
@@ -20,6 +22,8 @@ from speechllm.errors import DataError, SpeechLLMError
 from speechllm.files import whole_file
 
 REMEDY = "run stage 3 (features) again"
+CRC = ".crc"
+"""Suffix of the table of checksums beside an scp."""
 _HEADER_BYTES = 12  # NPY, one byte that counts the length's bytes, at most 8 of those
 
 
@@ -28,7 +32,7 @@ class ArkWriter:
 
     Args:
         ark_path: the archive.
-        scp_path: its index, written after the archive, sorted by id.
+        scp_path: its index, written after the archive and its checksums, sorted by id.
 
     Raises:
         SpeechLLMError: the files cannot be written, for example because the disk is full; nothing
@@ -38,6 +42,7 @@ class ArkWriter:
     def __init__(self, ark_path: str | Path, scp_path: str | Path):
         self.ark_path, self.scp_path = Path(ark_path), Path(scp_path)
         self._offsets: dict[str, int] = {}
+        self._crcs: dict[str, str] = {}
 
     def __enter__(self) -> "ArkWriter":
         self._file = whole_file(self.ark_path, "wb")
@@ -67,8 +72,11 @@ class ArkWriter:
         if not np.isfinite(matrix).all():
             raise DataError(f"features of {utt_id} hold NaN or Inf", self.ark_path)
         self._offsets[utt_id] = self._stream.tell() + len(utt_id.encode()) + 1
+        record = BytesIO()
+        kaldiio.save_ark(record, {utt_id: matrix}, write_function="numpy")
+        self._crcs[utt_id] = _crc(record.getvalue()[len(utt_id.encode()) + 1 :])
         try:
-            kaldiio.save_ark(self._stream, {utt_id: matrix}, write_function="numpy")
+            self._stream.write(record.getvalue())
         except OSError as error:
             raise self._cannot_write(error) from error
 
@@ -79,6 +87,7 @@ class ArkWriter:
                 self.scp_path.unlink(missing_ok=True)
             self._file.__exit__(*exc)
             if exc[0] is None:
+                write_table(self.scp_path.with_suffix(CRC), self._crcs)
                 _write_scp(
                     self.scp_path,
                     {u: (self.ark_path, o) for u, o in self._offsets.items()},
@@ -101,12 +110,14 @@ class ArkReader(Mapping[str, np.ndarray]):
 
     Raises:
         DataError: on opening, for a malformed scp, or a missing or truncated archive; on access,
-            for a record that is not a float16 matrix. A missing utterance is a KeyError.
+            for a record that is not a float16 matrix, or not the one that was written (an older
+            version wrote no checksums). A missing utterance is a KeyError.
     """
 
     def __init__(self, scp_path: str | Path):
         self.scp_path = Path(scp_path)
         self._places = _read_scp(self.scp_path)
+        self._crcs = _read_crcs(self.scp_path, self._places)
         self._files: dict[Path, int] = {}
         last: dict[Path, int] = {}
         for ark, offset in self._places.values():
@@ -117,8 +128,11 @@ class ArkReader(Mapping[str, np.ndarray]):
 
     def __getitem__(self, utt_id: str) -> np.ndarray:
         ark, offset = self._places[utt_id]
+        record = self._record(ark, offset)
+        if self._crcs and _crc(record) != self._crcs[utt_id]:
+            raise self._broken(ark, f"record of {utt_id} is damaged")
         try:
-            matrix = kaldiio.matio.read_kaldi(BytesIO(self._record(ark, offset)))
+            matrix = kaldiio.matio.read_kaldi(BytesIO(record))
         except ValueError as error:
             raise self._broken(ark, f"record of {utt_id} is damaged") from error
         if getattr(matrix, "dtype", None) != np.float16 or matrix.ndim != 2:
@@ -146,13 +160,14 @@ class ArkReader(Mapping[str, np.ndarray]):
             raise self._broken(ark, f"no feature record at byte {offset}")
         size = head[3] if len(head) > 3 else 0
         length = int.from_bytes(head[4 : 4 + size], "little")
-        record = os.pread(self._files[ark], 4 + size + length, offset)
-        if length == 0 or len(record) < 4 + size + length:
+        end = 4 + size + length
+        if length == 0 or offset + end > os.fstat(self._files[ark]).st_size:
             raise self._broken(ark, f"archive is truncated: record at byte {offset} is not whole")
-        return record
+        return os.pread(self._files[ark], end, offset)
 
     def _broken(self, ark: Path, message: str) -> DataError:
-        return DataError(message, ark, remedy=f"delete {self.scp_path}, then {REMEDY}")
+        # Stage 3 makes a chunk anew whose own scp is gone, and writes the joint one in any case.
+        return DataError(message, ark, remedy=f"rm {ark.with_suffix('.scp')}, then {REMEDY}")
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_files": {}}
@@ -181,18 +196,25 @@ def merge_scps(
         DataError: a shard is missing, or an utterance is missing, unexpected, or in two shards.
     """
     merged: dict[str, tuple[Path, int]] = {}
-    for scp in shard_scps:
-        places = _read_scp(Path(scp))
+    crcs: dict[str, str] = {}
+    for scp in map(Path, shard_scps):
+        places = _read_scp(scp)
         if twice := places.keys() & merged.keys():
             raise DataError(f"utterances also in another shard: {first_ids(sorted(twice))}", scp)
         merged.update(places)
+        crcs.update(_read_crcs(scp, places))
     expected = set(expected_ids)
     if missing := expected - merged.keys():
         message = f"utterances without features: {first_ids(sorted(missing))}"
         raise DataError(message, out_scp, remedy=REMEDY)
     if odd := merged.keys() - expected:
         message = f"features of unknown utterances: {first_ids(sorted(odd))}"
-        raise DataError(message, out_scp, remedy=f"delete the shards, then {REMEDY}")
+        shards = Path(out_scp).with_suffix(".*.scp")
+        raise DataError(message, out_scp, remedy=f"rm {shards}, then {REMEDY}")
+    if crcs.keys() == merged.keys():
+        write_table(Path(out_scp).with_suffix(CRC), crcs)
+    else:  # some shard is of an older version
+        Path(out_scp).with_suffix(CRC).unlink(missing_ok=True)
     _write_scp(Path(out_scp), merged)
 
 
@@ -204,9 +226,25 @@ def _read_scp(path: Path) -> dict[str, tuple[Path, int]]:
         ark, colon, offset = value.rpartition(":")
         if not (colon and ark and offset.isdecimal()):
             message = f"not `utterance path:offset`: {utt} {value}"
-            raise DataError(message, path, line, f"delete the file, then {REMEDY}")
+            raise DataError(message, path, line, f"rm {path}, then {REMEDY}")
         places[utt] = (path.parent / ark, int(offset))
     return places
+
+
+def _crc(record: bytes) -> str:
+    return f"{zlib.crc32(record):08x}"
+
+
+def _read_crcs(scp: Path, places: Mapping[str, object]) -> dict[str, str]:
+    """Checksums of all utterances of an scp; none where an older version wrote it."""
+    path = scp.with_suffix(CRC)
+    if not path.is_file():
+        return {}
+    crcs = read_table(path)
+    if crcs.keys() != places.keys():
+        message = f"is not about the utterances of {scp.name}"
+        raise DataError(message, path, remedy=f"rm {scp}, then {REMEDY}")
+    return crcs
 
 
 def _write_scp(path: Path, places: Mapping[str, tuple[Path, int]]) -> None:
