@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -161,16 +160,34 @@ def weights_hash(folder: Path) -> str:
     return sha256_of([folder / "config.json", *weights])
 
 
-@lru_cache
+def model_files(key: str, name: str) -> dict[str, Path]:
+    """The files of a model that anything computed with it depends on, named `<key>/<file>`.
+
+    Args:
+        key: of ModelConfig, e.g. "llm".
+        name: folder or hub id.
+    """
+    folder = resolve_folder(name, f"model.{key}")
+    weights = [*folder.glob("*.safetensors")] or [*folder.glob("*.bin")]
+    described = [path for pattern in DESCRIPTIONS for path in folder.glob(pattern)]
+    return {f"{key}/{path.name}": path for path in (*weights, *described)}
+
+
+def encoder_files(name: str) -> dict[str, Path]:
+    """Those of them that an encoder's output depends on: weights and settings."""
+    settings = ("config.json", "preprocessor_config.json", "processor_config.json")
+    return {
+        key: path
+        for key, path in model_files("encoder", name).items()
+        if path.suffix in (".safetensors", ".bin") or path.name in settings
+    }
+
+
 def encoder_key(name: str) -> dict[str, str]:
-    """What an encoder's output depends on: its id, and the hash of its weights and settings."""
+    """An encoder's id and one hash of its weights and settings, as older versions recorded them."""
     folder = resolve_folder(name, "model.encoder")
-    files = [*folder.glob("*.safetensors"), *folder.glob("*.bin")]
-    files += [
-        folder / name
-        for name in ("config.json", "preprocessor_config.json", "processor_config.json")
-    ]
-    return {"encoder": name, "sha256": sha256_of([f for f in files if f.is_file()])}
+    files = {*folder.glob("*.safetensors"), *folder.glob("*.bin"), *encoder_files(name).values()}
+    return {"encoder": name, "sha256": sha256_of(files)}
 
 
 def encoder_id(name: str, settings: Mapping[str, str] | None = None) -> str:

@@ -14,21 +14,32 @@ import numpy as np
 
 from speechllm.data.ark import ArkReader, ArkWriter, merge_scps
 from speechllm.data.audio import audio_duration, load_audio
+from speechllm.data.feature_records import (
+    COUNTS,
+    NO_SETTINGS,
+    REMEDY,
+    TIMING,
+    Settings,
+    audio_record,
+    check_key,
+    check_whole,
+    chunk_problem,
+    feature_folder,
+    write_chunk,
+    write_key,
+    write_merged,
+)
 from speechllm.data.kaldi import DataDir, read_table, write_table
 from speechllm.errors import DataError
-from speechllm.files import read_json, sha256_of, write_json
-from speechllm.pretrained import encoder_id, encoder_key
+from speechllm.files import read_json, write_json
+from speechllm.made_from import is_verifying
 from speechllm.progress import Progress
 
 log = logging.getLogger(__name__)
 
 CHUNK_UTTERANCES = 500
-KEY, COUNTS, TIMING = "key.json", "utt2num_frames", "timing.json"
-REMEDY = "run stage 3 (features)"
 
 Encode = Callable[[list[np.ndarray]], list[np.ndarray]]
-Settings = Mapping[str, str]
-NO_SETTINGS: Settings = {}
 
 
 @dataclass(frozen=True)
@@ -44,13 +55,6 @@ class Features:
     frames: Mapping[str, np.ndarray]
     frame_counts: dict[str, int]
     encode_seconds: float
-
-
-def feature_folder(
-    dump: Path, encoder: str, data_dir: DataDir, settings: Settings = NO_SETTINGS
-) -> Path:
-    """Where a set's features lie."""
-    return dump / encoder_id(encoder, settings) / data_dir.name
 
 
 def open_features(
@@ -70,7 +74,8 @@ def open_features(
     folder = feature_folder(dump, encoder, data_dir, settings)
     if not (folder / "feats.scp").is_file():
         raise DataError(f"no features for {data_dir.name}", folder, remedy=REMEDY)
-    _check_key(folder, _key(encoder, data_dir, settings))
+    check_key(folder, encoder, data_dir, settings)
+    check_whole(folder, data_dir, _chunks(data_dir))
     counts = {utt: int(n) for utt, n in read_table(folder / COUNTS).items()}
     missing = [utt for utt in data_dir.ids if utt not in counts]
     if missing:
@@ -80,7 +85,11 @@ def open_features(
             remedy=REMEDY,
         )
     seconds = read_json(folder / TIMING)["encode_seconds"]
-    return Features(ArkReader(folder / "feats.scp"), counts, seconds)
+    frames = ArkReader(folder / "feats.scp")
+    if is_verifying():
+        for utt in frames:
+            frames[utt]
+    return Features(frames, counts, seconds)
 
 
 def extract(
@@ -109,9 +118,14 @@ def extract(
     work = []
     for data_dir in data_dirs:
         folder = feature_folder(dump, encoder, data_dir, settings)
-        _check_key(folder, _key(encoder, data_dir, settings))
-        chunks = _chunks(data_dir)[job - 1 :: jobs]
-        work += [(data_dir, folder, n, ids) for n, ids in chunks if not _scp(folder, n).is_file()]
+        check_key(folder, encoder, data_dir, settings)
+        for number, ids in _chunks(data_dir)[job - 1 :: jobs]:
+            if _scp(folder, number).is_file():
+                problem = chunk_problem(folder, number, data_dir, ids)
+                if problem is None:
+                    continue
+                log.warning("%s: chunk %d is made anew: %s", folder, number, problem)
+            work.append((data_dir, folder, number, ids))
     total = sum(len(ids) for *_, ids in work)
     if not total:
         log.info("features: job %d of %d has nothing left to do", job, jobs)
@@ -119,7 +133,8 @@ def extract(
     encode = load_encoder()
     with Progress("features", total) as progress:
         for data_dir, folder, number, ids in work:
-            write_json(folder / KEY, _key(encoder, data_dir, settings))
+            write_key(folder, encoder, data_dir, settings)
+            audio = audio_record(data_dir, ids)
             batches = _batches(data_dir, ids, batch_seconds, allow_pipes)
             started = time.perf_counter()
             with ArkWriter(folder / f"feats.{number}.ark", _scp(folder, number)) as ark:
@@ -133,6 +148,7 @@ def extract(
                 write_table(folder / f"{COUNTS}.{number}", {u: str(n) for u, n in counts.items()})
                 took = round(time.perf_counter() - started, 3)
                 write_json(folder / f"{TIMING}.{number}", {"encode_seconds": took})
+            write_chunk(folder, number, audio)
 
 
 def merge(
@@ -145,18 +161,19 @@ def merge(
     """
     for data_dir in data_dirs:
         folder = feature_folder(dump, encoder, data_dir, settings)
-        _check_key(folder, _key(encoder, data_dir, settings))
-        numbers = [number for number, _ in _chunks(data_dir)]
+        check_key(folder, encoder, data_dir, settings)
+        chunks = _chunks(data_dir)
         counts: dict[str, str] = {}
         seconds = 0.0
-        for number in numbers:
+        for number, _ in chunks:
             if not _scp(folder, number).is_file():
                 raise DataError(f"chunk {number} of the features is missing", folder, remedy=REMEDY)
             counts |= read_table(folder / f"{COUNTS}.{number}")
             seconds += read_json(folder / f"{TIMING}.{number}")["encode_seconds"]
         write_table(folder / COUNTS, counts)
         write_json(folder / TIMING, {"encode_seconds": seconds})
-        merge_scps([_scp(folder, n) for n in numbers], folder / "feats.scp", data_dir.ids)
+        merge_scps([_scp(folder, n) for n, _ in chunks], folder / "feats.scp", data_dir.ids)
+        write_merged(folder, data_dir, chunks)
 
 
 def _scp(folder: Path, number: int) -> Path:
@@ -182,27 +199,3 @@ def _batches(
             batches.append([])
         batches[-1].append(utt_id)
     return batches
-
-
-def audio_hash(data_dir: DataDir) -> str:
-    """Changes when utterances point to other audio (file names and times, not samples)."""
-    tables = [data_dir.path / name for name in ("wav.scp", "segments")]
-    return sha256_of([table for table in tables if table.is_file()])
-
-
-def _key(encoder: str, data_dir: DataDir, settings: Settings) -> dict[str, str]:
-    """What the features depend on: the encoder with its weights and settings, and the audio."""
-    return {**encoder_key(encoder), **settings, "audio": audio_hash(data_dir)}
-
-
-def _check_key(folder: Path, new: dict[str, str]) -> None:
-    if not (folder / KEY).is_file():
-        return
-    old = read_json(folder / KEY)
-    changed = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
-    if changed:
-        raise DataError(
-            f"these features were made with another {' and '.join(changed)}",
-            folder,
-            remedy=f"rm -r {folder}, then {REMEDY}",
-        )

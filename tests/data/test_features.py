@@ -1,14 +1,20 @@
 """The cache of encoder output, with a made-up encoder that counts its calls."""
 
+import json
+import os
+import shutil
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from speechllm.data import features
-from speechllm.data.features import extract, merge, open_features
+from speechllm.data.features import Features, extract, merge, open_features
 from speechllm.data.kaldi import DataDir
 from speechllm.errors import DataError
+from speechllm.made_from import verifying
+from speechllm.pretrained import encoder_files, encoder_key
 from tests.tiny import make_set
 
 
@@ -35,7 +41,6 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     Path("encoder").mkdir()
     Path("encoder/config.json").write_text("{}")
     Path("encoder/model.safetensors").write_text("weights")
-    features.encoder_key.cache_clear()
     return DataDir.load(make_set(tmp_path / "some_set", "spk")), tmp_path / "dump"
 
 
@@ -85,18 +90,159 @@ def test_a_killed_run_goes_on_with_missing_chunks(place) -> None:
     assert set(open_features(dump, "encoder", data).frames) == set(data.ids)
 
 
-@pytest.mark.parametrize("changed", ["sha256", "audio"])
+@pytest.mark.parametrize("changed", ["encoder/model.safetensors", "audio"])
 def test_a_stale_cache_is_refused_by_what_changed(place, changed: str) -> None:
     data, dump = place
     extract([data], dump, "encoder", FakeEncoder().load)
     merge([data], dump, "encoder")
-    if changed == "sha256":
+    if changed != "audio":
         Path("encoder/model.safetensors").write_text("other weights")
-        features.encoder_key.cache_clear()
     else:
         scp = data.path / "wav.scp"
         scp.write_text(scp.read_text().replace("spk-0.wav", "spk-1.wav"))
-    with pytest.raises(DataError, match=f"another {changed}.*\n.*rm -r"):
+    with pytest.raises(DataError, match=f"another {changed}.*\n.*rm -r") as caught:
+        open_features(dump, "encoder", data)
+    shutil.rmtree(str(caught.value.remedy).split()[2].rstrip(","))
+    assert make([data], dump).frames
+
+
+def make(sets: list[DataDir], dump: Path) -> Features:
+    """Stage 3; the features of the first set."""
+    encoder = FakeEncoder()
+    extract(sets, dump, "encoder", encoder.load)
+    merge(sets, dump, "encoder")
+    return open_features(dump, "encoder", sets[0])
+
+
+def age(folder: Path) -> None:
+    """Make all files an hour older, so that their times are trusted."""
+    then = time.time_ns() - 3600 * 10**9
+    for path in (p for p in folder.rglob("*") if p.is_file()):
+        os.utime(path, ns=(then, then))
+
+
+def altered(path: Path, keep_time: bool = False) -> None:
+    """Change the last byte of a file."""
+    stat, content = path.stat(), bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    if keep_time:
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+@pytest.mark.parametrize("settled", [False, True])
+def test_audio_replaced_under_its_name_is_refused_until_its_chunk_is_made_anew(
+    place, settled: bool
+) -> None:
+    data, dump = place
+    if settled:
+        age(data.path)
+    before = {utt: frames.copy() for utt, frames in make([data], dump).frames.items()}
+    shutil.copy(data.audio["spk-0"].source, data.audio["spk-4"].source)
+    with pytest.raises(DataError, match=r"changed since stage 3: .*spk-4\.wav") as caught:
+        open_features(dump, "encoder", data)
+    assert caught.value.remedy == "run stage 3 (features) again"
+    encoder = FakeEncoder()
+    extract([data], dump, "encoder", encoder.load)
+    merge([data], dump, "encoder")
+    assert sum(map(len, encoder.batches)) == 3  # of one chunk
+    after = open_features(dump, "encoder", data).frames
+    for utt, frames in before.items():
+        assert np.array_equal(frames, after[utt]) == (utt != "spk-4")
+    assert np.array_equal(after["spk-4"], before["spk-0"])
+
+
+def test_another_time_of_the_audio_alone_is_no_change(place) -> None:
+    data, dump = place
+    make([data], dump)
+    age(data.path)
+    open_features(dump, "encoder", data)
+    extract([data], dump, "encoder", lambda: pytest.fail("the encoder is not needed"))
+
+
+def test_audio_that_kept_its_size_and_time_is_found_by_verifying(place) -> None:
+    data, dump = place
+    age(data.path)
+    make([data], dump)
+    altered(Path(data.audio["spk-4"].source), keep_time=True)
+    open_features(dump, "encoder", data)
+    with verifying(), pytest.raises(DataError, match=r"spk-4\.wav"):
+        open_features(dump, "encoder", data)
+    with verifying():
+        make([data], dump)
+
+
+def test_audio_that_was_removed_leaves_its_features(place) -> None:
+    data, dump = place
+    make([data], dump)
+    Path(data.audio["spk-4"].source).unlink()
+    assert "spk-4" in open_features(dump, "encoder", data).frames
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-3])
+
+
+CHUNK = ("feats.1.ark", "feats.1.scp", "feats.1.crc", "utt2num_frames.1", "timing.json.1")
+JOINT = ("feats.scp", "feats.crc", "utt2num_frames", "timing.json", "wav.sha256")
+
+
+@pytest.mark.parametrize("name", [*CHUNK, *JOINT])
+def test_stage_3_mends_any_damage(place, name: str) -> None:
+    data, dump = place
+    found = make([data], dump)
+    before, counts = (
+        {utt: frames.copy() for utt, frames in found.frames.items()},
+        found.frame_counts,
+    )
+    for damage in (altered, cut, Path.unlink):
+        damage(dump / "encoder/some_set" / name)
+        after = make([data], dump)
+        assert after.frame_counts == counts
+        for utt, frames in before.items():
+            np.testing.assert_array_equal(after.frames[utt], frames)
+
+
+@pytest.mark.parametrize("name", ["feats.scp", "feats.crc", "utt2num_frames", "timing.json"])
+def test_damage_of_what_was_merged_is_refused(place, name: str) -> None:
+    data, dump = place
+    make([data], dump)
+    altered(dump / "encoder/some_set" / name)
+    with pytest.raises(DataError, match=f"changed since stage 3: {name}") as caught:
+        open_features(dump, "encoder", data)
+    assert caught.value.remedy == "run stage 3 (features) again"
+
+
+@pytest.mark.parametrize("keep_time", [False, True])
+def test_the_remedy_for_a_damaged_ark_is_no_circle(place, keep_time: bool) -> None:
+    data, dump = place
+    make([data], dump)
+    age(dump)
+    make([data], dump)  # which takes the new times
+    altered(dump / "encoder/some_set/feats.2.ark", keep_time)
+    frames = open_features(dump, "encoder", data).frames
+    with pytest.raises(DataError, match="damaged") as caught:
+        dict(frames)
+    _, scp, *rest = str(caught.value.remedy).split()
+    assert " ".join(rest) == "then run stage 3 (features) again"
+    Path(scp.rstrip(",")).unlink()
+    assert len(dict(make([data], dump).frames)) == 8
+
+
+def test_features_of_an_older_version_are_taken_and_said_to_be_so(place, caplog) -> None:
+    data, dump = place
+    caplog.set_level("INFO")
+    make([data], dump)
+    folder = dump / "encoder/some_set"
+    for path in (*folder.glob("made_from*"), *folder.glob("*.crc"), folder / "merged.json"):
+        path.unlink()
+    key = json.loads((folder / "key.json").read_text()) | encoder_key("encoder")
+    (folder / "key.json").write_text(json.dumps(key))
+    extract([data], dump, "encoder", lambda: pytest.fail("the encoder is not needed"))
+    assert f"{folder}: an older version made it" in caplog.text
+    open_features(dump, "encoder", data)
+    Path("encoder/model.safetensors").write_text("other weights")
+    with pytest.raises(DataError, match=r"another encoder/model\.safetensors"):
         open_features(dump, "encoder", data)
 
 
@@ -110,4 +256,4 @@ def test_an_encoder_that_cannot_be_found_names_key_and_remedy(place) -> None:
     from speechllm.errors import ConfigError
 
     with pytest.raises(ConfigError, match=r"(?s)model\.encoder.*hf auth login"):
-        features.encoder_key("no-such-org/no-such-model")
+        encoder_files("no-such-org/no-such-model")
