@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from speechllm.adapt.made_data import MadeData, key
 from speechllm.adapt.method import Workspace
 from speechllm.adapt.selection import Filters, Heard, read_phrases, select
-from speechllm.data.features import audio_hash
+from speechllm.data.feature_records import audio_hash
 from speechllm.data.mixture import Component, subset
 from speechllm.decode.config import DecodeConfig
 from speechllm.errors import ConfigError, DataError

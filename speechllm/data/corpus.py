@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from speechllm.data.features import NO_SETTINGS, open_features
+from speechllm.data.feature_records import NO_SETTINGS
+from speechllm.data.features import open_features
 from speechllm.data.kaldi import DataDir
 from speechllm.errors import DataError
 from speechllm.tasks.task import Task

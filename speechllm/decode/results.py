@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from speechllm.config import changed_keys
-from speechllm.data.features import audio_hash
+from speechllm.data.feature_records import audio_hash
 from speechllm.data.kaldi import DataDir, first_ids, read_table, write_table
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.guard import FLAGS

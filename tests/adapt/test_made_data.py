@@ -21,7 +21,6 @@ from speechllm.data.mixture import subset
 from speechllm.errors import ConfigError, DataError
 from speechllm.files import read_json, write_json
 from speechllm.model.encoder import Encoder
-from speechllm.pretrained import encoder_key
 from tests.tiny import make_ctc_encoder, make_encoder, make_llm, make_set
 
 TRAIN = {"steps": 4, "batch_positions": 400, "lr": 1e-2, "warmup_steps": 1, "precision": "fp32"}
@@ -334,7 +333,6 @@ def test_posteriors_of_phones_ask_how_to_say_them(work: Path, tmp_path: Path) ->
 def test_an_encoder_without_ctc_head_is_refused_by_key(tmp_path: Path) -> None:
     from speechllm.model.ctc import load_ctc_head
 
-    encoder_key.cache_clear()
     with pytest.raises(ConfigError, match=r"model\.encoder: .* has no CTC head"):
         load_ctc_head(str(make_encoder(tmp_path / "encoder")))
 
