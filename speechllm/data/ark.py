@@ -70,7 +70,11 @@ class ArkWriter:
         if problem := id_problem(utt_id):
             raise DataError(f"{problem}: {utt_id!r}", self.ark_path)
         if not np.isfinite(matrix).all():
-            raise DataError(f"features of {utt_id} hold NaN or Inf", self.ark_path)
+            raise DataError(
+                f"features of {utt_id} hold NaN or Inf (float16 ends at 65504)",
+                self.ark_path,
+                remedy=f"set model.encoder_dtype: float32; or leave {utt_id} out",
+            )
         self._offsets[utt_id] = self._stream.tell() + len(utt_id.encode()) + 1
         record = BytesIO()
         kaldiio.save_ark(record, {utt_id: matrix}, write_function="numpy")

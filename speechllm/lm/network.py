@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from speechllm.lm.config import NetworkConfig
+from speechllm.model.half import try_out
 
 
 class Network(ABC):
@@ -58,6 +59,7 @@ class CausalNetwork(Network):
     """Any causal LM of transformers, with its cache as the state."""
 
     def __init__(self, model: Any):
+        try_out(model, "the language model", "set precision: fp32")
         self.model = model
         self.size = model.get_input_embeddings().weight.shape[0]
 

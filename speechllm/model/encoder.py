@@ -13,6 +13,7 @@ from torch import Tensor
 from speechllm.data.audio import SAMPLE_RATE
 from speechllm.errors import ConfigError
 from speechllm.model.fbank import without_frame_loop
+from speechllm.model.half import ROUNDING, difference, try_out
 from speechllm.model.tower import Tower, find_tower, load_extractor, load_tower
 from speechllm.model.window import (
     can_be_cut,
@@ -63,7 +64,8 @@ class Encoder:
             dtype: of its weights: float32, float16 or bfloat16.
 
         Raises:
-            ConfigError: no such encoder, or none that can be used; names the config key.
+            ConfigError: no such encoder, none that can be used, or one that this device computes
+                wrongly in `dtype`; names the config key.
         """
         folder = resolve_folder(name, "model.encoder")
         tower = find_tower(folder, name, trust_remote_code)
@@ -112,6 +114,8 @@ class Encoder:
         self.extractor = without_frame_loop(extractor) if is_slow else extractor
         self._extractor_takes = inspect.signature(type(extractor).__call__).parameters
         self._model_takes = inspect.signature(type(model).forward).parameters
+        # What is cached says in which precision it was computed, so there is no falling back.
+        try_out(model, f"model.encoder: {name}", "set model.encoder_dtype: float32")
         self.batches = self._padding_stays_out()
         if not (self.batches or self.cut):
             log.info("%s: its frames would hear padding, so utterances go one by one", name)
@@ -218,7 +222,7 @@ class Encoder:
         """Whether an utterance's frames are the same with and without a longer one beside it.
 
         Raises:
-            ConfigError: the encoder cannot even encode one utterance.
+            ConfigError: the encoder cannot even encode one utterance, or float16 cannot hold it.
         """
         rng = np.random.default_rng(0)
         short, long = (rng.normal(0, 0.1, n).astype(np.float32) for n in (9_123, 20_000))
@@ -230,6 +234,12 @@ class Encoder:
                     f"model.encoder: {self.name} cannot be run as an encoder: {error}",
                     "name another encoder",
                 ) from error
+            if not difference(alone.to(torch.float16), alone) < ROUNDING[torch.float16]:
+                raise ConfigError(
+                    f"model.encoder: frames of {self.name} are up to {alone.abs().max():.1g}, "
+                    "which float16, in which they are kept, cannot hold",
+                    "name another encoder",
+                )
             if self.window_samples:  # all windows are alike, or each has its own length
                 return not self.cut
             try:

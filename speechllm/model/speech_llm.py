@@ -14,6 +14,7 @@ from speechllm.data.collate import IGNORED, Batch
 from speechllm.data.prompt import Prompt, make_prompt
 from speechllm.errors import ConfigError, DataError
 from speechllm.model.encoder import encoder_width
+from speechllm.model.half import try_out
 from speechllm.model.llm import add_lora, head_sees_only, load_llm, load_tokenizer, merge_lora
 from speechllm.model.own_prompt import OwnPrompts, own_prompts
 from speechllm.model.projector import OwnProjector, Projector
@@ -85,6 +86,8 @@ class SpeechLLM(nn.Module):
                 encoder_width(config.encoder, config.trust_remote_code),
                 self.embedding.weight.shape[1],
             )
+        try_out(self.projector, "projector", "set precision: fp32")
+        try_out(self.llm, "model.llm", "set model.llm_dtype: float32 and precision: fp32")
         if config.lora:
             self.llm = add_lora(self.llm, config.lora)
         self.scaffold = nn.ModuleDict()

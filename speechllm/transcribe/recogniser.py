@@ -167,6 +167,13 @@ class Recogniser:
             return
         for start, end in cut_at_pauses(wave, cut.max_seconds, cut.min_pause):
             frames = self._encoder.encode([wave[start:end]])[0]
+            if not np.isfinite(frames).all():
+                audio, place = (
+                    transcript.recording.audio,
+                    f"{start / SAMPLE_RATE:.1f} s to {end / SAMPLE_RATE:.1f} s",
+                )
+                _fail(transcript, AudioError("the encoder gives NaN or Inf", audio, place))
+                return
             yield _Waiting(transcript, start / SAMPLE_RATE, end / SAMPLE_RATE, frames)
 
     def _decode(self, window: Sequence[_Waiting], decoder: Decoder) -> Iterator[float]:
@@ -218,11 +225,17 @@ def _read(transcript: Transcript, allow_pipes: bool) -> np.ndarray:
             detail = f"{len(wave) / SAMPLE_RATE:.3f} s"
             raise AudioError(f"audio is shorter than {SHORTEST} s", audio, detail)
     except AudioError as error:
-        said = f"{audio.source}: {': '.join(filter(None, (error.reason, error.detail)))}"
-        log.error("%s: %s", transcript.id, f"{said}\n  -> {error.remedy}" if error.remedy else said)
-        transcript.error = error
+        _fail(transcript, error)
         return np.zeros(0, dtype=np.float32)
     return wave
+
+
+def _fail(transcript: Transcript, error: AudioError) -> None:
+    """Say what is wrong with a recording, and go on with the others."""
+    source = transcript.recording.audio.source
+    said = f"{source}: {': '.join(filter(None, (error.reason, error.detail)))}"
+    log.error("%s: %s", transcript.id, f"{said}\n  -> {error.remedy}" if error.remedy else said)
+    transcript.error = error
 
 
 def _duration(recording: Recording, allow_pipes: bool) -> float:

@@ -75,6 +75,22 @@ def test_small_windows_keep_order_and_text(
     assert recogniser.transcribe(data) == whole
 
 
+def test_frames_that_are_no_numbers_spoil_their_recording_alone(
+    recogniser: Recogniser, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = recogniser.transcribe(data)
+    encode, calls = recogniser._encoder.encode, iter(range(len(whole)))
+
+    def overflow(waves: list[np.ndarray]) -> list[np.ndarray]:
+        return [f * np.float16(np.inf if next(calls) == 1 else 1) for f in encode(waves)]
+
+    monkeypatch.setattr(recogniser._encoder, "encode", overflow)
+    found = recogniser.transcribe(data)
+    assert found[0] == whole[0] and found[2:] == whole[2:]
+    with pytest.raises(AudioError, match=r"NaN or Inf: 0\.0 s to \d"):
+        _ = found[1].text
+
+
 def test_any_rate_and_any_number_of_channels(
     recogniser: Recogniser, data: Path, tmp_path: Path
 ) -> None:
