@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import NoReturn
 
 import speechllm
-from speechllm.commands.numbers import real, whole
+from speechllm.commands.parser import Parser
 from speechllm.errors import SpeechLLMError, bounded, did_you_mean, shortened
 
 log = logging.getLogger(__name__)
@@ -50,32 +50,6 @@ COMMANDS = {
 }
 
 
-class Parser(argparse.ArgumentParser):
-    """Takes `--a-b` for `--a_b`, no abbreviations, and names the nearest option to a wrong one."""
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, allow_abbrev=False, **kwargs)
-        self.register("type", int, whole())  # neither nan nor endless
-        self.register("type", float, real())
-
-    def error(self, message: str) -> NoReturn:
-        super().error(bounded(message))
-
-    def _parse_optional(self, arg_string: str):
-        name, equals, value = arg_string.partition("=")
-        if not name.startswith("--") or name == "--" or " " in name:
-            return super()._parse_optional(arg_string)
-        name = "--" + name[2:].replace("-", "_")
-        if name in self._option_string_actions:
-            return super()._parse_optional(name + equals + value)
-        # What follows the command of `speechllm run`, or an action, is that one's own affair.
-        others = (argparse.REMAINDER, argparse.PARSER)
-        if not any(action.nargs in others for action in self._actions):
-            known = [option for option in self._option_string_actions if option.startswith("--")]
-            self.error(f"unknown option {name}{did_you_mean(name, known)}")
-        return super()._parse_optional(arg_string)
-
-
 def usage() -> str:
     """Return the text of `speechllm --help`."""
     width = max(map(len, COMMANDS))
@@ -102,8 +76,6 @@ def parse(command: str, module: ModuleType, argv: Sequence[str]) -> argparse.Nam
         help="log more, and show the traceback of an error (or set SPEECHLLM_DEBUG=1)",
     )
     module.add_arguments(parser)
-    if getattr(module, "INTERMIXED", False):  # key=value may stand behind options too
-        return parser.parse_intermixed_args(argv)
     return parser.parse_args(argv)
 
 

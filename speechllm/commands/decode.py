@@ -103,7 +103,8 @@ def _check_dev(args: argparse.Namespace, config: "DecodeConfig") -> None:
     if config.left_open and args.dev is None:
         raise ConfigError(
             f"{args.config}: {' and '.join(config.left_open)}: null is tuned on a dev set",
-            "name it: --dev data/<target>_dev; or give the weight",
+            "name it: --dev data/<target>_dev; or give the weight, such as "
+            f"{config.left_open[0]}=0.5",
         )
     if args.dev in args.data:
         raise ConfigError(f"weights tuned on {args.dev} cannot be tested on it")

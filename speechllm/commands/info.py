@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from speechllm.config import BaseConfig
     from speechllm.model.encoder import Encoder
 
-INTERMIXED = True
 SECONDS = 10
 
 
@@ -25,18 +24,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_model_arguments(parser)
     parser.add_argument(
-        "--data", nargs="+", default=[], metavar="DIR", help="data dirs whose cache is estimated"
+        "--data",
+        nargs="+",
+        default=[],
+        type=Path,
+        metavar="DIR",
+        help="data dirs whose cache is estimated",
     )
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="change the config")
 
 
 def run(args: argparse.Namespace) -> None:
     """Print what is known of a config before anything is loaded."""
-    # key=value after --data looks like one more data dir
-    changes = [word for word in args.data if "=" in word and not Path(word).exists()]
-    dirs = [Path(word) for word in args.data if word not in changes]
-    config, method = _read(args, [*args.overrides, *changes])
-    durations = {path.name: _durations(path) for path in dirs}
+    config, method = _read(args, args.overrides)
+    durations = {path.name: _durations(path) for path in args.data}
 
     from transformers.utils import logging
 

@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,9 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "audio",
         nargs="+",
-        metavar="audio|key=value",
         help="files, folders, wav.scp files or data dirs; and changes of the search, e.g. beam=8",
     )
+    parser.set_defaults(overrides=[])
 
 
 def run(args: argparse.Namespace) -> None:
@@ -67,10 +66,9 @@ def run(args: argparse.Namespace) -> None:
     from speechllm.transcribe.recordings import find_recordings
 
     formats = list(dict.fromkeys(args.format or ["text"]))
-    overrides = [word for word in args.audio if _is_override(word)]
-    audio = [word for word in args.audio if not _is_override(word)]
+    overrides = args.overrides
     parse(DecodeConfig, with_overrides({}, overrides), "transcribe")  # before the model is loaded
-    recordings = find_recordings(audio)
+    recordings = find_recordings(args.audio)
     if not args.out and (len(formats) > 1 or (formats[0] in ONE_FILE_EACH and len(recordings) > 1)):
         raise ConfigError(
             f"{' and '.join(formats)} of {len(recordings)} recordings cannot all go to stdout",
@@ -114,10 +112,6 @@ def run(args: argparse.Namespace) -> None:
         raise SpeechLLMError(
             f"of {len(recordings)} recordings these could not be read: {first_ids(unreadable)}"
         )
-
-
-def _is_override(word: str) -> bool:
-    return bool(re.match(r"[a-z_.]+=", word)) and not Path(word).exists()
 
 
 def _write(folder: Path, transcript: "Transcript", formats: list[str]) -> None:
