@@ -1,20 +1,24 @@
 """`speechllm <command>`: the one entry point. A command's module is imported when it is called."""
 
 import argparse
-import errno
 import importlib
 import logging
 import os
+import signal
 import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from types import ModuleType
 from typing import NoReturn
 
 import speechllm
 from speechllm.commands.parser import Parser
 from speechllm.errors import SpeechLLMError, bounded, did_you_mean, shortened
+from speechllm.os_errors import describe
+from speechllm.processes import is_first_rank
+from speechllm.signals import Stopped, raised_signals
 
 log = logging.getLogger(__name__)
 
@@ -91,8 +95,7 @@ def configure_logging(debug: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
     logging.basicConfig(handlers=[handler])
-    first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun started
-    level = logging.DEBUG if debug else logging.INFO if first else logging.WARNING
+    level = logging.DEBUG if debug else logging.INFO if is_first_rank() else logging.WARNING
     logging.getLogger("speechllm").setLevel(level)
 
 
@@ -105,40 +108,59 @@ def fail(message: str, code: int = 1) -> NoReturn:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run one command.
 
-    Exits with 1 on an error that the user can mend, 2 on wrong use, 130 on ctrl-C. Any other error
-    is a bug of speechllm: as a program (without `argv`) this keeps its traceback in a file and
-    exits with 70, called from Python it raises the error itself.
+    Exits with 1 on an error that the user can mend, with 2 on wrong use, and with 128 + n, as
+    shells say it, where signal n has stopped it. Any other error is a bug of speechllm: as a
+    program (without `argv`) this keeps its traceback in a file and exits with 70, called from
+    Python it raises the error itself.
     """
     command, *rest = (sys.argv[1:] if argv is None else list(argv)) or ["--help"]
+    command = command if command.startswith("-") else command.replace("-", "_")
+    name = f"speechllm {command}" if command in COMMANDS else "speechllm"
+    try:
+        with raised_signals():
+            _run(command, rest)
+            sys.stdout.flush()
+    except BrokenPipeError:  # who read the output has seen enough
+        _drop_output()
+        sys.exit(128 + signal.SIGPIPE)
+    except (SpeechLLMError, OSError) as error:
+        if log.isEnabledFor(logging.DEBUG):
+            raise
+        if isinstance(error, OSError) and error.filename is None:
+            _drop_output()
+        fail(f"{name}: error: {describe(error) if isinstance(error, OSError) else error}")
+    except KeyboardInterrupt as error:
+        number = error.number if isinstance(error, Stopped) else signal.SIGINT
+        if not is_first_rank():  # which says it for all
+            sys.exit(128 + number)
+        by = signal.Signals(number).name
+        fail(f"{name}: stopped by {by}; to go on, give the same command again", 128 + number)
+    except Exception as error:
+        if argv is not None or log.isEnabledFor(logging.DEBUG):
+            raise
+        fail(bug_report(command, error), BUG)
+
+
+def _run(command: str, rest: Sequence[str]) -> None:
     if command in ("-h", "--help", "help"):
         print(usage())
         return
     if command == "--version":
         print(f"speechllm {speechllm.__version__}")
         return
-    command = command.replace("-", "_")
     if command not in COMMANDS:
-        fail(
-            bounded(f"speechllm: unknown command '{command}'{did_you_mean(command, COMMANDS)}"),
-            2,
-        )
+        known = did_you_mean(command, COMMANDS)
+        fail(bounded(f"speechllm: unknown command '{command}'{known}"), 2)
+    module = importlib.import_module(f"speechllm.commands.{command}")
+    args = parse(command, module, rest)
+    configure_logging(args.debug)
+    module.run(args)
 
-    try:
-        module = importlib.import_module(f"speechllm.commands.{command}")
-        args = parse(command, module, rest)
-        configure_logging(args.debug)
-        module.run(args)
-    except (SpeechLLMError, OSError) as error:
-        if log.isEnabledFor(logging.DEBUG):
-            raise
-        text = describe(error) if isinstance(error, OSError) else error
-        fail(f"speechllm {command}: error: {text}")
-    except KeyboardInterrupt:
-        fail(f"speechllm {command}: stopped", 130)
-    except Exception as error:
-        if argv is not None or log.isEnabledFor(logging.DEBUG):
-            raise
-        fail(bug_report(command, error), BUG)
+
+def _drop_output() -> None:
+    """Let what was printed and not written go, or it would fail once more at the very end."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def bug_report(command: str, error: Exception) -> str:
@@ -153,12 +175,3 @@ def bug_report(command: str, error: Exception) -> str:
         f"speechllm {command}: a bug of speechllm, not a mistake of yours: {said}\n"
         f"  -> please report it, with {stream.name}; --debug shows more"
     )
-
-
-def describe(error: OSError) -> str:
-    """Say what the system refused, on which file, and what helps."""
-    place = f"{error.filename}: " if error.filename else ""
-    message = f"{place}{error.strerror or error}"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        message += "\n  -> free some space and give the same command again: finished work is kept"
-    return message

@@ -1,5 +1,6 @@
 import errno
 import logging
+import os
 import subprocess
 import sys
 import time
@@ -128,6 +129,64 @@ def test_a_full_disk_is_a_users_error(command, capsys):
     assert exit.value.code == 1
     message = capsys.readouterr().err
     assert "exp/x: No space left on device" in message and "free some space" in message
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (
+            OSError(errno.EDQUOT, "Disk quota exceeded", "a/b"),
+            "a/b: Disk quota exceeded\n",
+        ),
+        (PermissionError(errno.EACCES, "Permission denied", "a b/c"), "ls -ld 'a b' 'a b/c'"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "from", None, "a/to"),
+            "error: a/to: No",
+        ),
+        (
+            OSError(errno.ENOTDIR, "Not a directory", "a", None, "b"),
+            "a -> b: Not a directory\n",
+        ),
+        (OSError("some library's words"), "error: some library's words\n"),
+        (OSError(), "error: OSError\n"),
+    ],
+)
+def test_what_the_system_refuses_names_the_file_and_what_helps(command, capsys, error, expected):
+    command(throw(error))
+    with pytest.raises(SystemExit) as exit:
+        cli.main(["trial"])
+    assert exit.value.code == 1
+    assert expected in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--help"], ["check", "data"]])
+def test_an_output_that_cannot_be_written_is_a_users_error(make_data_dir, words):
+    words = [str(make_data_dir()) if word == "data" else word for word in words]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "speechllm", *words],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert done.returncode == 1
+    assert "error: standard output: No space left on device\n" in done.stderr
+    assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(tmp_path):
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "speechllm", "--help"],
+        cwd=ROOT,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (128 + 13, "")
 
 
 def test_a_bug_keeps_its_traceback(command):

@@ -1,9 +1,24 @@
-"""Folders appear whole, and replace only what may go."""
+"""Files and folders appear whole, replace only what may go, and leave nothing behind."""
+
+import errno
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
-from speechllm.errors import DataError
-from speechllm.files import whole_folder
+from speechllm.errors import DataError, SpeechLLMError
+from speechllm.files import sweep, whole_file, whole_folder, write_json
+from speechllm.os_errors import naming
+from speechllm.processes import Process, this_process
+
+OURS = this_process()
+DEAD = Process(OURS.machine, OURS.pid, OURS.started + 1)
+ELSEWHERE = Process("0" * 8, 4711, 99)
 
 
 def names(path):
@@ -39,3 +54,132 @@ def test_only_what_may_go_is_replaced(tmp_path):
     with whole_folder(tmp_path / "b", lambda path: (path / "old").exists()) as folder:
         (folder / "new").touch()
     assert names(tmp_path) == ["b", "file"] and names(tmp_path / "b") == ["new"]
+
+
+def test_what_dead_processes_left_goes_and_what_others_write_stays(tmp_path):
+    for owner in (DEAD, ELSEWHERE, OURS):
+        (tmp_path / f".x.json.{owner}.tmp").touch()
+    (tmp_path / ".x.json.4711.tmp").touch()  # of an older version
+    (tmp_path / ".hidden.tmp").touch()  # the user's
+    write_json(tmp_path / "y.json", {})
+    left = [".hidden.tmp", ".x.json.4711.tmp", f".x.json.{ELSEWHERE}.tmp", f".x.json.{OURS}.tmp"]
+    assert names(tmp_path) == sorted([*left, "y.json"])
+    sweep(tmp_path, time.time() + 2 * 86400)  # nobody has written there for days
+    assert names(tmp_path) == [".hidden.tmp", "y.json"]
+
+
+@pytest.mark.parametrize("owner", [DEAD, ELSEWHERE, "4711"])
+def test_what_was_being_replaced_is_put_back(tmp_path, owner):
+    """The process died between the two renames."""
+    for name in (f".b.{owner}.tmp", f".b.{owner}.old.tmp"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name[-7:]).touch()
+    with pytest.raises(KeyError), whole_folder(tmp_path / "b", lambda path: True):
+        raise KeyError
+    assert names(tmp_path) == ["b"] and names(tmp_path / "b") == ["old.tmp"]
+
+
+def test_what_was_replaced_goes(tmp_path):
+    """The process died behind the second rename."""
+    for name in ("b", f".b.{DEAD}.old.tmp"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name[-7:]).touch()
+    with pytest.raises(KeyError), whole_folder(tmp_path / "b", lambda path: True):
+        raise KeyError
+    assert names(tmp_path) == ["b"] and names(tmp_path / "b") == ["b"]
+
+
+def test_a_process_killed_between_the_renames_loses_nothing(tmp_path):
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b/old").touch()
+    script = """
+import os, signal, sys
+from speechllm.files import whole_folder
+rename = os.rename
+def die(old, new):
+    if "old.tmp" not in str(new):
+        os.kill(os.getpid(), signal.SIGKILL)
+    rename(old, new)
+os.rename = die
+with whole_folder(sys.argv[1], lambda path: True) as folder:
+    (folder / "new").touch()
+"""
+    command = [sys.executable, "-c", script, str(tmp_path / "b")]
+    assert subprocess.run(command).returncode == -signal.SIGKILL
+    assert not (tmp_path / "b").exists()
+    write_json(tmp_path / "any.json", {})
+    assert names(tmp_path / "b") == ["old"]
+
+
+def test_a_folder_is_made_by_one_process_at_a_time(tmp_path):
+    lock = tmp_path / ".b.lock"
+    lock.write_text(
+        f'{{"machine": "{ELSEWHERE.machine}", "pid": 4711, "started": 99, "host": "there"}}'
+    )
+    with (
+        pytest.raises(SpeechLLMError, match="pid 4711 on there"),
+        whole_folder(tmp_path / "b", lambda path: True),
+    ):
+        pass
+    assert names(tmp_path) == [".b.lock"]
+
+
+def test_the_longest_name_has_its_temporary_too(tmp_path):
+    write_json(tmp_path / ("x" * 255), {})
+    with whole_folder(tmp_path / ("ä" * 127), lambda path: True):
+        pass
+    assert names(tmp_path) == sorted(["x" * 255, "ä" * 127])
+
+
+@pytest.fixture
+def small_files():
+    """No file may grow beyond 4096 bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_file_that_has_no_room_is_named(tmp_path, small_files):
+    with pytest.raises(OSError) as error, whole_file(tmp_path / "x") as stream:
+        stream.write("x" * 9999)
+    assert (error.value.errno, error.value.filename) == (errno.EFBIG, str(tmp_path / "x"))
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError("[Errno 28] Error writing bytes to file. Detail: [errno 28] No space left"),
+        ValueError("Error while serializing: I/O error: No space left on device (os error 28)"),
+    ],
+)
+def test_errors_of_libraries_are_those_of_the_system(tmp_path, error):
+    with pytest.raises(OSError) as found, naming(Path("a/b")):
+        raise error
+    assert (found.value.errno, found.value.filename) == (errno.ENOSPC, "a/b")
+
+
+def test_what_has_nothing_to_do_with_the_file_does_not_name_it():
+    for error in (ConnectionResetError(errno.ECONNRESET, "reset"), KeyError("os error 2")):
+        with pytest.raises(type(error)) as found, naming(Path("a/b")):
+            raise error
+        assert found.value is error
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path, monkeypatch):
+    def refuse(path, *args, **kwargs):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr("builtins.open", refuse)
+    with pytest.raises(PermissionError) as error, whole_file(tmp_path / "x"):
+        pass
+    assert error.value.filename == str(tmp_path / "x")
+
+
+def test_a_folder_in_the_place_of_a_file_is_named(tmp_path):
+    (tmp_path / "x").mkdir()
+    with pytest.raises(OSError) as error, whole_file(tmp_path / "x"):
+        pass
+    assert error.value.filename == str(tmp_path / "x") and os.listdir(tmp_path) == ["x"]

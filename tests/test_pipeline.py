@@ -1,6 +1,7 @@
 """Features, base, every method, decoding: through the commands, on tiny random models."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -191,7 +192,9 @@ def test_stale_features_are_refused(work: Path, tmp_path: Path) -> None:
         open_features(work / "dump", str(encoder), DataDir.load(work / "data/source_train"))
 
 
-def test_killed_training_resumed_is_bit_equal(work: Path) -> None:
+def test_killed_training_resumed_is_bit_equal(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """SIGKILL in the middle, start again: the same bytes as an uninterrupted run."""
     options = ["train.steps=60", "train.checkpoint_every=7", "monitor.every=5"]
     options += ["train.muon_lr=0.01"]
@@ -201,6 +204,8 @@ def test_killed_training_resumed_is_bit_equal(work: Path) -> None:
     log = work / "exp/killed/train.jsonl"
     while process.poll() is None and not (log.is_file() and '"step": 30' in log.read_text()):
         pass
+    process.send_signal(signal.SIGSTOP)  # alive, and not over before the next line is
+    assert f"pid {process.pid} on" in refused(base_command(work, "killed", *options), capsys)
     process.kill()
     assert process.wait() == -9, "the run ended before it could be killed"
     assert not (work / "exp/killed/run.json").exists()

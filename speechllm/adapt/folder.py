@@ -1,6 +1,7 @@
 """A run's folder belongs to its settings. Imports no torch, so finished work is found quickly."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ from speechllm.config import BaseConfig, as_of_today, changed_keys
 from speechllm.errors import SpeechLLMError
 from speechllm.files import sha256_of, whole_file
 from speechllm.layout import CONFIG, LOG, MODEL, RUN, TENSORS
+from speechllm.locks import locked_folder
 from speechllm.pretrained import encoder_key
+from speechllm.processes import is_first_rank
 
 
 def base_inputs(config: BaseConfig, train: Sequence[Path], dev: Sequence[Path]) -> dict[str, Any]:
@@ -34,6 +37,20 @@ def adapt_inputs(base: Path, sets: Mapping[str, Sequence[Path]]) -> dict[str, An
     return {"base": str(base), "base_sha256": sha256_of([tensors]), **names}
 
 
+@contextmanager
+def claimed(folder: Path, config: BaseModel, inputs: Mapping[str, Any]) -> Iterator[bool]:
+    """Hold a run's folder while the block runs; yield whether there is anything left to do.
+
+    Raises:
+        SpeechLLMError: as `is_finished`; or another process is at work there.
+    """
+    if (folder / RUN).is_file() and is_finished(folder, config, inputs):  # it may be read-only
+        yield False
+        return
+    with locked_folder(folder):
+        yield not is_finished(folder, config, inputs)
+
+
 def is_finished(folder: Path, config: BaseModel, inputs: Mapping[str, Any]) -> bool:
     """Whether the run in `folder` was trained to its end with these very settings.
 
@@ -52,7 +69,7 @@ def is_finished(folder: Path, config: BaseModel, inputs: Mapping[str, Any]) -> b
                 f"{folder} was made with other settings: {', '.join(changed)}",
                 f"undo the change, or rm -r {folder}, or name another folder with --exp",
             )
-    else:
+    elif is_first_rank():
         with whole_file(path) as stream:
             yaml.safe_dump(wanted, stream, sort_keys=False, allow_unicode=True)
     return (folder / RUN).is_file()

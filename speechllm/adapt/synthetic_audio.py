@@ -11,13 +11,14 @@ from pydantic import model_validator
 from speechllm.adapt.made_data import MadeData, key
 from speechllm.adapt.method import Workspace
 from speechllm.config import PositiveFloat
+from speechllm.data.audio import write_audio
 from speechllm.data.features import Encode, extract, merge
 from speechllm.data.kaldi import DataDir, write_data_dir
 from speechllm.data.mixture import Component
 from speechllm.data.room import Room, make_room
 from speechllm.data.tts import SAMPLE_RATE
 from speechllm.data.tts_plugins import EspeakVoices, Speak, TtsConfig, make_speaker
-from speechllm.files import sha256_of, whole_file
+from speechllm.files import sha256_of
 from speechllm.progress import Progress
 
 if TYPE_CHECKING:  # to read a config needs no torch
@@ -112,8 +113,7 @@ def speak_all(text: Mapping[str, str], speak: Speak, room: Room, folder: Path) -
             path = folder / "wav" / f"{utt_id}.flac"
             if not path.is_file():
                 samples = room(utt_id, speak(utt_id, words))
-                with whole_file(path, "wb") as stream:
-                    soundfile.write(stream, samples, SAMPLE_RATE, format="FLAC")
+                write_audio(path, samples, SAMPLE_RATE)
             wav[utt_id], durations[utt_id] = str(path), soundfile.info(path).duration
             progress.advance()
     write_data_dir(folder, text=text, wav=wav, utt2dur=durations)

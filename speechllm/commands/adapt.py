@@ -22,15 +22,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Adapt, go on, or find the model finished."""
-    from speechllm.adapt.folder import adapt_inputs, is_finished
+    from speechllm.adapt.folder import adapt_inputs, claimed
     from speechllm.adapt.method import load_method
 
     method = load_method(args.config, args.overrides)
     sets = {name: getattr(args, name) for name in ("source", "target", "source_dev", "target_dev")}
-    if is_finished(args.exp, method, adapt_inputs(args.base, sets)):
-        log.info("%s is trained already", args.exp)
-        return
+    with claimed(args.exp, method, adapt_inputs(args.base, sets)) as is_ours:
+        if not is_ours:
+            log.info("%s is trained already", args.exp)
+            return
 
-    from speechllm.adapt.run import adapt
+        from speechllm.adapt.run import adapt
 
-    adapt(method, args.base, dump=args.dump, folder=args.exp, **sets)
+        adapt(method, args.base, dump=args.dump, folder=args.exp, **sets)

@@ -46,14 +46,15 @@ def model_overrides(args: argparse.Namespace) -> list[str]:
 
 def run(args: argparse.Namespace) -> None:
     """Train, go on, or find the model finished."""
-    from speechllm.adapt.folder import base_inputs, is_finished
+    from speechllm.adapt.folder import base_inputs, claimed
     from speechllm.config import BaseConfig, load
 
     config = load(BaseConfig, args.config, [*args.overrides, *model_overrides(args)])
-    if is_finished(args.exp, config, base_inputs(config, args.train, args.dev)):
-        log.info("%s is made already", args.exp)
-        return
+    with claimed(args.exp, config, base_inputs(config, args.train, args.dev)) as is_ours:
+        if not is_ours:
+            log.info("%s is made already", args.exp)
+            return
 
-    from speechllm.adapt.base import train_base
+        from speechllm.adapt.base import train_base
 
-    train_base(config, args.train, args.dev, args.dump, args.exp)
+        train_base(config, args.train, args.dev, args.dump, args.exp)

@@ -73,6 +73,7 @@ def run(args: argparse.Namespace) -> None:
     from speechllm.decode.run import decode_corpus
     from speechllm.decode.tune_boost import tune_boost
     from speechllm.decode.tune_run import tune_on
+    from speechllm.locks import locked_folder
     from speechllm.model.bundle import load_bundle
 
     model = load_bundle(bundle).to("cuda" if torch.cuda.is_available() else "cpu")
@@ -84,11 +85,13 @@ def run(args: argparse.Namespace) -> None:
 
     extra, main = {}, task.main.title
     if config.untuned:
-        tuning = tune_on(model, open_corpus(args.dev), bundle, config, place)
+        with locked_folder(place):
+            tuning = tune_on(model, open_corpus(args.dev), bundle, config, place)
         log.info("tuned on %s: %s %.2f with %s", tuning.dev, main, tuning.error, tuning.chosen)
         config, extra = tuning.apply(config), {"tuning": tuning.summary()}
     if config.open_boost:
-        boost = tune_boost(model, open_corpus(args.dev), bundle, config, boost_place)
+        with locked_folder(boost_place):
+            boost = tune_boost(model, open_corpus(args.dev), bundle, config, boost_place)
         log.info("tuned on %s: %s %.2f with boost %g", boost.dev, main, boost.error, boost.chosen)
         config, extra = boost.apply(config), {**extra, "boost_tuning": boost.summary()}
     decoder = Decoder.load(model, config)

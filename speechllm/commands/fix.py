@@ -15,7 +15,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Mend each data dir and print what was dropped."""
     from speechllm.data.fix import fix_data_dir
+    from speechllm.files import beside
+    from speechllm.locks import LOCK, locked
 
     for path in args.data:
-        for line in fix_data_dir(path, allow_pipes=args.allow_pipes).lines():
+        with locked(beside(path, LOCK), path):
+            report = fix_data_dir(path, allow_pipes=args.allow_pipes)
+        for line in report.lines():
             print(f"{path}: {line}", flush=True)

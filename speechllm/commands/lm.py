@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Train it, or find it finished."""
-    from speechllm.adapt.folder import is_finished
+    from speechllm.adapt.folder import claimed
     from speechllm.errors import ConfigError, DataError
     from speechllm.files import sha256_of
     from speechllm.layout import DESCRIPTION, MODEL
@@ -59,20 +59,21 @@ def run(args: argparse.Namespace) -> None:
             raise ConfigError(f"kind {config.kind} needs the tokens of a recogniser", "give --base")
         inputs["base"] = str(args.base)
         inputs["base_sha256"] = sha256_of([args.base / MODEL / DESCRIPTION])
-    if is_finished(args.exp, config, inputs):
-        log.info("%s is made already", args.exp)
-        return
+    with claimed(args.exp, config, inputs) as is_ours:
+        if not is_ours:
+            log.info("%s is made already", args.exp)
+            return
 
-    from speechllm.lm.make import make_lm
+        from speechllm.lm.make import make_lm
 
-    sentences, held_out = (
-        [line for path in paths for line in _sentences(path, task)]
-        for paths in (args.text, args.dev)
-    )
-    for paths, found in ((args.text, sentences), (args.dev, held_out)):
-        if not found:
-            raise DataError("there is no sentence to learn from", paths[0])
-    make_lm(config, sentences, held_out, args.base, args.exp)
+        sentences, held_out = (
+            [line for path in paths for line in _sentences(path, task)]
+            for paths in (args.text, args.dev)
+        )
+        for paths, found in ((args.text, sentences), (args.dev, held_out)):
+            if not found:
+                raise DataError("there is no sentence to learn from", paths[0])
+        make_lm(config, sentences, held_out, args.base, args.exp)
 
 
 def _files(path: Path, task: "Task") -> list[Path]:

@@ -7,6 +7,8 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
+PATIENCE = 60.0  # seconds, where another process adds its figures
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `speechllm perplexity`."""
@@ -23,9 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Write perplexity.json in the folder of what is measured; known figures stay."""
     from speechllm.decode.perplexity import FILE
-    from speechllm.files import read_json, sha256_of, write_json
+    from speechllm.files import beside, read_json, sha256_of, write_json
     from speechllm.layout import DESCRIPTION, MODEL, TENSORS
     from speechllm.lm.folder import find_lm, lm_hash
+    from speechllm.locks import LOCK, locked
     from speechllm.tasks.of_model import task_of
 
     task = task_of(args.model)
@@ -49,9 +52,11 @@ def run(args: argparse.Namespace) -> None:
             log.warning("%s: without --dump, the slot is left empty", place)
     if left:
         found = _under_lm(args, left) if args.lm else _under_llm(args, left)
-        for place in left:
-            figures[place.name] = found[place] | {"made_from": made_from[place]}
-        write_json(path, figures)
+        with locked(beside(path, LOCK), path, patience=PATIENCE):  # others add theirs
+            figures = read_json(path) if path.is_file() else {}
+            for place in left:
+                figures[place.name] = found[place] | {"made_from": made_from[place]}
+            write_json(path, figures)
     for place in args.data:
         for name, values in figures[place.name].items():
             if name != "made_from":

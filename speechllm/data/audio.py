@@ -134,9 +134,20 @@ def copy_utterance(audio: Audio, stem: Path, allow_pipes: bool = False) -> Path:
         dtype, subtype, suffix = _COPIES.get(recording.subtype, ("int16", "PCM_16", "flac"))
         samples = _read(audio, recording, dtype)
         path = stem.with_name(f"{stem.name}.{suffix}")
-        with whole_file(path, "wb") as stream:
-            soundfile.write(stream, samples, recording.samplerate, subtype, format=suffix.upper())
+        write_audio(path, samples, recording.samplerate, subtype)
     return path
+
+
+def write_audio(path: Path, samples: np.ndarray, rate: int, subtype: str | None = None) -> None:
+    """Write samples, float32 or integers [samples] or [samples, channels], as the suffix says.
+
+    Raises:
+        OSError: names `path`.
+    """
+    content = BytesIO()  # to a file, libsndfile cannot say what the system refuses
+    soundfile.write(content, samples, rate, subtype, format=path.suffix[1:].upper())
+    with whole_file(path, "wb") as stream:
+        stream.write(content.getbuffer())
 
 
 _COPIES = {

@@ -32,6 +32,7 @@ from speechllm.data.feature_records import (
 from speechllm.data.kaldi import DataDir, read_table, write_table
 from speechllm.errors import DataError
 from speechllm.files import read_json, write_json
+from speechllm.locks import locked
 from speechllm.made_from import is_verifying
 from speechllm.progress import Progress
 
@@ -134,21 +135,38 @@ def extract(
     with Progress("features", total) as progress:
         for data_dir, folder, number, ids in work:
             write_key(folder, encoder, data_dir, settings)
-            audio = audio_record(data_dir, ids)
-            batches = _batches(data_dir, ids, batch_seconds, allow_pipes)
-            started = time.perf_counter()
-            with ArkWriter(folder / f"feats.{number}.ark", _scp(folder, number)) as ark:
-                counts = {}
-                for batch in batches:
-                    waves = [load_audio(data_dir.audio[i], allow_pipes=allow_pipes) for i in batch]
-                    for utt_id, frames in zip(batch, encode(waves), strict=True):
-                        ark.write(utt_id, frames)
-                        counts[utt_id] = len(frames)
-                    progress.advance(len(batch), data_dir.name)
-                write_table(folder / f"{COUNTS}.{number}", {u: str(n) for u, n in counts.items()})
-                took = round(time.perf_counter() - started, 3)
-                write_json(folder / f"{TIMING}.{number}", {"encode_seconds": took})
-            write_chunk(folder, number, audio)
+            with locked(folder / f".feats.{number}.lock", f"chunk {number} of {folder}"):
+                is_there = _scp(folder, number).is_file()
+                if is_there and chunk_problem(folder, number, data_dir, ids) is None:
+                    progress.advance(len(ids))  # since we looked
+                    continue
+                audio = audio_record(data_dir, ids)
+                batches = _batches(data_dir, ids, batch_seconds, allow_pipes)
+                _encode_chunk(data_dir, folder, number, batches, encode, allow_pipes, progress)
+                write_chunk(folder, number, audio)
+
+
+def _encode_chunk(
+    data_dir: DataDir,
+    folder: Path,
+    number: int,
+    batches: Sequence[Sequence[str]],
+    encode: Encode,
+    allow_pipes: bool,
+    progress: Progress,
+) -> None:
+    started = time.perf_counter()
+    with ArkWriter(folder / f"feats.{number}.ark", _scp(folder, number)) as ark:
+        counts = {}
+        for batch in batches:
+            waves = [load_audio(data_dir.audio[i], allow_pipes=allow_pipes) for i in batch]
+            for utt_id, frames in zip(batch, encode(waves), strict=True):
+                ark.write(utt_id, frames)
+                counts[utt_id] = len(frames)
+            progress.advance(len(batch), data_dir.name)
+        write_table(folder / f"{COUNTS}.{number}", {u: str(n) for u, n in counts.items()})
+        took = round(time.perf_counter() - started, 3)
+        write_json(folder / f"{TIMING}.{number}", {"encode_seconds": took})
 
 
 def merge(

@@ -14,7 +14,9 @@ from speechllm.decode.config import DecodeConfig
 from speechllm.decode.decoder import Decoded, Decoder
 from speechllm.decode.results import LINES, NBEST, claim, write_results
 from speechllm.decode.search import token_bound
+from speechllm.locks import locked_folder
 from speechllm.model.speech_llm import SpeechLLM
+from speechllm.os_errors import naming
 from speechllm.progress import Progress
 
 log = logging.getLogger(__name__)
@@ -40,8 +42,16 @@ def decode_corpus(
         extra: further fields of decode.json.
 
     Raises:
-        SpeechLLMError: the folder holds hypotheses of another model or other settings.
+        SpeechLLMError: the folder holds hypotheses of another model or other settings, or another
+            process is at work there.
     """
+    with locked_folder(out):
+        _decode_missing(decoder, corpus, bundle, out, extra)
+
+
+def _decode_missing(
+    decoder: Decoder, corpus: Corpus, bundle: Path, out: Path, extra: Mapping[str, Any]
+) -> None:
     model, config = decoder.model, decoder.config
     data_dir = corpus.dirs[0]
     done = claim(data_dir, bundle, config, decoder.hashes, out)
@@ -73,7 +83,7 @@ def decode_corpus(
 
 
 def _append(path: Path, records: Iterable[dict[str, Any]]) -> None:
-    with path.open("a", encoding="utf-8") as stream:
+    with naming(path), path.open("a", encoding="utf-8") as stream:
         for record in records:
             stream.write(json.dumps(record, ensure_ascii=False) + "\n")
 

@@ -1,7 +1,6 @@
 """Write a packed folder: whole or not at all, and never over another one."""
 
 import logging
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from speechllm.config import changed_keys
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.knowledge import lm_names
 from speechllm.errors import ConfigError, SpeechLLMError
-from speechllm.files import read_json, sha256_of, whole_file, write_json
+from speechllm.files import read_json, sha256_of, whole_file, whole_folder, write_json
 from speechllm.layout import DESCRIPTION, MODEL, RUN, TENSORS
 from speechllm.pack.card import model_card
 from speechllm.pack.choose import Choice, choose
@@ -87,9 +86,7 @@ def pack(
         log.info("%s is packed already; its model card is written anew", out)
         _write_card(out, manifest, base, runs, tag)
         return manifest
-    temporary = out.with_name(f".{out.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)  # of a run that was killed
-    try:
+    with whole_folder(out, lambda _: False) as temporary:
         names = {key: found.name for key, found in manifest.pretrained.items()}
         for domain, choice in runs.items():
             _copy_bundle(choice, bundle_folder(temporary, domain), names)
@@ -98,9 +95,6 @@ def pack(
                 copy_model(folder, temporary / str(found.path))
         _write_card(temporary, manifest, base, runs, tag)
         write_json(temporary / MANIFEST, manifest.model_dump(mode="json"))
-        os.replace(temporary, out)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     log.info("packed %s: %s", out, ", ".join(runs))
     return manifest
 

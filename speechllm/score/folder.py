@@ -9,6 +9,7 @@ from typing import Any
 from speechllm.data.kaldi import first_ids
 from speechllm.errors import DataError
 from speechllm.files import read_json, whole_file, write_json
+from speechllm.locks import locked_folder
 from speechllm.score.figures import figures
 from speechllm.score.inputs import (
     Settings,
@@ -88,12 +89,13 @@ def score_folder(
         "scores": scores,
         "made_from": source,
     }
-    for name, lines in listings.items():
-        write_lines(out / name, lines)
-    for name in old.get("scores", {}).keys() | scores.keys():
-        for left in {listing.format(name) for listing in LISTINGS} - listings.keys():
-            (out / left).unlink(missing_ok=True)  # it shows hypotheses of an earlier run
-    write_json(result_file, result)
+    with locked_folder(out):
+        for name, lines in listings.items():
+            write_lines(out / name, lines)
+        for name in old.get("scores", {}).keys() | scores.keys():
+            for left in {listing.format(name) for listing in LISTINGS} - listings.keys():
+                (out / left).unlink(missing_ok=True)  # it shows hypotheses of an earlier run
+        write_json(result_file, result)
     warn_of_missing(result, hypothesis)
     return result
 

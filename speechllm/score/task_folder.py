@@ -12,6 +12,7 @@ from typing import Any
 from speechllm.data.kaldi import DataDir, read_table
 from speechllm.errors import DataError
 from speechllm.files import read_json, write_json
+from speechllm.locks import locked_folder
 from speechllm.score.counted import Counted, Rate
 from speechllm.score.folder import warn_of_missing, write_lines
 from speechllm.score.inputs import (
@@ -71,14 +72,15 @@ def score_answers(
         "scores": {name: _figures(counted, rates) for name, counted in found.items()},
         "made_from": source,
     }
-    for name, counted in found.items():
-        for stem, lines in task.listings(counted).items():
-            write_lines(out / f"{stem}.{name}.txt", lines)
-        write_lines(out / f"utterances.{name}.tsv", _utterances(task, counted))
-    for name in old.get("scores", {}).keys() - found.keys():
-        for path in out.glob(f"*.{name}.t??"):  # they show hypotheses of an earlier run
-            path.unlink()
-    write_json(result_file, result)
+    with locked_folder(out):
+        for name, counted in found.items():
+            for stem, lines in task.listings(counted).items():
+                write_lines(out / f"{stem}.{name}.txt", lines)
+            write_lines(out / f"utterances.{name}.tsv", _utterances(task, counted))
+        for name in old.get("scores", {}).keys() - found.keys():
+            for path in out.glob(f"*.{name}.t??"):  # they show hypotheses of an earlier run
+                path.unlink()
+        write_json(result_file, result)
     warn_of_missing(result, hypothesis, "as wholly wrong")
     return result
 

@@ -2,7 +2,6 @@
 
 import math
 import random
-import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from transformers import PreTrainedModel
 
 from speechllm.config import TrainConfig, changed_keys
 from speechllm.errors import ConfigError
-from speechllm.files import read_json, write_json
+from speechllm.files import read_json, whole_folder, write_json
 from speechllm.model.precision import autocast
 from speechllm.progress import Progress
 from speechllm.train.optim import make_optimizers, rate_scale
@@ -95,17 +94,11 @@ def is_done(folder: Path, settings: dict[str, Any]) -> bool:
 def new_folder(folder: Path, settings: dict[str, Any]) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Yield a temporary folder and a record to fill; rename it to `folder` if all goes well.
 
-    What a killed run has left of it is removed.
-
     The record is saved in it as standin.json, with `settings` and the seconds that it took.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
     wall, cpu = time.monotonic(), time.process_time()
     record: dict[str, Any] = {}
-    try:
+    with whole_folder(folder, lambda _: False) as temporary:
         yield temporary, record
         seconds = round(time.monotonic() - wall, 1)
         cpu_seconds = round(time.process_time() - cpu, 1)
@@ -113,6 +106,3 @@ def new_folder(folder: Path, settings: dict[str, Any]) -> Iterator[tuple[Path, d
             temporary / RECORD,
             {"settings": settings, **record, "seconds": seconds, "cpu_seconds": cpu_seconds},
         )
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)

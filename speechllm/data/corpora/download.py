@@ -14,6 +14,9 @@ from http.client import HTTPException
 from pathlib import Path
 
 from speechllm.errors import DataError
+from speechllm.files import beside
+from speechllm.locks import LOCK, locked
+from speechllm.os_errors import naming
 from speechllm.progress import Progress
 
 log = logging.getLogger(__name__)
@@ -37,13 +40,21 @@ def fetch(url: str, path: Path, md5: str) -> None:
     """
     if path.is_file():
         return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with locked(beside(path, LOCK), path):
+        if not path.is_file():
+            _fetch(url, path, md5)
+
+
+def _fetch(url: str, path: Path, md5: str) -> None:
     part = path.with_name(f"{path.name}.part")
-    part.parent.mkdir(parents=True, exist_ok=True)
     for attempt in range(TRIES):
         try:
             _continue(url, part)
             break
         except (OSError, HTTPException) as error:
+            if getattr(error, "filename", None) == str(part):  # it is this disk that fails
+                raise
             gone = isinstance(error, urllib.error.HTTPError) and 400 <= error.code < 500
             if gone or attempt == TRIES - 1:
                 remedy = f"fetch it by other means to {path}, or give the same command again later"
@@ -71,6 +82,12 @@ def unpack(archive: Path, member: str, out: Path) -> None:
     """
     if out.is_dir():
         return
+    with naming(out), locked(beside(out, LOCK), out):
+        if not out.is_dir():
+            _unpack(archive, member, out)
+
+
+def _unpack(archive: Path, member: str, out: Path) -> None:
     temporary = out.with_name(f".{out.name}.unpacking.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     try:
@@ -108,6 +125,7 @@ def _continue(url: str, part: Path) -> None:
         left = int(answer.headers.get("Content-Length") or 0)
         name = part.name.removesuffix(".part")
         with (
+            naming(part),
             open(part, "ab" if have else "wb") as stream,
             Progress(f"fetching {name}", (have + left) / MEGA, "MB", have / MEGA) as progress,
         ):

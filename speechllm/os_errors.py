@@ -1,0 +1,81 @@
+"""What the operating system refuses: on which file, and what helps."""
+
+import errno
+import os
+import re
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from speechllm.errors import SpeechLLMError
+
+_OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES)
+
+_MOVE = "move it away, or name another place"
+REMEDIES = {
+    errno.ENOSPC: "free some space (df -h {folder}) and give the same command again: "
+    "finished work is kept",
+    errno.EDQUOT: "your quota is used up (quota -s): free some space and give the same command "
+    "again: finished work is kept",
+    errno.EFBIG: "raise the limit of a file's size (ulimit -f unlimited), or write to another disk",
+    errno.EACCES: "see who may (ls -ld {folder} {place}), or name another place",
+    errno.EPERM: "see who may (ls -ld {folder} {place}), or name another place",
+    errno.EROFS: "name a place that can be written",
+    errno.ENAMETOOLONG: "give it a shorter name",
+    errno.EISDIR: f"a folder stands where a file belongs: {_MOVE}",
+    errno.ENOTDIR: f"a file stands where a folder belongs: {_MOVE}",
+    errno.EEXIST: f"something else stands there: {_MOVE}",
+    errno.ENOENT: "check the path",
+    errno.ELOOP: "its links lead in a circle: ls -l {folder}",
+    errno.EMFILE: "raise the limit of open files: ulimit -n 4096",
+    errno.EIO: "the disk or its server fails (dmesg); then give the same command again",
+    errno.ESTALE: "the file server has lost it; give the same command again",
+}
+"""What helps, by the error's number; `place` is the file, `folder` what it is in."""
+
+
+def describe(error: OSError) -> str:
+    """Say what the system refused, on which file, and what helps."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):  # it is the copy that has no room
+        name = error.filename2 or error.filename or "standard output"
+    else:
+        name = " -> ".join(str(n) for n in (error.filename, error.filename2) if n is not None)
+    message = f"{name}: " * bool(name) + (error.strerror or str(error) or type(error).__name__)
+    remedy = REMEDIES.get(error.errno or 0, "")
+    place = str(error.filename2 or error.filename or ".")
+    where = {"place": shlex.quote(place), "folder": shlex.quote(os.path.dirname(place) or ".")}
+    return message + ("\n  -> " + remedy.format(**where) if remedy else "")
+
+
+@contextmanager
+def naming(path: Path, *others: Path) -> Iterator[None]:
+    """Let errors of the system name the file that is written, whatever layer they come from.
+
+    Streams do not know their file's name, and libraries in Rust or C++ do not raise OSError.
+
+    Args:
+        path: what is named.
+        others: files that stand for it for a while, which say nothing to the user.
+    """
+    try:
+        yield
+    except SpeechLLMError:
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            if error.filename in map(str, others):
+                error.filename, error.filename2 = str(path), None
+            raise
+        if number := _number_of(error):
+            raise OSError(number, os.strerror(number), str(path)) from error
+        raise
+
+
+def _number_of(error: Exception) -> int | None:
+    """The number of the system's error on writing, which a library may tell in words."""
+    number = error.errno if isinstance(error, OSError) else None
+    if number is None:
+        found = re.search(r"\b(?:os error|errno) (\d+)\b", str(error), re.IGNORECASE)
+        number = int(found[1]) if found else None
+    return number if number in _OF_WRITING else None

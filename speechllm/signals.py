@@ -1,0 +1,63 @@
+"""Signals that ask a command to stop."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+AGAIN_SECONDS = 1.0
+"""A signal that comes again so soon is the same one: `timeout` sends its own twice."""
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal asks this process to stop; what is half made is cleared away on the way out."""
+
+    def __init__(self, number: int = signal.SIGINT):
+        self.number = number
+        super().__init__(signal.Signals(number).name)
+
+
+@contextmanager
+def raised_signals() -> Iterator[None]:
+    """Raise Stopped when a signal asks to stop; a second one ends the process at once."""
+    first = 0.0
+
+    def stop(number: int, frame: object) -> None:
+        nonlocal first
+        if not first:
+            first = time.monotonic()
+            raise Stopped(number)
+        if time.monotonic() - first > AGAIN_SECONDS:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
+    with _handled(stop):
+        yield
+
+
+@contextmanager
+def caught_signals() -> Iterator[list[int]]:
+    """Collect the signals that ask to stop, so that none comes between a job and its record."""
+    caught: list[int] = []
+    with _handled(lambda number, frame: caught.append(number)):
+        yield caught
+
+
+@contextmanager
+def _handled(handler: Callable[[int, object], None]) -> Iterator[None]:
+    """Let a function handle them, but for those ignored: nohup asks to outlive the terminal."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in NUMBERS}
+    before = {n: old for n, old in before.items() if old not in (signal.SIG_IGN, None)}
+    for number in before:
+        signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
