@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from speechllm.errors import SpeechLLMError
+from speechllm.errors import SpeechLLMError, bounded
 
 _OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES)
 
@@ -45,7 +45,7 @@ def describe(error: OSError) -> str:
     remedy = REMEDIES.get(error.errno or 0, "")
     place = str(error.filename2 or error.filename or ".")
     where = {"place": shlex.quote(place), "folder": shlex.quote(os.path.dirname(place) or ".")}
-    return message + ("\n  -> " + remedy.format(**where) if remedy else "")
+    return bounded(message + ("\n  -> " + remedy.format(**where) if remedy else ""))
 
 
 @contextmanager
