@@ -17,6 +17,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--lm", help="measure this language model instead, on the tokens of --model"
     )
     parser.add_argument(
+        "--fold",
+        nargs="+",
+        default=[],
+        choices=["nfc", "lower", "upper", "punctuation"],
+        help="forms that the words are brought into before --lm is asked for them; punctuation "
+        "is left out",
+    )
+    parser.add_argument(
         "--dump", type=Path, help="root of the feature cache; for speech in the slot"
     )
     parser.add_argument("--data", required=True, nargs="+", type=Path, help="data dirs")
@@ -25,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Write perplexity.json in the folder of what is measured; known figures stay."""
     from speechllm.decode.perplexity import FILE
+    from speechllm.errors import ConfigError
     from speechllm.files import beside, read_json, sha256_of, write_json
     from speechllm.layout import DESCRIPTION, MODEL, TENSORS
     from speechllm.lm.folder import find_lm, lm_hash
@@ -32,6 +41,10 @@ def run(args: argparse.Namespace) -> None:
     from speechllm.tasks.of_model import task_of
 
     task = task_of(args.model)
+    if args.fold and not args.lm:
+        raise ConfigError("--fold is of the words that --lm is asked for", "leave it out")
+    if not args.model.is_dir():
+        raise ConfigError(f"--model: there is no folder {args.model}", "make it: stages 4 and 5")
     if args.lm:
         measured = find_lm(args.lm, "--lm")
         folder = measured if measured.is_dir() else measured.parent
@@ -45,7 +58,8 @@ def run(args: argparse.Namespace) -> None:
     path = folder / FILE
     figures: dict[str, Any] = read_json(path) if path.is_file() else {}
     texts = {p: sha256_of([p / table for table in task.tables]) for p in args.data}
-    made_from = {p: {"model": digest, "text": texts[p]} for p in args.data}
+    fold = {"fold": args.fold} if args.lm else {}
+    made_from = {p: {"model": digest, "text": texts[p], **fold} for p in args.data}
     left = [p for p in args.data if figures.get(p.name, {}).get("made_from") != made_from[p]]
     for place in left:
         if not args.lm and args.dump is None and (place / "wav.scp").is_file():
@@ -59,11 +73,15 @@ def run(args: argparse.Namespace) -> None:
             write_json(path, figures)
     for place in args.data:
         for name, values in figures[place.name].items():
-            if name != "made_from":
-                print(
-                    f"{folder} {place.name} {name}: "
-                    f"{values['word']:.2f} by word, {values['token']:.2f} by token"
-                )
+            if name == "made_from":
+                continue
+            said = f"{values['word']:.2f} by word, {values['token']:.2f} by token"
+            if "unknown" in values:
+                unknown, percent = values["unknown"], values["unknown_percent"]
+                said += f"; {unknown} of its words ({percent} %) are unknown"
+            print(f"{folder} {place.name} {name}: {said}")
+            if "warning" in values:
+                log.warning("%s: %s", place, values["warning"])
 
 
 def _under_llm(args: argparse.Namespace, paths: list[Path]) -> dict[Path, dict[str, Any]]:
@@ -89,6 +107,7 @@ def _under_llm(args: argparse.Namespace, paths: list[Path]) -> dict[Path, dict[s
 def _under_lm(args: argparse.Namespace, paths: list[Path]) -> dict[Path, dict[str, Any]]:
     import torch
 
+    from speechllm.data.forms import fold
     from speechllm.data.kaldi import DataDir
     from speechllm.layout import MODEL
     from speechllm.lm.folder import find_lm, load_lm
@@ -99,16 +118,21 @@ def _under_lm(args: argparse.Namespace, paths: list[Path]) -> dict[Path, dict[st
     from speechllm.tasks.of_model import task_of
 
     task = task_of(args.model)
-    with torch.device("meta"):
-        tokenizer = SpeechLLM(read_bundle(args.model / MODEL)[0]).tokenizer
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    lm = load_lm(find_lm(args.lm, "--lm"), "--lm", tokenizer, device)
-    found = {}
+    place, tokenizer = find_lm(args.lm, "--lm"), None
+    if place.is_dir():  # an n-gram reads words
+        with torch.device("meta"):
+            tokenizer = SpeechLLM(read_bundle(args.model / MODEL)[0]).tokenizer
+    lm = load_lm(place, "--lm", tokenizer, "cuda" if torch.cuda.is_available() else "cpu")
+    found: dict[Path, dict[str, Any]] = {}
     for path in paths:
         text = list(task.targets(DataDir.load(path)).values())
         if isinstance(lm, NGram):
-            measured = ngram_perplexity(lm, text)
+            measured = ngram_perplexity(lm, text, args.fold)
         else:
-            measured = lm.perplexity(tokenised(tokenizer, text))
+            folded = [fold(line, args.fold) for line in text]
+            measured = lm.perplexity(tokenised(tokenizer, folded))
         found[path] = {"text": measured.figures()}
+        if (fit := measured.fit) and fit.is_odd():
+            remedy = f"give --fold {' '.join(fit.folds)}" if fit.folds else "make it of such text"
+            found[path]["text"]["warning"] = f"{fit.says_unknown('words', args.lm)}: {remedy}"
     return found

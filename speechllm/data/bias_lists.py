@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from speechllm.config import SPEECH_MARKER
+from speechllm.data.forms import Fold, fold
 from speechllm.data.tables import Fault, first_ids, read_table, write_table
 from speechllm.errors import DataError
 from speechllm.files import whole_file
@@ -39,6 +40,23 @@ class BiasLists:
     def of(self, utt: str) -> Sequence[str]:
         """The list of an utterance."""
         return self.own.get(utt, self.words)
+
+    @property
+    def entries(self) -> list[str]:
+        """All entries, each once."""
+        own = (entry for entries in self.own.values() for entry in entries)
+        return list(dict.fromkeys((*self.words, *own)))
+
+    def folded(self, folds: Sequence[Fold]) -> "BiasLists":
+        """The lists in another form; entries that are equal there, or nothing, are left out."""
+        if not folds:
+            return self
+        form = {entry: fold(entry, folds) for entry in self.entries}
+
+        def of(entries: Sequence[str]) -> list[str]:
+            return [entry for entry in dict.fromkeys(form[e] for e in entries) if entry]
+
+        return BiasLists({utt: of(entries) for utt, entries in self.own.items()}, of(self.words))
 
     @property
     def sha256(self) -> str:

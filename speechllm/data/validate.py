@@ -8,6 +8,7 @@ from typing import Literal, TypeVar
 from speechllm.config import SPEECH_MARKER
 from speechllm.data.bias_lists import BIAS_WORDS, BIASING, parse_biasing, scan_words
 from speechllm.data.complaints import Complaint
+from speechllm.data.forms import compare, count_words
 from speechllm.data.kaldi import (
     TABLES,
     Audio,
@@ -247,16 +248,29 @@ class _Check:
             for utt, row in sorted(self.rows[BIASING].items()):
                 if utt not in text:
                     self.complain(BIASING, "list of an unknown utterance", row.line, edit, utt)
-            self.parsed(BIASING, parse_biasing, edit)
+            own = self.parsed(BIASING, parse_biasing, edit)
+            self.entries_fit(BIASING, (entry for entries in own.values() for entry in entries))
         if (self.path / BIAS_WORDS).exists():
 
             def report(fault: Fault) -> None:
                 self.complain(BIAS_WORDS, fault.message, fault.line, fault.remedy, fault.item)
 
             try:
-                scan_words(self.path / BIAS_WORDS, report)
+                self.entries_fit(BIAS_WORDS, scan_words(self.path / BIAS_WORDS, report))
             except DataError as error:
                 self.complain(BIAS_WORDS, error.fault, error.line, error.remedy)
+
+    def entries_fit(self, name: str, entries: Iterable[str]) -> None:
+        """Warn about lists in another form than the transcripts, which no hypothesis would have."""
+        words = count_words(row.value for row in self.rows.get("text", {}).values())
+        fit = compare(dict.fromkeys(entries, 1), words)
+        if fit.is_odd(of_list=True):
+            fold = fit.assignment("biasing.fold")
+            remedy = "write them as the model writes transcripts" + (
+                f", or decode with {fold}" if fold else ""
+            )
+            said = fit.says("entries", "the transcripts")
+            self.complain(name, said, None, remedy, severity="warning")
 
     def durations(self, seconds: dict[str, float]) -> None:
         """Compare utt2dur with the audio's own lengths."""

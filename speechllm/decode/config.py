@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from speechllm.config import Fraction, PositiveFloat, PositiveInt, Section
+from speechllm.data.forms import Folding
 from speechllm.decode.guard import GuardConfig
 
 
@@ -47,6 +48,9 @@ class BiasingConfig(Section):
 
     prompt: HotwordsConfig | None = None
     trie: TrieConfig | None = None
+    fold: Folding = ()
+    """Forms that entries are brought into first, so that they are as the model writes: lower or
+    upper, punctuation (which is left out), nfc."""
 
     @model_validator(mode="after")
     def _something(self) -> Self:
@@ -89,6 +93,9 @@ class FusionConfig(Section):
     prior_weight: Weight | None = None
     """null: tuned like `weight`."""
     prior_grid: Grid = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4)
+    fold: Folding = ()
+    """Forms that words are brought into before n-grams are asked for them: lower or upper,
+    punctuation (which is left out), nfc."""
 
     @property
     def has_prior(self) -> bool:
@@ -111,6 +118,8 @@ class RescoreConfig(Section):
     told in words what is spoken about (2306.16007)."""
     lm: str | None = None
     """As in fusion."""
+    fold: Folding = ()
+    """As in fusion."""
     prompt: str | None = None
     """Stands in front of every hypothesis; `{target}` in it is replaced, too."""
     weight: Weight | None = None
@@ -119,6 +128,8 @@ class RescoreConfig(Section):
 
     @model_validator(mode="after")
     def _what_its_kind_needs(self) -> Self:
+        if self.fold and self.kind != "lm":
+            raise ValueError("fold is of an lm of words")
         given = {"lm": self.lm, "prompt": self.prompt}
         for kind, value in given.items():
             if (kind == self.kind) != (value is not None):

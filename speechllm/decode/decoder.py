@@ -120,10 +120,13 @@ class Decoder:
         biasing = self.config.biasing if lists else None
         self.sources = [s for s in self.sources if not isinstance(s, TrieBoost)]
         self._hotwords, self.growth = None, 0
-        if biasing and biasing.prompt:
+        if biasing is None:
+            return
+        lists = lists.folded(biasing.fold)
+        if biasing.prompt:
             self._hotwords = HotwordPrompts(self.model, biasing.prompt, lists, self._reader)
             self.growth = self._hotwords.growth
-        if biasing and biasing.trie:
+        if biasing.trie:
             assert biasing.trie.boost is not None, "an open boost is chosen before"
             self.sources.append(TrieBoost(self.model, lists, biasing.trie.boost))
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from speechllm.data.forms import Fold
 from speechllm.decode.config import DecodeConfig
 from speechllm.errors import ConfigError
 from speechllm.lm.folder import find_lm, lm_hash, load_lm
@@ -68,14 +69,16 @@ def _fusion(config: DecodeConfig, model: Any) -> list[Any]:
     fusion = config.fusion
     if fusion is None:
         return []
-    sources = [_source("lm", fusion.lm, "fusion.lm", fusion.weight, model)]
+    sources = [_source("lm", fusion.lm, "fusion.lm", fusion.weight, model, fusion.fold)]
     prior = -(fusion.prior_weight or 0.0)
     if fusion.source_lm:
-        sources.append(_source("prior", fusion.source_lm, "fusion.source_lm", prior, model))
+        key = "fusion.source_lm"
+        sources.append(_source("prior", fusion.source_lm, key, prior, model, fusion.fold))
     elif fusion.kind == "ilm":
         empty = fusion.slot == "empty"
         begin = [*model.prompt.prefix, *model.prompt.suffix] if empty else [model.prompt.bos]
         sources.append(_own("prior", begin, prior, model))
+    _check_fold(fusion.fold, "fusion", sources)
     return sources
 
 
@@ -84,13 +87,27 @@ def _rescore(config: DecodeConfig, model: Any) -> list[Any]:
     if rescore is None:
         return []
     if rescore.lm:
-        return [_source("rescore", rescore.lm, "rescore.lm", rescore.weight, model)]
+        source = _source("rescore", rescore.lm, "rescore.lm", rescore.weight, model, rescore.fold)
+        _check_fold(rescore.fold, "rescore", [source])
+        return [source]
     said = model.tokenizer(rescore.prompt, add_special_tokens=False).input_ids
     begin = [model.prompt.bos, *said]
     return [_own("rescore", begin, rescore.weight or 0.0, model, with_end=False)]
 
 
-def _source(name: str, lm: str, key: str, weight: float | None, model: Any) -> Any:
+def _check_fold(folds: Sequence[Fold], section: str, sources: Sequence[Any]) -> None:
+    """Raise ConfigError if words are to be folded, and no language model reads words."""
+    if folds and not any(hasattr(source, "ngram") for source in sources):
+        raise ConfigError(
+            f"{section}.fold: only words of an n-gram can be folded, and the language model reads "
+            "tokens",
+            f"leave out {section}.fold; train it on text as the recogniser writes it",
+        )
+
+
+def _source(
+    name: str, lm: str, key: str, weight: float | None, model: Any, folds: Sequence[Fold]
+) -> Any:
     from speechllm.decode.lm_source import LMSource
     from speechllm.decode.ngram_source import NGramSource
     from speechllm.lm.ngram import NGram
@@ -98,7 +115,8 @@ def _source(name: str, lm: str, key: str, weight: float | None, model: Any) -> A
     loaded = load_lm(find_lm(lm, key), key, model.tokenizer, model.device)
     ends = [model.prompt.eos, *model.prompt.stops]
     if isinstance(loaded, NGram):
-        return NGramSource(name, loaded, weight or 0.0, model.tokenizer, ends)
+        weight, section = weight or 0.0, key.partition(".")[0]
+        return NGramSource(name, loaded, weight, model.tokenizer, ends, folds, lm, section)
     return LMSource(name, loaded, weight or 0.0, ends)
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from speechllm.data.forms import Fold, fold
 from speechllm.decode.search import Hypothesis
 from speechllm.decode.source import Prefixes, Source
 from speechllm.lm.ngram import BEGIN, END, NGram
@@ -57,11 +58,24 @@ class NGramSource(Source):
         weight: of its log-probabilities.
         tokenizer: the LLM's; SentencePiece's or a byte-level BPE.
         ends: tokens that end a hypothesis.
+        folds: forms that words are brought into before the n-gram is asked for them.
+        place, section: of the n-gram and of its settings, for messages.
     """
 
-    def __init__(self, name: str, ngram: NGram, weight: float, tokenizer: Any, ends: Sequence[int]):
+    def __init__(
+        self,
+        name: str,
+        ngram: NGram,
+        weight: float,
+        tokenizer: Any,
+        ends: Sequence[int],
+        folds: Sequence[Fold] = (),
+        place: str = "",
+        section: str = "fusion",
+    ):
         self.name, self.ngram, self.weight, self.ends = name, ngram, weight, list(ends)
-        self.tokenizer = tokenizer
+        self.tokenizer, self.folds = tokenizer, folds
+        self.place, self.section = place, section
         self.begins = begins_word(tokenizer)
         self._prefixes = Prefixes()
         self._states: list[_State] = []
@@ -134,4 +148,5 @@ class NGramSource(Source):
         if not tokens:
             return []
         text = self.tokenizer.decode(tokens, skip_special_tokens=True)
-        return text.rstrip("\ufffd").split()  # a letter of which not all bytes are there yet
+        text = text.rstrip("\ufffd")  # a letter of which not all bytes are there yet
+        return fold(text, self.folds).split()

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from speechllm.config import changed_keys
+from speechllm.config import as_of_today, changed_keys
 from speechllm.data.feature_records import audio_hash
 from speechllm.data.kaldi import DataDir, first_ids, read_table, write_table
 from speechllm.decode.config import DecodeConfig
@@ -142,8 +142,8 @@ def check_settings(out: Path, settings: dict[str, Any]) -> None:
     if (out / SETTINGS).is_file():
         # Keys that are younger than the folder had their defaults.
         before = {"language_models": {}} | read_json(out / SETTINGS)
-        before["decode"] = DecodeConfig().model_dump(mode="json") | before["decode"]
-        before["decode"].pop("batch_positions")
+        before["decode"] = as_of_today(DecodeConfig, before["decode"])
+        before["decode"].pop("batch_positions", None)
         changed = changed_keys(before, settings)
         if changed:
             raise SpeechLLMError(

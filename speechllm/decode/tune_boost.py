@@ -9,6 +9,7 @@ from speechllm.data.corpus import Corpus
 from speechllm.data.views import Views
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.decoder import Decoder
+from speechllm.decode.fits import say_fits
 from speechllm.decode.results import SETTINGS, check_settings, settings_of
 from speechllm.decode.run import decode_batches
 from speechllm.decode.tuning import TUNING, BoostTuning, read_boost, with_boost
@@ -55,6 +56,8 @@ def tune_boost(
         return found
     write_json(out / SETTINGS, settings)
     ids = sorted(corpus.text)[: trie.tune_utterances]
+    texts = corpus.text.values()
+    say_fits(decoder, data_dir.bias_lists, corpus.name, texts, "transcripts")
     started = time.perf_counter()
     points = []
     with Progress(f"tune boost on {corpus.name}", len(trie.grid) * len(ids)) as progress:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from speechllm.data.forms import Fold, compare, count_words, fold
 from speechllm.environment import environment
 from speechllm.files import whole_file, write_json
 from speechllm.layout import LANGUAGE_MODEL, LOG, MODEL, RUN
@@ -55,6 +56,12 @@ def make_lm(
         "%s: %d sentences; perplexity on dev %.1f by word (with unknown words), %.2f by token",
         *(folder, len(text), figures["word"], figures["token"]),
     )
+    fit = compare(count_words(dev), count_words(text))
+    said = fit.says_unknown("words of the dev text", "the training text")
+    if fit.is_odd():
+        log.warning("%s: %s; write both as the recogniser writes", folder, said)
+    else:
+        log.info("%s: %s", folder, said)
 
 
 def _make_ngram(
@@ -68,11 +75,18 @@ def _make_ngram(
     return ngram_perplexity(model, dev)
 
 
-def ngram_perplexity(model: NGram, text: Sequence[str]) -> Perplexity:
-    """Perplexity of a text under a word n-gram, whose tokens are words; unknown ones count."""
-    words = [line.split() for line in text]
+def ngram_perplexity(model: NGram, text: Sequence[str], folds: Sequence[Fold] = ()) -> Perplexity:
+    """Perplexity of a text under a word n-gram, whose tokens are words; unknown ones count.
+
+    Args:
+        model: of words.
+        text: sentences.
+        folds: forms that its words are brought into first.
+    """
+    fit = compare(count_words(text), model.vocabulary, folds)
+    words = [fold(line, folds).split() for line in text]
     places = sum(len(sentence) + 1 for sentence in words)
-    return Perplexity(-sum(map(model.score, words)), places, places)
+    return Perplexity(-sum(map(model.score, words)), places, places, fit)
 
 
 def _make_network(

@@ -39,6 +39,11 @@ class NGram:
     def order(self) -> int:
         return len(self.entries)
 
+    @cached_property
+    def vocabulary(self) -> frozenset[str]:
+        """All words that can be spoken."""
+        return frozenset(word for (word,) in self.entries[0]) - {BEGIN, END, UNKNOWN}
+
     def knows(self, word: str) -> bool:
         return (word,) in self.entries[0]
 
@@ -89,8 +94,7 @@ class NGram:
 
     @cached_property
     def _words(self) -> list[str]:
-        """All words that can be spoken, sorted."""
-        return sorted({word for (word,) in self.entries[0]} - {BEGIN, END, UNKNOWN})
+        return sorted(self.vocabulary)
 
     @cached_property
     def _after(self) -> dict[tuple[str, ...], tuple[np.ndarray, np.ndarray]]:

@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from speechllm.data.forms import strip_punctuation
 from speechllm.errors import ConfigError, did_you_mean
 
 WHISPER = "whisper-english"
@@ -66,22 +67,6 @@ def _expand_contractions(text: str) -> str:
 
 def _spell_symbols(text: str) -> str:
     return text.translate(str.maketrans(SYMBOLS))
-
-
-def strip_punctuation(text: str) -> str:
-    """Remove commas inside numbers; blank other marks, save `'` in a word and a decimal point."""
-    text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)
-
-    def keep_or_space(match: re.Match[str]) -> str:
-        mark, start, end = match[0], match.start(), match.end()
-        before, after = match.string[start - 1 : start], match.string[end : end + 1]
-        if unicodedata.category(mark)[0] not in "PS":
-            return mark  # a combining mark belongs to its letter
-        inside_word = mark == "'" and before.isalnum() and after.isalnum()
-        decimal_point = mark == "." and before.isdigit() and after.isdigit()
-        return mark if inside_word or decimal_point else " "
-
-    return re.sub(r"[^\w\s]|_", keep_or_space, text)
 
 
 def _map_words(text: str) -> str:

@@ -14,10 +14,12 @@ from pydantic import Field
 
 from speechllm.config import Section, parse
 from speechllm.data.audio import SAMPLE_RATE, AudioError, audio_duration, load_audio
+from speechllm.data.bias_lists import BiasLists
 from speechllm.data.collate import Example
 from speechllm.data.pauses import cut_at_pauses
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.decoder import Decoder
+from speechllm.decode.fits import say_fits
 from speechllm.decode.run import decode_batches
 from speechllm.decode.search import Hypothesis
 from speechllm.model.domains import DomainSwitch
@@ -129,6 +131,7 @@ class Recogniser:
         started = time.perf_counter()
         read = kept = 0.0
         unsaid: list[Transcript] = []
+        heard: list[str] = []
         window: list[_Waiting] = []
         with Progress(f"transcribe ({domain})", round(total, 1), "s") as progress:
             for recording in recordings:
@@ -142,6 +145,7 @@ class Recogniser:
                     for decoded in self._decode(window, decoder):
                         progress.advance(decoded)
                     window.clear()
+                    heard += [piece.text for said in unsaid for piece in said.pieces]
                     yield from unsaid
                     unsaid.clear()
                 unsaid.append(transcript)
@@ -149,7 +153,9 @@ class Recogniser:
             for decoded in self._decode(window, decoder):
                 progress.advance(decoded)
             progress.advance(round(total - progress.done, 1))  # what was silence, or cannot be read
+            heard += [piece.text for said in unsaid for piece in said.pieces]
             yield from unsaid
+        say_fits(decoder, BiasLists(), domain, heard, "transcripts")
         log.info(
             "%s: %d recordings, %.1f s, of which %.1f s were left out as silence; RTF %.3f",
             *(domain, len(recordings), read, read - kept),

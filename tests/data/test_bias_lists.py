@@ -86,6 +86,35 @@ def test_the_check_collects_all_faults_of_the_words(folder: Path) -> None:
         read_words(folder / "bias_words")
 
 
+@pytest.mark.parametrize(
+    ("form", "fold"),
+    [
+        (str.upper, "biasing.fold=lower"),
+        (lambda entry: f"{entry}.", "biasing.fold=punctuation"),
+        (lambda entry: f"{entry.title()}.", "'biasing.fold=[lower,punctuation]'"),
+    ],
+)
+def test_the_check_says_what_is_written_in_another_form(folder: Path, form, fold: str) -> None:
+    write_biasing(folder, {"u1": [form("sugar beet"), form("rye")]})
+    write_words(folder, [form("maize"), form("winter wheat")])
+    found = check_data_dir(folder)
+    assert [(c.severity, c.file.name) for c in found] == [
+        ("warning", "biasing"),
+        ("warning", "bias_words"),
+    ]
+    for complaint in found:
+        start = "0 of 2 entries stand in the transcripts as they are written, 1 more would "
+        assert complaint.message.startswith(start) and fold in complaint.remedy
+    assert f"({form('maize')!r} is 'maize' there)" in found[1].message
+
+
+def test_one_entry_among_many_is_found_where_the_transcripts_have_one_form(folder: Path) -> None:
+    many = [f"word{n}" for n in range(40)]
+    (folder / "text").write_text(f"u1 {' '.join(many)} beet\nu2 sell\nu3 it rains\n")
+    write_biasing(folder, {"u1": [*many, "Beet"]})
+    assert [c.message[:32] for c in check_data_dir(folder)] == ["40 of 41 entries stand in the tr"]
+
+
 def test_a_flawless_set_passes_and_changed_lists_are_checked_again(folder: Path) -> None:
     assert check_data_dir(folder) == []
     before = fingerprint(folder, {})

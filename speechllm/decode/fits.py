@@ -1,0 +1,59 @@
+"""Do the words that help the search meet the words of a set? Said once for each set."""
+
+import logging
+from collections.abc import Iterable
+
+from speechllm.data.bias_lists import BiasLists
+from speechllm.data.forms import compare, count_words
+from speechllm.decode.decoder import Decoder
+from speechllm.decode.ngram_source import NGramSource
+
+log = logging.getLogger(__name__)
+
+
+def say_fits(
+    decoder: Decoder,
+    lists: BiasLists,
+    name: str,
+    texts: Iterable[str],
+    where: str,
+    level: int = logging.INFO,
+) -> bool | None:
+    """Log how much of bias lists and of n-grams meets texts; warn where another form would.
+
+    Args:
+        decoder: with its n-grams.
+        lists: of the set, as they are written; looked at where the decoder uses them.
+        name: of the set.
+        texts: its transcripts, or its hypotheses.
+        where: which of the two.
+        level: of what is as it should be.
+
+    Returns:
+        Whether all is as it should be; None where there are no words to compare with.
+    """
+    words = count_words(texts)
+    fine = True
+    biasing = decoder.config.biasing
+    if words and biasing and lists:
+        fit = compare(dict.fromkeys(lists.entries, 1), words, biasing.fold)
+        said = fit.says("entries of its bias lists", f"the {where}")
+        if fit.is_odd(of_list=True):
+            fold = fit.assignment("biasing.fold")
+            remedy = f"give {fold}" if fold else f"write the lists as the {where} are"
+            fine = False
+            log.warning("%s: %s: %s", name, said, remedy)
+        else:
+            log.log(level, "%s: %s", name, said)
+    for source in (*decoder.sources, *decoder.rescorers):
+        if words and isinstance(source, NGramSource):
+            fit = compare(words, source.ngram.vocabulary, source.folds)
+            said = fit.says_unknown(f"words of the {where}", source.place)
+            if fit.is_odd():
+                fold = fit.assignment(f"{source.section}.fold")
+                remedy = f"give {fold}" if fold else f"make it of text as the {where} are"
+                fine = False
+                log.warning("%s: %s: %s", name, said, remedy)
+            else:
+                log.log(level, "%s: %s", name, said)
+    return fine if words else None
