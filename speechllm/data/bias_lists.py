@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from speechllm.config import SPEECH_MARKER
+from speechllm.data.characters import unseen
 from speechllm.data.forms import Fold, fold
 from speechllm.data.tables import Fault, first_ids, read_table, write_table
 from speechllm.errors import DataError
@@ -71,8 +72,8 @@ def entry_problem(entry: object) -> str | None:
         return "entry is not a string"
     if not entry.strip():
         return "entry is empty"
-    if not entry.isprintable():
-        return "entry holds a line end or a control character"
+    if odd := next(iter(unseen(entry)), None):
+        return f"entry holds a line end, or a character that nobody sees ({odd})"
     if SPEECH_MARKER in entry:
         return f"entry holds the marker {SPEECH_MARKER}"
     return None

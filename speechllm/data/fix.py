@@ -1,10 +1,12 @@
 """Mend a data dir: what no longer fits is dropped and reported, the old files are kept."""
 
 import shutil
+import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from speechllm.data.characters import without_unseen
 from speechllm.data.kaldi import (
     TABLES,
     Audio,
@@ -53,7 +55,8 @@ class FixReport:
 def fix_data_dir(path: str | Path, *, allow_pipes: bool = False) -> FixReport:
     """Mend what can be mended without asking.
 
-    Sorts; removes Windows line ends, empty lines and identical duplicates; drops utterances
+    Sorts; removes Windows line ends, empty lines, identical duplicates and characters that carry
+    nothing; composes letters and accents (Unicode NFC); drops utterances
     without text or without usable audio; gives utterances without a speaker one of their own;
     rebuilds `spk2utt`; measures `utt2dur`. Tables that this toolkit does not know lose the
     utterances that are dropped. The tables as they were are copied to `.backup/<n>/`
@@ -130,7 +133,10 @@ def _mended_tables(
 ) -> dict[str, Table]:
     text = {}
     wordless = _understood(path)
-    for utt, transcript in sorted(old["text"].items()):
+    for utt, as_it_was in sorted(old["text"].items()):
+        transcript = unicodedata.normalize("NFC", without_unseen(as_it_was))
+        if transcript != as_it_was:
+            report.mended["text: characters that nobody sees, or Unicode that is not NFC"] += 1
         if transcript or utt in wordless:
             text[utt] = transcript
         else:

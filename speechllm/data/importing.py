@@ -13,6 +13,7 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path, PurePath
 
+from speechllm.data.characters import unseen, without_unseen
 from speechllm.data.columns import table_problem
 from speechllm.data.records import Record, cut_name, file_name, format_seconds
 from speechllm.data.set_tables import SetTables, Table, is_data_dir
@@ -79,7 +80,7 @@ class _Import:
         self.own_recordings: list[str] = []
         self.recordings: dict[str, str] = {}  # path -> its name, for cuts of recordings without
         self.silent: list[Record] = []
-        self.joined: list[str] = []
+        self.unseen: dict[str | None, list[str]] = {}  # utterances by what is put in the place
 
     def add(self, record: Record) -> None:
         """Take one record.
@@ -130,10 +131,10 @@ class _Import:
         return replace(record, id=name)
 
     def _one_line(self, record: Record) -> str:
-        text, count = LINE_END.subn(" ", record.text)
-        if count:
-            self.joined.append(record.id)
-        return text
+        first = {odd.instead: odd for odd in reversed(unseen(record.text))}
+        for instead, odd in first.items():
+            self.unseen.setdefault(instead, []).append(f"{record.id} ({odd})")
+        return without_unseen(record.text)
 
     def _put(self, table: str, record: Record, value: str) -> None:
         self.utterances.setdefault(table, {})[record.id] = value
@@ -206,8 +207,13 @@ class _Import:
             first = self.silent[0]
             message = f"no audio, while others have some: {first_ids(r.id for r in self.silent)}"
             raise _error(first, message, "--text_only takes the transcripts alone")
-        if self.joined:
-            log.warning("line ends in transcripts became blanks: %s", first_ids(self.joined))
+        for instead, said in {
+            " ": "line ends and tabs in transcripts became blanks",
+            "": "characters that nobody sees were left out",
+            None: f"characters that nobody sees (speechllm check {self.out} says more)",
+        }.items():
+            if instead in self.unseen:
+                log.warning("%s: %s", said, first_ids(self.unseen[instead]))
         tables = {name: table for name, table in self.utterances.items() if table}
         if self.wav or "utt2spk" in tables:
             speakers = tables.setdefault("utt2spk", {})

@@ -6,6 +6,7 @@ what other per-utterance tables hold is `tables.<name>`.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
@@ -19,6 +20,7 @@ NUMBERS = ("start", "end", "duration")
 STRINGS = ("audio", "recording", "speaker")
 FIELDS = ("id", "audio", "text", "speaker", "duration", "recording", "start", "end", "entities")
 TABLE = "tables."
+HALF_CHARACTER = re.compile("[\ud800-\udfff]")  # JSON can say it, and UTF-8 cannot
 Fields = dict[str, Any]
 
 
@@ -98,6 +100,8 @@ def from_fields(
 def _string(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{name} is not a string: {value!r}")
+    if half := HALF_CHARACTER.search(value):
+        raise ValueError(f"{name} holds half a character: \\u{ord(half[0]):04x}")
     return value.strip()
 
 

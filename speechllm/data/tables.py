@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from speechllm.data.characters import unseen
 from speechllm.errors import DataError
 from speechllm.files import whole_file
 from speechllm.utf8 import not_utf8, refuse_wide
@@ -58,6 +59,8 @@ def id_problem(key: str) -> str | None:
         return "id holds '/', '\\' or '..'"
     if not key or _BLANK_OR_CONTROL.search(key):
         return "id is empty or holds a space or a control character"
+    if odd := next(iter(unseen(key)), None):
+        return f"id holds a character that nobody sees ({odd})"
     return None
 
 

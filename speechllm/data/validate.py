@@ -7,6 +7,7 @@ from typing import Literal, TypeVar
 
 from speechllm.config import SPEECH_MARKER
 from speechllm.data.bias_lists import BIAS_WORDS, BIASING, parse_biasing, scan_words
+from speechllm.data.characters import LOST, Unseen, unseen
 from speechllm.data.complaints import Complaint
 from speechllm.data.forms import compare, count_words
 from speechllm.data.kaldi import (
@@ -24,6 +25,7 @@ from speechllm.errors import DataError
 from speechllm.tasks.task import Task
 
 T = TypeVar("T")
+MOST_NAMED = 3  # characters of one transcript
 DURATION_TOLERANCE = 0.05  # seconds between utt2dur and the audio
 
 
@@ -78,6 +80,7 @@ class _Check:
         self.fix = f"speechllm fix {path}"
         self.transcript_limit = transcript_limit
         self.complaints: list[Complaint] = []
+        self.undecoded: set[int] = set()  # lines of `text` that are not UTF-8
         names = (*TABLES, BIASING)
         self.rows = {name: self._scan(name) for name in names if (path / name).exists()}
 
@@ -86,6 +89,8 @@ class _Check:
 
         def report(fault: Fault) -> None:
             self.complain(name, fault.message, fault.line, fault.remedy, fault.item)
+            if name == "text" and not fault.mendable:
+                self.undecoded.add(fault.line)
 
         try:
             rows = scan_table(self.path / name, report)
@@ -140,12 +145,28 @@ class _Check:
             if SPEECH_MARKER in row.value:
                 message = f"transcript holds the marker {SPEECH_MARKER}"
                 self.complain("text", message, row.line, edit, utt)
-            if any(unicodedata.category(c) == "Cc" or c == "\ufeff" for c in row.value):
-                message = "transcript holds a control character"
-                self.complain("text", message, row.line, edit, utt)
+            self.characters(utt, row)
             if problem := self.transcript_limit(row.value):
                 remedy = "shorten the transcript, drop the utterance, or use a longer context"
                 self.complain("text", problem, row.line, remedy, utt)
+
+    def characters(self, utt: str, row: Row) -> None:
+        """Characters that nobody sees; each kind of fault once."""
+        faults: dict[tuple[str, str, Literal["error", "warning"]], list[Unseen]] = {}
+        for odd in unseen(row.value):
+            if odd.character == LOST and row.line in self.undecoded:
+                continue
+            what = "a control character" if odd.is_control else "a character that nobody sees"
+            remedy = odd.by_hand if odd.instead is None else self.fix
+            severity: Literal["error", "warning"] = "error" if odd.is_control else "warning"
+            faults.setdefault((f"transcript holds {what}", remedy, severity), []).append(odd)
+        for (message, remedy, severity), found in faults.items():
+            more = ", ..." if len(found) > MOST_NAMED else ""
+            item = f"{utt} ({'; '.join(map(str, found[:MOST_NAMED]))}{more})"
+            self.complain("text", message, row.line, remedy, item, severity)
+        if not unicodedata.is_normalized("NFC", row.value):
+            message = "transcript is not in composed form (Unicode NFC)"
+            self.complain("text", message, row.line, None, utt, "warning")
 
     def empty_transcript(self, utt: str, row: Row) -> None:
         """An error, unless speech is to be answered with something else than what was said."""
@@ -289,7 +310,7 @@ class _Check:
 
 def _as_words(text: str) -> str:
     """The words with a blank around each, so that only whole words match."""
-    return f" {' '.join(text.casefold().split())} "
+    return f" {' '.join(unicodedata.normalize('NFC', text).casefold().split())} "
 
 
 def _general(error: ValueError) -> str:

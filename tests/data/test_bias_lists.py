@@ -52,7 +52,7 @@ def test_the_hash_follows_the_entries(folder: Path) -> None:
         ('["maize", 3]', "not a string"),
         ('["maize", " "]', "entry is empty"),
         ('["maize", "maize"]', "stands twice"),
-        ('["a\\nb"]', "control character"),
+        ('["a\\nb"]', "(U+000A, column 2)"),
         ('["<speech>"]', "marker"),
     ],
 )

@@ -177,3 +177,15 @@ def test_allowed_commands_are_run(make_data_dir):
     (path / "utt2dur").unlink()
     assert fix_data_dir(path, allow_pipes=True).written == ["utt2dur"]
     assert read_table(path / "utt2dur") == {"utt1": "1.0000"}
+
+
+def test_characters_that_carry_nothing_are_mended(make_data_dir):
+    odd = {"utt1": "you\x85can", "utt2": "\ufeffhy\u00adphen\0", "utt3": "cafe\u0301 au lait"}
+    path = make_data_dir(text={**odd, "utt4": "we\u200bbundle", "utt5": "\ufeff"})
+    report = fix_data_dir(path)
+    fixed = {"utt1": "you can", "utt2": "hyphen", "utt3": "café au lait", "utt4": "we\u200bbundle"}
+    assert read_table(path / "text") == fixed
+    assert report.dropped == {"empty transcript": ["utt5"]}
+    assert report.lines()[1].startswith("mended, text: characters that nobody sees")
+    assert [c.item for c in check_data_dir(path)] == ["utt4 (U+200B, column 3)"]
+    assert fix_data_dir(path).lines() == ["nothing to fix"]

@@ -37,6 +37,7 @@ def imported(path: Path, form=jsonl, out: str = "set", **options) -> Path:
         ('{"id": "u2", "text": "x", "duration": NaN}', "broken JSON: NaN is not JSON"),
         ("[1, 2]", "not a JSON object"),
         ("[" * 100_000, "broken JSON: maximum recursion depth"),
+        ({**GOOD, "text": "a \ud800"}, r"text holds half a character: \\ud800"),
         ({**GOOD, "id": "two words"}, "id is empty or holds a space or a control character"),
         ({**GOOD, "id": "../../etc"}, "id holds '/'"),
         ({**GOOD, "id": 1.5}, "id is not a string: 1.5"),
@@ -102,10 +103,10 @@ def test_relative_paths_start_at_the_folder_of_the_source(tmp_path, monkeypatch)
 def test_what_is_lacking_is_filled_up_and_said(tmp_path, caplog):
     rows = [{"audio": "x/a.wav", "text": "one\n two\tthree"}, {**GOOD, "lang": "en"}]
     out = imported(written(tmp_path, *rows))
-    assert (out / "text").read_text() == "a one two\tthree\nu1 hello\n"
+    assert (out / "text").read_text() == "a one two three\nu1 hello\n"
     assert read_table(out / "utt2spk") == {"a": "a", "u1": "s"}
     assert not (out / "utt2dur").exists()
-    assert "line ends in transcripts became blanks: 1 (a)" in caplog.text
+    assert "line ends and tabs in transcripts became blanks: 1 (a (U+000A, col" in caplog.text
     assert "no speaker, so each its own: 1 (a)" in caplog.text
     assert f"no utt2dur, for want of durations: 1 (a); speechllm fix {out}" in caplog.text
     assert "not taken: lang (1 rows); --keep COLUMN makes a table of it" in caplog.text
@@ -233,3 +234,15 @@ def test_a_tsv_knows_no_quotes(tmp_path):
     path.write_text("id\tid\nu1\tx\n")
     with pytest.raises(DataError, match=r"set\.tsv:1: the first line must name the columns"):
         imported(path, tsv)
+
+
+def test_characters_that_nobody_sees_are_mended_or_named(tmp_path, caplog):
+    texts = ["you\x85can", "a\u2028b", "\ufeffwe\0", "we\u200bbundle", "می\u200cخواهم", "cafe\x92s"]
+    rows = [{"id": f"u{n}", "audio": "a.wav", "text": text} for n, text in enumerate(texts)]
+    out = imported(written(tmp_path, *rows))
+    assert list(read_table(out / "text").values()) == ["you can", "a b", "we", *texts[3:]]
+    assert "became blanks: 2 (u0 (U+0085, column 4), u1 (U+2028, column 2))" in caplog.text
+    assert "left out: 1 (u2 (U+FEFF, column 1))" in caplog.text
+    assert (
+        f"check {out} says more): 2 (u3 (U+200B, column 3), u5 (U+0092, column 5))" in caplog.text
+    )

@@ -345,3 +345,31 @@ def test_real_data(shared_data, tmp_path):
     utt2spk = {utt: utt.split("-")[0] for utt in text}
     write_data_dir(tmp_path / "dev", text=text, wav=wav, utt2spk=utt2spk)
     assert only(tmp_path / "dev", "file is missing", full=True).file.name == "utt2dur"
+
+
+@pytest.mark.parametrize(
+    ("bad", "severity", "message", "named", "remedy"),
+    [
+        ("you\x85can", "error", "a control character", "U+0085, column 4", "speechllm fix"),
+        ("we\0", "error", "a control character", "U+0000, column 3", "speechllm fix"),
+        ("a\ufeffb", "error", "a control character", "U+FEFF, column 2", "speechllm fix"),
+        ("a\u2028b", "error", "a control character", "U+2028, column 2", "speechllm fix"),
+        ("caf\x92s", "error", "a control character", "U+0092, column 4", "is meant for ’"),
+        ("we\u200bbundle", "warning", "nobody sees", "U+200B, column 3", "put a blank"),
+        ("a\u200eb\u200ec", "warning", "nobody sees", "U+200E, column 2; U+200E, column 4", "fix"),
+        ("lost \ufffd", "warning", "nobody sees", "U+FFFD, column 6", "from its source"),
+        ("cafe\u0301", "warning", "composed form", "utt2", "speechllm fix"),
+    ],
+)
+def test_characters_that_nobody_sees(make_data_dir, bad, severity, message, named, remedy):
+    path = make_data_dir()
+    edit(path / "text", "good morning", bad)
+    complaint = only(path, message)
+    assert (complaint.severity, complaint.line) == (severity, 2)
+    assert named in complaint.item and remedy in complaint.remedy
+
+
+def test_an_id_with_a_character_that_nobody_sees(make_data_dir):
+    path = make_data_dir()
+    edit(path / "text", "utt2 ", "utt\u200b2 ")
+    assert "(U+200B, column 4)" in found(path, "id holds a character")[0].message
