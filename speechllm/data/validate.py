@@ -9,7 +9,7 @@ from speechllm.config import SPEECH_MARKER
 from speechllm.data.bias_lists import BIAS_WORDS, BIASING, parse_biasing, scan_words
 from speechllm.data.characters import LOST, Unseen, unseen
 from speechllm.data.complaints import Complaint
-from speechllm.data.forms import compare, count_words
+from speechllm.data.forms import compare, count_words, fold
 from speechllm.data.kaldi import (
     TABLES,
     Audio,
@@ -253,12 +253,10 @@ class _Check:
         text = self.rows.get("text", {})
         self.same_ids("entities", "entities of an unknown utterance", None, text)
         for utt, listed in self.parsed("entities", parse_entities, "mend the line").items():
-            transcript = _as_words(text[utt].value) if utt in text else None
-            for entity in listed:
-                if transcript is not None and _as_words(entity["text"]) not in transcript:
-                    line = self.rows["entities"][utt].line
-                    message = "entity does not occur in the transcript"
-                    item = f"{utt} ({entity['text']})"
+            transcript = text[utt].value if utt in text else None
+            for entity in listed if transcript is not None else ():
+                if message := _entity_problem(entity["text"], transcript):
+                    line, item = self.rows["entities"][utt].line, f"{utt} ({entity['text']})"
                     edit = "mend the entity or the transcript"
                     self.complain("entities", message, line, edit, item, "warning")
 
@@ -286,10 +284,9 @@ class _Check:
         words = count_words(row.value for row in self.rows.get("text", {}).values())
         fit = compare(dict.fromkeys(entries, 1), words)
         if fit.is_odd(of_list=True):
-            fold = fit.assignment("biasing.fold")
-            remedy = "write them as the model writes transcripts" + (
-                f", or decode with {fold}" if fold else ""
-            )
+            setting = fit.assignment("biasing.fold")
+            remedy = "write them as the model writes transcripts"
+            remedy += f", or decode with {setting}" if setting else ""
             said = fit.says("entries", "the transcripts")
             self.complain(name, said, None, remedy, severity="warning")
 
@@ -308,9 +305,16 @@ class _Check:
                 self.complain("utt2dur", "disagrees with the audio", line, item=item)
 
 
-def _as_words(text: str) -> str:
-    """The words with a blank around each, so that only whole words match."""
-    return f" {' '.join(unicodedata.normalize('NFC', text).casefold().split())} "
+def _entity_problem(entity: str, transcript: str) -> str | None:
+    """Say why an entity would not be counted, or None."""
+    for folds, problem in (
+        (("nfc",), None),
+        (("lower", "punctuation"), "entity stands in the transcript in another form only"),
+    ):
+        # With a blank around each word, so that only whole words match.
+        if f" {fold(entity, folds)} " in f" {fold(transcript, folds)} ":
+            return problem
+    return "entity does not occur in the transcript"
 
 
 def _general(error: ValueError) -> str:

@@ -11,6 +11,7 @@ from speechllm.errors import DataError
 from speechllm.files import read_json, whole_file, write_json
 from speechllm.locks import locked_folder
 from speechllm.score.figures import figures
+from speechllm.score.forms import form_warnings
 from speechllm.score.inputs import (
     Settings,
     made_from,
@@ -77,6 +78,7 @@ def score_folder(
         train = settings.train_text
         frequencies = word_frequencies(train, normalize) if train else None
         scores[normalize.name] = figures(score, inputs, frequencies, rates)
+        scores[normalize.name]["warnings"] = list(form_warnings(score, inputs, frequencies))
         missing = score.missing
         lines = [alignment_lines(score), confusion_lines(score), utterance_lines(score)]
         if settings.trn:
@@ -115,7 +117,7 @@ def kaldi_lines(result: Mapping[str, Any], what: str | Path) -> list[str]:
 def warn_of_missing(
     result: Mapping[str, Any], hypothesis: Path, counted: str = "as deletions"
 ) -> None:
-    """Log which references have no hypothesis, and which entities the references do not hold."""
+    """Log which references have no hypothesis, and what is in another form than the references."""
     if missing := result["missing"]:
         log.warning(
             "%s: of %d utterances these have no hypothesis (counted %s): %s",
@@ -125,6 +127,8 @@ def warn_of_missing(
             first_ids(missing),
         )
     for name, found in result["scores"].items():
+        for warning in found.get("warnings", ()):
+            log.warning("%s: %s: %s", hypothesis, name, warning)
         if unplaced := (found.get("entities") or {}).get("unplaced"):
             log.warning(
                 "%s: entities that the reference (%s) does not hold are not counted: %s",

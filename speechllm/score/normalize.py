@@ -37,10 +37,16 @@ CONTRACTIONS = {
 
 @dataclass(frozen=True)
 class Rule:
-    """One step of a normaliser: what it does in words, and the function that does it."""
+    """One step of a normaliser: what it does in words, and the function that does it.
+
+    Attributes:
+        words, pattern: what a rule of a file looks for, if it does.
+    """
 
     says: str
     apply: Callable[[str], str]
+    words: tuple[str, ...] = ()
+    pattern: re.Pattern[str] | None = None
 
 
 @dataclass(frozen=True)

@@ -144,7 +144,7 @@ class _Reader:
         except (re.error, IndexError) as error:
             self.fail(f"bad regex: {error}", node)
         says = f"regex /{find}/ becomes '{replace}'"
-        return (Rule(says, lambda text: pattern.sub(replace, text)),)
+        return (Rule(says, lambda text: pattern.sub(replace, text), pattern=pattern),)
 
     def words(self, node: yaml.Node) -> tuple[Rule, ...]:
         pairs = self.pairs(node, "a map of words")
@@ -158,6 +158,7 @@ class _Reader:
             Rule(
                 f"words: {', '.join(shown)}{more}",
                 lambda text: " ".join(words.get(word, word) for word in text.split()),
+                words=tuple(words),
             ),
         )
 

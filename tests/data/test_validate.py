@@ -39,7 +39,7 @@ def replace_audio(path: Path, utt: str, samples: np.ndarray, rate: int = 16000, 
 
 def test_flawless_sets(make_data_dir):
     assert check_data_dir(make_data_dir()) == []
-    entities = {"utt3": [{"type": "crop", "text": "Sugar beets"}]}
+    entities = {"utt3": [{"type": "crop", "text": "sugar beets"}]}
     assert check_data_dir(make_data_dir("t", with_audio=False, entities=entities)) == []
 
 
@@ -297,6 +297,16 @@ def test_durations_disagree(make_data_dir):
     assert (complaint.file, complaint.line) == (path / "utt2dur", 2)
     edit(path / "utt2dur", "utt2 1.2000", "utt2 -1")
     assert only(path, "malformed").item == "utt2"
+
+
+@pytest.mark.parametrize("text", ["Sugar beets", "SUGAR BEETS", "sugar-beets."])
+def test_entities_in_another_form_are_told_apart_from_those_that_were_not_said(
+    make_data_dir, text: str
+):
+    entities = {"utt3": [{"type": "crop", "text": text}]}
+    path = make_data_dir(with_audio=False, entities=entities)
+    complaint = only(path, "stands in the transcript in another form only")
+    assert (complaint.severity, complaint.item) == ("warning", f"utt3 ({text})")
 
 
 def test_bad_entities(make_data_dir):
