@@ -77,15 +77,16 @@ def take(files: Files) -> Record:
     return {name: path and _entry(path) for name, path in sorted(files.items())}
 
 
-def changed(record: Record, files: Files) -> list[str]:
+def changed(record: Record, files: Files, partly: bool = False) -> list[str]:
     """Names of the files that differ from a record, or are in one of the two alone.
 
     Args:
         record: takes the times of the files that are unchanged.
         files: what it would be made from now.
+        partly: look at these files alone, whatever else the record is about.
     """
     odd = []
-    for name in sorted(record.keys() | files.keys()):
+    for name in sorted(files if partly else record.keys() | files.keys()):
         before, path = record.get(name, []), files.get(name, Path())
         if before is None or path is None:
             continue
@@ -108,13 +109,13 @@ def write_record(path: Path, files: Files) -> None:
     write_json(path, take(files))
 
 
-def changed_since(path: Path, files: Files) -> list[str] | None:
+def changed_since(path: Path, files: Files, partly: bool = False) -> list[str] | None:
     """What `changed` says of the record at `path`, which is kept fresh; None if there is none."""
     if not path.is_file():
         return None
     record = read_json(path)
     before = dict(record)
-    odd = changed(record, files)
+    odd = changed(record, files, partly)
     if record != before:
         try:
             write_json(path, record)

@@ -2,43 +2,99 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic import BaseModel
 
+from speechllm.adapt.run_files import named_files, set_files
 from speechllm.config import BaseConfig, as_of_today, changed_keys
-from speechllm.errors import SpeechLLMError
-from speechllm.files import sha256_of, whole_file
+from speechllm.errors import DataError, SpeechLLMError
+from speechllm.files import read_json, sha256_of, whole_file
 from speechllm.layout import CONFIG, LOG, MODEL, RUN, TENSORS
 from speechllm.locks import locked_folder
+from speechllm.made_from import MADE_FROM, Files, changed_since, refuse_changes, write_record
+from speechllm.model.bundle_record import check_bundle, model_config, pretrained_files
 from speechllm.pretrained import encoder_key
 from speechllm.processes import is_first_rank
 
-
-def base_inputs(config: BaseConfig, train: Sequence[Path], dev: Sequence[Path]) -> dict[str, Any]:
-    """What a base run depends on besides its config."""
-    sets = {"train": train, "dev": dev}
-    names = {key: [str(path) for path in paths] for key, paths in sets.items()}
-    return {**names, **encoder_key(config.model.audio_model)}
+if TYPE_CHECKING:
+    from speechllm.adapt.method import Method
 
 
-def adapt_inputs(base: Path, sets: Mapping[str, Sequence[Path]]) -> dict[str, Any]:
-    """What an adaptation depends on besides its config.
+@dataclass(frozen=True)
+class Inputs:
+    """What a run depends on besides its config.
+
+    Attributes:
+        names: what stands in its config.yaml.
+        files: whose contents stand in its made_from.json.
+        encoder: of a base; an older version has its hash among the names.
+    """
+
+    names: Mapping[str, Any]
+    files: Files = field(default_factory=dict)
+    encoder: str | None = None
+
+
+def base_inputs(
+    config: BaseConfig, train: Sequence[Path], dev: Sequence[Path], dump: Path | None
+) -> Inputs:
+    """What a base run depends on besides its config.
+
+    Args:
+        config: of the base.
+        train, dev: data dirs.
+        dump: root of the feature cache; None: audio is not looked at.
 
     Raises:
-        SpeechLLMError: the base model is not there.
+        DataError: audio has changed since its features were made.
     """
-    tensors = base / MODEL / TENSORS
+    model = config.model
+    names = {key: [str(p) for p in paths] for key, paths in (("train", train), ("dev", dev))}
+    files = pretrained_files(model) | set_files([*train, *dev], model, dump)
+    return Inputs({**names, "encoder": model.audio_model}, files, model.audio_model)
+
+
+def adapt_inputs(
+    method: "Method", base: Path, sets: Mapping[str, Sequence[Path]], dump: Path | None
+) -> Inputs:
+    """What an adaptation depends on besides its config.
+
+    Args:
+        method: with the files that its settings name.
+        base: folder of the base run.
+        sets: data dirs by role: source, target, source_dev, target_dev.
+        dump: as for `base_inputs`.
+
+    Raises:
+        SpeechLLMError: the base model is not there, is damaged, or is no longer what it was.
+        DataError: audio has changed since its features were made.
+    """
     if not (base / RUN).is_file():
         raise SpeechLLMError(f"{base} holds no finished base model", "run stage 4 (base) first")
+    check_bundle(base / MODEL)
+    digest = sha256_of([base / MODEL / TENSORS])
     names = {key: [str(path) for path in paths] for key, paths in sets.items()}
-    return {"base": str(base), "base_sha256": sha256_of([tensors]), **names}
+    files = adapt_files(method, base, sets, dump)
+    return Inputs({"base": str(base), "base_sha256": digest, **names}, files)
+
+
+def adapt_files(
+    method: "Method", base: Path, sets: Mapping[str, Sequence[Path]], dump: Path | None
+) -> Files:
+    """The files of `adapt_inputs`, as its settings and sets name them."""
+    model = model_config(base / MODEL)
+    files: dict[str, Path | None] = dict(named_files(method.model_dump(mode="json")))
+    for role, paths in sets.items():
+        files |= set_files(paths, model, dump, method.reads_target_text or role != "target")
+    return files
 
 
 @contextmanager
-def claimed(folder: Path, config: BaseModel, inputs: Mapping[str, Any]) -> Iterator[bool]:
+def claimed(folder: Path, config: BaseModel, inputs: Inputs) -> Iterator[bool]:
     """Hold a run's folder while the block runs; yield whether there is anything left to do.
 
     Raises:
@@ -51,25 +107,45 @@ def claimed(folder: Path, config: BaseModel, inputs: Mapping[str, Any]) -> Itera
         yield not is_finished(folder, config, inputs)
 
 
-def is_finished(folder: Path, config: BaseModel, inputs: Mapping[str, Any]) -> bool:
-    """Whether the run in `folder` was trained to its end with these very settings.
+def is_finished(folder: Path, config: BaseModel, inputs: Inputs) -> bool:
+    """Whether the run in `folder` was trained to its end with these very settings and files.
 
-    Otherwise the settings are written there, so that the run can start or go on.
+    Otherwise they are written there, so that the run can start or go on.
 
     Raises:
-        SpeechLLMError: training began there with other settings; names the keys that differ.
+        SpeechLLMError: training began there with other settings, or from other files; names what
+            differs.
+        DataError: what the run left is damaged.
     """
-    wanted = {"config": config.model_dump(mode="json"), "inputs": dict(inputs)}
-    path = folder / CONFIG
+    wanted = {"config": config.model_dump(mode="json"), "inputs": dict(inputs.names)}
+    path, other = folder / CONFIG, f"rm -r {folder}, or name another folder with --exp"
     if path.is_file() and any(folder.rglob(LOG)):
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
         found["config"] = as_of_today(type(config), found["config"])
+        if inputs.encoder and "sha256" in found["inputs"]:
+            wanted["inputs"] |= encoder_key(inputs.encoder)
         if changed := changed_keys(found, wanted):
             raise SpeechLLMError(
                 f"{folder} was made with other settings: {', '.join(changed)}",
-                f"undo the change, or rm -r {folder}, or name another folder with --exp",
+                f"undo the change, or {other}",
             )
+        refuse_changes(folder, changed_since(folder / MADE_FROM, inputs.files), other)
     elif is_first_rank():
+        write_record(folder / MADE_FROM, inputs.files)
         with whole_file(path) as stream:
             yaml.safe_dump(wanted, stream, sort_keys=False, allow_unicode=True)
-    return (folder / RUN).is_file()
+    return _has_ended(folder)
+
+
+def _has_ended(folder: Path) -> bool:
+    """Whether a run left what it leaves at its end, and that is whole."""
+    if not (folder / RUN).is_file():
+        return False
+    try:
+        read_json(folder / RUN)["kind"]
+    except (ValueError, KeyError, TypeError, DataError) as error:
+        remedy = f"rm {folder / RUN}, and run the stage again: it trains anew"
+        raise DataError("is damaged", folder / RUN, remedy=remedy) from error
+    if (folder / MODEL).is_dir():
+        check_bundle(folder / MODEL)
+    return True

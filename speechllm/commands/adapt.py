@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> None:
 
     method = load_method(args.config, args.overrides)
     sets = {name: getattr(args, name) for name in ("source", "target", "source_dev", "target_dev")}
-    with claimed(args.exp, method, adapt_inputs(args.base, sets)) as is_ours:
+    with claimed(args.exp, method, adapt_inputs(method, args.base, sets, args.dump)) as is_ours:
         if not is_ours:
             log.info("%s is trained already", args.exp)
             return

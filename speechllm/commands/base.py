@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> None:
     from speechllm.config import BaseConfig, load
 
     config = load(BaseConfig, args.config, [*args.overrides, *model_overrides(args)])
-    with claimed(args.exp, config, base_inputs(config, args.train, args.dev)) as is_ours:
+    with claimed(args.exp, config, base_inputs(config, args.train, args.dev, args.dump)) as is_ours:
         if not is_ours:
             log.info("%s is made already", args.exp)
             return

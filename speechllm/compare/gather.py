@@ -1,17 +1,20 @@
 """What came of a grid's cells, and why some of them cannot be used."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from speechllm.adapt.method import load_method
+from speechllm.adapt.folder import adapt_files
+from speechllm.adapt.method import Method, load_method
 from speechllm.compare.grid import BASE, Cell
 from speechllm.config import as_of_today, changed_keys
 from speechllm.errors import DataError
 from speechllm.files import sha256_of
 from speechllm.layout import CONFIG, LOG, MODEL, RUN, TENSORS
+from speechllm.made_from import MADE_FROM, changed_since
 from speechllm.report.tree import Model, read_model, source_set, target_set
 
 
@@ -63,11 +66,21 @@ def _training_problem(cell: Cell, base_sha256: str, source: str) -> str | None:
     if made["inputs"]["base_sha256"] != base_sha256:
         return "adapted from another base model than the one that is there now"
     dirs = [path for sets in made["inputs"].values() if isinstance(sets, list) for path in sets]
+    if names := _changed_files(cell.folder / MADE_FROM, planned, made["inputs"]):
+        return f"trained on other files than are there now: {', '.join(names[:3])}"
     if tests := sorted({Path(path).name for path in dirs} & {target_set(cell.target), source}):
         return f"{', '.join(tests)} was seen in training"
     if not (cell.folder / RUN).is_file():
         return "training has not ended"
     return None
+
+
+def _changed_files(record: Path, method: Method, inputs: Mapping[str, Any]) -> list[str] | None:
+    """Files that a cell was trained on and that have changed since; those that are gone are not."""
+    if not record.is_file():
+        return None
+    sets = {role: [*map(Path, paths)] for role, paths in inputs.items() if isinstance(paths, list)}
+    return changed_since(record, adapt_files(method, Path(inputs["base"]), sets, None), partly=True)
 
 
 def _with_results(cell: Cell, model: Model, tag: str, source: str) -> Cell:

@@ -123,9 +123,9 @@ def check_whole(folder: Path, data_dir: DataDir, chunks: Sequence[tuple[int, lis
     refuse_changes(folder, None, REMEDY) if names is None else None
     for number, ids in chunks:
         if (path := _record(folder, number)).is_file():
+            # The chunk's own files are looked at when they are read.
             audio = _audio_files(data_dir, ids)
-            own = dict.fromkeys(_own_files(folder, number))  # looked at when they are read
-            names = (names or []) + (changed_since(path, audio | own) or [])
+            names = (names or []) + (changed_since(path, audio, partly=True) or [])
     if names:
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         raise DataError(

@@ -21,6 +21,7 @@ from speechllm.data.feature_records import (
     TIMING,
     Settings,
     audio_record,
+    audio_table,
     check_key,
     check_whole,
     chunk_problem,
@@ -75,8 +76,7 @@ def open_features(
     folder = feature_folder(dump, encoder, data_dir, settings)
     if not (folder / "feats.scp").is_file():
         raise DataError(f"no features for {data_dir.name}", folder, remedy=REMEDY)
-    check_key(folder, encoder, data_dir, settings)
-    check_whole(folder, data_dir, _chunks(data_dir))
+    check_features(dump, encoder, data_dir, settings)
     counts = {utt: int(n) for utt, n in read_table(folder / COUNTS).items()}
     missing = [utt for utt in data_dir.ids if utt not in counts]
     if missing:
@@ -91,6 +91,22 @@ def open_features(
         for utt in frames:
             frames[utt]
     return Features(frames, counts, seconds)
+
+
+def check_features(
+    dump: Path, encoder: str, data_dir: DataDir, settings: Settings = NO_SETTINGS
+) -> Path | None:
+    """Where the content of a set's audio is recorded; None where it has no features, or old ones.
+
+    Raises:
+        DataError: the features are stale: of another encoder, or of other audio.
+    """
+    folder = feature_folder(dump, encoder, data_dir, settings)
+    if not (folder / "feats.scp").is_file():
+        return None
+    check_key(folder, encoder, data_dir, settings)
+    check_whole(folder, data_dir, _chunks(data_dir))
+    return audio_table(folder)
 
 
 def extract(

@@ -15,6 +15,15 @@ from speechllm.config import ModelConfig, parse
 from speechllm.errors import DataError, SpeechLLMError
 from speechllm.files import read_json, sha256_of, whole_file, write_json
 from speechllm.layout import DESCRIPTION, TENSORS
+from speechllm.made_from import digest
+from speechllm.model.bundle_record import (
+    PARENT,
+    SHA256,
+    check_bundle,
+    check_tensors,
+    parent_of,
+    write_bundle_record,
+)
 from speechllm.model.speech_llm import SpeechLLM
 from speechllm.tasks.of_model import LABELS, bundle_labels, with_labels
 from speechllm.tasks.task import Labels
@@ -54,7 +63,7 @@ def save_trained(path: Path, model: nn.Module, without: str | None = None) -> No
 def save_bundle(
     folder: Path, model: SpeechLLM, parent: Path | None = None, labels: Labels | None = None
 ) -> None:
-    """Write the trained tensors and the description; the description comes last.
+    """Write the trained tensors, the description, and the record of what it was made from.
 
     Args:
         folder: where to.
@@ -70,7 +79,9 @@ def save_bundle(
     if parent:
         description["parent"] = os.path.relpath(parent, folder)
         description["parent_sha256"] = sha256_of([parent / TENSORS])
+    description[SHA256] = digest(folder / TENSORS)
     write_json(folder / DESCRIPTION, description)
+    write_bundle_record(folder)
 
 
 def load_bundle(folder: Path, pretrained: Mapping[str, str] | None = None) -> SpeechLLM:
@@ -83,18 +94,13 @@ def load_bundle(folder: Path, pretrained: Mapping[str, str] | None = None) -> Sp
         pretrained: where pretrained models lie now, by the key of ModelConfig that names them.
 
     Raises:
-        SpeechLLMError: no bundle there, or its parent is gone or was changed since.
+        SpeechLLMError: no bundle there, one that is damaged, or its parent or a pretrained model
+            is gone or was changed since.
     """
     chain = [_describe(folder)]
-    while "parent" in chain[0][1]:
-        child_folder, child = chain[0]
-        parent = Path(os.path.normpath(child_folder / child["parent"]))
-        chain.insert(0, _describe(parent))
-        if sha256_of([parent / TENSORS]) != child["parent_sha256"]:
-            raise SpeechLLMError(
-                f"{child_folder} was adapted from {parent}, which has changed since",
-                "remove the adapted model's folder and run stage 5 again",
-            )
+    while PARENT in chain[0][1]:
+        chain.insert(0, _describe(parent_of(*chain[0])))
+    check_bundle(folder, moved=pretrained is not None)
     model: SpeechLLM | None = None
     for place, _ in chain:
         config, tensors = read_bundle(place)
@@ -109,7 +115,9 @@ def load_bundle(folder: Path, pretrained: Mapping[str, str] | None = None) -> Sp
 
 def read_bundle(folder: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
     """A bundle's own generation: its settings, and the tensors that it trained."""
-    config = parse(ModelConfig, _describe(folder)[1]["model"], folder / DESCRIPTION)
+    description = _describe(folder)[1]
+    config = parse(ModelConfig, description["model"], folder / DESCRIPTION)
+    check_tensors(folder, description)
     return config, load_file(folder / TENSORS)
 
 

@@ -1,0 +1,54 @@
+"""The files that a run reads: tables of its sets, their audio, and what its settings name."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from speechllm.config import ModelConfig
+from speechllm.data.features import check_features
+from speechllm.data.kaldi import DataDir
+from speechllm.tasks.task import load_task
+
+
+def set_files(
+    paths: Sequence[Path], model: ModelConfig, dump: Path | None, with_text: bool = True
+) -> dict[str, Path | None]:
+    """What training reads of data dirs: texts and, through its features, the audio.
+
+    Audio counts by the content of its files, wherever they lie now. It is not known where the
+    features are not there, or are of an older version.
+
+    Args:
+        paths: data dirs.
+        model: whose encoder hears them, and whose task says what is answered.
+        dump: root of the feature cache; None: audio is not looked at.
+        with_text: whether the transcripts are read.
+
+    Raises:
+        DataError: audio has changed since its features were made.
+    """
+    texts = dict.fromkeys(("text", *load_task(model.task).tables)) if with_text else ()
+    files: dict[str, Path | None] = {}
+    for path in paths:
+        tables = (path / name for name in (*texts, "segments"))
+        files |= {str(table): table for table in tables if table.is_file()}
+        if (path / "wav.scp").is_file():
+            data_dir = DataDir.load(path, with_text=False)
+            known = dump and check_features(
+                dump, model.audio_model, data_dir, model.encoder_settings
+            )
+            files[f"audio of {path}"] = known or None
+    return files
+
+
+def named_files(settings: Any) -> Iterator[tuple[str, Path]]:
+    """The files that are named anywhere in settings, such as lists of phrases and lexica."""
+    if isinstance(settings, dict | list):
+        for value in settings.values() if isinstance(settings, dict) else settings:
+            yield from named_files(value)
+    elif isinstance(settings, str) and _may_be_path(settings) and Path(settings).is_file():
+        yield settings, Path(settings)
+
+
+def _may_be_path(text: str) -> bool:
+    return len(text) < 1000 and ("/" in text or "." in text) and "\0" not in text

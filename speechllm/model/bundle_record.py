@@ -1,0 +1,116 @@
+"""Whether a bundle is what training left, on the very models that it was trained on.
+
+`model.json` has the hash of the tensors. `made_from.json` beside it is about both of them and, in a
+base's bundle, about the pretrained models' files. Imports no torch, so finished work is found
+quickly.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from speechllm.config import ModelConfig, parse
+from speechllm.errors import DataError, SpeechLLMError
+from speechllm.files import read_json, sha256_of
+from speechllm.layout import DESCRIPTION, RUN, TENSORS
+from speechllm.made_from import (
+    MADE_FROM,
+    changed_since,
+    digest,
+    refuse_changes,
+    verifying,
+    write_record,
+)
+from speechllm.pretrained import model_files
+
+SHA256, PARENT = "sha256", "parent"
+"""Keys of model.json: the hash of the tensors; the bundle that this one was adapted from."""
+PRETRAINED = ("speech_llm", "encoder", "llm")
+"""Keys of ModelConfig that name pretrained models."""
+
+
+def model_config(bundle: Path) -> ModelConfig:
+    """The settings of a bundle's model."""
+    path = bundle / DESCRIPTION
+    return parse(ModelConfig, read_json(path)["model"], path)
+
+
+def pretrained_files(config: ModelConfig) -> dict[str, Path]:
+    """The files of the pretrained models, named `<key>/<file>`."""
+    names = {key: getattr(config, key) for key in PRETRAINED}
+    return {n: p for key, name in names.items() if name for n, p in model_files(key, name).items()}
+
+
+def write_bundle_record(bundle: Path) -> None:
+    """Record what a bundle that was just written is made of, and made from."""
+    write_record(bundle / MADE_FROM, _files(bundle, read_json(bundle / DESCRIPTION)))
+
+
+def check_bundle(bundle: Path, moved: bool = False) -> None:
+    """Raise an error if a trained model, or what it stands on, is not what it was.
+
+    Args:
+        bundle: its folder.
+        moved: the pretrained models lie elsewhere now, and were checked there.
+
+    Raises:
+        DataError: damage; names the file.
+        SpeechLLMError: a parent, or a pretrained model, that has changed since.
+    """
+    record, description = bundle / MADE_FROM, read_json(bundle / DESCRIPTION)
+    if changed_since(record, {DESCRIPTION: bundle / DESCRIPTION}, partly=True):
+        raise _damaged(bundle / DESCRIPTION, description)
+    files = _files(bundle, description) if not moved else {TENSORS: bundle / TENSORS}
+    names = changed_since(record, files, partly=moved)
+    if not _is_whole(bundle, description):
+        raise _damaged(bundle / TENSORS, description)
+    anew = f"rm -r {bundle.parent}, and run stage {_stage(description)} again"
+    if not moved:
+        refuse_changes(bundle.parent, names, anew)
+    if PARENT in description:
+        parent = parent_of(bundle, description)
+        check_bundle(parent, moved)
+        if sha256_of([parent / TENSORS]) != description["parent_sha256"]:
+            raise SpeechLLMError(
+                f"{bundle} was adapted from {parent}, which has changed since", anew
+            )
+
+
+def check_tensors(bundle: Path, description: dict[str, Any]) -> None:
+    """Raise DataError if tensors that are about to be loaded are not those that were written."""
+    with verifying():  # they are read anyway
+        if not _is_whole(bundle, description):
+            raise _damaged(bundle / TENSORS, description)
+
+
+def _is_whole(bundle: Path, description: dict[str, Any]) -> bool:
+    """Whether the tensors are those that were written, as far as model.json knows."""
+    tensors = bundle / TENSORS
+    return tensors.is_file() and description.get(SHA256) in (None, digest(tensors))
+
+
+def parent_of(bundle: Path, description: dict[str, Any]) -> Path:
+    """The bundle that a bundle was adapted from."""
+    return Path(os.path.normpath(bundle / description[PARENT]))
+
+
+def _files(bundle: Path, description: dict[str, Any]) -> dict[str, Path]:
+    own = {name: bundle / name for name in (TENSORS, DESCRIPTION)}
+    if PARENT in description:
+        return own
+    return own | pretrained_files(parse(ModelConfig, description["model"], bundle / DESCRIPTION))
+
+
+def _damaged(path: Path, description: dict[str, Any]) -> DataError:
+    run = path.parents[1]
+    if not (run / RUN).is_file():
+        return DataError("is not what was written", path, remedy="copy the whole folder again")
+    return DataError(
+        "is not what training wrote",
+        path,
+        remedy=f"rm {run / RUN}, and run stage {_stage(description)} again: it trains anew",
+    )
+
+
+def _stage(description: dict[str, Any]) -> str:
+    return "5 (adapt)" if PARENT in description else "4 (base)"
