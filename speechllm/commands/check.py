@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,6 +74,7 @@ def run(args: argparse.Namespace) -> None:
             max_seconds=args.max_seconds,
             transcript_limit=limit,
             task=load_task(models.task) if models else None,
+            least_seconds=lambda: _least_seconds(models),
         )
         for line in group_complaints(complaints):
             print(line)
@@ -137,6 +139,27 @@ def _transcript_limit(
         trust_remote_code=models.trust_remote_code,
         audio_positions=args.audio_positions,
     )
+
+
+@cache
+def _encoder_least(name: str, trust_remote_code: bool, window: str) -> float:
+    from transformers.utils import logging
+
+    from speechllm.data.audio import SAMPLE_RATE
+    from speechllm.model.encoder import Encoder
+
+    logging.set_verbosity_error()  # a model without weights is what is wanted here
+    return Encoder.sketch(name, trust_remote_code, window).least_samples / SAMPLE_RATE
+
+
+def _least_seconds(models: "ModelConfig | None") -> float:
+    """Length of the shortest utterance that the encoder takes, where there is one."""
+    from speechllm.data.audio_error import LEAST_SECONDS
+
+    if models is None:
+        return LEAST_SECONDS
+    window = models.encoder_settings.get("window", "padded")
+    return _encoder_least(models.audio_model, models.trust_remote_code, window)
 
 
 def _overlaps(paths: list[Path]) -> Iterator[str]:

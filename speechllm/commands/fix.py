@@ -10,6 +10,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow_pipes", action="store_true", help="run the shell commands in wav.scp"
     )
+    parser.add_argument(
+        "--min_seconds",
+        type=float,
+        default=0.025,
+        help="drop shorter utterances (default: %(default)s, below which no encoder takes any)",
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -20,6 +26,6 @@ def run(args: argparse.Namespace) -> None:
 
     for path in args.data:
         with locked(beside(path, LOCK), path):
-            report = fix_data_dir(path, allow_pipes=args.allow_pipes)
+            report = fix_data_dir(path, allow_pipes=args.allow_pipes, min_seconds=args.min_seconds)
         for line in report.lines():
             print(f"{path}: {line}", flush=True)

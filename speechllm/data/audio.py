@@ -3,16 +3,7 @@
 Reads what libsndfile reads: wav, flac, ogg, mp3, NIST sphere (not shorten-compressed), ...
 """
 
-import contextlib
-import os
-import re
-import signal
-import subprocess
-import threading
-from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
@@ -21,48 +12,60 @@ import numpy as np
 import soundfile
 import soxr
 
+from speechllm.data.audio_error import AudioError, SegmentError
 from speechllm.data.kaldi import Audio
-from speechllm.errors import DataError
+from speechllm.data.recording import TOLERANCE, Recording, opened
 from speechllm.files import whole_file
 
+__all__ = [
+    "SAMPLE_RATE",
+    "AudioError",
+    "AudioHeader",
+    "SegmentError",
+    "Sound",
+    "audio_duration",
+    "copy_utterance",
+    "load_audio",
+    "mixed",
+    "read_audio",
+    "read_header",
+]
+
 SAMPLE_RATE = 16000
-TOLERANCE = 0.05  # seconds that a segment may end beyond its recording
-PIPE_BYTES = 1 << 30  # most that a command in wav.scp may write
-PIPE_SECONDS = 600.0  # longest that it may run
-
-
-class AudioError(DataError):
-    """Audio that cannot be used.
-
-    Attributes:
-        reason: what is wrong in general terms, equal for all utterances with the same fault.
-    """
-
-    def __init__(self, reason: str, audio: Audio, detail: str = "", remedy: str | None = None):
-        self.reason = reason
-        self.detail = detail
-        message = f"wav.scp entry '{audio}': {reason}"
-        super().__init__(f"{message}: {detail}" if detail else message, remedy=remedy)
-
-
-class SegmentError(AudioError):
-    """The cut is at fault, not the recording."""
+CANCELLED = 1e-3  # a mean with less than this part of its channels' energy has lost them
 
 
 class AudioHeader(NamedTuple):
-    """What a recording says of itself, and the cut that was asked of it.
+    """What a recording is, and how long the cut that was asked of it.
 
     Attributes:
         sample_rate: Hz.
         channels: number of channels.
-        seconds: length of the utterance (the cut, where there is one).
+        seconds: length of the utterance (the cut, where there is one): that of its samples, which
+            a header need not tell.
         is_float: samples are stored as floats, so they may be NaN or Inf.
+        notes: what is odd about the file, in words that are the same for all such files.
     """
 
     sample_rate: int
     channels: int
     seconds: float
     is_float: bool
+    notes: tuple[str, ...] = ()
+
+
+class Sound(NamedTuple):
+    """Samples of an utterance.
+
+    Attributes:
+        samples: float32 [samples], one channel.
+        notes: what is odd about the file or the samples, as in `AudioHeader`.
+        mixed: how many channels were mixed; 1 where there was one, or one was named.
+    """
+
+    samples: np.ndarray
+    notes: tuple[str, ...]
+    mixed: int
 
 
 def load_audio(
@@ -70,8 +73,7 @@ def load_audio(
 ) -> np.ndarray:
     """Read the samples of one utterance.
 
-    Only the frames of the cut are read. Channels are averaged. Another rate is resampled with
-    soxr at quality HQ.
+    Channels are averaged, unless one is named. Another rate is resampled with soxr at quality HQ.
 
     Args:
         audio: where the samples are.
@@ -83,37 +85,64 @@ def load_audio(
         float32 [samples], nominally in -1..1.
 
     Raises:
-        AudioError: missing, unreadable or truncated file, zero length, a cut beyond the end, NaN
-            or Inf; a command that is not allowed, fails, or writes too much.
+        AudioError: missing, unreadable or truncated file, zero length, a cut beyond the end, no
+            such channel, NaN or Inf, a rate that is none; a command that is not allowed, fails, or
+            writes too much.
     """
-    with _opened(audio, allow_pipes) as recording:
-        samples = _read(audio, recording, "float32")
+    return read_audio(audio, sample_rate, allow_pipes).samples
+
+
+def read_audio(audio: Audio, sample_rate: int | None, allow_pipes: bool = False) -> Sound:
+    """Read the samples of one utterance, and what is odd about them.
+
+    Args:
+        audio, allow_pipes: as for `load_audio`.
+        sample_rate: wanted rate in Hz; None is the recording's own.
+
+    Raises:
+        AudioError: as `load_audio`.
+    """
+    with opened(audio, allow_pipes, for_cut=_is_cut(audio)) as recording:
+        mixer = _Mixer(audio, recording.channels)
+        first, last = _cut(audio, recording)
+        mono = [mixer.mix(block) for block in recording.blocks("float32", first, last)]
+    if not any(len(part) for part in mono):
+        raise AudioError("audio has zero length", audio)
+    samples = np.concatenate(mono)
+    notes = [*recording.notes, *mixer.notes()]
+    if samples.min() == samples.max():
+        notes.append("all samples are equal: silence")
+    if sample_rate not in (None, recording.rate):
+        samples = soxr.resample(samples, recording.rate, sample_rate, quality="HQ")
         if not np.isfinite(samples).all():
-            raise AudioError("audio holds NaN or Inf", audio)
-        mono = samples.mean(axis=1)
-        if recording.samplerate != sample_rate:
-            mono = soxr.resample(mono, recording.samplerate, sample_rate, quality="HQ")
-    return mono
+            raise AudioError("samples are too large to be resampled", audio)
+    mixed_channels = recording.channels if audio.channel is None else 1
+    return Sound(samples, tuple(notes), mixed_channels)
 
 
 def read_header(audio: Audio, allow_pipes: bool = False) -> AudioHeader:
-    """Read the header of one utterance's recording and check the cut against it.
+    """Read of one utterance's recording what can be told without its samples, and check the cut.
+
+    Where a header does not tell the length, samples are counted by decoding them.
 
     Raises:
-        AudioError: as `load_audio`, as far as a header can tell.
+        AudioError: as `load_audio`, as far as can be told.
     """
-    with _opened(audio, allow_pipes) as recording:
-        _, frames = _cut(audio, recording)
+    with opened(audio, allow_pipes) as recording:
+        _Mixer(audio, recording.channels)
+        first, last = _cut(audio, recording)
+        frames = (recording.length() if last is None else last) - first
         return AudioHeader(
-            recording.samplerate,
+            recording.rate,
             recording.channels,
-            frames / recording.samplerate,
+            frames / recording.rate,
             recording.subtype in ("FLOAT", "DOUBLE"),
+            tuple(recording.notes),
         )
 
 
 def audio_duration(audio: Audio, allow_pipes: bool = False) -> float:
-    """Length of one utterance in seconds, from the header.
+    """Length of one utterance in seconds.
 
     Raises:
         AudioError: as `read_header`.
@@ -124,17 +153,25 @@ def audio_duration(audio: Audio, allow_pipes: bool = False) -> float:
 def copy_utterance(audio: Audio, stem: Path, allow_pipes: bool = False) -> Path:
     """Write the samples of one utterance to a file of its own, `<stem>.flac`.
 
-    Rate, channels and bits stay as they are; what FLAC cannot hold (floats, 32 bits) becomes
-    `<stem>.wav`, lossy formats become 16 bits.
+    Rate, channels (but for a channel that is named) and bits stay as they are; what FLAC cannot
+    hold (floats, 32 bits) becomes `<stem>.wav`, lossy formats become 16 bits.
 
     Raises:
         AudioError: as `load_audio`, but for NaN and Inf.
     """
-    with _opened(audio, allow_pipes) as recording:
+    with opened(audio, allow_pipes, for_cut=_is_cut(audio)) as recording:
         dtype, subtype, suffix = _COPIES.get(recording.subtype, ("int16", "PCM_16", "flac"))
-        samples = _read(audio, recording, dtype)
+        if recording.is_decoded:
+            dtype = "float32"
+        _Mixer(audio, recording.channels)
+        blocks = list(recording.blocks(dtype, *_cut(audio, recording)))
+        samples = np.concatenate(blocks or [np.zeros((0, recording.channels), dtype)])
+        if not len(samples):
+            raise AudioError("audio has zero length", audio)
+        if audio.channel is not None:
+            samples = samples[:, audio.channel]
         path = stem.with_name(f"{stem.name}.{suffix}")
-        write_audio(path, samples, recording.samplerate, subtype)
+        write_audio(path, samples, recording.rate, subtype)
     return path
 
 
@@ -158,48 +195,50 @@ _COPIES = {
 }
 
 
-@contextmanager
-def _opened(audio: Audio, allow_pipes: bool) -> Iterator[soundfile.SoundFile]:
-    if audio.is_pipe:
-        if not allow_pipes:
-            remedy = "write the audio to files, or give --allow_pipes if you trust the wav.scp"
-            raise AudioError("shell commands are not allowed", audio, remedy=remedy)
-        source: str | BytesIO = BytesIO(_output_of(audio))
-    elif not Path(audio.source).is_file():
-        remedy = "correct the path (relative ones start at the current directory)"
-        raise AudioError("audio file is missing", audio, remedy=remedy)
-    else:
-        source = audio.source
-    try:
-        recording = soundfile.SoundFile(source)
-    except (soundfile.LibsndfileError, OSError, TypeError) as error:
-        # A TypeError is soundfile's answer to a name that ends in .raw, which has no header.
-        raise AudioError("audio file cannot be read", audio, str(error)) from error
-    with recording:
-        yield recording
+def mixed(channels: int) -> str:
+    """Words for what happens to several channels when none is named."""
+    return f"{channels} channels are mixed down to their mean"
 
 
-def _read(audio: Audio, recording: soundfile.SoundFile, dtype: str) -> np.ndarray:
-    """Return the samples of the utterance, [samples, channels]."""
-    first, frames = _cut(audio, recording)
-    try:
-        recording.seek(first)
-        samples = recording.read(frames, dtype=dtype, always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise AudioError("audio cannot be decoded", audio, str(error)) from error
-    if len(samples) < frames - TOLERANCE * recording.samplerate or not len(samples):
-        detail = f"{len(samples)} of {frames} samples"
-        raise AudioError("audio file is truncated", audio, detail)
-    return samples
+class _Mixer:
+    """Blocks of several channels -> one channel: the one that is named, or the mean."""
+
+    def __init__(self, audio: Audio, channels: int):
+        self.audio, self.channels = audio, channels
+        self.energy = self.energy_of_mean = 0.0
+        if audio.channel is not None and audio.channel >= channels:
+            detail = f"channel {audio.channel} of {channels}, counted from 0"
+            raise AudioError("there is no such channel", audio, detail)
+
+    def mix(self, block: np.ndarray) -> np.ndarray:
+        """One channel of [n, channels]; raises AudioError for NaN and Inf."""
+        if not np.isfinite(block).all():
+            raise AudioError("audio holds NaN or Inf", self.audio)
+        if self.channels == 1:
+            return block[:, 0]
+        if self.audio.channel is not None:
+            return block[:, self.audio.channel].copy()
+        wide = block.astype(np.float64)  # in 32 bits a sum of large floats is Inf
+        mean = wide.mean(axis=1)
+        self.energy += wide.var(axis=0).mean() * len(block)
+        self.energy_of_mean += mean.var() * len(block)
+        return mean.astype(np.float32)
+
+    def notes(self) -> Iterator[str]:
+        """What was lost, once all blocks are mixed."""
+        if self.energy_of_mean < CANCELLED * self.energy:
+            yield "the channels cancel each other out: their mean is silent"
 
 
-def _cut(audio: Audio, recording: soundfile.SoundFile) -> tuple[int, int]:
-    """Return the first frame and the number of frames of the utterance."""
-    rate, total = recording.samplerate, recording.frames
-    if total == 0:
-        raise AudioError("audio has zero length", audio)
-    if not audio.is_pipe and _missing_share(recording) * total > TOLERANCE * rate:
-        raise AudioError("audio file is truncated", audio, f"it ends after {total / rate:.2f} s")
+def _is_cut(audio: Audio) -> bool:
+    return bool(audio.start) or audio.end is not None
+
+
+def _cut(audio: Audio, recording: Recording) -> tuple[int, int | None]:
+    """Return the first sample of the utterance, and the one to stop before; None is the end."""
+    if not _is_cut(audio):
+        return 0, None
+    rate, total = recording.rate, recording.length()
     first = round((audio.start or 0.0) * rate)
     last = total if audio.end is None else round(audio.end * rate)
     if first >= total or last > total + TOLERANCE * rate:
@@ -208,68 +247,4 @@ def _cut(audio: Audio, recording: soundfile.SoundFile) -> tuple[int, int]:
     last = min(last, total)
     if last <= first:
         raise SegmentError("segment holds no sample", audio)
-    return first, last - first
-
-
-def _missing_share(recording: soundfile.SoundFile) -> float:
-    """Return how much more audio a wav header promises, relative to what the file holds.
-
-    libsndfile takes a half-copied wav for a short one and only says so in its log. Files written
-    by a pipe promise 2 or 4 GiB, which means "unknown".
-    """
-    found = re.search(r"^data : (\d+) \(should be (\d+)\)", recording.extra_info, re.MULTILINE)
-    if not found:
-        return 0.0
-    promised, held = map(int, found.groups())
-    return (promised - held) / max(held, 1) if promised < 0x7FFF0000 else 0.0
-
-
-def _output_of(audio: Audio) -> bytes:
-    """Run the command of a wav.scp line and return what it writes to its standard output."""
-    command = audio.source.rstrip().removesuffix("|")
-    # A session of its own, so that the time limit ends everything that the command started.
-    process = subprocess.Popen(
-        ["bash", "-o", "pipefail", "-c", command],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
-    assert process.stdout is not None and process.stderr is not None
-    # Its complaints are read beside its output, or a full pipe would stop it; the tail is kept.
-    complaint: deque[bytes] = deque(maxlen=2)
-    pieces = iter(partial(process.stderr.read1, 4096), b"")
-    reader = threading.Thread(target=complaint.extend, args=(pieces,), daemon=True)
-    expired = threading.Event()
-
-    def expire() -> None:
-        expired.set()
-        _kill(process)
-
-    timer = threading.Timer(PIPE_SECONDS, expire)
-    reader.start()
-    timer.start()
-    try:
-        output = process.stdout.read(PIPE_BYTES + 1)
-        if len(output) > PIPE_BYTES:
-            raise AudioError(f"command wrote more than {PIPE_BYTES} bytes", audio)
-        status = process.wait()
-        if expired.is_set():
-            raise AudioError(f"command ran longer than {PIPE_SECONDS:g} s", audio)
-    finally:
-        timer.cancel()
-        _kill(process)
-        process.wait()
-        process.stdout.close()
-        reader.join(timeout=1)
-    if status != 0:
-        tail = b"".join(complaint)[-500:].decode("utf-8", errors="replace").strip()
-        raise AudioError("command failed", audio, f"exit status {status}: {tail}")
-    return output
-
-
-def _kill(process: "subprocess.Popen[bytes]") -> None:
-    # Once it has been waited for, its number may belong to another process.
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+    return first, last

@@ -50,7 +50,7 @@ def audio_hash(data_dir: DataDir) -> str:
 
 def check_key(folder: Path, encoder: str, data_dir: DataDir, settings: Settings) -> None:
     """Raise DataError, naming what changed, if features are of another encoder or other tables."""
-    if not (folder / KEY).is_file():
+    if not _is_used(folder):
         return
     old, new = read_json(folder / KEY), _key(encoder, data_dir, settings)
     hashed = old.pop("sha256", None)
@@ -70,9 +70,14 @@ def check_key(folder: Path, encoder: str, data_dir: DataDir, settings: Settings)
 
 def write_key(folder: Path, encoder: str, data_dir: DataDir, settings: Settings) -> None:
     """Make `folder` the place of these features."""
-    if not (folder / KEY).is_file():
+    if not _is_used(folder):
         write_record(folder / MADE_FROM, encoder_files(encoder))
         write_json(folder / KEY, _key(encoder, data_dir, settings))
+
+
+def _is_used(folder: Path) -> bool:
+    """Whether anything is there that could be stale: not after a failure in the first chunk."""
+    return (folder / KEY).is_file() and any(folder.glob("feats.*"))
 
 
 def _key(encoder: str, data_dir: DataDir, settings: Settings) -> dict[str, str]:

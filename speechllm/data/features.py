@@ -6,14 +6,15 @@ was killed goes on with the chunks that are missing, and any number of jobs can 
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from speechllm.data.ark import ArkReader, ArkWriter, merge_scps
-from speechllm.data.audio import audio_duration, load_audio
+from speechllm.data.audio import AudioError, audio_duration, load_audio
+from speechllm.data.audio_error import WaveError, too_short
 from speechllm.data.feature_records import (
     COUNTS,
     NO_SETTINGS,
@@ -131,6 +132,9 @@ def extract(
         batch_seconds: budget of a batch, utterances x longest utterance.
         allow_pipes: let wav.scp hold commands.
         settings: of the encoder, where not the default.
+
+    Raises:
+        DataError: names the utterance whose audio cannot be used, or of which no frame can be made.
     """
     work = []
     for data_dir in data_dirs:
@@ -175,14 +179,43 @@ def _encode_chunk(
     with ArkWriter(folder / f"feats.{number}.ark", _scp(folder, number)) as ark:
         counts = {}
         for batch in batches:
-            waves = [load_audio(data_dir.audio[i], allow_pipes=allow_pipes) for i in batch]
-            for utt_id, frames in zip(batch, encode(waves), strict=True):
+            for utt_id, frames in _encoded(data_dir, batch, encode, allow_pipes):
                 ark.write(utt_id, frames)
                 counts[utt_id] = len(frames)
             progress.advance(len(batch), data_dir.name)
         write_table(folder / f"{COUNTS}.{number}", {u: str(n) for u, n in counts.items()})
         took = round(time.perf_counter() - started, 3)
         write_json(folder / f"{TIMING}.{number}", {"encode_seconds": took})
+
+
+def _encoded(
+    data_dir: DataDir, batch: Sequence[str], encode: Encode, allow_pipes: bool
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Frames of a batch's utterances, all of which have some, and only numbers in them."""
+    waves = []
+    for utt_id in batch:
+        try:
+            waves.append(load_audio(data_dir.audio[utt_id], allow_pipes=allow_pipes))
+        except AudioError as error:
+            raise _unusable(data_dir, utt_id, error.message, error.remedy) from error
+    try:
+        encoded = encode(waves)
+    except WaveError as error:
+        least = error.least_seconds
+        remedy = f"speechllm fix --min_seconds {least:g} {data_dir.path} drops such utterances"
+        raise _unusable(data_dir, batch[error.position], too_short(least), remedy) from error
+    for utt_id, frames in zip(batch, encoded, strict=True):
+        if not len(frames):
+            raise _unusable(data_dir, utt_id, "the encoder makes no frame of it", None)
+        if not np.isfinite(frames).all():
+            message = "the encoder's frames of it hold NaN or Inf"
+            raise _unusable(data_dir, utt_id, message, "listen to it; drop it if it is damaged")
+        yield utt_id, frames
+
+
+def _unusable(data_dir: DataDir, utt_id: str, why: str, remedy: str | None) -> DataError:
+    table = "segments" if (data_dir.path / "segments").is_file() else "wav.scp"
+    return DataError(f"{utt_id}: {why}", data_dir.path / table, remedy=remedy)
 
 
 def merge(

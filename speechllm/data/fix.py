@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from speechllm.data.audio_error import LEAST_SECONDS
 from speechllm.data.characters import without_unseen
 from speechllm.data.kaldi import (
     TABLES,
@@ -52,7 +53,9 @@ class FixReport:
         return [*lines, f"written: {' '.join(self.written)}", f"old files: {self.backup}"]
 
 
-def fix_data_dir(path: str | Path, *, allow_pipes: bool = False) -> FixReport:
+def fix_data_dir(
+    path: str | Path, *, allow_pipes: bool = False, min_seconds: float = LEAST_SECONDS
+) -> FixReport:
     """Mend what can be mended without asking.
 
     Sorts; removes Windows line ends, empty lines, identical duplicates and characters that carry
@@ -61,6 +64,11 @@ def fix_data_dir(path: str | Path, *, allow_pipes: bool = False) -> FixReport:
     rebuilds `spk2utt`; measures `utt2dur`. Tables that this toolkit does not know lose the
     utterances that are dropped. The tables as they were are copied to `.backup/<n>/`
     first. A flawless set is left alone.
+
+    Args:
+        path: the data dir.
+        allow_pipes: run the commands in `wav.scp`.
+        min_seconds: shorter utterances are dropped; by default those that no encoder takes.
 
     Raises:
         DataError: what only the user can decide: two lines with one id that differ, bytes that are
@@ -77,7 +85,7 @@ def fix_data_dir(path: str | Path, *, allow_pipes: bool = False) -> FixReport:
         for name in rows.keys() - {"spk2utt", "utt2dur"}  # made anew
     }
     old["utt2dur"] = {row.key: row.value for row in rows.get("utt2dur", ())}
-    new = _mended_tables(path, old, allow_pipes, report)
+    new = _mended_tables(path, old, allow_pipes, min_seconds, report)
     for name in TABLES:
         before = [(row.key, row.value) for row in rows[name]] if name in rows else []
         untidy = any(what.startswith(f"{name}: ") for what in report.mended)
@@ -129,7 +137,7 @@ def _understood(path: Path) -> set[str]:
 
 
 def _mended_tables(
-    path: Path, old: dict[str, Table], allow_pipes: bool, report: FixReport
+    path: Path, old: dict[str, Table], allow_pipes: bool, min_seconds: float, report: FixReport
 ) -> dict[str, Table]:
     text = {}
     wordless = _understood(path)
@@ -144,7 +152,7 @@ def _mended_tables(
     new: dict[str, Table] = {}
     if "wav.scp" in old:
         audio = _audio(path, old, allow_pipes, report)
-        seconds = _usable(audio, old["text"], text, allow_pipes, report)
+        seconds = _usable(audio, old["text"], text, allow_pipes, min_seconds, report)
         text = {utt: text[utt] for utt in seconds}
         new["utt2dur"] = _durations(seconds, old["utt2dur"])
         recordings = {audio[utt].recording for utt in seconds}
@@ -193,7 +201,12 @@ def _audio(
 
 
 def _usable(
-    audio: dict[str, Audio], old_text: Table, text: Table, allow_pipes: bool, report: FixReport
+    audio: dict[str, Audio],
+    old_text: Table,
+    text: Table,
+    allow_pipes: bool,
+    min_seconds: float,
+    report: FixReport,
 ) -> dict[str, float]:
     """Seconds of the utterances that have text and audio that can be read."""
     for utt in sorted(audio.keys() - old_text.keys()):
@@ -203,7 +216,9 @@ def _usable(
         report.drop("text without audio", utt)
     both = {utt: audio[utt] for utt in sorted(text.keys() & audio.keys())}
     seconds = {}
-    for utt, header, faults in check_audio(both, allow_pipes, False, float("inf")):
+    for utt, header, faults in check_audio(
+        both, allow_pipes, False, float("inf"), lambda: min_seconds
+    ):
         if header is not None:
             seconds[utt] = header.seconds
         else:

@@ -95,12 +95,14 @@ class Audio:
         source: a path, or a shell command that ends in `|`.
         start, end: the cut in seconds; None is the recording's beginning or end.
         recording: the key of the `wav.scp` line, for messages.
+        channel: the one that is meant, counted from 0; None is the mean of all.
     """
 
     source: str
     start: float | None = None
     end: float | None = None
     recording: str = ""
+    channel: int | None = None
 
     @property
     def is_pipe(self) -> bool:

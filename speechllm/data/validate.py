@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from speechllm.config import SPEECH_MARKER
+from speechllm.data.audio_error import LEAST_SECONDS
 from speechllm.data.bias_lists import BIAS_WORDS, BIASING, parse_biasing, scan_words
 from speechllm.data.characters import LOST, Unseen, unseen
 from speechllm.data.complaints import Complaint
@@ -37,6 +38,7 @@ def check_data_dir(
     max_seconds: float = 30.0,
     transcript_limit: Limit = lambda text, answer=None: None,
     task: Task | None = None,
+    least_seconds: Callable[[], float] = lambda: LEAST_SECONDS,
 ) -> list[Complaint]:
     """Check a data dir and the audio that it names.
 
@@ -49,6 +51,7 @@ def check_data_dir(
         transcript_limit: says why a transcript, or one with its answer, cannot be used, or
             returns None.
         task: what the set is used for, if that is known.
+        least_seconds: gives the length of the shortest utterance that the encoder takes.
 
     Returns:
         All complaints, in the order of the tables; an empty list for a flawless set.
@@ -63,7 +66,7 @@ def check_data_dir(
     check.bias_lists()
     check.answers()
     seconds = {}
-    for utt, header, faults in check_audio(audio, allow_pipes, full, max_seconds):
+    for utt, header, faults in check_audio(audio, allow_pipes, full, max_seconds, least_seconds):
         for fault in faults:
             check.audio_fault(utt, audio[utt], fault)
         if header is not None:
@@ -223,7 +226,8 @@ class _Check:
         cut = fault.of_segment and "segments" in self.rows
         name, key = ("segments", utt) if cut else ("wav.scp", audio.recording)
         item = f"{utt} ({fault.detail})" if fault.detail else utt
-        remedy = fault.remedy or f"mend the audio, or drop such utterances: {self.fix}"
+        drop = f"speechllm fix {fault.fix_option}{self.path}"
+        remedy = fault.remedy or f"mend the audio, or drop such utterances: {drop}"
         line = self.rows[name][key].line
         self.complain(name, fault.message, line, remedy, item, fault.severity)
 

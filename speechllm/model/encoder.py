@@ -3,7 +3,9 @@
 import copy
 import inspect
 import logging
+import warnings
 from contextlib import nullcontext
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ import torch
 from torch import Tensor
 
 from speechllm.data.audio import SAMPLE_RATE
+from speechllm.data.audio_error import WaveError
 from speechllm.errors import ConfigError
 from speechllm.model.fbank import without_frame_loop
 from speechllm.model.half import ROUNDING, difference, try_out
@@ -27,6 +30,7 @@ from speechllm.pretrained import resolve_folder
 
 log = logging.getLogger(__name__)
 
+AMPLE = SAMPLE_RATE  # samples that are enough for every encoder
 WINDOWS = 8  # of one length that are encoded at once: four minutes, where they are of 30 s
 LEAK = {torch.float32: 1e-3, torch.float16: 2e-2, torch.bfloat16: 1e-1}
 """A difference, in standard deviations of the frames, that rounding does not explain."""
@@ -129,7 +133,13 @@ class Encoder:
 
         Returns:
             The last layer's output as float16 [T, D] for each utterance, padding removed.
+
+        Raises:
+            WaveError: a wave of less than `least_samples`.
         """
+        for position, wave in enumerate(waves):
+            if len(wave) < AMPLE and len(wave) < self.least_samples:
+                raise WaveError(position, self.least_samples / SAMPLE_RATE)
         cut = [pieces(wave, self.window_samples) for wave in waves]
         flat = [piece for wave in cut for piece in wave]
         most = 1 if not self.batches else WINDOWS if self.window_samples else len(flat)
@@ -138,6 +148,29 @@ class Encoder:
         return [
             torch.cat([next(found) for _ in wave]).to(torch.float16).cpu().numpy() for wave in cut
         ]
+
+    @cached_property
+    def least_samples(self) -> int:
+        """The fewest samples of which it makes a frame, found out by trying."""
+        noise = np.random.default_rng(0).normal(0, 0.1, AMPLE).astype(np.float32)
+        too_few, enough = 0, AMPLE
+        while enough - too_few > 1:
+            middle = (too_few + enough) // 2
+            if self._takes(noise[:middle]):
+                enough = middle
+            else:
+                too_few = middle
+        return enough
+
+    @torch.inference_mode()
+    def _takes(self, wave: np.ndarray) -> bool:
+        """Whether frames come of a wave: models and extractors fail in ways of their own."""
+        try:
+            with warnings.catch_warnings(action="ignore"):
+                frames = self._encode_batch([wave])[0]
+        except Exception:
+            return False
+        return len(frames) > 0 and bool(frames.isfinite().all())
 
     def _encode_batch(self, waves: list[np.ndarray]) -> list[Tensor]:
         """Frames [T, D] of each wave, from one padded batch."""

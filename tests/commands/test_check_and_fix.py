@@ -1,9 +1,14 @@
 """The commands `check` and `fix` as they are typed."""
 
+import numpy as np
 import pytest
+import soundfile
 
 from speechllm import cli
-from speechllm.data.kaldi import read_table, write_table
+from speechllm.data.audio import load_audio
+from speechllm.data.kaldi import DataDir, read_table, write_table
+from speechllm.model.encoder import Encoder
+from tests.tiny import make_encoder, make_llm
 
 
 def test_a_broken_set_fails_with_what_mends_it_and_is_mended(make_data_dir, capsys):
@@ -55,3 +60,52 @@ def test_missing_models_of_the_config(make_data_dir, tmp_path, capsys):
     with pytest.raises(SystemExit):
         cli.main(["check", "--config", str(config), str(make_data_dir())])
     assert "model.encoder: the folder" in capsys.readouterr().err
+
+
+def short_files(path, tmp_path, samples: dict[str, int]) -> None:
+    """Give utterances of a set recordings of so many samples."""
+    wav = read_table(path / "wav.scp")
+    for utt, count in samples.items():
+        wav[utt] = str(tmp_path / f"{utt}.wav")
+        soundfile.write(wav[utt], np.random.default_rng(0).normal(0, 0.1, count), 16000)
+    write_table(path / "wav.scp", wav)
+    (path / "utt2dur").unlink()
+
+
+@pytest.mark.parametrize("count", [1, 399])
+def test_what_no_encoder_takes_is_refused_and_dropped(make_data_dir, tmp_path, capsys, count):
+    path = make_data_dir()
+    short_files(path, tmp_path, {"utt2": count})
+    with pytest.raises(SystemExit):
+        cli.main(["check", str(path)])
+    out = capsys.readouterr().out
+    refused = "error: audio is shorter than 0.025 s, the least that the encoder takes"
+    assert f"{refused}: utt2 ({count / 16000:.4f} s)" in out
+    assert f"drop such utterances: speechllm fix {path}\n" in out
+    cli.main(["fix", str(path)])
+    assert DataDir.load(path).ids == ["utt1", "utt3"]
+    cli.main(["check", str(path)])
+
+
+def test_check_refuses_exactly_what_features_cannot_take(make_data_dir, tmp_path, capsys):
+    encoder, llm = make_encoder(tmp_path / "encoder"), make_llm(tmp_path / "llm")
+    config = tmp_path / "base.yaml"
+    config.write_text(f"model: {{encoder: {encoder}, llm: {llm}}}\ntrain: {{steps: 1}}\n")
+    least = Encoder(str(encoder)).least_samples
+    assert least > 400
+    path = make_data_dir()
+    short_files(path, tmp_path, {"utt1": least, "utt2": least - 1})
+    with pytest.raises(SystemExit):
+        cli.main(["check", "--config", str(config), str(path)])
+    out = capsys.readouterr().out
+    assert f"shorter than {least / 16000:g} s" in out and ": utt2 (" in out and "1 errors" in out
+    features = ["features", "--config", str(config), "--dump", str(tmp_path / "dump"), str(path)]
+    with pytest.raises(SystemExit):
+        cli.main(features)
+    assert f"utt2: audio is shorter than {least / 16000:g} s" in capsys.readouterr().err
+    remedy = out.split("drop such utterances: speechllm ")[1].splitlines()[0]
+    cli.main(remedy.split())
+    assert DataDir.load(path).ids == ["utt1", "utt3"]
+    cli.main(["check", "--config", str(config), str(path)])
+    cli.main(features)
+    assert len(load_audio(DataDir.load(path).audio["utt1"])) == least

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from speechllm.data import audio as audio_module
+from speechllm.data import pipe
 from speechllm.data.audio import (
     AudioError,
     SegmentError,
@@ -148,11 +148,11 @@ def test_failing_commands(wav, command, message):
 
 
 def test_commands_that_do_not_end_are_ended(monkeypatch):
-    monkeypatch.setattr(audio_module, "PIPE_SECONDS", 0.2)
+    monkeypatch.setattr(pipe, "PIPE_SECONDS", 0.2)
     with pytest.raises(AudioError, match=r"ran longer than 0\.2 s"):
         load_audio(Audio("sleep 60 & sleep 60 |"), allow_pipes=True)
-    monkeypatch.setattr(audio_module, "PIPE_SECONDS", 30)
-    monkeypatch.setattr(audio_module, "PIPE_BYTES", 100_000)
+    monkeypatch.setattr(pipe, "PIPE_SECONDS", 30)
+    monkeypatch.setattr(pipe, "PIPE_BYTES", 100_000)
     with pytest.raises(AudioError, match="more than 100000 bytes"):
         load_audio(Audio("cat /dev/zero |"), allow_pipes=True)
 

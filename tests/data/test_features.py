@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from speechllm.data import features
+from speechllm.data.audio_error import WaveError
 from speechllm.data.features import Features, extract, merge, open_features
-from speechllm.data.kaldi import DataDir
+from speechllm.data.kaldi import Audio, DataDir
 from speechllm.errors import DataError
 from speechllm.made_from import verifying
 from speechllm.pretrained import encoder_files, encoder_key
@@ -257,3 +258,33 @@ def test_an_encoder_that_cannot_be_found_names_key_and_remedy(place) -> None:
 
     with pytest.raises(ConfigError, match=r"(?s)model\.encoder.*hf auth login"):
         encoder_files("no-such-org/no-such-model")
+
+
+@pytest.mark.parametrize(
+    ("encoded", "message"),
+    [
+        (np.zeros((0, 1), np.float16), "the encoder makes no frame of it"),
+        (np.full((3, 1), np.inf, np.float16), "frames of it hold NaN or Inf"),
+        (WaveError(0, 0.04), r"shorter than 0\.04 s.*\n  -> speechllm fix --min_seconds 0\.04"),
+    ],
+)
+def test_what_has_no_frames_is_named_and_never_stored(place, encoded, message: str) -> None:
+    data, dump = place
+
+    def encode(waves: list[np.ndarray]) -> list[np.ndarray]:
+        if isinstance(encoded, WaveError):
+            raise encoded
+        return [encoded] * len(waves)
+
+    with pytest.raises(DataError, match=rf"wav\.scp: \S+: .*{message}") as caught:
+        extract([data], dump, "encoder", lambda: encode, batch_seconds=0.1)
+    assert any(f" {utt}: " in str(caught.value) for utt in data.ids)
+    assert not list(dump.rglob("feats.*.scp"))
+
+
+def test_audio_that_cannot_be_read_is_named_by_its_utterance(place) -> None:
+    data, dump = place
+    utt = data.ids[1]
+    data.audio[utt] = Audio("nowhere.wav", recording="rec9")
+    with pytest.raises(DataError, match=f"{utt}: .*rec9 nowhere.wav.*missing"):
+        extract([data], dump, "encoder", FakeEncoder().load)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from speechllm.data.audio_error import WaveError
 from speechllm.errors import ConfigError
 from speechllm.model import tower as tower_module
 from speechllm.model.encoder import Encoder, encoder_width
@@ -50,6 +51,19 @@ def test_frames_do_not_depend_on_the_batch(name: str, folder_of) -> None:
         assert frames.dtype == np.float16 and frames.shape[1] == WIDTH
         assert abs(len(frames) - len(wave) / 16000 * rate) <= 1
     assert encoder_width(folder_of(name)) == WIDTH
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_the_least_that_an_encoder_takes(name: str, folder_of) -> None:
+    encoder = Encoder(folder_of(name))
+    least = encoder.least_samples
+    assert least == Encoder.sketch(folder_of(name)).least_samples <= 3200
+    (frames,) = encoder.encode(noise(least))
+    assert len(frames) and np.isfinite(frames).all()
+    for wave in ([], noise(least - 1)) if least > 1 else ([],):
+        with pytest.raises(WaveError) as caught:
+            encoder.encode([*noise(8000), *(wave or [np.zeros(0, np.float32)])])
+        assert (caught.value.position, caught.value.least_seconds) == (1, least / 16000)
 
 
 @pytest.mark.parametrize("name", ["wavlm_base", "wav2vec2_base", "qwen3_asr"])

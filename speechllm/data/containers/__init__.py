@@ -1,0 +1,23 @@
+"""What the bytes of an audio file say of its samples, where libsndfile does not tell: more are
+promised than are there, more are there than are promised, or nothing is promised at all.
+"""
+
+from typing import BinaryIO
+
+from speechllm.data.containers import chunks, flac, mp3, ogg
+from speechllm.data.containers.layout import Layout
+
+__all__ = ["Layout", "layout_of"]
+
+
+def layout_of(stream: BinaryIO) -> Layout:
+    """Look at a file; bytes that are no audio are libsndfile's to refuse."""
+    stream.seek(0)
+    head = stream.read(12)
+    if head[:4] == b"fLaC":
+        return flac.layout(stream)
+    if head[:4] == b"OggS":
+        return ogg.layout(stream)
+    if head[:3] == b"ID3" or (head[:1] == b"\xff" and len(head) > 1 and head[1] & 0xE0 == 0xE0):
+        return mp3.layout(stream)
+    return chunks.layout(stream, head)
