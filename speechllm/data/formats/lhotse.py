@@ -1,9 +1,11 @@
-"""lhotse manifests: recordings and supervisions, JSON lines side by side in one folder.
+"""lhotse manifests: recordings and supervisions, JSON lines side by side in one folder; or cuts.
 
-Written as lhotse 1.x writes them, and read without it. What lhotse's own fields would not bring
-back stands in a supervision's `custom`, under the names of a record's fields.
+Written as lhotse 1.x writes them, and read without it. Of cuts, each supervision is an utterance.
+What lhotse's own fields would not bring back stands in a supervision's `custom`, under the names of
+a record's fields.
 """
 
+import logging
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,14 +18,22 @@ from speechllm.data.formats import Holds
 from speechllm.data.kaldi import Audio
 from speechllm.data.lines import json_line, read_json_lines, whole_text
 from speechllm.data.records import Record, correct, not_derived, seconds
-from speechllm.errors import DataError
+from speechllm.data.tables import first_ids
+from speechllm.errors import DataError, shortened
 from speechllm.progress import track
 
-SUMMARY = "lhotse: a folder with recordings and supervisions, .jsonl or .jsonl.gz"
+log = logging.getLogger(__name__)
+SUMMARY = "lhotse: a folder with recordings and supervisions, or cuts, .jsonl or .jsonl.gz"
 HOLDS = Holds(cuts=True, commands=True, text_only=False)
 FOLDER = True
 RECORDINGS, SUPERVISIONS = "recordings.jsonl.gz", "supervisions.jsonl.gz"
 TIMES = ("recording", "start", "end", "duration")
+CUTS = ("MonoCut", "MultiCut")  # parts of one recording
+SAVE_AUDIOS = (
+    'python -c "from lhotse import CutSet; '
+    "CutSet.from_file('{}').save_audios('cut_audio').to_file('saved_cuts.jsonl.gz')\""
+)
+"""What makes whole recordings of mixed, padded and speed-perturbed cuts."""
 THREADS = 4  # reading headers waits for the filesystem, not for the processor
 
 
@@ -35,17 +45,24 @@ class Recording(NamedTuple):
     channels: list[int]
 
 
+NONE = Recording("", Decimal(0), [])
+Row = tuple[int, dict[str, Any], Recording]
+
+
 def read(path: Path, *, keep: Sequence[str] = ()) -> Iterator[Record]:
-    """Read a folder with one file of each kind, or a file of supervisions that has its recordings
-    beside it under the same name.
+    """Read a folder with one file of each kind, a file of supervisions that has its recordings
+    beside it under the same name, or cuts.
 
     Args:
         keep: further keys of supervisions, or of their `custom`, to become tables.
     """
     supervisions, recordings_file = _files(path)
-    recordings = _read_recordings(recordings_file)
     taken = Columns(supervisions, {}, keep)
-    for line, row in read_json_lines(supervisions):
+    if recordings_file is None:
+        rows = _of_cuts(supervisions)
+    else:
+        rows = _of_recordings(supervisions, recordings_file)
+    for line, row, recording in rows:
         try:
             custom = dict(row.pop("custom", None) or {})
             name, channel = str(row.pop("recording_id")), row.pop("channel", 0)
@@ -53,10 +70,6 @@ def read(path: Path, *, keep: Sequence[str] = ()) -> Iterator[Record]:
             channels = set(channel if isinstance(channel, list) else [channel])
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"not a supervision: {error}", supervisions, line) from error
-        if name not in recordings:
-            message = f"recording {name} is not in {recordings_file}"
-            raise DataError(message, supervisions, line)
-        recording = recordings[name]
         if channels != set(recording.channels):
             count = len(recording.channels)
             message = f"channel {channel} of {count}: a data dir knows no channels"
@@ -66,6 +79,50 @@ def read(path: Path, *, keep: Sequence[str] = ()) -> Iterator[Record]:
         more = {k: v for k, v in custom.items() if k in TIMES}
         yield correct(taken.record(own, line), more)
     taken.finish()
+
+
+def _of_recordings(supervisions: Path, recordings_file: Path) -> Iterator[Row]:
+    """Supervisions with their recordings."""
+    recordings = _read_recordings(recordings_file)
+    for line, row in read_json_lines(supervisions):
+        name = str(row.get("recording_id"))
+        if "recording_id" in row and name not in recordings:
+            message = f"recording {name} is not in {recordings_file}"
+            raise DataError(message, supervisions, line)
+        yield line, row, recordings.get(name, NONE)
+
+
+def _of_cuts(path: Path) -> Iterator[Row]:
+    """Supervisions of cuts, with times in the recording; says which cuts have none."""
+    silent: list[str] = []
+    for line, cut in read_json_lines(path):
+        name = shortened(str(cut.get("id")))
+        if cut.get("type") not in CUTS:
+            message = f"{cut.get('type')} {name} is no part of one recording"
+            raise DataError(message, path, line, SAVE_AUDIOS.format(path))
+        if not isinstance(cut.get("recording"), dict):
+            message = f"the cut {name} has no recording, only features"
+            remedy = "make cuts of recordings: lhotse cut simple -r RECORDINGS -s SUPERVISIONS CUTS"
+            raise DataError(message, path, line, remedy)
+        of, recording = _recording(cut["recording"], path, line, SAVE_AUDIOS.format(path))
+        try:
+            rows = [
+                {
+                    **supervision,
+                    "recording_id": of,
+                    "channel": cut["channel"],
+                    "start": seconds(cut["start"]) + seconds(supervision["start"]),
+                }
+                for supervision in cut.get("supervisions") or ()
+            ]
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"not a cut with supervisions: {error}", path, line) from error
+        if not rows:
+            silent.append(name)
+        for row in rows:
+            yield line, row, recording
+    if silent:
+        log.warning("%s: cuts without supervision are not taken: %s", path, first_ids(silent))
 
 
 def _times(
@@ -78,31 +135,50 @@ def _times(
     return fields | {"recording": name, "start": start, "end": start + duration}
 
 
-def _files(path: Path) -> tuple[Path, Path]:
-    """Return the files of supervisions and recordings."""
+def _files(path: Path) -> tuple[Path, Path | None]:
+    """Return the files of supervisions and recordings, or that of cuts and None."""
     if path.is_dir():
+        cuts = sorted(path.glob("*cuts*.jsonl*")) or sorted(path.glob("*.jsonl*"))
         found = [sorted(path.glob(f"*{kind}*.jsonl*")) for kind in ("supervisions", "recordings")]
         if [len(files) for files in found] == [1, 1]:
             return found[0][0], found[1][0]
+        if len(cuts) == 1 and _holds_cuts(cuts[0]):
+            return cuts[0], None
         message = f"{len(found[0])} files of supervisions and {len(found[1])} of recordings"
-        raise DataError(message, path, remedy="name the file of supervisions instead of the folder")
+        remedy = "name the file of supervisions, or of cuts, instead of the folder"
+        raise DataError(message, path, remedy=remedy)
+    if _holds_cuts(path):
+        return path, None
     if "supervisions" not in path.name:
-        raise DataError("a file *supervisions*.jsonl is needed, or a folder with one", path)
+        message = "a file *supervisions*.jsonl or one of cuts is needed, or a folder with one"
+        raise DataError(message, path)
     return path, path.with_name(path.name.replace("supervisions", "recordings"))
+
+
+def _holds_cuts(path: Path) -> bool:
+    """Whether the first line is a cut of any kind."""
+    _, row = next(read_json_lines(path), (0, {}))
+    return str(row.get("type")).endswith("Cut")
+
+
+def _recording(
+    row: dict[str, Any], path: Path, line: int, remedy: str | None = None
+) -> tuple[str, Recording]:
+    try:
+        name, (source,) = str(row["id"]), row["sources"]
+        if row.get("transforms") or source["type"] not in ("file", "command"):
+            raise ValueError("only whole files and commands can be taken, without transforms")
+        where = str(source["source"]) + ("|" if source["type"] == "command" else "")
+        return name, Recording(where, seconds(row["duration"]), list(source["channels"]))
+    except (KeyError, TypeError, ValueError) as error:
+        message = f"not a recording with one source: {error}"
+        raise DataError(message, path, line, remedy) from error
 
 
 def _read_recordings(path: Path) -> dict[str, Recording]:
     recordings: dict[str, Recording] = {}
     for line, row in read_json_lines(path):
-        try:
-            name, (source,) = str(row["id"]), row["sources"]
-            if row.get("transforms") or source["type"] not in ("file", "command"):
-                raise ValueError("only whole files and commands can be taken, without transforms")
-            where = str(source["source"]) + ("|" if source["type"] == "command" else "")
-            recording = Recording(where, seconds(row["duration"]), list(source["channels"]))
-        except (KeyError, TypeError, ValueError) as error:
-            message = f"not a recording with one source: {error}"
-            raise DataError(message, path, line) from error
+        name, recording = _recording(row, path, line)
         if name in recordings:
             raise DataError(f"recording {name} stands in an earlier line too", path, line)
         recordings[name] = recording

@@ -1,8 +1,11 @@
 """The manifests are those of lhotse itself, which these tests ask where it is installed."""
 
 import json
+import subprocess
+import sys
 
 import pytest
+import soundfile
 
 from speechllm.data.exporting import export_set
 from speechllm.data.formats import lhotse as form
@@ -121,5 +124,79 @@ def test_the_files_are_found_or_asked_for(tmp_path):
     lines(tmp_path / "x_recordings_dev.jsonl", recording())
     with pytest.raises(DataError, match="1 files of supervisions and 2 of recordings") as caught:
         list(form.read(tmp_path))
-    assert caught.value.remedy == "name the file of supervisions instead of the folder"
+    assert caught.value.remedy == "name the file of supervisions, or of cuts, instead of the folder"
     assert [record.id for record in form.read(file)] == ["u"]
+
+
+@pytest.fixture
+def cuts(tmp_path, monkeypatch, tone):
+    """Cuts as lhotse makes them: one of 3 s with two supervisions, and one without any."""
+    lhotse = pytest.importorskip("lhotse")
+    monkeypatch.chdir(tmp_path)
+    for name in ("r", "silent"):
+        soundfile.write(f"{name}.wav", tone(3.0), 16000)
+    recordings = [lhotse.Recording.from_file(f"{name}.wav") for name in ("r", "silent")]
+    segments = [
+        lhotse.SupervisionSegment("s1", "r", 0.5, 1.0, text="one two", speaker="a"),
+        lhotse.SupervisionSegment("s2", "r", 1.5, 1.25, text="three", custom={"note": "x"}),
+    ]
+    return lhotse.CutSet.from_manifests(
+        lhotse.RecordingSet.from_recordings(recordings),
+        lhotse.SupervisionSet.from_segments(segments),
+    )
+
+
+@pytest.mark.parametrize("name", ["cuts.jsonl.gz", "train.jsonl"])
+@pytest.mark.parametrize("trimmed", [False, True])
+def test_cuts_are_read(cuts, tmp_path, caplog, name, trimmed):
+    cuts = cuts.trim_to_supervisions(keep_overlapping=False) if trimmed else cuts
+    (tmp_path / "x").mkdir()
+    cuts.to_file(tmp_path / "x" / name)
+    for place in (tmp_path / "x", tmp_path / "x" / name):
+        import_set(form.read(place, keep=["note"]), tmp_path / "back", audio_root=tmp_path)
+        tables = {
+            "segments": "s1 r 0.5000 1.5000\ns2 r 1.5000 2.7500\n",
+            "text": "s1 one two\ns2 three\n",
+            "note": "s2 x\n",
+            "wav.scp": f"r {tmp_path}/r.wav\n",
+        }
+        assert {n: (tmp_path / "back" / n).read_text() for n in tables} == tables
+    assert trimmed or "cuts without supervision are not taken: 1 (" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["mixed", "padded", "faster"])
+def test_other_cuts_are_saved_as_lhotse_advises(cuts, tmp_path, kind):
+    first, second = cuts.trim_to_supervisions(keep_overlapping=False)
+    odd = {
+        "mixed": lambda: first.append(second),
+        "padded": lambda: first.pad(duration=5),
+        "faster": lambda: first.perturb_speed(1.25),
+    }[kind]()
+    file = tmp_path / "cuts.jsonl.gz"
+    type(cuts).from_cuts([odd]).to_file(file)
+    with pytest.raises(DataError, match=r"no part of one recording|without transforms") as caught:
+        list(form.read(file))
+    command = caught.value.remedy.replace("python", sys.executable, 1)
+    subprocess.run(["bash", "-c", command], check=True, cwd=tmp_path, capture_output=True)
+    record, *_ = form.read(tmp_path / "saved_cuts.jsonl.gz")
+    assert record.text == "one two" and (tmp_path / record.audio).is_file()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"recording": None, "features": {}}, "has no recording, only features"),
+        ({"type": "PaddingCut"}, "PaddingCut c is no part of one recording"),
+        ({"channel": 1}, "a data dir knows no channels"),
+        ({"start": "soon"}, "not a cut with supervisions: not a number of seconds"),
+        ({"supervisions": [{"id": "u"}]}, "not a cut with supervisions: 'start'"),
+        ({"supervisions": 3}, "not a cut with supervisions"),
+    ],
+)
+def test_cuts_that_a_data_dir_cannot_say(tmp_path, changes, message):
+    own = {"id": "c", "start": 0, "duration": 2, "channel": 0, "recording": recording()}
+    cut = {**own, "supervisions": [supervision()], "type": "MonoCut", **changes}
+    lines(tmp_path / "cuts.jsonl", cut)
+    with pytest.raises(DataError, match=message) as caught:
+        list(form.read(tmp_path))
+    assert caught.value.line == 1
