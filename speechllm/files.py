@@ -135,11 +135,6 @@ def write_json(path: str | Path, value: Any) -> None:
         stream.write("\n")
 
 
-def read_json(path: str | Path) -> Any:
-    """Read a JSON file."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
-
-
 def sha256_of(paths: Iterable[str | Path]) -> str:
     """Hex digest over the names and contents of `paths`, in the order of their names."""
     digest = hashlib.sha256()

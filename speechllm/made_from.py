@@ -18,7 +18,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from speechllm.errors import SpeechLLMError
-from speechllm.files import read_json, write_json
+from speechllm.files import write_json
+from speechllm.guarded import guarded
+from speechllm.own_files import made_again, read_mapping
 
 log = logging.getLogger(__name__)
 
@@ -113,9 +115,10 @@ def changed_since(path: Path, files: Files, partly: bool = False) -> list[str] |
     """What `changed` says of the record at `path`, which is kept fresh; None if there is none."""
     if not path.is_file():
         return None
-    record = read_json(path)
+    record = read_mapping(path)
     before = dict(record)
-    odd = changed(record, files, partly)
+    with guarded(path, "is damaged", remedy=made_again(path)):
+        odd = changed(record, files, partly)
     if record != before:
         try:
             write_json(path, record)

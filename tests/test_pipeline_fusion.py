@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from speechllm.files import read_json
+from speechllm.own_files import read_json
 from tests import test_pipeline as pipeline
 from tests.test_pipeline import refused, run
 from tests.tiny import SENTENCES

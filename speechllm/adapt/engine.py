@@ -7,8 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file
-
 from speechllm.adapt.method import Phase
 from speechllm.adapt.mixing import Mixture
 from speechllm.config import TrainConfig
@@ -18,12 +16,13 @@ from speechllm.data.mixture import plan_epoch, subset
 from speechllm.data.views import Views, shown_by
 from speechllm.decode.dev_error import DevError
 from speechllm.environment import environment
-from speechllm.files import read_json, write_json
+from speechllm.files import write_json
 from speechllm.layout import MODEL, PHASE, RUN, TENSORS
 from speechllm.model.bundle import restore_tensors, save_bundle, save_trained
 from speechllm.model.llm import checkpoint_gradients
 from speechllm.model.precision import resolve
 from speechllm.model.speech_llm import SpeechLLM, parameter_table, set_trainable
+from speechllm.own_files import made_again, read_mapping, read_tensors
 from speechllm.tasks.task import Labels, load_task
 from speechllm.train.distributed import World
 from speechllm.train.loop import CHECKPOINT, Controller, Objective, Trainer
@@ -113,8 +112,8 @@ def _train_phase(
     """Train one phase, unless it is done; say what it did."""
     set_trainable(model, phase.trainable)
     if phase.name and (folder / PHASE).is_file():
-        restore_tensors(model, load_file(folder / TENSORS), folder / TENSORS)
-        return read_json(folder / PHASE)
+        restore_tensors(model, read_tensors(folder / TENSORS, made_again(folder)), folder / TENSORS)
+        return read_mapping(folder / PHASE, made_again(folder))
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint_gradients(model.llm, phase.train.gradient_checkpointing)
     log.info("%s: parameters\n%s", phase.name or "training", parameter_table(model))

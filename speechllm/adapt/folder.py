@@ -11,12 +11,13 @@ from pydantic import BaseModel
 
 from speechllm.adapt.run_files import named_files, set_files
 from speechllm.config import BaseConfig, as_of_today, changed_keys
-from speechllm.errors import DataError, SpeechLLMError
-from speechllm.files import read_json, sha256_of, whole_file
+from speechllm.errors import SpeechLLMError
+from speechllm.files import sha256_of, whole_file
 from speechllm.layout import CONFIG, LOG, MODEL, RUN, TENSORS
 from speechllm.locks import locked_folder
 from speechllm.made_from import MADE_FROM, Files, changed_since, refuse_changes, write_record
 from speechllm.model.bundle_record import check_bundle, model_config, pretrained_files
+from speechllm.own_files import made_again, read_mapping
 from speechllm.pretrained import encoder_key
 from speechllm.processes import is_first_rank
 
@@ -120,7 +121,7 @@ def is_finished(folder: Path, config: BaseModel, inputs: Inputs) -> bool:
     wanted = {"config": config.model_dump(mode="json"), "inputs": dict(inputs.names)}
     path, other = folder / CONFIG, f"rm -r {folder}, or name another folder with --exp"
     if path.is_file() and any(folder.rglob(LOG)):
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        found = read_mapping(path, made_again(folder))
         found["config"] = as_of_today(type(config), found["config"])
         if inputs.encoder and "sha256" in found["inputs"]:
             wanted["inputs"] |= encoder_key(inputs.encoder)
@@ -141,11 +142,8 @@ def _has_ended(folder: Path) -> bool:
     """Whether a run left what it leaves at its end, and that is whole."""
     if not (folder / RUN).is_file():
         return False
-    try:
-        read_json(folder / RUN)["kind"]
-    except (ValueError, KeyError, TypeError, DataError) as error:
-        remedy = f"rm {folder / RUN}, and run the stage again: it trains anew"
-        raise DataError("is damaged", folder / RUN, remedy=remedy) from error
+    remedy = f"rm {folder / RUN}, and run the stage again: it trains anew"
+    read_mapping(folder / RUN, remedy)["kind"]
     if (folder / MODEL).is_dir():
         check_bundle(folder / MODEL)
     return True

@@ -18,11 +18,12 @@ from speechllm.decode.config import DecodeConfig
 from speechllm.decode.decoder import Decoder
 from speechllm.decode.results import SUMMARY, TEXT
 from speechllm.decode.run import decode_batches, decode_corpus
-from speechllm.files import read_json, sha256_of
+from speechllm.files import sha256_of
 from speechllm.layout import DESCRIPTION, MODEL, TENSORS
 from speechllm.model.bundle import load_bundle
 from speechllm.model.precision import autocast
 from speechllm.model.speech_llm import SpeechLLM
+from speechllm.own_files import made_again, read_mapping
 
 
 def listen(
@@ -94,7 +95,9 @@ def _decode(
     for part in _sets(corpus):
         decode_corpus(decoder, part, bundle, out / part.name)
         texts |= read_table(out / part.name / TEXT)
-        truncated |= set(read_json(out / part.name / SUMMARY)["truncated"])
+        truncated |= set(
+            read_mapping(out / part.name / SUMMARY, made_again(out / part.name))["truncated"]
+        )
     return texts, truncated
 
 

@@ -14,6 +14,7 @@ from speechllm.data.corpus import Corpus
 from speechllm.files import sha256_of, whole_file
 from speechllm.layout import TENSORS
 from speechllm.model.speech_llm import SpeechLLM
+from speechllm.own_files import read_mapping
 from speechllm.progress import Progress
 
 BATCH = 64
@@ -36,7 +37,7 @@ def perplexities(model: SpeechLLM, bundle: Path, corpus: Corpus) -> dict[str, fl
         found = dict(_measure(model, corpus))
         with whole_file(path) as stream:
             json.dump(found, stream, ensure_ascii=False, indent=0, sort_keys=True)
-    return json.loads(path.read_text(encoding="utf-8"))
+    return read_mapping(path)
 
 
 @torch.inference_mode()

@@ -8,8 +8,10 @@ from pathlib import Path
 from speechllm.data.collate import Example, collate
 from speechllm.data.corpus import Corpus
 from speechllm.files import sha256_of, whole_file
+from speechllm.guarded import guarded
 from speechllm.layout import TENSORS
 from speechllm.model.speech_llm import SpeechLLM
+from speechllm.own_files import made_again, read_json_rows
 from speechllm.progress import Progress
 
 log = logging.getLogger(__name__)
@@ -30,8 +32,8 @@ def projected_text(model: SpeechLLM, bundle: Path, corpus: Corpus) -> dict[str, 
     sha = sha256_of([bundle / TENSORS])[:16]
     path = bundle.parent / "projected_text" / f"{corpus.name}.{sha}.jsonl"
     if path.is_file():
-        pairs = (json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1])
-        found = dict(pairs)
+        with guarded(path, "is damaged", remedy=made_again(path)):
+            found = dict(read_json_rows(path))
         if found.keys() == set(corpus.spoken):
             return found
     model.eval()

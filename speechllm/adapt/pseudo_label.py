@@ -17,7 +17,9 @@ from speechllm.data.mixture import Component, subset
 from speechllm.decode.config import DecodeConfig
 from speechllm.errors import ConfigError, DataError
 from speechllm.files import sha256_of, whole_file, write_json
+from speechllm.guarded import guarded
 from speechllm.layout import DESCRIPTION, MODEL, RUN, TENSORS
+from speechllm.own_files import made_again, read_by_id
 from speechllm.tasks.task import load_task
 
 if TYPE_CHECKING:  # to read a config needs no torch
@@ -143,5 +145,5 @@ def _write(path: Path, heard: Mapping[str, Heard]) -> None:
 
 
 def _read(path: Path) -> dict[str, Heard]:
-    records = map(json.loads, path.read_text(encoding="utf-8").split("\n")[:-1])
-    return {record.pop("id"): Heard(**record) for record in records}
+    with guarded(path, "is damaged", remedy=made_again(path)):
+        return {record.pop("id"): Heard(**record) for record in read_by_id(path).values()}

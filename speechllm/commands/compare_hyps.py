@@ -52,7 +52,8 @@ def run(args: argparse.Namespace) -> None:
 def _reference(*systems: Path) -> Path:
     """The reference that the folders among `systems` were scored against."""
     from speechllm.errors import DataError, SpeechLLMError
-    from speechllm.files import read_json
+    from speechllm.guarded import guarded
+    from speechllm.own_files import read_mapping
     from speechllm.score.inputs import fingerprint
 
     found = {}
@@ -60,12 +61,10 @@ def _reference(*systems: Path) -> Path:
         score = system / "score" / "wer.json"
         if not score.is_file():
             continue
-        try:
-            reference = read_json(score)["made_from"]["reference"]
+        again = "speechllm score again, or --ref"
+        with guarded(score, "does not say what was scored", remedy=again):
+            reference = read_mapping(score, again)["made_from"]["reference"]
             found[reference["sha256"]] = Path(reference["path"])
-        except (ValueError, KeyError, TypeError) as error:
-            message = f"does not say what was scored ({error!r})"
-            raise DataError(message, score, remedy="speechllm score again, or --ref") from error
     remedy = "name the reference text with --ref"
     if not found:
         raise SpeechLLMError("neither a nor b is a decode folder that has been scored", remedy)

@@ -55,8 +55,8 @@ def _read(args: argparse.Namespace, overrides: Sequence[str]) -> "tuple[BaseConf
     """The base's config, and the method's if it is one's that is asked about."""
     from speechllm.adapt.method import load_method
     from speechllm.config import BaseConfig, ModelConfig, load, parse, read_yaml
-    from speechllm.files import read_json
     from speechllm.layout import DESCRIPTION, MODEL
+    from speechllm.own_files import made_again, read_mapping
 
     if "method" not in read_yaml(args.config):
         if args.base:
@@ -73,7 +73,7 @@ def _read(args: argparse.Namespace, overrides: Sequence[str]) -> "tuple[BaseConf
     where = args.base / MODEL / DESCRIPTION
     if not where.is_file():
         raise ConfigError(f"{args.base} holds no trained base", "give its config as --base")
-    model = parse(ModelConfig, read_json(where)["model"], where)
+    model = parse(ModelConfig, read_mapping(where, made_again(args.base))["model"], where)
     return BaseConfig(model=model, train=method.train), method
 
 

@@ -34,10 +34,11 @@ def run(args: argparse.Namespace) -> None:
     """Write perplexity.json in the folder of what is measured; known figures stay."""
     from speechllm.decode.perplexity import FILE
     from speechllm.errors import ConfigError
-    from speechllm.files import beside, read_json, sha256_of, write_json
+    from speechllm.files import beside, sha256_of, write_json
     from speechllm.layout import DESCRIPTION, MODEL, TENSORS
     from speechllm.lm.folder import find_lm, lm_hash
     from speechllm.locks import LOCK, locked
+    from speechllm.own_files import read_mapping
     from speechllm.tasks.of_model import task_of
 
     task = task_of(args.model)
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace) -> None:
         folder, bundle = args.model, args.model / MODEL
         digest = sha256_of([bundle / TENSORS, bundle / DESCRIPTION])
     path = folder / FILE
-    figures: dict[str, Any] = read_json(path) if path.is_file() else {}
+    figures: dict[str, Any] = read_mapping(path) if path.is_file() else {}
     texts = {p: sha256_of([p / table for table in task.tables]) for p in args.data}
     fold = {"fold": args.fold} if args.lm else {}
     made_from = {p: {"model": digest, "text": texts[p], **fold} for p in args.data}
@@ -67,7 +68,7 @@ def run(args: argparse.Namespace) -> None:
     if left:
         found = _under_lm(args, left) if args.lm else _under_llm(args, left)
         with locked(beside(path, LOCK), path, patience=PATIENCE):  # others add theirs
-            figures = read_json(path) if path.is_file() else {}
+            figures = read_mapping(path) if path.is_file() else {}
             for place in left:
                 figures[place.name] = found[place] | {"made_from": made_from[place]}
             write_json(path, figures)

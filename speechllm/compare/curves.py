@@ -1,6 +1,5 @@
 """Learning curves: what train.jsonl says about a run, and a figure of it."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from speechllm.compare.grid import Cell
 from speechllm.config import MonitorConfig
 from speechllm.layout import LOG
+from speechllm.own_files import made_again, read_json_rows
 from speechllm.report.canvas import COLOURS, draw_legend, new_figure
 
 if TYPE_CHECKING:
@@ -55,9 +55,8 @@ def read_curve(cell: Cell) -> Curve:
     before = start = 0
     for phase in cell.run.get("phases") or [{"name": "", "steps": 0}]:
         log = cell.folder / phase["name"] / LOG
-        lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
         start = before
-        for record in map(json.loads, lines):
+        for record in read_json_rows(log, made_again(cell.folder)) if log.is_file() else ():
             if "dev" not in record:
                 continue
             curve.actions += [(len(curve.steps), action) for action in record["actions"]]

@@ -5,8 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from speechllm.adapt.folder import adapt_files
 from speechllm.adapt.method import Method, load_method
 from speechllm.compare.grid import BASE, Cell
@@ -15,6 +13,7 @@ from speechllm.errors import DataError
 from speechllm.files import sha256_of
 from speechllm.layout import CONFIG, LOG, MODEL, RUN, TENSORS
 from speechllm.made_from import MADE_FROM, changed_since
+from speechllm.own_files import made_again, read_mapping
 from speechllm.report.tree import Model, read_model, source_set, target_set
 
 
@@ -58,7 +57,7 @@ def _training_problem(cell: Cell, base_sha256: str, source: str) -> str | None:
     path = cell.folder / CONFIG
     if not path.is_file() or not any(cell.folder.rglob(LOG)):
         return "not trained yet"
-    made = yaml.safe_load(path.read_text(encoding="utf-8"))
+    made = read_mapping(path, made_again(cell.folder))
     planned = load_method(cell.config, cell.overrides)
     before = as_of_today(type(planned), made["config"])
     if changed := changed_keys(before, planned.model_dump(mode="json")):

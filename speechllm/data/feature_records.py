@@ -14,7 +14,7 @@ from pathlib import Path
 from speechllm.data.ark import CRC
 from speechllm.data.kaldi import DataDir, write_table
 from speechllm.errors import DataError
-from speechllm.files import read_json, sha256_of, write_json
+from speechllm.files import sha256_of, write_json
 from speechllm.made_from import (
     MADE_FROM,
     Files,
@@ -25,6 +25,7 @@ from speechllm.made_from import (
     take,
     write_record,
 )
+from speechllm.own_files import made_again, read_mapping
 from speechllm.pretrained import encoder_files, encoder_id, encoder_key
 
 KEY, MERGED, AUDIO = "key.json", "merged.json", "wav.sha256"
@@ -52,7 +53,8 @@ def check_key(folder: Path, encoder: str, data_dir: DataDir, settings: Settings)
     """Raise DataError, naming what changed, if features are of another encoder or other tables."""
     if not _is_used(folder):
         return
-    old, new = read_json(folder / KEY), _key(encoder, data_dir, settings)
+    old = read_mapping(folder / KEY, made_again(folder))
+    new = _key(encoder, data_dir, settings)
     hashed = old.pop("sha256", None)
     names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
     files = changed_since(folder / MADE_FROM, encoder_files(encoder))
@@ -110,7 +112,7 @@ def write_merged(folder: Path, data_dir: DataDir, chunks: Sequence[tuple[int, li
     hashes: dict[str, str] = {}
     known = all(_record(folder, number).is_file() for number, _ in chunks)
     for number, ids in chunks if known else ():
-        record = read_json(_record(folder, number))
+        record = read_mapping(_record(folder, number), made_again(folder))
         for audio in (data_dir.audio[utt] for utt in ids):
             entry = record.get(audio.source)
             piped = hashlib.sha256(audio.source.encode()).hexdigest()

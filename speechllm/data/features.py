@@ -33,9 +33,10 @@ from speechllm.data.feature_records import (
 )
 from speechllm.data.kaldi import DataDir, read_table, write_table
 from speechllm.errors import DataError
-from speechllm.files import read_json, write_json
+from speechllm.files import write_json
 from speechllm.locks import locked
 from speechllm.made_from import is_verifying
+from speechllm.own_files import made_again, read_mapping
 from speechllm.progress import Progress
 
 log = logging.getLogger(__name__)
@@ -86,7 +87,7 @@ def open_features(
             folder,
             remedy=REMEDY,
         )
-    seconds = read_json(folder / TIMING)["encode_seconds"]
+    seconds = read_mapping(folder / TIMING, made_again(folder))["encode_seconds"]
     frames = ArkReader(folder / "feats.scp")
     if is_verifying():
         for utt in frames:
@@ -236,7 +237,8 @@ def merge(
             if not _scp(folder, number).is_file():
                 raise DataError(f"chunk {number} of the features is missing", folder, remedy=REMEDY)
             counts |= read_table(folder / f"{COUNTS}.{number}")
-            seconds += read_json(folder / f"{TIMING}.{number}")["encode_seconds"]
+            timing = read_mapping(folder / f"{TIMING}.{number}", made_again(folder))
+            seconds += timing["encode_seconds"]
         write_table(folder / COUNTS, counts)
         write_json(folder / TIMING, {"encode_seconds": seconds})
         merge_scps([_scp(folder, n) for n, _ in chunks], folder / "feats.scp", data_dir.ids)

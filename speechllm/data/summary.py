@@ -10,7 +10,10 @@ from typing import Any
 from speechllm.data.audio import audio_duration
 from speechllm.data.bias_lists import BIAS_WORDS, BIASING
 from speechllm.data.kaldi import TABLES, DataDir
-from speechllm.files import read_json, write_json
+from speechllm.errors import DataError
+from speechllm.files import write_json
+from speechllm.guarded import guarded
+from speechllm.own_files import read_mapping
 from speechllm.tasks.task import TASKS, load_task
 
 log = logging.getLogger(__name__)
@@ -68,13 +71,14 @@ def write_mark(path: Path, options: dict[str, Any], summary: SetSummary, warning
 
 def read_mark(path: Path, options: dict[str, Any]) -> tuple[SetSummary, int] | None:
     """Summary and number of warnings of a set whose tables are those that were checked."""
+    if not (path / MARK).is_file():
+        return None
     try:
-        mark = read_json(path / MARK)
+        mark = read_mapping(path / MARK)
         if mark["fingerprint"] == fingerprint(path, options):
-            return SetSummary(**mark["summary"]), mark["warnings"]
-    except FileNotFoundError:
-        pass
-    except (ValueError, KeyError, TypeError):
+            with guarded(path / MARK, "is damaged"):
+                return SetSummary(**mark["summary"]), int(mark["warnings"])
+    except DataError:
         log.warning("%s is damaged: checking again", path / MARK)
     return None
 

@@ -13,8 +13,10 @@ from speechllm.data.kaldi import DataDir, first_ids, read_table, write_table
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.guard import FLAGS
 from speechllm.errors import SpeechLLMError
-from speechllm.files import read_json, sha256_of, whole_file, write_json
+from speechllm.files import sha256_of, whole_file, write_json
+from speechllm.guarded import guarded
 from speechllm.layout import DESCRIPTION, TENSORS
+from speechllm.own_files import cut_half_line, made_again, read_by_id, read_mapping
 
 log = logging.getLogger(__name__)
 
@@ -141,9 +143,11 @@ def check_settings(out: Path, settings: dict[str, Any]) -> None:
     """Raise SpeechLLMError, naming what changed, if a folder belongs to other settings."""
     if (out / SETTINGS).is_file():
         # Keys that are younger than the folder had their defaults.
-        before = {"language_models": {}} | read_json(out / SETTINGS)
+        before = read_mapping(out / SETTINGS, made_again(out))
+        before.setdefault("language_models", {})
         before["decode"] = as_of_today(DecodeConfig, before["decode"])
-        before["decode"].pop("batch_positions", None)
+        with guarded(out / SETTINGS, "is damaged", remedy=made_again(out)):
+            before["decode"].pop("batch_positions", None)
         changed = changed_keys(before, settings)
         if changed:
             raise SpeechLLMError(
@@ -156,10 +160,5 @@ def read_lines(path: Path) -> dict[str, dict[str, Any]]:
     """Records of a file of JSON lines by id; a last line that is not whole is cut off."""
     if not path.is_file():
         return {}
-    content = path.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    if len(whole) < len(content):
-        with path.open("r+b") as stream:
-            stream.truncate(len(whole))
-    records = [json.loads(line) for line in whole.decode("utf-8").split("\n")[:-1]]
-    return {record["id"]: record for record in records}
+    cut_half_line(path)
+    return read_by_id(path, made_again(path.parent))

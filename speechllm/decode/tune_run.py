@@ -1,6 +1,5 @@
 """Decode a dev set once, with N-best lists, and tune weights on it."""
 
-import json
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +11,8 @@ from speechllm.decode.knowledge import knowledge_hashes, make_sources
 from speechllm.decode.results import NBEST, SUMMARY
 from speechllm.decode.run import decode_corpus
 from speechllm.decode.tuning import Tuning, save_tuning, tune
-from speechllm.files import read_json
 from speechllm.model.speech_llm import SpeechLLM
+from speechllm.own_files import made_again, read_by_id, read_mapping
 from speechllm.tasks.task import load_task
 
 
@@ -45,11 +44,15 @@ def tune_on(
         source.weight = 0.0
     decoder = Decoder(model, search, inside, listed, knowledge_hashes(config))
     decode_corpus(decoder, corpus, bundle, out)
-    lines = (out / NBEST).read_text(encoding="utf-8").splitlines()
-    lists = {line["id"]: line["nbest"] for line in map(json.loads, lines)}
+    lines = read_by_id(out / NBEST, made_again(out))
+    lists = {utt: line["nbest"] for utt, line in lines.items()}
     started = time.perf_counter()
     tuning = tune(lists, corpus.targets, config, corpus.name, load_task(model.config.task))
-    took = read_json(out / SUMMARY)["decode_seconds"] + time.perf_counter() - started
+    took = (
+        read_mapping(out / SUMMARY, made_again(out))["decode_seconds"]
+        + time.perf_counter()
+        - started
+    )
     tuning = replace(tuning, seconds=round(took, 3))
     save_tuning(tuning, out)
     return tuning

@@ -14,7 +14,8 @@ import numpy as np
 
 from speechllm.decode.config import DecodeConfig
 from speechllm.errors import DataError
-from speechllm.files import read_json, write_json
+from speechllm.files import write_json
+from speechllm.own_files import read_mapping
 from speechllm.tasks.task import Task
 
 log = logging.getLogger(__name__)
@@ -116,7 +117,7 @@ def read_tuning(folder: Path) -> Tuning | None:
 
 def _read(kind: type[T], folder: Path) -> T | None:
     path = folder / TUNING
-    found = read_json(path) if path.is_file() else {}
+    found = read_mapping(path) if path.is_file() else {}
     # One that an older version wrote has other keys; it is tuned anew.
     return kind(**found) if found.keys() == {field.name for field in fields(kind)} else None
 

@@ -21,8 +21,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from speechllm.errors import DataError, SpeechLLMError
-from speechllm.files import read_json, write_json
+from speechllm.files import write_json
 from speechllm.jobs.warm import WarmProcess, is_own, start_warm
+from speechllm.own_files import read_mapping
 from speechllm.progress import Progress
 from speechllm.utf8 import read_text
 
@@ -57,7 +58,7 @@ class Job:
         """Exit code of the last run of this very command; None where it has not ended."""
         if not self.done_file.exists():
             return None
-        done = read_json(self.done_file)
+        done = read_mapping(self.done_file)
         return done["code"] if done["command"] == self.command else None
 
 

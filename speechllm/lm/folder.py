@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from speechllm.config import ModelConfig, parse
 from speechllm.errors import ConfigError, SpeechLLMError
-from speechllm.files import read_json, sha256_of, write_json
+from speechllm.files import sha256_of, write_json
 from speechllm.layout import RUN, TENSORS
 from speechllm.lm.arpa import read_arpa
 from speechllm.lm.config import NetworkConfig
 from speechllm.lm.ngram import NGram
+from speechllm.own_files import made_again, read_mapping, read_tensors
 from speechllm.pretrained import resolve_folder, weights_hash
 
 if TYPE_CHECKING:
@@ -96,14 +97,12 @@ def load_lm(
 
 
 def _load_network(folder: Path, key: str, tokenizer: Any, device: "Device | str") -> "TokenLM":
-    from safetensors.torch import load_file
-
     from speechllm.lm.network import as_network, make_module
     from speechllm.lm.token_lm import TokenLM
     from speechllm.lm.vocabulary import vocabulary_hash
     from speechllm.model.bundle import restore_tensors
 
-    described = read_json(folder / DESCRIPTION)
+    described = read_mapping(folder / DESCRIPTION, made_again(folder))
     if described["vocabulary"] != vocabulary_hash(tokenizer):
         raise ConfigError(
             f"{key}: {folder} was trained on another tokenizer than that of the recogniser's LLM",
@@ -112,7 +111,7 @@ def _load_network(folder: Path, key: str, tokenizer: Any, device: "Device | str"
     values = described["network"] | {"train": {"steps": 1}}
     config = parse(NetworkConfig, values, folder / DESCRIPTION)
     module = make_module(config, described["size"])
-    restore_tensors(module, load_file(folder / TENSORS), folder / TENSORS)
+    restore_tensors(module, read_tensors(folder / TENSORS, made_again(folder)), folder / TENSORS)
     network = as_network(module.to(device).eval())
     return TokenLM(network, described["begin"], described["end"], device)
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from speechllm.errors import SpeechLLMError
 from speechllm.layout import LOG
 from speechllm.lm.config import LMTrainConfig
 from speechllm.lm.network import Network
@@ -48,7 +49,7 @@ def train_network(
         The best perplexity on the dev text.
 
     Raises:
-        FloatingPointError: the loss is no longer finite.
+        SpeechLLMError: the loss is no longer finite.
     """
     groups = _groups([[*lm.begin, *s, lm.end] for s in train.sentences], config.batch_tokens)
     passes = math.inf if config.epochs is None else math.ceil(config.epochs * len(groups))
@@ -73,7 +74,8 @@ def train_network(
             for optimizer in optimizers:
                 optimizer.step()
             if not math.isfinite(loss.item()):
-                raise FloatingPointError(f"language model: loss is {loss.item()} at step {step}")
+                message = f"language model: loss is {loss.item()} at step {step}"
+                raise SpeechLLMError(message, "lower train.lr")
             progress.advance(1, f"loss {loss.item():.3f}")
             if (step + 1) % config.evaluate_every and step + 1 < steps:
                 continue

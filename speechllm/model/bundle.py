@@ -8,12 +8,12 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from speechllm.config import ModelConfig, parse
 from speechllm.errors import DataError, SpeechLLMError
-from speechllm.files import read_json, sha256_of, whole_file, write_json
+from speechllm.files import sha256_of, whole_file, write_json
 from speechllm.layout import DESCRIPTION, TENSORS
 from speechllm.made_from import digest
 from speechllm.model.bundle_record import (
@@ -25,6 +25,7 @@ from speechllm.model.bundle_record import (
     write_bundle_record,
 )
 from speechllm.model.speech_llm import SpeechLLM
+from speechllm.own_files import check_format, made_again_bundle, read_mapping, read_tensors
 from speechllm.tasks.of_model import LABELS, bundle_labels, with_labels
 from speechllm.tasks.task import Labels
 
@@ -118,7 +119,7 @@ def read_bundle(folder: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
     description = _describe(folder)[1]
     config = parse(ModelConfig, description["model"], folder / DESCRIPTION)
     check_tensors(folder, description)
-    return config, load_file(folder / TENSORS)
+    return config, read_tensors(folder / TENSORS, made_again_bundle(folder))
 
 
 def _describe(folder: Path) -> tuple[Path, dict]:
@@ -126,10 +127,6 @@ def _describe(folder: Path) -> tuple[Path, dict]:
         raise SpeechLLMError(
             f"{folder} holds no trained model", "train it: stage 4 (base) or stage 5 (adapt)"
         )
-    description = read_json(folder / DESCRIPTION)
-    if description["format"] > FORMAT:
-        raise SpeechLLMError(
-            f"{folder} is of format {description['format']}; this speechllm reads up to {FORMAT}",
-            "update speechllm",
-        )
+    description = read_mapping(folder / DESCRIPTION, made_again_bundle(folder))
+    check_format(description["format"], FORMAT, folder)
     return folder, description

@@ -11,7 +11,7 @@ from typing import Any
 
 from speechllm.config import ModelConfig, parse
 from speechllm.errors import DataError, SpeechLLMError
-from speechllm.files import read_json, sha256_of
+from speechllm.files import sha256_of
 from speechllm.layout import DESCRIPTION, RUN, TENSORS
 from speechllm.made_from import (
     MADE_FROM,
@@ -21,6 +21,7 @@ from speechllm.made_from import (
     verifying,
     write_record,
 )
+from speechllm.own_files import made_again_bundle, read_mapping
 from speechllm.pretrained import model_files
 
 SHA256, PARENT = "sha256", "parent"
@@ -32,7 +33,7 @@ PRETRAINED = ("speech_llm", "encoder", "llm")
 def model_config(bundle: Path) -> ModelConfig:
     """The settings of a bundle's model."""
     path = bundle / DESCRIPTION
-    return parse(ModelConfig, read_json(path)["model"], path)
+    return parse(ModelConfig, read_mapping(path, made_again_bundle(bundle))["model"], path)
 
 
 def pretrained_files(config: ModelConfig) -> dict[str, Path]:
@@ -43,7 +44,7 @@ def pretrained_files(config: ModelConfig) -> dict[str, Path]:
 
 def write_bundle_record(bundle: Path) -> None:
     """Record what a bundle that was just written is made of, and made from."""
-    write_record(bundle / MADE_FROM, _files(bundle, read_json(bundle / DESCRIPTION)))
+    write_record(bundle / MADE_FROM, _files(bundle, read_mapping(bundle / DESCRIPTION)))
 
 
 def check_bundle(bundle: Path, moved: bool = False) -> None:
@@ -57,7 +58,8 @@ def check_bundle(bundle: Path, moved: bool = False) -> None:
         DataError: damage; names the file.
         SpeechLLMError: a parent, or a pretrained model, that has changed since.
     """
-    record, description = bundle / MADE_FROM, read_json(bundle / DESCRIPTION)
+    record = bundle / MADE_FROM
+    description = read_mapping(bundle / DESCRIPTION, made_again_bundle(bundle))
     if changed_since(record, {DESCRIPTION: bundle / DESCRIPTION}, partly=True):
         raise _damaged(bundle / DESCRIPTION, description)
     files = _files(bundle, description) if not moved else {TENSORS: bundle / TENSORS}

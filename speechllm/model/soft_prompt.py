@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from speechllm.errors import ConfigError
+from speechllm.own_files import read_tensors
 
 SOFT_PROMPT = "soft_prompt"
 """Its name in a model's scaffold."""
@@ -50,7 +50,7 @@ class SoftPrompt(nn.Module):
                 "give prompt/trained.safetensors from the folder of a finished soft_prompt run",
             )
         prefix = f"scaffold.{SOFT_PROMPT}."
-        found = {name.removeprefix(prefix): tensor for name, tensor in load_file(path).items()}
+        found = {name.removeprefix(prefix): tensor for name, tensor in read_tensors(path).items()}
         wanted = self.state_dict()
         shapes = [
             {name: list(tensor.shape) for name, tensor in tensors.items()}

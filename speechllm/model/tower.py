@@ -12,7 +12,8 @@ from torch import Tensor
 
 from speechllm.data.audio import SAMPLE_RATE
 from speechllm.errors import ConfigError
-from speechllm.files import read_json
+from speechllm.guarded import guarded
+from speechllm.own_files import read_mapping
 from speechllm.pretrained import LOADING_ERRORS, cannot_be_loaded
 
 INDEX = "model.safetensors.index.json"
@@ -200,7 +201,7 @@ def read_tensors(folder: Path, names: Iterable[str]) -> dict[str, Tensor] | None
         by_file.setdefault(places[whole[0] + name], []).append(name)
     tensors = {}
     for path, wanted in by_file.items():
-        with safe_open(path, framework="pt") as stream:
+        with guarded(path, "is damaged, no tensors"), safe_open(path, framework="pt") as stream:
             tensors |= {name: stream.get_tensor(whole[0] + name) for name in wanted}
     return tensors
 
@@ -208,11 +209,11 @@ def read_tensors(folder: Path, names: Iterable[str]) -> dict[str, Tensor] | None
 def _saved_tensors(folder: Path) -> dict[str, Path]:
     """The file in which each tensor of a model lies."""
     if (folder / INDEX).is_file():
-        return {k: folder / v for k, v in read_json(folder / INDEX)["weight_map"].items()}
+        return {k: folder / v for k, v in read_mapping(folder / INDEX)["weight_map"].items()}
     path = folder / "model.safetensors"
     if not path.is_file():
         return {}
-    with safe_open(path, framework="pt") as stream:
+    with guarded(path, "is damaged, no tensors"), safe_open(path, framework="pt") as stream:
         return dict.fromkeys(stream.keys(), path)
 
 

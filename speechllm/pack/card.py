@@ -6,8 +6,8 @@ from pathlib import Path
 
 import yaml
 
-from speechllm.files import read_json
 from speechllm.layout import DESCRIPTION, MODEL
+from speechllm.own_files import made_again, read_mapping
 from speechllm.pack.manifest import BASE, Manifest, Pretrained, Trained
 from speechllm.report.comparison import compare, legend
 from speechllm.report.table import ABSENT, Table, number
@@ -35,7 +35,7 @@ def model_card(manifest: Manifest, base: Path, models: Mapping[str, Model], tag:
         models: the run of each domain.
         tag: of the decoding whose scores are shown.
     """
-    description = read_json(base / MODEL / DESCRIPTION)["model"]
+    description = read_mapping(base / MODEL / DESCRIPTION, made_again(base))["model"]
     parts = [
         _front_matter(manifest, models[BASE].task.pipeline_tag),
         f"# Speech LLM: {', '.join(manifest.domains)}",

@@ -1,14 +1,13 @@
 """Which run stands for a domain: the one that was named, or the best on dev. Test is never read."""
 
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from speechllm.errors import ConfigError, did_you_mean
-from speechllm.files import read_json
 from speechllm.layout import DESCRIPTION, LOG, MODEL, RUN
+from speechllm.own_files import made_again, read_json_rows, read_mapping
 from speechllm.pack.manifest import BASE, domain_problem
 from speechllm.report.tree import Model, read_model
 
@@ -77,7 +76,9 @@ def _domain(model: Model, base: Path) -> str:
         problem = "it is a base itself"
     if problem:
         raise ConfigError(f"{model.folder} cannot be packed as the domain '{domain}': {problem}")
-    parent = read_json(model.folder / MODEL / DESCRIPTION).get("parent", "")
+    parent = read_mapping(model.folder / MODEL / DESCRIPTION, made_again(model.folder)).get(
+        "parent", ""
+    )
     if (model.folder / MODEL / parent).resolve() != (base / MODEL).resolve():
         raise ConfigError(
             f"{model.folder} was not adapted from {base}", "leave it out with --models"
@@ -116,8 +117,7 @@ def dev_figures(model: Model) -> dict[str, float]:
     phases = model.run.get("phases") or [{}]
     log = model.folder / phases[-1].get("name", "") / LOG
     figures: dict[str, float] = {}
-    for line in log.read_text(encoding="utf-8").splitlines() if log.is_file() else ():
-        record = json.loads(line)
+    for record in read_json_rows(log, made_again(model.folder)) if log.is_file() else ():
         if "dev" in record and record["step"] == model.run.get("kept_step"):
             figures = record["dev"].get("target", {})
     return figures

@@ -14,8 +14,8 @@ from typing import Literal
 from speechllm.config import Section, parse
 from speechllm.data.tables import id_problem
 from speechllm.decode.config import DecodeConfig
-from speechllm.errors import DataError, SpeechLLMError
-from speechllm.files import read_json
+from speechllm.errors import DataError
+from speechllm.own_files import check_format, made_again_bundle, read_mapping
 
 MANIFEST = "pack.json"
 FORMAT = 1
@@ -82,20 +82,12 @@ def read_manifest(packed: Path) -> Manifest:
 
     Raises:
         SpeechLLMError: it was written by a newer speechllm.
-        DataError: it is not JSON, or names something that it must not.
+        DataError: it is damaged, or names something that it must not.
         ConfigError: a key that is missing, unknown or of the wrong type.
     """
     path = packed / MANIFEST
-    try:
-        values = read_json(path)
-        written = values["format"]
-    except (ValueError, TypeError, KeyError) as error:
-        raise DataError(f"is not the description of a packed model ({error})", path) from error
-    if not isinstance(written, int) or written > FORMAT:
-        raise SpeechLLMError(
-            f"{packed} is of format {written}; this speechllm reads up to {FORMAT}",
-            "update speechllm",
-        )
+    values = read_mapping(path, made_again_bundle(packed))
+    check_format(values["format"], FORMAT, packed)
     manifest = parse(Manifest, values, path)
     for domain in manifest.domains:
         if problem := domain_problem(domain):

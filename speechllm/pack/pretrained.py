@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from speechllm.errors import ConfigError, SpeechLLMError
-from speechllm.files import read_json
+from speechllm.own_files import read_mapping
 from speechllm.pack.manifest import Pretrained
 from speechllm.pretrained import fetch, hub_commit, resolve_folder, weights_hash
 from speechllm.strict_yaml import YamlError, load_yaml
@@ -69,7 +69,7 @@ def copy_model(source: Path, target: Path) -> None:
 
 
 def _check_carriable(name: str, key: str, folder: Path) -> None:
-    if "auto_map" in read_json(folder / "config.json"):
+    if "auto_map" in read_mapping(folder / "config.json"):
         raise ConfigError(
             f"model.{key}: {name} needs code of its own, which is never packed",
             "refer to it instead: --carry none",

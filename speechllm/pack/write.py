@@ -11,8 +11,9 @@ from speechllm.config import changed_keys
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.knowledge import lm_names
 from speechllm.errors import ConfigError, SpeechLLMError
-from speechllm.files import read_json, sha256_of, whole_file, whole_folder, write_json
+from speechllm.files import sha256_of, whole_file, whole_folder, write_json
 from speechllm.layout import DESCRIPTION, MODEL, RUN, TENSORS
+from speechllm.own_files import made_again, read_mapping
 from speechllm.pack.card import model_card
 from speechllm.pack.choose import Choice, choose
 from speechllm.pack.manifest import (
@@ -73,7 +74,7 @@ def pack(
     runs = {BASE: Choice(read_model(base / RUN), "the base of all"), **choose(base, patterns)}
     for domain, choice in runs.items():
         log.info("%s: %s (%s)", domain, choice.model.folder, choice.reason)
-    model = read_json(base / MODEL / DESCRIPTION)["model"]
+    model = read_mapping(base / MODEL / DESCRIPTION, made_again(base))["model"]
     places = {key: describe(model[key], key, out, carry) for key in PRETRAINED if model.get(key)}
     manifest = Manifest(
         format=FORMAT,
@@ -104,7 +105,7 @@ def _trained(choice: Choice, base: Path) -> Trained:
     tensors = folder / MODEL / TENSORS
     if not tensors.is_file():
         raise SpeechLLMError(f"{tensors} is missing", f"rm -r {folder}, and train it again")
-    parent = read_json(folder / MODEL / DESCRIPTION).get("parent_sha256")
+    parent = read_mapping(folder / MODEL / DESCRIPTION, made_again(folder)).get("parent_sha256")
     if parent and parent != sha256_of([base / MODEL / TENSORS]):
         raise SpeechLLMError(
             f"{folder} was adapted from {base}, which has changed since",
@@ -144,7 +145,7 @@ def _copy_bundle(choice: Choice, target: Path, names: dict[str, str]) -> None:
     source = choice.model.folder / MODEL
     target.mkdir(parents=True)
     shutil.copyfile(source / TENSORS, target / TENSORS)
-    description: dict[str, Any] = read_json(source / DESCRIPTION)
+    description: dict[str, Any] = read_mapping(source / DESCRIPTION, made_again(source.parent))
     description["model"] |= names
     if "parent" in description:  # from domains/<domain>/ it is two folders up
         description["parent"] = f"../../{BASE}"

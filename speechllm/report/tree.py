@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from speechllm.errors import DataError
-from speechllm.files import read_json
 from speechllm.layout import CONFIG, LANGUAGE_MODEL, RUN
+from speechllm.own_files import made_again, read_mapping
 from speechllm.tasks.of_model import task_of
 from speechllm.tasks.task import Task, load_task
 
@@ -271,22 +271,18 @@ def read_model(run_file: Path) -> Model:
     for text in sorted(run_file.parent.glob("decode_*/*/text")):
         decoding = Decoding(
             text.parent,
-            _json_or_empty(text.with_name("decode.json")),
+            _json_or_empty(text.with_name("decode.json"), text.parent),
             _json_or_empty(text.with_name("score") / task.score_file),
             task,
         )
         decodings[decoding.tag, decoding.set] = decoding
     perplexity = _json_or_empty(run_file.with_name("perplexity.json"))
-    return Model(run_file.parent, _json_or_empty(run_file), decodings, perplexity, task)
+    return Model(
+        run_file.parent, _json_or_empty(run_file, run_file.parent), decodings, perplexity, task
+    )
 
 
-def _json_or_empty(path: Path) -> dict[str, Any]:
+def _json_or_empty(path: Path, folder: Path | None = None) -> dict[str, Any]:
     if not path.exists():
         return {}
-    try:
-        value = read_json(path)
-    except ValueError as error:
-        raise DataError(f"is not JSON: {error}", path, remedy="run the stage again") from error
-    if not isinstance(value, dict):
-        raise DataError("must hold a JSON object", path)
-    return value
+    return read_mapping(path, made_again(folder or path))

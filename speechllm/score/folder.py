@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from speechllm.data.kaldi import first_ids
-from speechllm.errors import DataError
-from speechllm.files import read_json, whole_file, write_json
+from speechllm.files import whole_file, write_json
 from speechllm.locks import locked_folder
+from speechllm.own_files import read_mapping
 from speechllm.score.figures import figures
 from speechllm.score.forms import form_warnings
 from speechllm.score.inputs import (
@@ -59,7 +59,7 @@ def score_folder(
     """
     source = made_from(reference, hypothesis, settings)
     result_file = out / "wer.json"
-    old = _json_or_refuse(result_file) if result_file.exists() else {}
+    old = read_mapping(result_file) if result_file.exists() else {}
     if not force and old.get("made_from") == source:
         warn_of_missing(old, hypothesis)
         return old
@@ -136,13 +136,6 @@ def warn_of_missing(
                 name,
                 first_ids(f"{utt}: {', '.join(texts)}" for utt, texts in unplaced.items()),
             )
-
-
-def _json_or_refuse(path: Path) -> dict[str, Any]:
-    try:
-        return read_json(path)
-    except ValueError as error:
-        raise DataError(f"is not JSON: {error}", path, remedy=f"rm {path}") from error
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> None:

@@ -11,8 +11,9 @@ from typing import Any
 
 from speechllm.data.kaldi import DataDir, read_table
 from speechllm.errors import DataError
-from speechllm.files import read_json, write_json
+from speechllm.files import write_json
 from speechllm.locks import locked_folder
+from speechllm.own_files import read_mapping
 from speechllm.score.counted import Counted, Rate
 from speechllm.score.folder import warn_of_missing, write_lines
 from speechllm.score.inputs import (
@@ -50,7 +51,7 @@ def score_answers(
         **made_from(reference, hypothesis, settings),
     }
     result_file = out / task.score_file
-    old = read_json(result_file) if result_file.exists() else {}
+    old = read_mapping(result_file) if result_file.exists() else {}
     if not force and old.get("made_from") == source:
         warn_of_missing(old, hypothesis, "as wholly wrong")
         return old

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from speechllm.config import TrainConfig, changed_keys
-from speechllm.errors import ConfigError
-from speechllm.files import read_json, whole_folder, write_json
+from speechllm.errors import ConfigError, SpeechLLMError
+from speechllm.files import whole_folder, write_json
 from speechllm.model.precision import autocast
+from speechllm.own_files import made_again, read_mapping
 from speechllm.progress import Progress
 from speechllm.train.optim import make_optimizers, rate_scale
 
@@ -44,7 +45,7 @@ def train(
         The loss of every step.
 
     Raises:
-        FloatingPointError: the loss is no longer finite.
+        SpeechLLMError: the loss is no longer finite.
     """
     # With masks and bfloat16 on a CPU, sdpa took 0.25 s where eager attention takes 0.14 s.
     model.set_attn_implementation("eager")
@@ -65,7 +66,8 @@ def train(
                 optimizer.step()
             losses.append(loss.item())
             if not math.isfinite(losses[-1]):
-                raise FloatingPointError(f"{what}: loss is {losses[-1]} at step {step}")
+                message = f"{what}: loss is {losses[-1]} at step {step}"
+                raise SpeechLLMError(message, "train with another --seed")
             progress.advance(1, f"loss {np.mean(losses[-20:]):.3f}")
     model.eval()
     return losses
@@ -81,7 +83,7 @@ def is_done(folder: Path, settings: dict[str, Any]) -> bool:
         return False
     if not (folder / RECORD).is_file():
         raise ConfigError(f"{folder} exists and is no stand-in", "give another folder")
-    changed = changed_keys(read_json(folder / RECORD)["settings"], settings)
+    changed = changed_keys(read_mapping(folder / RECORD, made_again(folder))["settings"], settings)
     if changed:
         raise ConfigError(
             f"{folder} was made with other settings; changed: {', '.join(changed)}",

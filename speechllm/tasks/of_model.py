@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from speechllm.files import read_json
 from speechllm.layout import DESCRIPTION, MODEL
+from speechllm.own_files import made_again_bundle, read_mapping
 from speechllm.tasks.task import Labels, Task, load_task
 
 LABELS = "labels"
@@ -38,4 +38,4 @@ def with_labels(one: Labels, other: Labels) -> Labels:
 
 def _description(bundle: Path) -> dict[str, Any]:
     path = bundle / DESCRIPTION
-    return read_json(path) if path.is_file() else {}
+    return read_mapping(path, made_again_bundle(bundle)) if path.is_file() else {}

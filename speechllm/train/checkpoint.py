@@ -13,8 +13,8 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from speechllm.errors import DataError
 from speechllm.files import whole_file
+from speechllm.guarded import guarded
 from speechllm.model.bundle import restore_tensors, trained_tensors
 
 
@@ -53,12 +53,12 @@ def load_checkpoint(
     Raises:
         DataError: the file is damaged or belongs to another model.
     """
-    try:
-        with safe_open(path, "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            state = json.loads(file.metadata()["state"])
-    except Exception as error:
-        raise DataError(f"is not a checkpoint ({error})", path, remedy="remove it") from error
+    with (
+        guarded(path, "is not a checkpoint", remedy="remove it: training begins anew"),
+        safe_open(path, "pt") as file,
+    ):
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        state = json.loads(file.metadata()["state"])
     restore_tensors(model, _below("model.", tensors), path)
     for number, optimizer in enumerate(optimizers):
         moments: dict[int, dict[str, Tensor]] = {}

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
 from speechllm.config import TrainConfig
@@ -24,6 +23,7 @@ from speechllm.errors import SpeechLLMError
 from speechllm.model.bundle import restore_tensors, save_trained
 from speechllm.model.precision import autocast, resolve
 from speechllm.model.speech_llm import Score
+from speechllm.own_files import made_again, read_tensors
 from speechllm.progress import Progress
 from speechllm.train.checkpoint import load_checkpoint, save_checkpoint
 from speechllm.train.distributed import World
@@ -239,7 +239,9 @@ class Trainer:
         return self.folder / f"best.{self.monitor.best_step}.safetensors"
 
     def _restore_best(self) -> None:
-        restore_tensors(self.model, load_file(self._best_file), self._best_file)
+        restore_tensors(
+            self.model, read_tensors(self._best_file, made_again(self.folder)), self._best_file
+        )
 
     def _save(self) -> None:
         if self.world.is_first:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from speechllm.layout import LOG
+from speechllm.own_files import cut_half_line, read_json_rows
 from speechllm.train.tracking import start_wandb
 
 
@@ -29,11 +30,9 @@ class MetricLog:
         path = folder / LOG
         kept = []
         if path.is_file() and first_step:
-            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-            whole = [line for line in lines if line.endswith("\n")]
-            kept = [line for line in whole if _is_before(json.loads(line), first_step)]
+            kept = [row for row in _whole_rows(path) if _is_before(row, first_step)]
         self._stream = path.open("w", encoding="utf-8")
-        self._stream.writelines(kept)
+        self._stream.writelines(json.dumps(row) + "\n" for row in kept)
         if importlib.util.find_spec("tensorboard"):
             from torch.utils.tensorboard import SummaryWriter
 
@@ -61,6 +60,12 @@ class MetricLog:
             self._board.close()
         if self._wandb is not None:
             self._wandb.close()
+
+
+def _whole_rows(path: Path) -> list[dict[str, Any]]:
+    """Records of a log; a last line that a killed run left half written is cut off."""
+    cut_half_line(path)
+    return read_json_rows(path)
 
 
 def _is_before(record: dict[str, Any], step: int) -> bool:

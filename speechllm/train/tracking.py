@@ -16,7 +16,7 @@ from typing import Any
 from speechllm.errors import SpeechLLMError
 from speechllm.files import whole_file
 from speechllm.layout import CONFIG
-from speechllm.strict_yaml import load_yaml
+from speechllm.own_files import made_again, read_mapping
 
 VARIABLE = "SPEECHLLM_WANDB"
 RUN_ID = "wandb.id"  # in the run's folder: what is trained on goes on in the same run of W&B
@@ -68,7 +68,7 @@ def start_wandb(folder: Path) -> WandbRun | None:
 def _settings(folder: Path) -> dict[str, Any]:
     """The run's config; not its inputs, which are paths of this machine."""
     path = folder / CONFIG
-    return load_yaml(path.read_text(encoding="utf-8"))["config"] if path.is_file() else {}
+    return read_mapping(path, made_again(folder))["config"] if path.is_file() else {}
 
 
 def _run_id(folder: Path) -> str:

@@ -8,11 +8,12 @@ import torch
 
 from speechllm.decode.config import DecodeConfig
 from speechllm.errors import DataError, SpeechLLMError
-from speechllm.files import read_json, sha256_of
+from speechllm.files import sha256_of
 from speechllm.layout import DESCRIPTION, MODEL, RUN, TENSORS
 from speechllm.model.bundle import load_bundle
 from speechllm.model.domains import DomainSwitch, check_domain
 from speechllm.model.encoder import Encoder
+from speechllm.own_files import made_again, made_again_bundle, read_mapping
 from speechllm.pack.manifest import (
     BASE,
     HUB_ID,
@@ -61,7 +62,7 @@ def load_recogniser(
         check_domain(domain, list(manifest.domains))
         switch, decode = _load_packed(folder, manifest, trust_remote_code), manifest.decode
     elif (folder / RUN).is_file():
-        own = read_json(folder / RUN)["target"] or BASE
+        own = read_mapping(folder / RUN, made_again(folder))["target"] or BASE
         domain = domain or own
         check_domain(domain, [own])
         switch = DomainSwitch(load_bundle(folder / MODEL), own, {})
@@ -101,7 +102,7 @@ def _load_packed(packed: Path, manifest: Manifest, trust_remote_code: bool) -> D
     for domain, trained in manifest.domains.items():
         _check_tensors(bundle_folder(packed, domain), trained.sha256)
     bundle = bundle_folder(packed, BASE)
-    description = read_json(bundle / DESCRIPTION)
+    description = read_mapping(bundle / DESCRIPTION, made_again_bundle(packed))
     described = description["model"]
     unknown = [key for key in PRETRAINED if described.get(key) and key not in manifest.pretrained]
     if unknown or "parent" in description:

@@ -19,8 +19,9 @@ from speechllm.data.features import extract, merge
 from speechllm.data.kaldi import DataDir, read_table, write_table
 from speechllm.data.mixture import subset
 from speechllm.errors import ConfigError, DataError
-from speechllm.files import read_json, write_json
+from speechllm.files import write_json
 from speechllm.model.encoder import Encoder
+from speechllm.own_files import read_json
 from tests.tiny import make_ctc_encoder, make_encoder, make_llm, make_set
 
 TRAIN = {"steps": 4, "batch_positions": 400, "lr": 1e-2, "warmup_steps": 1, "precision": "fp32"}

@@ -9,8 +9,9 @@ from speechllm.data.kaldi import DataDir
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.results import LINES, NBEST, SETTINGS, claim
 from speechllm.errors import SpeechLLMError
-from speechllm.files import read_json, write_json
+from speechllm.files import write_json
 from speechllm.layout import DESCRIPTION, TENSORS
+from speechllm.own_files import read_json
 from tests.tiny import make_set
 
 

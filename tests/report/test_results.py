@@ -345,6 +345,6 @@ def test_wrong_use(exp, tmp_path):
     with pytest.raises(ConfigError, match="did you mean 'english'"):
         run("--exp", exp, "--out", tmp_path / "R.md", "--normalizer", "englisch")
     (exp / "base/run.json").write_text("{")
-    with pytest.raises(DataError, match="is not JSON"):
+    with pytest.raises(DataError, match="is damaged, no JSON"):
         run("--exp", exp, "--out", tmp_path / "R.md")
     assert not (tmp_path / "R.md").exists()

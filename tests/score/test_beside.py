@@ -112,7 +112,7 @@ def test_wrong_use_of_the_command(folders):
     with pytest.raises(DataError, match="has changed since"):
         run(a, b)
     (a / "score/wer.json").write_text("{}")
-    with pytest.raises(DataError, match="does not say what was scored"):
+    with pytest.raises(DataError, match="there is no 'made_from'"):
         run(a, b)
 
 

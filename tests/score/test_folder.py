@@ -303,7 +303,7 @@ def test_more_bad_input(tree):
     assert result["scores"]["plain"]["wer"]["percent"] is None
     assert result["scores"]["plain"]["wer"]["insertions"] == 1
     write(tree / "out/wer.json", "{")
-    with pytest.raises(DataError, match="is not JSON"):
+    with pytest.raises(DataError, match="is damaged, no JSON"):
         score_folder(silent, heard, tree / "out", Settings(("plain",), 10))
 
 

@@ -6,7 +6,7 @@ import torch
 from transformers import AutoModelForCTC, AutoTokenizer
 
 from speechllm.data.kaldi import write_data_dir, write_table
-from speechllm.files import read_json
+from speechllm.own_files import read_json
 from speechllm.standin.encoder import EncoderOptions, train_encoder
 from tests.tiny import make_set
 

@@ -16,7 +16,8 @@ from speechllm.data.corpora.rhino import RhinoGrammar
 from speechllm.data.corpora.utterances import Utterance
 from speechllm.data.kaldi import Audio, first_ids
 from speechllm.errors import DataError
-from speechllm.files import read_json
+from speechllm.guarded import guarded
+from speechllm.own_files import read_mapping
 
 SCENARIO = "coffee"
 REMEDY = "--barista_root is the folder with label/, speech/ and coffee_maker.yaml in it"
@@ -39,7 +40,7 @@ def read_recordings(root: Path, part: str) -> list[Utterance]:
     path, folder = root / "label" / f"{part}.json", root / "speech" / part
     if not path.is_file():
         raise DataError("no such file", path, remedy=REMEDY)
-    labels = read_json(path)
+    labels = read_mapping(path)
     there = {file.name for file in folder.glob("*.flac")}
     if absent := sorted(labels.keys() - there):
         raise DataError(f"no recording of {first_ids(absent)}", folder, remedy=REMEDY)
@@ -48,10 +49,8 @@ def read_recordings(root: Path, part: str) -> list[Utterance]:
     grammar = read_grammar(root)
     utterances = []
     for file, label in sorted(labels.items()):
-        try:
+        with guarded(path, file):
             meaning = grammar.meaning(label["intent"], label["slots"])
-        except ValueError as error:
-            raise DataError(f"{file}: {error}", path) from error
         audio = Audio(str(folder / file))
         utterances.append(Utterance(Path(file).stem, "", audio, semantics=meaning))
     return utterances

@@ -1,12 +1,11 @@
 """What a decode folder says of a hypothesis beside its text: confidence, guard, word times."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from speechllm.errors import DataError
+from speechllm.own_files import made_again, read_by_id
 from speechllm.report.html.columns import sparse
 
 TRUNCATED = "truncated"
@@ -21,16 +20,7 @@ def read_records(folder: Path) -> dict[str, dict[str, Any]]:
     path = folder / "hyp.jsonl"
     if not path.is_file():
         return {}
-    records = {}
-    with path.open(encoding="utf-8") as stream:
-        for number, line in enumerate(stream, 1):
-            try:
-                record = json.loads(line)
-                records[record["id"]] = record
-            except (ValueError, TypeError, KeyError) as error:
-                remedy = "decode this set again (stage decode)"
-                raise DataError("not a JSON object with an id", path, number, remedy) from error
-    return records
+    return read_by_id(path, made_again(folder))
 
 
 def record_columns(

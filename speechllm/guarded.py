@@ -1,0 +1,39 @@
+"""Whatever a parser raises at a file becomes one line that names the file.
+
+Parsers raise all kinds of errors at damaged input (zlib.error, struct.error, RecursionError,
+Arrow's and safetensors' own, ...), so all are taken; only a parser belongs into such a block.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from speechllm.errors import DataError, SpeechLLMError, shortened
+
+
+@contextmanager
+def guarded(
+    path: str | Path, message: str, line: int | None = None, remedy: str | None = None
+) -> Iterator[None]:
+    """Turn what the block raises into a DataError.
+
+    Args:
+        path: the file that is read.
+        message: what it is not, or what is wrong with it; the parser's words follow.
+        line: 1-based.
+        remedy: what mends it.
+
+    Raises:
+        DataError: anything was raised but a SpeechLLMError, which passes.
+    """
+    try:
+        yield
+    except SpeechLLMError:
+        raise
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror or error})", path, line) from error
+    except Exception as error:
+        said = shortened(" ".join(str(error).split()), 200) or type(error).__name__
+        if isinstance(error, KeyError):
+            said = f"there is no {said}"
+        raise DataError(f"{message}: {said}", path, line, remedy) from error

@@ -1,0 +1,137 @@
+"""Files that speechllm wrote, read again: one that is damaged is named, with what makes it anew."""
+
+import json
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from speechllm.errors import DataError, SpeechLLMError, shown
+from speechllm.guarded import guarded
+from speechllm.layout import MODEL
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Own(dict[str, Any]):
+    """A mapping of a file that speechllm wrote; who asks for a key that it lacks is told so.
+
+    Attributes:
+        path: of the file.
+        remedy: what makes it anew.
+    """
+
+    path: Path | None = None
+    remedy: str | None = None
+
+    def __missing__(self, key: str) -> Any:
+        raise DataError(f"is damaged: there is no '{key}'", self.path, remedy=self.remedy)
+
+
+def made_again(place: str | Path) -> str:
+    """The remedy for a damaged file: `place` is what has to go with it."""
+    return f"rm -r {shlex.quote(str(place))}, then run the stage that makes it again"
+
+
+def read_json(path: str | Path, remedy: str | None = None) -> Any:
+    """Read a JSON file that speechllm wrote.
+
+    Args:
+        path: of the file.
+        remedy: what helps where it is damaged; by default the file alone is made again.
+
+    Raises:
+        DataError: it cannot be read, is damaged, or (when it is asked for) a key is missing.
+    """
+    remedy = remedy or made_again(path)
+    with guarded(path, "is damaged, no JSON", remedy=remedy):
+        return _own(json.loads(Path(path).read_bytes()), Path(path), remedy)
+
+
+def read_mapping(path: str | Path, remedy: str | None = None) -> Own:
+    """Read a JSON object, or a yaml mapping, that speechllm wrote; otherwise as `read_json`."""
+    if Path(path).suffix == ".yaml":
+        found = _read_yaml(Path(path), remedy or made_again(path))
+    else:
+        found = read_json(path, remedy)
+    if not isinstance(found, Own):
+        message = "is damaged: no mapping of keys to values"
+        raise DataError(message, path, remedy=remedy or made_again(path))
+    return found
+
+
+def _read_yaml(path: Path, remedy: str) -> Any:
+    from speechllm.strict_yaml import load_yaml
+
+    with guarded(path, "is damaged, no yaml", remedy=remedy):
+        return _own(load_yaml(path.read_bytes().decode("utf-8")), path, remedy)
+
+
+def read_json_rows(path: str | Path, remedy: str | None = None) -> list[Any]:
+    """Read a file of JSON lines that speechllm wrote; otherwise as `read_json`."""
+    remedy = remedy or made_again(path)
+    with guarded(path, "cannot be read", remedy=remedy):
+        lines = Path(path).read_bytes().removesuffix(b"\n").split(b"\n")
+    rows = []
+    for number, line in enumerate(lines if lines != [b""] else [], 1):
+        with guarded(path, "is damaged, no JSON", number, remedy):
+            rows.append(_own(json.loads(line), Path(path), remedy))
+    return rows
+
+
+def read_by_id(path: str | Path, remedy: str | None = None) -> dict[str, Own]:
+    """Read JSON lines with an `id` each; otherwise as `read_json`."""
+    rows = {}
+    for number, row in enumerate(read_json_rows(path, remedy), 1):
+        if not isinstance(row, Own) or not isinstance(row.get("id"), str):
+            message = "is damaged: not a JSON object with an id"
+            raise DataError(message, path, number, remedy or made_again(path))
+        rows[row["id"]] = row
+    return rows
+
+
+def made_again_bundle(bundle: Path) -> str:
+    """The same, of a bundle: that of a run, or one of a packed folder."""
+    if bundle.name == MODEL:
+        return made_again(bundle.parent)
+    return "copy the whole packed folder again, or remove it and run the stage pack again"
+
+
+def cut_half_line(path: Path) -> None:
+    """Cut off a last line that a killed run left half written."""
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        with path.open("r+b") as stream:
+            stream.truncate(whole)
+
+
+def read_tensors(path: str | Path, remedy: str | None = None) -> "dict[str, Tensor]":
+    """Read a safetensors file that speechllm wrote.
+
+    Raises:
+        DataError: it cannot be read, or is damaged.
+    """
+    from safetensors.torch import load_file
+
+    with guarded(path, "is damaged, no tensors", remedy=remedy or made_again(path)):
+        return load_file(path)
+
+
+def check_format(written: object, known: int, folder: Path) -> None:
+    """Refuse a folder that a newer speechllm wrote.
+
+    Raises:
+        SpeechLLMError: `written` is no format up to `known`.
+    """
+    if not isinstance(written, int) or written > known:
+        message = f"{folder} is of format {shown(written)}; this speechllm reads up to {known}"
+        raise SpeechLLMError(message, "update speechllm")
+
+
+def _own(value: Any, path: Path, remedy: str) -> Any:
+    if isinstance(value, dict):
+        own = Own({key: _own(part, path, remedy) for key, part in value.items()})
+        own.path, own.remedy = path, remedy
+        return own
+    return [_own(part, path, remedy) for part in value] if isinstance(value, list) else value
