@@ -109,10 +109,10 @@ def write_results(
     truncated = sorted(utt for utt, record in done.items() if record["truncated"])
     if truncated:
         log.warning("%s: reached their bound on tokens: %s", name, first_ids(truncated))
-    guarded = {utt: r["guard"]["flags"] for utt, r in sorted(done.items()) if "guard" in r}
-    guard = _count(guarded)
+    flagged = {utt: r["guard"]["flags"] for utt, r in sorted(done.items()) if "guard" in r}
+    guard = _count(flagged)
     for flag in guard:
-        ids = first_ids([utt for utt, flags in guarded.items() if flag in flags])
+        ids = first_ids([utt for utt, flags in flagged.items() if flag in flags])
         log.warning("%s: guard: %s: %s", name, flag, ids)
     write_json(
         out / SUMMARY,
@@ -133,9 +133,9 @@ def write_results(
     )
 
 
-def _count(guarded: Mapping[str, Sequence[str]]) -> dict[str, int]:
+def _count(flagged: Mapping[str, Sequence[str]]) -> dict[str, int]:
     """How many hypotheses have each flag, before any retry."""
-    counts = Counter(flag for flags in guarded.values() for flag in flags)
+    counts = Counter(flag for flags in flagged.values() for flag in flags)
     return {flag: counts[flag] for flag in FLAGS if counts[flag]}
 
 
