@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from speechllm.adapt.folder import is_finished
+from speechllm.adapt.folder import Inputs, is_finished
 from speechllm.config import BaseConfig
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.results import check_settings, read_lines
@@ -92,7 +92,7 @@ def test_a_line_that_is_damaged_has_its_number(tmp_path: Path) -> None:
         read_by_id(path)
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[]", "null", '{"command": 3}', '{"code": 0'])
+@pytest.mark.parametrize("content", ["", "{}", "[]", "null", '{"command": ["true"]}', '{"code": 0'])
 def test_a_damaged_done_file_is_named_and_its_removal_runs_the_job(
     tmp_path: Path, content: str
 ) -> None:
@@ -109,11 +109,11 @@ def test_a_damaged_done_file_is_named_and_its_removal_runs_the_job(
 )
 def test_a_damaged_config_of_a_run_is_an_error(tmp_path: Path, content: str) -> None:
     config = BaseConfig(model={"encoder": "a", "llm": "b"}, train={"steps": 1})
-    assert not is_finished(tmp_path, config, {})
+    assert not is_finished(tmp_path, config, Inputs({}))
     (tmp_path / "train.jsonl").touch()
     (tmp_path / "config.yaml").write_text(content)
     with pytest.raises(SpeechLLMError, match=f"rm -r {tmp_path}"):
-        is_finished(tmp_path, config, {})
+        is_finished(tmp_path, config, Inputs({}))
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"decode": 3}', '{"decode": {}}'])
