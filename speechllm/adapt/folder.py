@@ -108,6 +108,17 @@ def claimed(folder: Path, config: BaseModel, inputs: Inputs) -> Iterator[bool]:
         yield not is_finished(folder, config, inputs)
 
 
+def training_sets(folder: Path) -> list[Path]:
+    """Data dirs that a run learnt from (of an adaptation, those of the source) and that are there.
+
+    Args:
+        folder: of the run; one without a config has none.
+    """
+    path = folder / CONFIG
+    inputs = read_mapping(path, made_again(folder)).get("inputs", {}) if path.is_file() else {}
+    return [p for p in map(Path, inputs.get("train") or inputs.get("source") or ()) if p.is_dir()]
+
+
 def is_finished(folder: Path, config: BaseModel, inputs: Inputs) -> bool:
     """Whether the run in `folder` was trained to its end with these very settings and files.
 

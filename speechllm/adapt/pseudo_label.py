@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from speechllm.adapt.made_data import MadeData, key
 from speechllm.adapt.method import Workspace
-from speechllm.adapt.selection import Filters, Heard, read_phrases, select
+from speechllm.adapt.selection import Filters, Heard, odd_phrases, read_phrases, select
 from speechllm.data.feature_records import audio_hash
 from speechllm.data.mixture import Component, subset
 from speechllm.decode.config import DecodeConfig
@@ -106,6 +106,8 @@ class PseudoLabel(MadeData):
             heard = listen(workspace, corpus, folder, decode, self.keep, self.second_model)
             _write(path, heard)
         heard = _read(path)
+        if said := odd_phrases(heard, phrases):
+            log.warning("keep.phrases: %s: %s; write both alike", self.keep.phrases, said)
         kept, report = select(heard, self.keep, phrases, task.is_answer)
         report["hours_heard"] = round(corpus.hours(list(corpus.text)), 4)
         write_json(folder / REPORT, report)

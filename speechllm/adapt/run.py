@@ -1,5 +1,6 @@
 """Stage 5: adapt a base model to a target domain by any method."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from speechllm.adapt.engine import fit
 from speechllm.adapt.method import Method, Phase, Workspace
 from speechllm.adapt.projected import projected_text
 from speechllm.data.corpus import Corpus
+from speechllm.data.forms import count_words, unlike
 from speechllm.data.mixture import Component, resolve_shares
 from speechllm.data.views import NEED_AUDIO, Views, check_view
 from speechllm.errors import ConfigError
@@ -16,6 +18,8 @@ from speechllm.layout import MODEL
 from speechllm.model.bundle import load_bundle
 from speechllm.tasks.of_model import task_of
 from speechllm.train.distributed import join_world
+
+log = logging.getLogger(__name__)
 
 
 def adapt(
@@ -48,6 +52,12 @@ def adapt(
         "source": Corpus.load(source, task),
         "target": Corpus.load(target, task, with_text=method.reads_target_text),
     }
+    known = count_words(corpora["source"].text.values())
+    if said := unlike(corpora["target"].text.values(), known, "the source's transcripts"):
+        log.warning(
+            "%s: %s; what is learnt from it is written so too: write it as the source is",
+            *(corpora["target"].name, said),
+        )
     phases = method.phases(_sizes(corpora))
     used = [component for phase in phases for component in _with_share(phase)]
     for component in used:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from speechllm.config import Section
+from speechllm.data.forms import compare, count_words
 from speechllm.errors import ConfigError
 from speechllm.utf8 import read_text
 
@@ -53,6 +54,18 @@ def read_phrases(path: str) -> list[str]:
     if not any(line.strip() for line in lines):
         raise ConfigError(f"keep.phrases: {path} holds no phrase")
     return [_plain(line) for line in lines if line.strip()]
+
+
+def odd_phrases(heard: Mapping[str, Heard], phrases: Collection[str]) -> str | None:
+    """Say how many phrases the hypotheses hold in another form only, as with punctuation; or None.
+
+    Args:
+        heard: by utterance id.
+        phrases: of `read_phrases`.
+    """
+    words = count_words(_plain(h.text) for h in heard.values())
+    fit = compare(dict.fromkeys(phrases, 1), words)
+    return fit.says("phrases", "the hypotheses") if fit.is_odd(of_list=True) else None
 
 
 def select(

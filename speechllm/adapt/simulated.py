@@ -8,6 +8,7 @@ from pydantic import model_validator
 
 from speechllm.adapt.method import Workspace
 from speechllm.config import PositiveInt, Section
+from speechllm.data.forms import Folding
 from speechllm.data.posteriors import SimulatedCorpus, SimulationConfig, learn_codebook
 from speechllm.data.spelling import spell
 from speechllm.errors import ConfigError
@@ -29,6 +30,8 @@ class SimulatedSpeech(Section):
     """Accents of espeak, one drawn for each utterance, where the CTC symbols are phones."""
     lexicon: str | None = None
     """File of lines `word symbol symbol ...` instead."""
+    fold: Folding = ()
+    """Forms that words are brought into before the lexicon is asked for them."""
     codebook_utterances: PositiveInt = 1000
     """Source utterances on which the codebook is measured, at most."""
 
@@ -36,6 +39,8 @@ class SimulatedSpeech(Section):
     def _one_spelling(self) -> Self:
         if self.accents and self.lexicon:
             raise ValueError("give either accents or lexicon")
+        if self.fold and not self.lexicon:
+            raise ValueError("fold is of words that a lexicon is asked for: give lexicon")
         return self
 
     def simulate(self, workspace: Workspace, seed: int) -> SimulatedCorpus:
@@ -51,7 +56,9 @@ class SimulatedSpeech(Section):
         source, target = workspace.corpora["source"], workspace.corpora["target"]
         head, tokenizer = load_ctc_head(model.config.audio_model, model.config.trust_remote_code)
         self._check_spelling(tokenizer)
-        symbols, unknown = spell(target.text, tokenizer, self.accents, self.lexicon, seed)
+        symbols, unknown = spell(
+            target.text, tokenizer, self.accents, self.lexicon, seed, self.fold
+        )
         if not source.frames:
             source.open_frames(
                 workspace.dump, model.config.audio_model, model.config.encoder_settings

@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> None:
             continue
         sizes[path] = summarise(DataDir.load(path), args.allow_pipes)
         write_mark(path, options, sizes[path], warnings)
-    for line in (*_overlaps(list(sizes)), *_table(sizes)):
+    for line in (*_overlaps(list(sizes)), *_forms(list(sizes)), *_table(sizes)):
         print(line)
     if failed:
         raise SpeechLLMError(
@@ -176,6 +176,23 @@ def _overlaps(paths: list[Path]) -> Iterator[str]:
                     f"{test.path}/text: warning: transcripts also in {train.path}: "
                     f"{first_ids(shared)}\n  -> take them out of the training text, or say so "
                     "beside the result"
+                )
+
+
+def _forms(paths: list[Path]) -> Iterator[str]:
+    """Warn about sets that are written otherwise than the source, which the model learns from."""
+    from speechllm.data.forms import count_words, unlike
+    from speechllm.data.kaldi import DataDir
+
+    sources = [path for path in paths if path.name == "source_train"]
+    for source in sources:
+        known = count_words(DataDir.load(source).text.values())
+        for path in paths:
+            texts = DataDir.load(path).text.values() if path != source else ()
+            if said := unlike(texts, known, f"{source}/text"):
+                yield (
+                    f"{path}/text: warning: {said}\n  -> write its text as the source is written, "
+                    "which the base model learns to write"
                 )
 
 

@@ -73,7 +73,20 @@ def run(args: argparse.Namespace) -> None:
         for paths, found in ((args.text, sentences), (args.dev, held_out)):
             if not found:
                 raise DataError("there is no sentence to learn from", paths[0])
-        make_lm(config, sentences, held_out, args.base, args.exp)
+        _warn_of_form(sentences, args, task)
+    make_lm(config, sentences, held_out, args.base, args.exp)
+
+
+def _warn_of_form(sentences: list[str], args: argparse.Namespace, task: "Task") -> None:
+    """Say where the text is written otherwise than what the recogniser has learnt to write."""
+    from speechllm.adapt.folder import training_sets
+    from speechllm.data.forms import count_words, unlike
+
+    sets = training_sets(args.base) if args.base else []
+    learnt = count_words(line for path in sets for line in _sentences(path, task))
+    where = f"what {args.base} learnt to write"
+    if learnt and (said := unlike(sentences, learnt, where)):
+        log.warning("%s: %s; write it as the recogniser does", args.text[0], said)
 
 
 def _files(path: Path, task: "Task") -> list[Path]:

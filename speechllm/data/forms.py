@@ -81,6 +81,18 @@ def count_words(texts: Iterable[str]) -> Counter[str]:
     return Counter(word for text in texts for word in text.split())
 
 
+def unlike(texts: Iterable[str], known: Collection[str], where: str) -> str | None:
+    """Say how far texts are written otherwise than others, one sentence; None if they are not.
+
+    Args:
+        texts: which should be written as the others are.
+        known: words of the others.
+        where: these others.
+    """
+    fit = compare(count_words(texts), known)
+    return fit.says("words", where) if fit.is_odd() else None
+
+
 @dataclass(frozen=True)
 class Fit:
     """What part of some items stands in texts.

@@ -4,11 +4,13 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from speechllm.data.forms import Fold, compare, count_words, fold
 from speechllm.data.kaldi import first_ids
 from speechllm.data.tts import espeak
 from speechllm.errors import ConfigError
 from speechllm.utf8 import read_text
 
+Lexicon = dict[str, list[str]]
 MOST_UNKNOWN = 0.05
 """Largest share of symbols that the head may not know."""
 
@@ -19,6 +21,7 @@ def spell(
     accents: Sequence[str],
     lexicon: str | None,
     seed: int,
+    folds: Sequence[Fold] = (),
 ) -> tuple[dict[str, list[int]], float]:
     """Spell texts with a lexicon if there is one, else by sound or by character.
 
@@ -28,6 +31,7 @@ def spell(
         accents: of espeak, one drawn for each utterance; empty for a head of characters.
         lexicon: file of lines `word symbol symbol ...`.
         seed: of the accents.
+        folds: forms that words are brought into before the lexicon is asked for them.
 
     Returns:
         Ids by utterance id without those that the head does not know, and the share of those.
@@ -38,10 +42,11 @@ def spell(
     """
     if lexicon:
         words = read_lexicon(lexicon)
-        missing = sorted({w for line in text.values() for w in line.split()} - words.keys())
-        if missing:
-            raise ConfigError(f"lexicon: {lexicon} lacks words of the target: {first_ids(missing)}")
-        spelled = {u: [s for w in line.split() for s in words[w]] for u, line in text.items()}
+        folded = {u: fold(line, folds).split() for u, line in text.items()}
+        if missing := sorted({w for line in folded.values() for w in line} - words.keys()):
+            message = f"lexicon: {lexicon} lacks words of the target: {first_ids(missing)}"
+            raise ConfigError(message, other_form(count_words(text.values()), words, folds))
+        spelled = {u: [s for w in line for s in words[w]] for u, line in folded.items()}
         ids = _to_ids(spelled, tokenizer)
     elif accents:
         draw = {u: random.Random(f"accent {seed} {u}").choice(list(accents)) for u in text}
@@ -61,8 +66,32 @@ def spell(
     return known, unknown
 
 
+def other_form(
+    asked: Mapping[str, int], lexicon: Lexicon, folds: Sequence[Fold], key: str = "fold"
+) -> str | None:
+    """What helps where a lexicon has the words in another form; None where it has not.
+
+    Args:
+        asked: how often each word is needed.
+        lexicon: that is asked.
+        folds: of the words, which are done already.
+        key: that folds them.
+    """
+    fit = compare(asked, lexicon, folds)
+    if not fit.is_odd():
+        return None
+    setting = fit.assignment(key)
+    said = fit.says_unknown("words", "the lexicon")
+    return f"{said}: {f'give {setting}' if setting else 'write both alike'}"
+
+
 def spell_words(
-    words: Iterable[str], tokenizer: Any, by_sound: bool, accent: str, lexicon: str | None
+    words: Iterable[str],
+    tokenizer: Any,
+    by_sound: bool,
+    accent: str,
+    lexicon: Lexicon | None,
+    folds: Sequence[Fold] = (),
 ) -> dict[str, list[int]]:
     """Spell single words, one by one; unlike `spell`, what cannot be spelled is left out.
 
@@ -71,15 +100,20 @@ def spell_words(
         tokenizer: of the CTC head.
         by_sound: its symbols are phones.
         accent: of espeak, for phones.
-        lexicon: as in `spell`.
+        lexicon: goes before both; a phrase has the symbols of its words.
+        folds: as in `spell`.
 
     Returns:
         Ids by word; none for a word that is not in the lexicon, or of unknown symbols.
     """
     words = list(dict.fromkeys(words))
-    if lexicon:
-        known = read_lexicon(lexicon)
-        ids = _to_ids({word: known.get(word, ()) for word in words}, tokenizer)
+    if lexicon is not None:
+        spelled = {}
+        for word in words:
+            parts = fold(word, folds).split()
+            known = all(part in lexicon for part in parts)
+            spelled[word] = [s for part in parts for s in lexicon[part]] if known else []
+        ids = _to_ids(spelled, tokenizer)
     elif by_sound:
         ids = _to_ids({word: espeak().phones(word, accent) for word in words}, tokenizer)
     else:
@@ -87,14 +121,14 @@ def spell_words(
     return {w: [i for i in line if i != tokenizer.unk_token_id] for w, line in ids.items()}
 
 
-def read_lexicon(path: str) -> dict[str, list[str]]:
+def read_lexicon(path: str) -> Lexicon:
     """Read lines `word symbol symbol ...`; the first of several pronunciations counts.
 
     Raises:
         ConfigError: the file cannot be read, or a word has no symbols.
     """
     lines = read_text(path, ConfigError, "lexicon").split("\n")
-    words: dict[str, list[str]] = {}
+    words: Lexicon = {}
     for number, (word, *symbols) in enumerate((s.split() for s in lines if s.strip()), 1):
         if not symbols:
             raise ConfigError(f"lexicon: {path}: entry {number}, {word}, has no symbols")
@@ -111,8 +145,8 @@ def _characters(text: Mapping[str, str], tokenizer: Any) -> dict[str, list[int]]
     """Characters in the case in which the head knows most of them."""
     best: dict[str, list[int]] = {}
     fewest = None
-    for fold in (str, str.lower, str.upper):
-        ids = {utt: tokenizer(fold(line)).input_ids for utt, line in text.items()}
+    for case in (str, str.lower, str.upper):
+        ids = {utt: tokenizer(case(line)).input_ids for utt, line in text.items()}
         unknown = sum(line.count(tokenizer.unk_token_id) for line in ids.values())
         if fewest is None or unknown < fewest:
             best, fewest = ids, unknown

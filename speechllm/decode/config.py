@@ -66,6 +66,14 @@ class SpellingConfig(Section):
     """Of espeak, for a head of phones."""
     lexicon: str | None = None
     """File of lines `word symbol symbol ...` instead."""
+    fold: Folding = ()
+    """Forms that words are brought into before the lexicon is asked for them."""
+
+    @model_validator(mode="after")
+    def _folds_for_a_lexicon(self) -> Self:
+        if self.fold and not self.lexicon:
+            raise ValueError("fold is of words that a lexicon is asked for: give lexicon")
+        return self
 
 
 Weight = Annotated[float, Field(ge=0)]

@@ -58,10 +58,8 @@ def make_lm(
     )
     fit = compare(count_words(dev), count_words(text))
     said = fit.says_unknown("words of the dev text", "the training text")
-    if fit.is_odd():
-        log.warning("%s: %s; write both as the recogniser writes", folder, said)
-    else:
-        log.info("%s: %s", folder, said)
+    level = logging.WARNING if fit.is_odd() else logging.INFO
+    log.log(level, "%s: %s%s", folder, said, "; write both alike" if fit.is_odd() else "")
 
 
 def _make_ngram(

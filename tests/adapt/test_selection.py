@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.adapt.selection import Filters, Heard, read_phrases, select
+from speechllm.adapt.selection import Filters, Heard, odd_phrases, read_phrases, select
 from speechllm.errors import ConfigError
 
 HEARD = {
@@ -27,6 +27,16 @@ def test_each_filter_by_itself() -> None:
     assert kept(min_log_prob=-0.3) == ["a", "e"]
     assert kept(max_disagreement=0.05) == ["a", "b"]
     assert kept(phrases="list") == ["a", "b"]  # whole words, whatever the case
+
+
+def test_phrases_that_hypotheses_hold_with_other_punctuation_are_told() -> None:
+    assert odd_phrases(HEARD, ["tractor", "rain falls", "zebra"]) is None
+    assert odd_phrases(HEARD, []) is None
+    said = odd_phrases(HEARD, ["tractor.", "rain falls", "zebra"])
+    assert said == (
+        "1 of 3 phrases stand in the hypotheses as they are written, 1 more would without "
+        "punctuation ('tractor.' is 'tractor' there)"
+    )
 
 
 def test_the_report_counts_what_each_filter_alone_lets_pass() -> None:

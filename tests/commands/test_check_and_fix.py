@@ -54,6 +54,19 @@ def test_test_transcripts_in_training_text_are_warned_about(make_data_dir, capsy
     assert want in capsys.readouterr().out
 
 
+def test_sets_that_are_written_otherwise_than_the_source_are_warned_about(make_data_dir, capsys):
+    source = make_data_dir("source_train", text={"a1": "hello there", "a2": "good bye"})
+    odd = make_data_dir("farm_train", text={"b1": "HELLO COW", "b2": "GOOD."}, with_audio=False)
+    fine = make_data_dir("music_train", text={"c1": "good band", "c2": "TV"}, with_audio=False)
+    cli.main(["check", str(source), str(odd), str(fine)])
+    out = capsys.readouterr().out
+    want = f"{odd}/text: warning: 0 of 3 words stand in {source}/text as they are written, 2 more "
+    assert f"{want}would in lower case and without punctuation ('GOOD.' is 'good' there)\n" in out
+    assert f"{fine}/text: warning" not in out and f"{source}/text: warning" not in out
+    cli.main(["check", str(odd), str(fine)])  # there is no source to compare them with
+    assert "warning: " not in capsys.readouterr().out
+
+
 def test_missing_models_of_the_config(make_data_dir, tmp_path, capsys):
     config = tmp_path / "base.yaml"
     config.write_text(f"model: {{encoder: {tmp_path}, llm: {tmp_path}}}\ntrain: {{steps: 1}}\n")

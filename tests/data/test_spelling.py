@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.data.spelling import read_lexicon, spell
+from speechllm.data.spelling import read_lexicon, spell, spell_words
 from speechllm.errors import ConfigError
 
 LETTERS = ["<pad>", "<unk>", "|", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ"]
@@ -31,6 +31,29 @@ def test_a_lexicon_goes_before_all(characters, tmp_path: Path) -> None:
     assert "".join(LETTERS[i] for i in ids["u"]) == "AKAU"
     with pytest.raises(ConfigError, match=r"lacks words of the target: 1 \(sheep\)"):
         spell({"u": "a sheep"}, characters, (), str(tmp_path / "lexicon"), 0)
+
+
+def test_a_lexicon_in_another_case_is_told_and_folded_if_asked(characters, tmp_path: Path) -> None:
+    (tmp_path / "lexicon").write_text("COW K A U\nA A\n")
+    with pytest.raises(ConfigError, match=r"lacks words") as refused:
+        spell({"u": "a cow"}, characters, (), str(tmp_path / "lexicon"), 0)
+    assert "2 of them are known in capitals ('a' is 'A' there): give fold=upper" in str(
+        refused.value
+    )
+    ids, _ = spell({"u": "a cow"}, characters, (), str(tmp_path / "lexicon"), 0, ["upper"])
+    assert "".join(LETTERS[i] for i in ids["u"]) == "AKAU"
+    with pytest.raises(ConfigError) as refused:
+        spell({"u": "a sheep"}, characters, (), str(tmp_path / "lexicon"), 0, ["upper"])
+    assert refused.value.remedy is None
+
+
+def test_single_words_and_phrases_of_a_lexicon(characters) -> None:
+    lexicon = {"COW": ["K", "A", "U"], "A": ["A"]}
+    words = ["cow", "a cow", "a sheep", "..."]
+    ids = spell_words(words, characters, False, "en", lexicon, ["upper", "punctuation"])
+    spelled = {word: "".join(LETTERS[i] for i in line) for word, line in ids.items()}
+    assert spelled == {"cow": "KAU", "a cow": "AKAU", "a sheep": "", "...": ""}
+    assert not any(spell_words(words, characters, False, "en", lexicon).values())
 
 
 def test_symbols_that_the_head_does_not_know_are_few_or_refused(characters) -> None:

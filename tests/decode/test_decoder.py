@@ -201,6 +201,22 @@ def test_ctc_times_follow_the_frames(ctc_model, tmp_path: Path) -> None:
     assert times == [pytest.approx((0.2, 0.6)), None, pytest.approx((0.7, 1.0))]
 
 
+def test_a_lexicon_in_another_case_is_told_once(ctc_model, tmp_path: Path, caplog) -> None:
+    from speechllm.decode.config import SpellingConfig
+    from speechllm.decode.ctc import CtcReader
+
+    (tmp_path / "lexicon").write_text("BE b e\nCO c o\n")
+    reader = CtcReader(ctc_model, SpellingConfig(lexicon=str(tmp_path / "lexicon")))
+    assert not any([*reader.spell(["be", "we"]).values(), *reader.spell(["co"]).values()])
+    assert caplog.text.count("known in capitals ('be' is 'BE' there): give ctc.fold=upper") == 1
+    caplog.clear()
+    spelling = SpellingConfig(lexicon=str(tmp_path / "lexicon"), fold="upper")
+    assert all(CtcReader(ctc_model, spelling).spell(["be", "co"]).values())
+    assert not caplog.text
+    with pytest.raises(ConfigError, match="give lexicon"):
+        config(ctc={"fold": "upper"})
+
+
 def test_times_by_ctc_need_a_head_and_auto_says_what_it_took(tmp_path: Path) -> None:
     import torch
 
