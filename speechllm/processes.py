@@ -42,10 +42,14 @@ class Process:
 
 def this_process() -> Process:
     """The process that asks."""
-    return process_of(os.getpid())
+    return _this(os.getpid())
 
 
 @functools.lru_cache(maxsize=1)
+def _this(pid: int) -> Process:
+    return process_of(pid)
+
+
 def process_of(pid: int) -> Process:
     """A process of this machine that runs."""
     return Process(_machine(), pid, start_of(pid) or 0)

@@ -13,25 +13,27 @@ import shlex
 import signal
 import socket
 import subprocess
-import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from speechllm.errors import DataError, SpeechLLMError
-from speechllm.files import write_json
+from speechllm.files import beside, write_json
 from speechllm.jobs.warm import WarmProcess, is_own, start_warm
+from speechllm.jobs.watchdog import GRACE_SECONDS, POLL_SECONDS, Watchdog, announce, end_groups
+from speechllm.locks import LOCK, locked
+from speechllm.os_errors import naming
 from speechllm.own_files import read_mapping
+from speechllm.processes import Process, process_of
 from speechllm.progress import Progress
+from speechllm.signals import Stopped, caught_signals
 from speechllm.utf8 import read_text
 
 log = logging.getLogger(__name__)
 
 PICKS = ("all", "incomplete", "failed")
-POLL_SECONDS = 0.05
-GRACE_SECONDS = 5.0
 TAIL_LINES = 20
 
 
@@ -53,6 +55,11 @@ class Job:
     @property
     def done_file(self) -> Path:
         return self.log.with_name(self.log.name + ".done")
+
+    @property
+    def running_file(self) -> Path:
+        """Says which process the job is, while it runs."""
+        return self.log.with_name(self.log.name + ".running")
 
     def code(self) -> int | None:
         """Exit code of the last run of this very command; None where it has not ended."""
@@ -185,6 +192,11 @@ def run_local(jobs: Sequence[Job], max_jobs_run: int) -> None:
     Where they are more than fit at once, those that are commands of speechllm start warm.
 
     An interrupt, a hang-up or SIGTERM ends the jobs' whole process groups before it ends this one.
+    SIGKILL cannot be caught: then a watchdog ends them, or at the latest the next runner.
+
+    Raises:
+        SpeechLLMError: another runner is at work on these jobs.
+        Stopped: by a signal.
     """
     at_once = min(max_jobs_run, len(jobs))
     environment = dict(os.environ)
@@ -193,65 +205,92 @@ def run_local(jobs: Sequence[Job], max_jobs_run: int) -> None:
     warm = len(jobs) > at_once
     waiting = list(reversed(jobs))
     running: list[Running] = []
-    what = re.sub(r"(\.\d+)?\.log$", "", jobs[0].log.name)
-    with Progress(what, len(jobs), "jobs") as progress, caught_signals() as caught:
+    array = jobs[0].log.with_name(re.sub(r"(\.\d+)?\.log$", "", jobs[0].log.name))
+    array.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        locked(beside(array, LOCK), f"the array of jobs {array}"),
+        Watchdog() as watchdog,
+        Progress(array.name, len(jobs), "jobs") as progress,
+        caught_signals() as caught,
+    ):
+        end_earlier(jobs)
         try:
             while (waiting or running) and not caught:
                 while waiting and len(running) < at_once:
-                    if one := start(waiting.pop(), environment, warm):
+                    if one := start(waiting.pop(), environment, watchdog, warm):
                         running.append(one)
                     else:
                         progress.advance()
                 time.sleep(POLL_SECONDS)
                 for one in [one for one in running if one.process.poll() is not None]:
                     running.remove(one)
+                    watchdog.forget(one.process.pid)
                     finish(one.job, one.process.returncode, time.monotonic() - one.started)
                     progress.advance()
         finally:
             stop(running)
         if caught:
-            log.warning("stopped by %s", signal.Signals(caught[0]).name)
-            sys.exit(128 + caught[0])
+            raise Stopped(caught[0])
 
 
-def start(job: Job, environment: dict[str, str], warm: bool = False) -> Running | None:
+def end_earlier(jobs: Sequence[Job]) -> None:
+    """End jobs that an earlier runner, which is dead, has left alive on this machine."""
+    for job in jobs:
+        if not job.running_file.is_file():
+            continue
+        with suppress(DataError, TypeError):  # damaged
+            process = Process(**read_mapping(job.running_file))
+            if process.is_here and not process.is_dead:
+                log.warning("job %d of an earlier runner still ran: ended", job.number)
+                end_groups([process.pid])
+        job.running_file.unlink(missing_ok=True)
+
+
+def start(
+    job: Job, environment: dict[str, str], watchdog: Watchdog, warm: bool = False
+) -> Running | None:
     """Start a job in a process group of its own; None where its command cannot be started."""
     job.log.parent.mkdir(parents=True, exist_ok=True)
     job.done_file.unlink(missing_ok=True)
     job.log.unlink(missing_ok=True)
-    with open(job.log, "a", encoding="utf-8") as stream:  # appending: the footer stays last
+    # Appending, so that the footer stays last.
+    with naming(job.log), open(job.log, "a", encoding="utf-8") as stream:
         print(f"# {shlex.join(job.command)}", file=stream)
         print(
             f"# Started at {time.ctime()} on {socket.gethostname()}\n#",
             file=stream,
             flush=True,
         )
-        if warm and is_own(job.command):
-            return Running(job, start_warm(job.command, job.log, environment))
         try:
-            process = subprocess.Popen(
-                job.command,
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                env=environment,
-                start_new_session=True,
-            )
+            if warm and is_own(job.command):
+                process = start_warm(job.command, job.log, environment, watchdog.pipe)
+            else:
+                process = subprocess.Popen(
+                    job.command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=stream,
+                    stderr=subprocess.STDOUT,
+                    env=environment,
+                    start_new_session=True,
+                    preexec_fn=lambda: announce(watchdog.pipe),
+                )
         except OSError as error:
             print(f"{job.command[0]}: {error.strerror}", file=stream, flush=True)
             finish(job, 127, 0.0)
             return None
+    write_json(job.running_file, asdict(process_of(process.pid)))
     return Running(job, process)
 
 
 def finish(job: Job, returncode: int, seconds: float) -> None:
     """Write the footer of the log, then the done file."""
     code = returncode if returncode >= 0 else 128 - returncode
-    with open(job.log, "a", encoding="utf-8") as stream:
+    with naming(job.log), open(job.log, "a", encoding="utf-8") as stream:
         print(f"# Accounting: time={seconds:.1f}", file=stream)
         print(f"# Ended (code {code}) at {time.ctime()}", file=stream)
     done = {"command": job.command, "code": code, "seconds": round(seconds, 3)}
     write_json(job.done_file, done | {"host": socket.gethostname()})
+    job.running_file.unlink(missing_ok=True)
     if code != 0:
         log.error("job %d failed, %s: %s", job.number, ending(code), job.log)
 
@@ -268,29 +307,12 @@ def stop(running: Sequence[Running]) -> None:
             log.warning("job %d does not stop: killed", one.job.number)
         signal_group(one.process, signal.SIGKILL)
         one.process.wait()
-        with open(one.job.log, "a", encoding="utf-8") as stream:
+        with naming(one.job.log), open(one.job.log, "a", encoding="utf-8") as stream:
             print(f"# Stopped at {time.ctime()}", file=stream)
+        one.job.running_file.unlink(missing_ok=True)
 
 
 def signal_group(process: subprocess.Popen | WarmProcess, number: int) -> None:
     """Send a signal to a process and to all that it has started."""
     with suppress(ProcessLookupError):  # the whole group may have ended
         os.killpg(process.pid, number)
-
-
-@contextmanager
-def caught_signals() -> Iterator[list[int]]:
-    """Collect the signals that ask to stop, so that none comes between a job and its record."""
-    caught: list[int] = []
-    before = {
-        number: signal.getsignal(number)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        if signal.getsignal(number) != signal.SIG_IGN  # nohup asks to outlive the terminal
-    }
-    for number in before:
-        signal.signal(number, lambda number, frame: caught.append(number))
-    try:
-        yield caught
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -10,7 +10,10 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from multiprocessing.connection import Connection
 from pathlib import Path
+
+from speechllm.jobs.watchdog import announce
 
 PRELOADED = ["torch", "transformers.models.auto", "peft"]
 """Imported once. None of them starts a thread or touches a GPU when it is imported."""
@@ -50,24 +53,31 @@ def is_own(command: Sequence[str]) -> bool:
     return found is not None and own.exists() and Path(found).samefile(own)
 
 
-def start_warm(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> WarmProcess:
+def start_warm(
+    command: Sequence[str], log: Path, environment: Mapping[str, str], pipe: int
+) -> WarmProcess:
     """Start `speechllm ...` in a process group of its own, its output appended to `log`.
 
     Args:
         command: its words, for which `is_own` holds.
         log: a file that is there.
         environment: of the process that is forked from; that of the first call counts.
+        pipe: of the watchdog.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     os.environ.update(environment)  # torch asks for its number of threads when it is imported
-    process = context.Process(target=_run, args=(list(command), str(log)), name=command[1])
-    process.start()
+    with Connection(os.dup(pipe), readable=False) as watchdog:  # which multiprocessing can pass on
+        words = (list(command), str(log), watchdog)
+        process = context.Process(target=_run, args=words, name=command[1])
+        process.start()
     return WarmProcess(process)
 
 
-def _run(command: list[str], log: str) -> None:
+def _run(command: list[str], log: str, watchdog: Connection) -> None:
     os.setsid()
+    with watchdog:
+        announce(watchdog.fileno())
     output = os.open(log, os.O_WRONLY | os.O_APPEND)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(output, 1)

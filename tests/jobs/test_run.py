@@ -3,13 +3,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from speechllm.errors import DataError, SpeechLLMError
 from speechllm.jobs.run import cores, make_jobs, parse_range, pick_jobs, read_tasks, run_jobs
+from tests.waiting import is_alive, wait_for_text, wait_until
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,21 +20,6 @@ def shell(script: str) -> list[str]:
 
 def array(tmp_path: Path, script: str, last: int = 3):
     return make_jobs(("JOB", range(1, last + 1)), tmp_path / "log/x.JOB.log", shell(script))
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs; one that has ended and waits to be collected does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def wait_for(path: Path, seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not (path.exists() and path.read_text().strip()):
-        assert time.monotonic() < deadline, f"{path} did not appear"
-        time.sleep(0.02)
 
 
 def test_the_number_replaces_the_name_where_it_is_a_word():
@@ -152,14 +137,11 @@ def test_a_signal_ends_the_jobs_and_all_they_started(tmp_path, number):
         # A test run in the background of a script has been told to ignore SIGINT.
         preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     )
-    wait_for(tmp_path / "child")
+    wait_for_text(tmp_path / "child")
     runner.send_signal(number)
-    assert runner.wait(timeout=10) == 128 + number
+    assert runner.wait() == 128 + number
     child = int((tmp_path / "child").read_text())
-    deadline = time.monotonic() + 5
-    while alive(child):
-        assert time.monotonic() < deadline, "a job's child outlived the runner"
-        time.sleep(0.02)
+    wait_until(lambda: not is_alive(child), "a job's child outlived the runner")
     assert "# Stopped" in (tmp_path / "x.1.log").read_text()
     assert not (tmp_path / "x.1.log.done").exists()
     runner.stderr.close()
@@ -225,12 +207,72 @@ def test_a_signal_ends_warm_jobs_too(tmp_path, speechllm_in_path):
     runner = subprocess.Popen(
         [sys.executable, "-m", "speechllm", *words], cwd=ROOT, stderr=subprocess.DEVNULL
     )
-    wait_for(tmp_path / "child", 60.0)
+    wait_for_text(tmp_path / "child")
     runner.send_signal(signal.SIGTERM)
-    assert runner.wait(timeout=20) == 128 + signal.SIGTERM
+    assert runner.wait() == 128 + signal.SIGTERM
     child = int((tmp_path / "child").read_text())
-    deadline = time.monotonic() + 5
-    while alive(child):
-        assert time.monotonic() < deadline, "a job's child outlived the runner"
-        time.sleep(0.02)
+    wait_until(lambda: not is_alive(child), "a job's child outlived the runner")
     assert not (tmp_path / "x.1.log.done").exists()
+
+
+def runner_of(tmp_path: Path, script: str) -> subprocess.Popen:
+    command = [sys.executable, "-m", "speechllm", "run", "JOB=1:2", f"{tmp_path}/x.JOB.log"]
+    return subprocess.Popen([*command, *shell(script)], cwd=ROOT, stderr=subprocess.DEVNULL)
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_watchdog(pid: int) -> bool:
+    return "watchdog" in Path(f"/proc/{pid}/cmdline").read_text()
+
+
+def test_jobs_and_all_they_started_die_with_a_killed_runner(tmp_path):
+    script = f"trap '' HUP; sleep 600 & echo $! >{tmp_path}/child.JOB; wait"
+    runner = runner_of(tmp_path, script)
+    children = [int(wait_for_text(tmp_path / f"child.{n}")) for n in (1, 2)]
+    runner.kill()
+    runner.wait()
+    wait_until(lambda: not any(map(is_alive, children)), "a job's child outlived the runner")
+
+
+def test_warm_jobs_die_with_a_killed_runner(tmp_path, speechllm_in_path):
+    inner = f"speechllm run {tmp_path}/inner.log bash -c 'echo $$ >{tmp_path}/child; sleep 600'"
+    (tmp_path / "tasks").write_text(f"{inner}\n" * 2)
+    words = ["run", "--max_jobs_run", "1", "--tasks", f"{tmp_path}/tasks", f"{tmp_path}/x.JOB.log"]
+    runner = subprocess.Popen(
+        [sys.executable, "-m", "speechllm", *words], cwd=ROOT, stderr=subprocess.DEVNULL
+    )
+    child = int(wait_for_text(tmp_path / "child"))
+    runner.kill()
+    runner.wait()
+    wait_until(lambda: not is_alive(child), "a warm job's child outlived the runner")
+
+
+def test_a_job_that_outlived_all_is_ended_by_the_next_runner(tmp_path):
+    script = f"echo $$ >{tmp_path}/pid.JOB; exec sleep 600"
+    runner = runner_of(tmp_path, script)
+    pids = [int(wait_for_text(tmp_path / f"pid.{n}")) for n in (1, 2)]
+    wait_until(lambda: len(list(tmp_path.glob("x.*.log.running"))) == 2)
+    [watchdog] = filter(is_watchdog, children_of(runner.pid))
+    runner.send_signal(signal.SIGSTOP)
+    os.kill(watchdog, signal.SIGKILL)
+    runner.kill()
+    runner.wait()
+    assert all(map(is_alive, pids))
+    run_jobs(make_jobs(("JOB", range(1, 3)), tmp_path / "x.JOB.log", ["true"]), max_jobs_run=2)
+    assert not any(map(is_alive, pids))
+    assert sorted(p.name for p in tmp_path.glob("x.*")) == [
+        *("x.1.log", "x.1.log.done", "x.2.log", "x.2.log.done")
+    ]
+
+
+def test_an_array_has_one_runner(tmp_path):
+    runner = runner_of(tmp_path, f"echo yes >{tmp_path}/on.JOB; exec sleep 600")
+    for number in (1, 2):
+        wait_for_text(tmp_path / f"on.{number}")
+    with pytest.raises(SpeechLLMError, match=f"being written by another .*: pid {runner.pid} "):
+        run_jobs(make_jobs(None, tmp_path / "x.log", ["true"]), max_jobs_run=1)
+    runner.terminate()
+    assert runner.wait() == 128 + signal.SIGTERM
