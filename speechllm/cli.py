@@ -16,6 +16,7 @@ from typing import NoReturn
 import speechllm
 from speechllm.commands.parser import Parser
 from speechllm.errors import SpeechLLMError, bounded, did_you_mean, shortened
+from speechllm.made_from import verifying
 from speechllm.os_errors import describe
 from speechllm.processes import is_first_rank
 from speechllm.signals import Stopped, raised_signals
@@ -79,6 +80,13 @@ def parse(command: str, module: ModuleType, argv: Sequence[str]) -> argparse.Nam
         default=os.environ.get("SPEECHLLM_DEBUG", "0") not in ("", "0"),
         help="log more, and show the traceback of an error (or set SPEECHLLM_DEBUG=1)",
     )
+    if getattr(module, "VERIFIES", False):
+        parser.add_argument(
+            "--verify",
+            action="store_true",
+            help="hash everything that results were made from, where size and time of a file "
+            "would do",
+        )
     module.add_arguments(parser)
     return parser.parse_args(argv)
 
@@ -154,7 +162,8 @@ def _run(command: str, rest: Sequence[str]) -> None:
     module = importlib.import_module(f"speechllm.commands.{command}")
     args = parse(command, module, rest)
     configure_logging(args.debug)
-    module.run(args)
+    with verifying(getattr(args, "verify", False)):
+        module.run(args)
 
 
 def _drop_output() -> None:

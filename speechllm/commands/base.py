@@ -6,6 +6,8 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
+VERIFIES = True
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `speechllm base`."""

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+VERIFIES = True
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `speechllm decode`."""
@@ -30,12 +32,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Tune what is to be tuned, then decode what has no hypothesis yet."""
     from speechllm.config import parse, read_yaml
+    from speechllm.data.features import check_features
     from speechllm.data.kaldi import DataDir
     from speechllm.decode.config import DecodeConfig
     from speechllm.decode.knowledge import knowledge_hashes, with_places
-    from speechllm.decode.results import is_decoded
-    from speechllm.decode.tuning import read_boost, read_tuning
+    from speechllm.decode.results import is_decoded, tuning_settings
+    from speechllm.decode.tuning import check_tuning, read_boost, read_tuning
     from speechllm.layout import MODEL
+    from speechllm.model.bundle_record import check_bundle, model_config
     from speechllm.tasks.of_model import task_of
 
     places = {"target": args.target, "exp": args.exp}
@@ -44,19 +48,32 @@ def run(args: argparse.Namespace) -> None:
     config = task.suit(parse(DecodeConfig, values, args.config))
     _check_dev(args, config)
     bundle, folder = args.model / MODEL, args.model / f"decode_{args.config.stem}"
+    check_bundle(bundle)
+    recogniser = model_config(bundle)
+
+    def open_set(path: Path) -> DataDir:
+        data_dir, settings = DataDir.load(path), recogniser.encoder_settings
+        check_features(args.dump, recogniser.audio_model, data_dir, settings)
+        return data_dir
+
     hashes = knowledge_hashes(config)
     tuning = boost = None
     if config.untuned:
         place = folder / "tuning" / args.dev.name
-        tuning = read_tuning(place)
+        if tuning := read_tuning(place):
+            made_from = tuning_settings(open_set(args.dev), bundle, config, hashes, task)
+            check_tuning(tuning.made_from, made_from, place)
     if config.open_boost:
         boost_place = folder / "tuning_boost" / args.dev.name
-        boost = read_boost(boost_place)
+        if (tuning or not config.untuned) and (boost := read_boost(boost_place)):
+            tuned = tuning.apply(config) if tuning else config
+            made_from = tuning_settings(open_set(args.dev), bundle, tuned, hashes, task)
+            check_tuning(boost.made_from, made_from, boost_place)
     out = {path: folder / path.name for path in args.data}
     if (tuning or not config.untuned) and (boost or not config.open_boost):
         final = tuning.apply(config) if tuning else config
         final = boost.apply(final) if boost else final
-        sets = {path: DataDir.load(path) for path in args.data}
+        sets = {path: open_set(path) for path in args.data}
         left = [p for p in args.data if not is_decoded(sets[p], bundle, final, hashes, out[p])]
     else:
         left = args.data

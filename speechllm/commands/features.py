@@ -8,6 +8,8 @@ from speechllm.commands.base import add_config_arguments, model_overrides
 from speechllm.commands.numbers import real
 from speechllm.errors import ConfigError
 
+VERIFIES = True
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `speechllm features`."""

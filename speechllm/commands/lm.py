@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+VERIFIES = True
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `speechllm lm`."""

@@ -9,6 +9,8 @@ log = logging.getLogger(__name__)
 
 PATIENCE = 60.0  # seconds, where another process adds its figures
 
+VERIFIES = True
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `speechllm perplexity`."""
@@ -38,6 +40,7 @@ def run(args: argparse.Namespace) -> None:
     from speechllm.layout import DESCRIPTION, MODEL, TENSORS
     from speechllm.lm.folder import find_lm, lm_hash
     from speechllm.locks import LOCK, locked
+    from speechllm.model.bundle_record import check_bundle
     from speechllm.own_files import read_mapping
     from speechllm.tasks.of_model import task_of
 
@@ -55,13 +58,16 @@ def run(args: argparse.Namespace) -> None:
             log.info("%s: answers of the task %s are no text", args.model, task.name)
             return
         folder, bundle = args.model, args.model / MODEL
+        check_bundle(bundle)
         digest = sha256_of([bundle / TENSORS, bundle / DESCRIPTION])
     path = folder / FILE
     figures: dict[str, Any] = read_mapping(path) if path.is_file() else {}
     texts = {p: sha256_of([p / table for table in task.tables]) for p in args.data}
     fold = {"fold": args.fold} if args.lm else {}
-    made_from = {p: {"model": digest, "text": texts[p], **fold} for p in args.data}
-    left = [p for p in args.data if figures.get(p.name, {}).get("made_from") != made_from[p]]
+    made_from = {
+        p: {"model": digest, "text": texts[p], **fold, **_samples(args, p)} for p in args.data
+    }
+    left = [p for p in args.data if not _is_same(figures.get(p.name), made_from[p])]
     for place in left:
         if not args.lm and args.dump is None and (place / "wav.scp").is_file():
             log.warning("%s: without --dump, the slot is left empty", place)
@@ -83,6 +89,26 @@ def run(args: argparse.Namespace) -> None:
             print(f"{folder} {place.name} {name}: {said}")
             if "warning" in values:
                 log.warning("%s: %s", place, values["warning"])
+
+
+def _samples(args: argparse.Namespace, path: Path) -> dict[str, str]:
+    """The audio that is in the slot, by its content, where it is known."""
+    from speechllm.data.features import check_features
+    from speechllm.data.kaldi import DataDir
+    from speechllm.layout import MODEL
+    from speechllm.model.bundle_record import model_config
+
+    if args.lm or args.dump is None or not (path / "wav.scp").is_file():
+        return {}
+    model, data_dir = model_config(args.model / MODEL), DataDir.load(path, with_text=False)
+    check_features(args.dump, model.audio_model, data_dir, model.encoder_settings)
+    return {"samples": data_dir.samples} if data_dir.samples else {}
+
+
+def _is_same(figures: dict[str, Any] | None, made_from: dict[str, Any]) -> bool:
+    """Whether figures were made from that; an older version did not note the audio."""
+    before = (figures or {}).get("made_from", {})
+    return before == {k: v for k, v in made_from.items() if k != "samples" or k in before}
 
 
 def _under_llm(args: argparse.Namespace, paths: list[Path]) -> dict[Path, dict[str, Any]]:

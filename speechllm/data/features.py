@@ -35,7 +35,7 @@ from speechllm.data.kaldi import DataDir, read_table, write_table
 from speechllm.errors import DataError
 from speechllm.files import write_json
 from speechllm.locks import locked
-from speechllm.made_from import is_verifying
+from speechllm.made_from import digest, is_verifying
 from speechllm.own_files import made_again, read_mapping
 from speechllm.progress import Progress
 
@@ -100,6 +100,8 @@ def check_features(
 ) -> Path | None:
     """Where the content of a set's audio is recorded; None where it has no features, or old ones.
 
+    The set's `samples` are known afterwards.
+
     Raises:
         DataError: the features are stale: of another encoder, or of other audio.
     """
@@ -108,7 +110,9 @@ def check_features(
         return None
     check_key(folder, encoder, data_dir, settings)
     check_whole(folder, data_dir, _chunks(data_dir))
-    return audio_table(folder)
+    table = audio_table(folder)
+    data_dir.samples = table and digest(table)
+    return table
 
 
 def extract(

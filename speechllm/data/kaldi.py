@@ -121,6 +121,7 @@ class DataDir:
         audio: empty for a text-only set, else one entry for every id.
         utt2dur: seconds; empty when the file is missing.
         entities: utterance -> list of `{"type": ..., "text": ...}`; only annotated utterances.
+        samples: hash of the audio files' contents, once features were opened that know it.
     """
 
     path: Path
@@ -131,6 +132,7 @@ class DataDir:
     utt2spk: dict[str, str] = field(default_factory=dict)
     utt2dur: dict[str, float] = field(default_factory=dict)
     entities: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    samples: str | None = None
 
     @property
     def has_audio(self) -> bool:

@@ -12,26 +12,52 @@ from speechllm.data.feature_records import audio_hash
 from speechllm.data.kaldi import DataDir, first_ids, read_table, write_table
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.guard import FLAGS
-from speechllm.errors import SpeechLLMError
+from speechllm.errors import DataError, SpeechLLMError
 from speechllm.files import sha256_of, whole_file, write_json
 from speechllm.guarded import guarded
 from speechllm.layout import DESCRIPTION, TENSORS
+from speechllm.made_from import digest
 from speechllm.own_files import cut_half_line, made_again, read_by_id, read_mapping
+from speechllm.tasks.task import Task
 
 log = logging.getLogger(__name__)
 
 SETTINGS, LINES, TEXT, SUMMARY = "settings.json", "hyp.jsonl", "text", "decode.json"
 NBEST = "nbest.jsonl"
+WRITTEN = "written"
+"""Key of decode.json: the hashes of the files above."""
+AGAIN = "then decode again"
 
 
 def is_decoded(
     data_dir: DataDir, bundle: Path, config: DecodeConfig, hashes: Mapping[str, str], out: Path
 ) -> bool:
-    """Whether every utterance has its hypothesis by this model and these settings."""
+    """Whether every utterance has its hypothesis by this model and these settings.
+
+    Raises:
+        SpeechLLMError, DataError: as `claim`.
+    """
     if not (out / SUMMARY).is_file():
         return False
     check_settings(out, settings_of(data_dir, bundle, config, hashes))
-    return read_table(out / TEXT).keys() == data_dir.text.keys()
+    return check_written(out) and read_table(out / TEXT).keys() == data_dir.text.keys()
+
+
+def check_written(out: Path) -> bool:
+    """Whether finished hypotheses are as they were written; `text` alone may be written anew.
+
+    Raises:
+        DataError: the hypotheses or their lists are not.
+    """
+    summary = read_mapping(out / SUMMARY, made_again(out)) if (out / SUMMARY).is_file() else {}
+    odd = [
+        name
+        for name, sha256 in summary.get(WRITTEN, {}).items()
+        if not (out / name).is_file() or digest(out / name) != sha256
+    ]
+    if records := [name for name in odd if name != TEXT]:
+        raise DataError("is not what was decoded", out / records[0], remedy=f"rm -r {out}, {AGAIN}")
+    return not odd
 
 
 def settings_of(
@@ -48,11 +74,20 @@ def settings_of(
     lists = {"bias_lists": data_dir.bias_lists.sha256} if config.biasing else {}
     return {
         **lists,
+        **({"samples": data_dir.samples} if data_dir.samples else {}),
         "language_models": dict(hashes),
         "model": sha256_of([bundle / TENSORS, bundle / DESCRIPTION]),
         "audio": audio_hash(data_dir),
         "decode": config.model_dump(mode="json", exclude={"batch_positions"}),
     }
+
+
+def tuning_settings(
+    dev: DataDir, bundle: Path, config: DecodeConfig, hashes: Mapping[str, str], task: Task
+) -> dict[str, Any]:
+    """What weights depend on that are tuned on a dev set: its hypotheses and its references."""
+    references = [dev.path / table for table in task.tables]
+    return settings_of(dev, bundle, config, hashes) | {"references": sha256_of(references)}
 
 
 def claim(
@@ -65,9 +100,12 @@ def claim(
 
     Raises:
         SpeechLLMError: the folder holds hypotheses of another model or other settings.
+        DataError: they are not what was written.
     """
     settings = settings_of(data_dir, bundle, config, hashes)
     check_settings(out, settings)
+    check_written(out)
+    (out / SUMMARY).unlink(missing_ok=True)  # it is about what is there now, and comes last
     write_json(out / SETTINGS, settings)
     done = read_lines(out / LINES)
     if config.nbest == 1:
@@ -129,6 +167,9 @@ def write_results(
             # In the places of their settings, which stand in settings.json:
             "guard": guard,
             "word_times": times_by,
+            WRITTEN: {
+                name: digest(out / name) for name in (LINES, NBEST, TEXT) if (out / name).is_file()
+            },
         },
     )
 
@@ -148,11 +189,13 @@ def check_settings(out: Path, settings: dict[str, Any]) -> None:
         before["decode"] = as_of_today(DecodeConfig, before["decode"])
         with guarded(out / SETTINGS, "is damaged", remedy=made_again(out)):
             before["decode"].pop("batch_positions", None)
+        if "samples" not in before or "samples" not in settings:  # features of an older version
+            before, settings = ({**s, "samples": None} for s in (before, settings))
         changed = changed_keys(before, settings)
         if changed:
             raise SpeechLLMError(
                 f"{out} holds hypotheses made with another {', '.join(changed)}",
-                f"rm -r {out}, then decode again",
+                f"rm -r {out}, {AGAIN}",
             )
 
 

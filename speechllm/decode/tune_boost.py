@@ -10,7 +10,7 @@ from speechllm.data.views import Views
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.decoder import Decoder
 from speechllm.decode.fits import say_fits
-from speechllm.decode.results import SETTINGS, check_settings, settings_of
+from speechllm.decode.results import SETTINGS, check_settings, settings_of, tuning_settings
 from speechllm.decode.run import decode_batches
 from speechllm.decode.tuning import TUNING, BoostTuning, read_boost, with_boost
 from speechllm.errors import DataError
@@ -52,7 +52,9 @@ def tune_boost(
     decoder = Decoder.load(model, with_boost(search, 0.0))
     settings = settings_of(data_dir, bundle, search, decoder.hashes)
     check_settings(out, settings)
-    if found := read_boost(out):
+    task = load_task(model.config.task)
+    made_from = tuning_settings(data_dir, bundle, config, decoder.hashes, task)
+    if (found := read_boost(out)) and found.made_from == made_from:
         return found
     write_json(out / SETTINGS, settings)
     ids = sorted(corpus.text)[: trie.tune_utterances]
@@ -69,8 +71,10 @@ def tune_boost(
     best = min(points, key=lambda point: (point["error"], point["boost"]))
     if len(points) > 1 and best["boost"] == max(trie.grid):
         log.warning("biasing.trie.boost: the best value, %g, is the end of its grid", best["boost"])
-    figure = load_task(model.config.task).main.key
-    tuning = BoostTuning(corpus.name, len(ids), best["boost"], figure, best["error"], points)
+    figure = task.main.key
+    tuning = BoostTuning(
+        corpus.name, len(ids), best["boost"], figure, best["error"], points, made_from
+    )
     tuning = replace(tuning, seconds=round(time.perf_counter() - started, 1))
     write_json(out / TUNING, asdict(tuning))
     return tuning

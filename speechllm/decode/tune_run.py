@@ -8,7 +8,7 @@ from speechllm.data.corpus import Corpus
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.decoder import Decoder
 from speechllm.decode.knowledge import knowledge_hashes, make_sources
-from speechllm.decode.results import NBEST, SUMMARY
+from speechllm.decode.results import NBEST, SUMMARY, tuning_settings
 from speechllm.decode.run import decode_corpus
 from speechllm.decode.tuning import Tuning, save_tuning, tune
 from speechllm.model.speech_llm import SpeechLLM
@@ -53,6 +53,9 @@ def tune_on(
         + time.perf_counter()
         - started
     )
-    tuning = replace(tuning, seconds=round(took, 3))
+    made_from = tuning_settings(
+        corpus.dirs[0], bundle, config, knowledge_hashes(config), load_task(model.config.task)
+    )
+    tuning = replace(tuning, seconds=round(took, 3), made_from=made_from)
     save_tuning(tuning, out)
     return tuning

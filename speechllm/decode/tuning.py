@@ -6,14 +6,15 @@ Imports no torch.
 import itertools
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
+from speechllm.config import changed_keys
 from speechllm.decode.config import DecodeConfig
-from speechllm.errors import DataError
+from speechllm.errors import DataError, SpeechLLMError
 from speechllm.files import write_json
 from speechllm.own_files import read_mapping
 from speechllm.tasks.task import Task
@@ -36,6 +37,7 @@ class Tuning:
         error_without: of those among the same hypotheses that are best by the LLM alone.
         error_oracle: of those with the fewest errors each.
         grid: every point, with its error.
+        made_from: all that it depends on (`tuning_settings`).
         seconds: that decoding and scoring took.
     """
 
@@ -46,6 +48,7 @@ class Tuning:
     error_without: float
     error_oracle: float
     grid: list[dict[str, float]]
+    made_from: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
 
     def apply(self, config: DecodeConfig) -> DecodeConfig:
@@ -58,7 +61,7 @@ class Tuning:
 
     def summary(self) -> dict[str, Any]:
         """For decode.json."""
-        return {k: v for k, v in asdict(self).items() if k != "grid"}
+        return {k: v for k, v in asdict(self).items() if k not in ("grid", "made_from")}
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,7 @@ class BoostTuning:
         figure: which error is meant: the key of the task's main one.
         error: with it, in percent, `plain` normaliser.
         grid: every boost with its error.
+        made_from: all that it depends on (`tuning_settings`).
         seconds: that all of it took.
     """
 
@@ -81,6 +85,7 @@ class BoostTuning:
     figure: str
     error: float
     grid: list[dict[str, float]]
+    made_from: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
 
     def apply(self, config: DecodeConfig) -> DecodeConfig:
@@ -89,7 +94,7 @@ class BoostTuning:
 
     def summary(self) -> dict[str, Any]:
         """For decode.json."""
-        return {k: v for k, v in asdict(self).items() if k != "grid"}
+        return {k: v for k, v in asdict(self).items() if k not in ("grid", "made_from")}
 
 
 def with_boost(config: DecodeConfig, boost: float) -> DecodeConfig:
@@ -115,11 +120,20 @@ def read_tuning(folder: Path) -> Tuning | None:
     return _read(Tuning, folder)
 
 
+def check_tuning(before: Mapping[str, Any], made_from: Mapping[str, Any], folder: Path) -> None:
+    """Raise SpeechLLMError, naming what changed, if weights were tuned on something else."""
+    if changed := changed_keys(dict(before), dict(made_from)):
+        raise SpeechLLMError(
+            f"{folder} was tuned with another {', '.join(changed)}",
+            f"rm -r {folder}, then decode again",
+        )
+
+
 def _read(kind: type[T], folder: Path) -> T | None:
     path = folder / TUNING
     found = read_mapping(path) if path.is_file() else {}
     # One that an older version wrote has other keys; it is tuned anew.
-    return kind(**found) if found.keys() == {field.name for field in fields(kind)} else None
+    return kind(**found) if found.keys() == {f.name for f in fields(kind)} else None
 
 
 def tune(
