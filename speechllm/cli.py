@@ -8,6 +8,7 @@ import signal
 import sys
 import tempfile
 import traceback
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from types import ModuleType
@@ -99,7 +100,13 @@ class Formatter(logging.Formatter):
 
 
 def configure_logging(debug: bool) -> None:
-    """Log this package from INFO on (DEBUG with `debug`), other packages from WARNING on."""
+    """Log this package from INFO on (DEBUG with `debug`), other packages from WARNING on.
+
+    What other packages will change one day (FutureWarning) is for their programmers: with `debug`.
+    """
+    if not debug and not sys.warnoptions:
+        warnings.simplefilter("ignore", FutureWarning)
+    logging.captureWarnings(True)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
     logging.basicConfig(handlers=[handler])

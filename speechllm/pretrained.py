@@ -1,12 +1,16 @@
 """Pretrained models by folder or hub id: where their files are, and which weights they hold."""
 
+import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from speechllm.errors import ConfigError
 from speechllm.files import sha256_of
+
+log = logging.getLogger(__name__)
 
 LOADING_ERRORS = (OSError, ValueError, KeyError, ImportError, AttributeError, RuntimeError)
 """What transformers raises for a folder that it cannot make a model, tokenizer or extractor of."""
@@ -105,6 +109,30 @@ def is_sketch() -> bool:
     return torch.get_default_device().type == "meta"
 
 
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Load weights without transformers' bars and reports, unless all is to be logged (--debug).
+
+    What matters of a report, weights that are missing, is an error of whoever loads. Weights that
+    are not wanted, such as a CTC head above an encoder, are no fault.
+    """
+    if log.isEnabledFor(logging.DEBUG):
+        yield
+        return
+    from transformers.utils import logging as of_transformers
+
+    verbosity = of_transformers.get_verbosity()
+    bars = of_transformers.is_progress_bar_enabled()
+    of_transformers.set_verbosity_error()
+    of_transformers.disable_progress_bar()
+    try:
+        yield
+    finally:
+        of_transformers.set_verbosity(verbosity)
+        if bars:
+            of_transformers.enable_progress_bar()
+
+
 def load_model(auto: Any, folder: Path, key: str, name: str, **options: Any) -> Any:
     """Load a model with all its weights; a sketch has none.
 
@@ -124,7 +152,8 @@ def load_model(auto: Any, folder: Path, key: str, name: str, **options: Any) -> 
             trusted = options.get("trust_remote_code", False)
             config = AutoConfig.from_pretrained(folder, trust_remote_code=trusted)
             return auto.from_config(config, **options)
-        model, report = auto.from_pretrained(folder, output_loading_info=True, **options)
+        with quietly():
+            model, report = auto.from_pretrained(folder, output_loading_info=True, **options)
     except LOADING_ERRORS as error:
         raise cannot_be_loaded(key, name, error) from error
     if missing := sorted(report["missing_keys"]):

@@ -276,3 +276,19 @@ def test_ctrl_c_exits_130(command):
     with pytest.raises(SystemExit) as exit:
         cli.main(["trial"])
     assert exit.value.code == 130
+
+
+def test_warnings_of_other_packages_that_matter_are_logged():
+    code = (
+        "import warnings, speechllm.cli as cli; cli.configure_logging({debug}); "
+        "warnings.warn('old', FutureWarning); warnings.warn('look')"
+    )
+    for debug in (False, True):
+        done = subprocess.run(
+            [sys.executable, "-c", code.format(debug=debug)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+        assert "WARNING" in done.stderr and "UserWarning: look" in done.stderr
+        assert ("FutureWarning: old" in done.stderr) == debug

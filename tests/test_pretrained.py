@@ -1,6 +1,7 @@
 """Models that are not there, not within reach, or not allowed: key and remedy, each time."""
 
 import json
+import logging
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from speechllm.model.encoder import Encoder
 from speechllm.model.llm import load_llm, load_tokenizer
 from speechllm.pretrained import encoder_id, encoder_key, resolve_folder
 from tests.architectures import ENCODERS
-from tests.tiny import make_encoder, make_llm
+from tests.tiny import make_ctc_encoder, make_encoder, make_llm
 
 
 def hub_says(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
@@ -112,3 +113,24 @@ def test_the_key_follows_a_processor_s_settings(tmp_path: Path) -> None:
     path = folder / "processor_config.json"
     path.write_text(path.read_text().replace('"hop_length": 160', '"hop_length": 320'))
     assert encoder_key(str(folder)) != before
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_weights_are_loaded_without_bars_and_reports(
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    debug: bool,
+) -> None:
+    """Of an encoder with a CTC head that is not wanted, and with a bar for its weights."""
+    make_ctc_encoder(tmp_path)
+    logger = logging.getLogger("speechllm")
+    level = logger.level
+    capfd.readouterr()
+    try:
+        logger.setLevel(logging.DEBUG if debug else logging.INFO)
+        Encoder(str(tmp_path))
+    finally:
+        logger.setLevel(level)
+    assert ("Loading weights" in capfd.readouterr().err) == debug
+    assert ("UNEXPECTED" in caplog.text) == debug

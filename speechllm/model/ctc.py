@@ -4,7 +4,7 @@ from typing import Any
 
 from speechllm.data.posteriors import CtcHead
 from speechllm.errors import ConfigError
-from speechllm.pretrained import resolve_folder
+from speechllm.pretrained import quietly, resolve_folder
 
 
 def load_ctc_head(name: str, trust_remote_code: bool = False) -> tuple[CtcHead, Any]:
@@ -22,9 +22,10 @@ def load_ctc_head(name: str, trust_remote_code: bool = False) -> tuple[CtcHead, 
     folder = resolve_folder(name, "model.encoder")
     options = {"trust_remote_code": trust_remote_code}
     try:
-        model, loading = AutoModelForCTC.from_pretrained(
-            folder, output_loading_info=True, **options
-        )
+        with quietly():
+            model, loading = AutoModelForCTC.from_pretrained(
+                folder, output_loading_info=True, **options
+            )
     except (OSError, ValueError, KeyError) as error:
         raise _no_head(name, str(error)) from error
     if not hasattr(model, "lm_head"):

@@ -14,7 +14,7 @@ from speechllm.data.audio import SAMPLE_RATE
 from speechllm.errors import ConfigError
 from speechllm.guarded import guarded
 from speechllm.own_files import read_mapping
-from speechllm.pretrained import LOADING_ERRORS, cannot_be_loaded
+from speechllm.pretrained import LOADING_ERRORS, cannot_be_loaded, quietly
 
 INDEX = "model.safetensors.index.json"
 
@@ -125,15 +125,16 @@ def load_tower(
     options = {"dtype": dtype, "output_loading_info": True}
     tensors = read_tensors(folder, tower.names) if tower.path else None
     try:
-        if tensors:
-            model, report = tower.cls.from_pretrained(
-                None, config=tower.config, state_dict=tensors, **options
-            )
-        else:  # the encoder is all there is, or is saved in a way that only transformers knows
-            model, report = AutoModel.from_pretrained(
-                folder, trust_remote_code=trust_remote_code, **options
-            )
-            model = model.get_submodule(tower.path)
+        with quietly():
+            if tensors:
+                model, report = tower.cls.from_pretrained(
+                    None, config=tower.config, state_dict=tensors, **options
+                )
+            else:  # the encoder is all there is, or is saved in a way that only transformers knows
+                model, report = AutoModel.from_pretrained(
+                    folder, trust_remote_code=trust_remote_code, **options
+                )
+                model = model.get_submodule(tower.path)
     except LOADING_ERRORS as error:
         raise cannot_be_loaded("model.encoder", name, error) from error
     # What only masked pretraining needs is often left out of a saved encoder.
