@@ -35,6 +35,7 @@ setup(
     ],
     extras_require={
         "mini": ["espeakng-loader"],
+        "import": ["gguf>=0.17"],
         "report": ["matplotlib", "jinja2"],
         "score": ["whisper-normalizer==0.1.1"],  # later ones are not OpenAI's: score/whisper.py
         "tensorboard": ["tensorboard"],

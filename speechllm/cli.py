@@ -29,6 +29,7 @@ BUG = 70
 
 # In the order of a recipe's stages. The modules are speechllm/commands/<name>.py.
 COMMANDS = {
+    "import_model": "transformers folder of a CTranslate2 Whisper or a GGUF LLM (stage 1)",
     "standin_encoder": "train a small CTC encoder, a stand-in for a pretrained one (stage 1)",
     "standin_llm": "train a tiny LLM, a stand-in for a pretrained one (stage 1)",
     "check": "validate data dirs and models (stage 2)",

@@ -1,0 +1,24 @@
+"""Tensors in the type that they are written in; a number that does not fit is an error."""
+
+import torch
+
+from speechllm.errors import DataError
+
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+
+
+def cast(tensor: torch.Tensor, dtype: torch.dtype, name: str, place: str) -> torch.Tensor:
+    """The tensor in `dtype`; the very same one if it is of that type.
+
+    Raises:
+        DataError: a number is not finite, or not in that type.
+    """
+    result = tensor.to(dtype)
+    if torch.isfinite(result).all():
+        return result
+    if torch.isfinite(tensor).all():
+        most = tensor.abs().max().item()
+        message = f"{name} reaches {most:g}, too much for {str(dtype).removeprefix('torch.')}"
+        raise DataError(message, place, remedy="import it with --dtype bfloat16 or float32")
+    message = f"{name} holds numbers that are not finite"
+    raise DataError(message, place, remedy="the file is damaged: get it again")

@@ -1,0 +1,108 @@
+"""The tokenizer that a GGUF file describes.
+
+transformers builds it. How text is cut before the merges it knows only for some of the names that
+llama.cpp has for that (`tokenizer.ggml.pre`), and cuts as GPT-2 did for all others. SmolLM's "a  1"
+would get two spaces of one token each. Here each name has its rule, or is refused.
+"""
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from speechllm.convert.gguf_file import GgufFile
+from speechllm.errors import DataError, did_you_mean
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+AS_TRANSFORMERS = {
+    *("llama-bpe", "llama3", "llama-v3", "falcon3", "smaug-bpe", "dbrx", "tekken"),
+    *("qwen2", "deepseek-r1-qwen"),
+}
+AS_GPT2 = {"gpt-2", "mpt", "olmo", "jais"}
+DIGITS = {"smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b"}
+"""Each digit by itself, then as GPT-2 (llama.cpp's llama-vocab.cpp)."""
+SPECIAL = {"bos_token": "bos", "eos_token": "eos", "unk_token": "unknown", "pad_token": "padding"}
+WORDS = "tokenizer.ggml"
+SPACE = "\u2581"
+FROM_ELSEWHERE = "take the model's own transformers folder instead"
+
+
+def gguf_tokenizer(file: GgufFile, rows: int) -> "PreTrainedTokenizerFast":
+    """The tokenizer, with chat template and special tokens.
+
+    Raises:
+        DataError: there is none, it is of an unknown kind, or it does not fit the model.
+    """
+    from transformers import AutoTokenizer
+
+    kind, tokens = file.get(f"{WORDS}.model"), file.get(f"{WORDS}.tokens")
+    if not isinstance(tokens, list) or kind is None:
+        raise DataError("holds no tokenizer", file.place, None, FROM_ELSEWHERE)
+    if len(tokens) != rows:
+        message = f"its vocabulary has {len(tokens)} tokens, and its model {rows} rows"
+        raise DataError(message, file.place, None, FROM_ELSEWHERE)
+    cut = file.get(f"{WORDS}.pre", "none stated")
+    known = AS_TRANSFORMERS | AS_GPT2 | DIGITS
+    if kind not in ("gpt2", "llama"):
+        raise DataError(
+            f"its tokenizer is a {kind}; known: gpt2, llama", file.place, None, FROM_ELSEWHERE
+        )
+    if kind == "gpt2" and cut not in known:
+        raise DataError(
+            f"its tokenizer cuts text as '{cut}'{did_you_mean(cut, known)}",
+            file.place,
+            None,
+            FROM_ELSEWHERE,
+        )
+    for name in (*SPECIAL.values(), "eot"):
+        number = file.get(f"{WORDS}.{name}_token_id")
+        if number is not None and not (type(number) is int and 0 <= number < rows):
+            raise DataError(f"its {name} token is {number}, of {rows} tokens", file.place)
+    try:
+        with TemporaryDirectory() as alone:  # no other file of its folder is to have a say
+            (Path(alone) / "model.gguf").symlink_to(file.path.resolve())
+            tokenizer = AutoTokenizer.from_pretrained(alone, gguf_file="model.gguf")
+    except Exception as error:  # the tokenizers library raises plain Exception
+        said = str(error).splitlines() or [type(error).__name__]
+        raise DataError(f"its tokenizer cannot be made: {said[0]}", file.place) from error
+    return _mended(tokenizer, file, kind, cut)
+
+
+def _mended(
+    tokenizer: "PreTrainedTokenizerFast", file: GgufFile, kind: str, cut: str
+) -> "PreTrainedTokenizerFast":
+    """With the tokens of the file, no more, and text cut as llama.cpp cuts it."""
+    from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    tokens = file.get(f"{WORDS}.tokens")
+    described = json.loads(tokenizer.backend_tokenizer.to_str())
+    # A class of transformers brings its usual special tokens along, beyond the model's last row.
+    added = [token for token in described["added_tokens"] if token["id"] < len(tokens)]
+    backend = Tokenizer.from_str(json.dumps(described | {"added_tokens": added}))
+    if kind == "gpt2" and cut in DIGITS:
+        backend.pre_tokenizer = pre_tokenizers.Sequence(
+            [
+                pre_tokenizers.Split(Regex(r"\p{N}"), behavior="isolated"),
+                pre_tokenizers.ByteLevel(add_prefix_space=False),
+            ]
+        )
+    if kind == "llama":
+        prefix = [normalizers.Prepend(SPACE)] if file.get(f"{WORDS}.add_space_prefix", True) else []
+        backend.normalizer = normalizers.Sequence([*prefix, normalizers.Replace(" ", SPACE)])
+        backend.pre_tokenizer = None
+    if backend.get_vocab_size() != len(tokens):
+        message = (
+            f"its tokenizer becomes one of {backend.get_vocab_size()} tokens, for {len(tokens)}"
+        )
+        raise DataError(f"{message} rows", file.place, None, FROM_ELSEWHERE)
+    ids = {name: file.get(f"{WORDS}.{key}_token_id") for name, key in SPECIAL.items()}
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        **{name: tokens[number] for name, number in ids.items() if number is not None},
+        add_bos_token=bool(file.get(f"{WORDS}.add_bos_token", kind == "llama")),
+        add_eos_token=bool(file.get(f"{WORDS}.add_eos_token", False)),
+        chat_template=file.get("tokenizer.chat_template"),
+    )

@@ -1,0 +1,103 @@
+"""Which files of a source are the model, whole or cut into parts, and what lies beside it."""
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from speechllm.convert.source import Member, Source
+from speechllm.errors import ConfigError, DataError
+
+KINDS = {"model.bin": "ctranslate2", ".gguf": "gguf", ".onnx": "piper"}
+"""Endings of the files that hold weights, and the format of each."""
+
+PART = re.compile(
+    r"(?P<whole>(?:model\.bin|.+\.gguf|.+\.onnx))(?:[._-]?(?:part)?[._-]?(?P<part>\d{1,5}|a[a-z]))?",
+    re.IGNORECASE,
+)
+"""A model's file, or a part of it: model.bin.part1, model.gguf.001, model.bin.aa (of `split`)."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A model's files.
+
+    Attributes:
+        kind: a value of `KINDS`.
+        name: of the whole file.
+        parts: the file, or its parts in order.
+        beside: files in the same folders, by name.
+    """
+
+    kind: str
+    name: str
+    parts: list[Member]
+    beside: dict[str, Member]
+
+    @property
+    def place(self) -> str:
+        """What the model is called in messages."""
+        return ", ".join(part.place for part in self.parts)
+
+
+def find_model(sources: Sequence[Source]) -> Found:
+    """The one model in all sources together.
+
+    Raises:
+        ConfigError: there is none, or more than one.
+        DataError: a part is missing.
+    """
+    groups: defaultdict[str, list[tuple[str, Member]]] = defaultdict(list)
+    members = [member for source in sources for member in source.members]
+    for member in members:
+        match = PART.fullmatch(member.base)
+        if match and member.is_wanted:
+            groups[match["whole"]].append(((match["part"] or "").lower(), member))
+    if not groups:
+        raise _none([source.given for source in sources], members)
+    files = [member.name for group in groups.values() for _, member in group]
+    name, group = next(iter(groups.items()))
+    if len(groups) > 1 or len({part for part, _ in group}) < len(group):
+        raise ConfigError(
+            f"there are several models: {', '.join(sorted(files)[:5])}",
+            "name the file of one, or all parts of one",
+        )
+    parts = _in_order(name, dict(group))
+    kind = next(kind for ending, kind in KINDS.items() if name.lower().endswith(ending))
+    folders = {member.place[: -len(member.base)] for member in parts}
+    beside: dict[str, Member] = {}
+    for member in members:
+        if member not in parts and member.place[: -len(member.base)] in folders:
+            beside.setdefault(member.base, member)
+    return Found(kind, name, parts, beside)
+
+
+def _none(given: list[str], members: list[Member]) -> ConfigError:
+    where = ", ".join(given)
+    if any(member.base.endswith(".safetensors") for member in members):
+        return ConfigError(
+            f"{where}: is a folder of safetensors, which needs no import",
+            "name it as it is, as model.encoder or model.llm",
+        )
+    return ConfigError(
+        f"{where}: holds no model that can be imported",
+        "name a CTranslate2 model (model.bin), a GGUF file (*.gguf) or a Piper voice (*.onnx): "
+        "the file, its folder, its wheel (.whl), or an installed package",
+    )
+
+
+def _in_order(name: str, parts: dict[str, Member]) -> list[Member]:
+    """The parts by number or letters; a gap is an error. What is missing at the end shows later."""
+    if "" in parts and len(parts) > 1:
+        raise ConfigError(f"there are both {name} and parts of it", "name the one or the others")
+    if "" in parts:
+        return [parts[""]]
+    numbered = {int(part) if part.isdigit() else ord(part[1]) - 96: m for part, m in parts.items()}
+    for number in range(min(1, *numbered) if len(numbered) > 1 else 1, max(numbered) + 1):
+        if number not in numbered:
+            there = ", ".join(member.base for member in parts.values())
+            raise DataError(
+                f"part {number} of {name} is missing; there are {there}",
+                remedy="name the files, folders or packages of all parts",
+            )
+    return [numbered[number] for number in sorted(numbered)]

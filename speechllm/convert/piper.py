@@ -1,0 +1,36 @@
+"""A voice of Piper: an ONNX network and its settings, copied as they are."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from speechllm.convert.parts import Found
+from speechllm.convert.source import Taken
+from speechllm.errors import DataError
+
+
+def piper_folder(found: Found, out: Path, taken: Taken) -> dict[str, Any]:
+    """Copy a voice.
+
+    Raises:
+        DataError: its settings are missing or are no voice's.
+    """
+    name = f"{found.name}.json"
+    member = found.beside.get(name)
+    if member is None:
+        message = f"there is no {name} beside it, a voice's settings"
+        raise DataError(message, found.place, remedy="put it into the same folder")
+    settings = taken.small(member).json(dict)
+    audio = settings.get("audio")
+    rate = audio.get("sample_rate") if isinstance(audio, dict) else None
+    if type(rate) is not int or not isinstance(settings.get("phoneme_id_map"), dict):
+        raise DataError(
+            "names no audio.sample_rate and phoneme_id_map, as a voice's do", member.place
+        )
+    path = taken.join(found.parts, out)
+    if path.parent == out:
+        path.rename(out / found.name)
+    else:
+        shutil.copyfile(path, out / found.name)
+    (out / name).write_bytes(member.read())
+    return {"format": "Piper voice", "sample_rate": rate, "voice": found.name}

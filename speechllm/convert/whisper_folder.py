@@ -1,0 +1,247 @@
+"""What a Whisper's folder holds beside its weights: tokenizer, filter bank, how it transcribes."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import (
+    AddedToken,
+    GenerationConfig,
+    WhisperConfig,
+    WhisperFeatureExtractor,
+    WhisperForConditionalGeneration,
+    WhisperTokenizer,
+)
+from transformers.models.whisper.tokenization_whisper import LANGUAGES
+
+from speechllm.convert.ct2 import read_ct2
+from speechllm.convert.parts import Found
+from speechllm.convert.source import Member, Taken
+from speechllm.convert.whisper import Tensors, check_spec, float_type, whisper_state
+from speechllm.errors import DataError
+
+MULTILINGUAL = 51865
+"""Rows of the smallest multilingual vocabulary, as openai/whisper's model.py tells them apart."""
+POSITIONS_PER_SECOND = 50
+TIMESTAMP = re.compile(r"<\|\d+\.\d\d\|>")
+
+
+def whisper_folder(
+    found: Found, path: Path, out: Path, dtype: torch.dtype | None, taken: Taken
+) -> dict[str, Any]:
+    """Write a transformers folder of a CTranslate2 Whisper.
+
+    Args:
+        found: the model's files.
+        path: its model.bin, whole.
+        out: the folder to write into.
+        dtype: of the weights; None: as the floats in the file.
+        taken: takes the hashes of the files that are read here.
+
+    Returns:
+        What to say of it in the folder's record.
+
+    Raises:
+        DataError: a file is missing, damaged, or does not fit.
+    """
+    place = found.place
+    stored = read_ct2(path, place)
+    check_spec(stored, place)
+    dtype = dtype or float_type(stored)
+    kinds = sorted({v.type for v in stored.variables.values() if v.values.ndim > 1})
+    state, origin, sizes = whisper_state(Tensors(stored, place, dtype))
+    settings = _beside(found, "config.json", taken).json(dict)
+    tokenizer = _tokenizer(found, out, sizes["vocab_size"], taken)
+    config = _config(sizes, tokenizer, dtype, place)
+    model = _assigned(config, state, origin, place)
+    model.generation_config = _generation(config, settings, tokenizer, found)
+    _extractor(found, config, taken).save_pretrained(out)
+    model.save_pretrained(out, max_shard_size="2GB")
+    tokenizer.save_pretrained(out)
+    return {
+        "format": f"CTranslate2 {stored.spec} {stored.revision}",
+        "stored": ", ".join(kinds),
+        "dtype": str(dtype).removeprefix("torch."),
+        "parameters": model.num_parameters(),
+    }
+
+
+def _beside(found: Found, name: str, taken: Taken) -> Member:
+    if name not in found.beside:
+        raise DataError(
+            f"there is no {name} beside it",
+            found.place,
+            remedy=f"put the model's {name} into its folder"
+            + ("; faster-whisper takes it from the hub" if name == "tokenizer.json" else ""),
+        )
+    return taken.small(found.beside[name])
+
+
+def _config(
+    sizes: Mapping[str, int], tokenizer: WhisperTokenizer, dtype: torch.dtype, place: str
+) -> WhisperConfig:
+    for side in ("encoder", "decoder"):
+        heads = sizes[f"{side}_attention_heads"]
+        if heads < 1 or not sizes["d_model"] or sizes["d_model"] % heads:
+            message = f"{side}/num_heads is {heads}, for a width of {sizes['d_model']}"
+            raise DataError(message, place)
+    if sizes["max_source_positions"] % POSITIONS_PER_SECOND or not sizes["max_source_positions"]:
+        message = f"has {sizes['max_source_positions']} positions of audio: not whole seconds"
+        raise DataError(message, place)
+    end = tokenizer.eos_token_id
+    return WhisperConfig(
+        **sizes,
+        bos_token_id=end,
+        eos_token_id=end,
+        pad_token_id=end,
+        decoder_start_token_id=tokenizer.convert_tokens_to_ids("<|startoftranscript|>"),
+        suppress_tokens=None,  # they belong to the generation config
+        begin_suppress_tokens=None,
+        scale_embedding=False,
+        dtype=dtype,
+    )
+
+
+def _assigned(
+    config: WhisperConfig, state: dict[str, torch.Tensor], origin: Mapping[str, str], place: str
+) -> WhisperForConditionalGeneration:
+    """The model with its parameters, which stay mapped from the file where they need no change."""
+    with torch.device("meta"):
+        model = WhisperForConditionalGeneration(config)
+    tied = "proj_out.weight"
+    for name, parameter in model.state_dict().items():
+        if name != tied and state[name].shape != parameter.shape:
+            raise DataError(
+                f"{origin[name]} gives {name} the shape {list(state[name].shape)}, "
+                f"and the other variables {list(parameter.shape)}",
+                place,
+            )
+    state[tied] = state["model.decoder.embed_tokens.weight"]
+    model.load_state_dict(state, strict=True, assign=True)
+    model.tie_weights()
+    return model
+
+
+def _tokenizer(found: Found, out: Path, rows: int, taken: Taken) -> WhisperTokenizer:
+    """The source's tokenizer, with the timestamps that its vocabulary has beyond."""
+    member = _beside(found, "tokenizer.json", taken)
+    member.json(dict)
+    (out / "tokenizer.json").write_bytes(member.read())
+    try:
+        tokenizer = WhisperTokenizer.from_pretrained(out)
+        ids = tokenizer.get_vocab()
+    except Exception as error:  # the tokenizers library raises its own, and plain Exception
+        message = (
+            f"is no tokenizer of a Whisper: {str(error).splitlines()[0] if str(error) else ''}"
+        )
+        raise DataError(message, member.place) from error
+    if missing := [n for n in ("startoftranscript", "notimestamps") if f"<|{n}|>" not in ids]:
+        raise DataError(f"has no token <|{missing[0]}|>, as every Whisper's has", member.place)
+    names = _vocabulary(found, taken)
+    tokens = {number: token for token, number in ids.items()}
+    if names is not None and len(names) != rows:
+        message = f"the vocabulary has {len(names)} tokens, and the model {rows} rows"
+        raise DataError(message, found.place, remedy="they are of two models: get both again")
+    size = max(tokens) + 1
+    odd = names and next((i for i, n in enumerate(names[:size]) if tokens.get(i, n) != n), None)
+    if size > rows or odd is not None:
+        where = (
+            f"token {odd} is {tokens[odd]!r}, and {names[odd]!r} in the vocabulary" if odd else ""
+        )
+        message = where or f"has {size} tokens, and the model {rows} rows"
+        raise DataError(
+            message, member.place, remedy="put the tokenizer.json of this very model beside it"
+        )
+    beyond = names[size:] if names else [f"<|{0.02 * i:.2f}|>" for i in range(rows - size)]
+    if wrong := [name for name in beyond if not TIMESTAMP.fullmatch(name)]:
+        message = f"lacks token {wrong[0]!r}, which the model's vocabulary has"
+        raise DataError(
+            message, member.place, remedy="put this very model's tokenizer.json beside it"
+        )
+    tokenizer.add_tokens([AddedToken(name, normalized=False, special=False) for name in beyond])
+    if len(tokenizer) != rows:
+        raise DataError(f"makes {len(tokenizer)} tokens for {rows} rows", member.place)
+    return tokenizer
+
+
+def _vocabulary(found: Found, taken: Taken) -> list[str] | None:
+    """The names of the rows: a JSON list, or, in older models, lines."""
+    if (member := found.beside.get("vocabulary.json")) is not None:
+        return [str(token) for token in taken.small(member).json(list)]
+    if (member := found.beside.get("vocabulary.txt")) is None:
+        return None
+    try:
+        text = taken.small(member).read().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"is not UTF-8: {error}", member.place) from error
+    return text.removesuffix("\n").split("\n")
+
+
+def _generation(
+    config: WhisperConfig,
+    settings: Mapping[str, Any],
+    tokenizer: WhisperTokenizer,
+    found: Found,
+) -> GenerationConfig:
+    """How it transcribes; lists of ids and heads are the source's own."""
+    place = found.beside["config.json"].place
+
+    def ids(name: str) -> list[int] | None:
+        numbers = settings.get(name)
+        if not numbers:
+            return None
+        good = isinstance(numbers, list) and all(type(n) is int for n in numbers)
+        if not good or not 0 <= min(numbers) <= max(numbers) < config.vocab_size:
+            raise DataError(f"{name}: not a list of ids below {config.vocab_size}", place)
+        return numbers
+
+    def token(name: str) -> int:
+        return tokenizer.convert_tokens_to_ids(f"<|{name}|>")
+
+    heads = settings.get("alignment_heads") or []
+    below = (config.decoder_layers, config.decoder_attention_heads)
+    for head in heads if isinstance(heads, list) else [heads]:
+        if not isinstance(head, list) or [type(n) for n in head] != [int, int]:
+            raise DataError(f"alignment_heads: {head} is not [layer, head]", place)
+        if not all(0 <= n < limit for n, limit in zip(head, below, strict=True)):
+            raise DataError(f"alignment_heads: there is no [layer, head] {head}", place)
+    multilingual = config.vocab_size >= MULTILINGUAL
+    further: dict[str, Any] = {}
+    if multilingual:
+        vocabulary = tokenizer.get_vocab()
+        languages = [f"<|{c}|>" for c in LANGUAGES if f"<|{c}|>" in vocabulary]
+        further["lang_to_id"] = {name: vocabulary[name] for name in languages}
+        further["task_to_id"] = {name: token(name) for name in ("transcribe", "translate")}
+    return GenerationConfig(
+        bos_token_id=config.bos_token_id,
+        eos_token_id=config.eos_token_id,
+        pad_token_id=config.pad_token_id,
+        decoder_start_token_id=config.decoder_start_token_id,
+        max_length=config.max_target_positions,
+        suppress_tokens=ids("suppress_ids"),
+        begin_suppress_tokens=ids("suppress_ids_begin"),
+        alignment_heads=heads or None,
+        is_multilingual=multilingual,
+        no_timestamps_token_id=token("notimestamps"),
+        prev_sot_token_id=token("startofprev"),
+        max_initial_timestamp_index=50,
+        return_timestamps=False,
+        **further,
+    )
+
+
+def _extractor(found: Found, config: WhisperConfig, taken: Taken) -> WhisperFeatureExtractor:
+    """The filter bank of transformers, for as many bands and seconds as the model takes."""
+    extractor = WhisperFeatureExtractor(
+        feature_size=config.num_mel_bins,
+        chunk_length=config.max_source_positions // POSITIONS_PER_SECOND,
+    )
+    if (member := found.beside.get("preprocessor_config.json")) is not None:
+        stated = taken.small(member).json(dict)
+        for key in ("feature_size", "sampling_rate", "hop_length", "n_fft", "chunk_length"):
+            if stated.get(key, getattr(extractor, key)) != getattr(extractor, key):
+                message = f"{key} is {stated[key]}, and of this model {getattr(extractor, key)}"
+                raise DataError(message, member.place)
+    return extractor
