@@ -30,9 +30,9 @@ def guarded(
         yield
     except SpeechLLMError:
         raise
-    except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror or error})", path, line) from error
     except Exception as error:
+        if isinstance(error, OSError) and error.strerror:  # of the system, not a library's own
+            raise DataError(f"cannot be read ({error.strerror})", path, line) from error
         said = shortened(" ".join(str(error).split()), 200) or type(error).__name__
         if isinstance(error, KeyError):
             said = f"there is no {said}"

@@ -16,6 +16,7 @@ from speechllm.data.forms import Fold, fold
 from speechllm.data.tables import Fault, first_ids, read_table, write_table
 from speechllm.errors import DataError
 from speechllm.files import whole_file
+from speechllm.strict_json import load_json
 from speechllm.utf8 import not_utf8, refuse_wide
 
 BIASING, BIAS_WORDS = "biasing", "bias_words"
@@ -97,7 +98,7 @@ def parse_biasing(value: str) -> list[str]:
         ValueError: not a JSON list of words and phrases, an empty one, one that stands twice, or
             too many.
     """
-    entries = json.loads(value)
+    entries = load_json(value)
     if not isinstance(entries, list):
         raise ValueError("not a JSON list of words and phrases")
     if problem := next(filter(None, map(entry_problem, entries)), None):

@@ -34,6 +34,7 @@ from speechllm.data.feature_records import (
 from speechllm.data.kaldi import DataDir, read_table, write_table
 from speechllm.errors import DataError
 from speechllm.files import write_json
+from speechllm.guarded import guarded
 from speechllm.locks import locked
 from speechllm.made_from import digest, is_verifying
 from speechllm.own_files import made_again, read_mapping
@@ -79,7 +80,8 @@ def open_features(
     if not (folder / "feats.scp").is_file():
         raise DataError(f"no features for {data_dir.name}", folder, remedy=REMEDY)
     check_features(dump, encoder, data_dir, settings)
-    counts = {utt: int(n) for utt, n in read_table(folder / COUNTS).items()}
+    with guarded(folder / COUNTS, "is damaged", remedy=made_again(folder)):
+        counts = {utt: int(n) for utt, n in read_table(folder / COUNTS).items()}
     missing = [utt for utt in data_dir.ids if utt not in counts]
     if missing:
         raise DataError(

@@ -5,7 +5,6 @@ A set without `wav.scp` is a text-only set.
 """
 
 import json
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,6 +14,7 @@ from typing import Any
 from speechllm.data.bias_lists import BiasLists, read_bias_lists
 from speechllm.data.tables import TABLES, first_ids, read_table, write_table
 from speechllm.errors import DataError
+from speechllm.strict_json import load_json
 
 __all__ = [
     "TABLES",
@@ -31,6 +31,9 @@ __all__ = [
     "write_table",
 ]
 
+MOST_SECONDS = 1e9
+"""Some thirty years; a time beyond is a slip."""
+
 
 def parse_segment(value: str) -> tuple[str, float, float | None]:
     """Parse `recording start end`, in seconds; an end of -1 means the end of the recording.
@@ -42,7 +45,7 @@ def parse_segment(value: str) -> tuple[str, float, float | None]:
     if len(fields) != 3:
         raise ValueError("segment is not `utterance recording start end`")
     start, end = float(fields[1]), float(fields[2])
-    if not (math.isfinite(start) and math.isfinite(end)) or start < 0:
+    if not (0 <= start <= MOST_SECONDS and -1 <= end <= MOST_SECONDS):
         raise ValueError("segment's times are not numbers >= 0")
     if end == -1:
         return fields[0], start, None
@@ -57,7 +60,7 @@ def parse_entities(value: str) -> list[dict[str, Any]]:
     Raises:
         ValueError: anything else.
     """
-    entities = json.loads(value)
+    entities = load_json(value)
     good = isinstance(entities, list) and all(
         isinstance(e, dict) and isinstance(e.get("type"), str) and isinstance(e.get("text"), str)
         for e in entities
@@ -74,7 +77,7 @@ def parse_duration(value: str) -> float:
         ValueError: anything else.
     """
     seconds = float(value)
-    if not (math.isfinite(seconds) and seconds > 0):
+    if not 0 < seconds <= MOST_SECONDS:
         raise ValueError("duration is not a number > 0")
     return seconds
 

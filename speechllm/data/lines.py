@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -12,15 +13,21 @@ from typing import IO, Any
 from speechllm.errors import DataError
 from speechllm.files import whole_file
 from speechllm.progress import Progress
+from speechllm.strict_json import load_json
 from speechllm.utf8 import PEEKED, not_utf8, refuse_wide
+
+LONGEST = 1 << 26  # bytes of a line: gzip makes gigabytes of nothing out of little
+LINES_SHOWN = 1000
+FETCH_AGAIN = "fetch or make the file again"
 
 
 def read_lines(path: Path) -> Iterator[str]:
     """Yield the lines with their ends, while showing progress; a byte-order mark is left out.
 
     Raises:
-        DataError: the file cannot be read, or a line is not UTF-8.
+        DataError: the file cannot be read, or a line is not UTF-8, or endless.
     """
+    number = 1
     try:
         with (
             open(path, "rb") as raw,
@@ -28,17 +35,20 @@ def read_lines(path: Path) -> Iterator[str]:
             Progress(f"reading {path.name}", _megabytes(path.stat().st_size), "MB") as progress,
         ):
             refuse_wide(stream.peek(PEEKED), path)
-            for number, line in enumerate(stream, 1):
+            for number, line in enumerate(iter(lambda: stream.readline(LONGEST), b""), 1):
+                if len(line) == LONGEST:
+                    raise DataError(f"line of more than {LONGEST >> 20} MB", path, number)
                 try:
                     yield line.decode("utf-8-sig" if number == 1 else "utf-8")
                 except UnicodeDecodeError as error:
                     message, remedy = not_utf8(path)
                     raise DataError(message, path, number, remedy) from error
-                progress.advance(_megabytes(raw.tell()) - progress.done)
+                if number % LINES_SHOWN == 0:
+                    progress.advance(_megabytes(raw.tell()) - progress.done)
     except FileNotFoundError as error:
         raise DataError("no such file", path) from error
-    except (EOFError, gzip.BadGzipFile) as error:
-        raise DataError(f"gzip file is damaged ({error})", path) from error
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"gzip file is damaged ({error})", path, number, FETCH_AGAIN) from error
 
 
 def _megabytes(size: int) -> float:
@@ -55,17 +65,13 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line, parse_constant=_refuse)
-        except (ValueError, RecursionError) as error:
+            row = load_json(line)
+        except ValueError as error:
             message = f"broken JSON: {error}"
             raise DataError(message, path, number, "each line is one JSON object") from error
         if not isinstance(row, dict):
             raise DataError("not a JSON object", path, number, "each line is one JSON object")
         yield number, row
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not JSON")
 
 
 @contextmanager

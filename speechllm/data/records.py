@@ -6,21 +6,20 @@ what other per-utterance tables hold is `tables.<name>`.
 """
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path, PurePath
 from typing import Any
 
-from speechllm.data.kaldi import parse_entities
-from speechllm.errors import DataError
+from speechllm.data.kaldi import MOST_SECONDS, parse_entities
+from speechllm.errors import DataError, shown
+from speechllm.strict_json import HALF_CHARACTER
 
 NUMBERS = ("start", "end", "duration")
 STRINGS = ("audio", "recording", "speaker")
 FIELDS = ("id", "audio", "text", "speaker", "duration", "recording", "start", "end", "entities")
 TABLE = "tables."
-HALF_CHARACTER = re.compile("[\ud800-\udfff]")  # JSON can say it, and UTF-8 cannot
 Fields = dict[str, Any]
 
 
@@ -99,7 +98,7 @@ def from_fields(
 
 def _string(name: str, value: object) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"{name} is not a string: {value!r}")
+        raise ValueError(f"{name} is not a string: {shown(value)}")
     if half := HALF_CHARACTER.search(value):
         raise ValueError(f"{name} holds half a character: \\u{ord(half[0]):04x}")
     return value.strip()
@@ -115,14 +114,17 @@ def seconds(value: object) -> Decimal:
     """Return a time as the decimal that it was written as.
 
     Raises:
-        ValueError: not a finite number.
+        ValueError: not a number, or one that no recording has.
     """
     try:
         number = Decimal(str(value))
-    except InvalidOperation as error:
-        raise ValueError(f"not a number of seconds: {value!r}") from error
-    if not number.is_finite():
-        raise ValueError(f"not a number of seconds: {value!r}")
+    except (InvalidOperation, ValueError) as error:  # ValueError: an int of 4,300 digits
+        raise ValueError(f"not a number of seconds: {shown(value)}") from error
+    # Exponents first: arithmetic with a large one overflows.
+    if not number.is_finite() or number.adjusted() > 9 or number.as_tuple().exponent < -50:
+        raise ValueError(f"not a number of seconds: {shown(value)}")
+    if abs(number) > MOST_SECONDS:
+        raise ValueError(f"not a number of seconds: {shown(value)}")
     return number
 
 

@@ -1,15 +1,14 @@
 """ARPA files, the form in which word n-grams are handed on."""
 
-import gzip
 import math
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from speechllm.data.lines import read_lines
 from speechllm.errors import DataError
 from speechllm.files import whole_file
 from speechllm.lm.ngram import BEGIN, END, NEVER, UNKNOWN, Entry, NGram
-from speechllm.utf8 import PEEKED, not_utf8, refuse_wide
 
 ROUNDED = 1e-4
 """A log10 probability that is above 0 by no more than this is a rounded 0."""
@@ -22,7 +21,7 @@ OTHER_NAMES = (
     (UNKNOWN, re.compile("UNK|OOV")),
 )
 _BLANKS = re.compile(r"[ \t]+")  # no others, so that a no-break space does not cut a word
-_COUNT = re.compile(r"ngram[ \t]*([0-9]+)[ \t]*=[ \t]*([0-9]+)")
+_COUNT = re.compile(r"ngram[ \t]*([0-9]{1,3})[ \t]*=[ \t]*([0-9]{1,18})")
 
 
 def write_arpa(path: str | Path, model: NGram) -> None:
@@ -60,34 +59,24 @@ class _Reader:
         self.names: dict[str, str] = {}
 
     def read(self) -> NGram:
-        try:
-            opened = gzip.open if self.path.suffix == ".gz" else open
-            with opened(self.path, "rt", encoding="utf-8-sig", newline="\n") as stream:
-                refuse_wide(stream.buffer.peek(PEEKED), self.path)
-                lines = self._numbered(stream)
-                counts, line = self._header(lines)
-                tables = []
-                for order, count in enumerate(counts, 1):
-                    if count == 0 and line != f"\\{order}-grams:":  # some leave out what is empty
-                        tables.append({})
-                        continue
-                    if line != f"\\{order}-grams:":
-                        raise self._error(f"expected \\{order}-grams:, not '{line}'")
-                    table, line = self._section(lines, order, len(counts), count)
-                    if order == 1:
-                        self.names = _other_names(word for (word,) in table)
-                        table = {self._named(words): entry for words, entry in table.items()}
-                    tables.append(table)
-                if line != "\\end\\":
-                    raise self._error(
-                        f"expected \\end\\ after {len(counts)} announced orders, not '{line}'"
-                    )
-        except OSError as error:
-            raise DataError(f"cannot be read ({error.strerror or error})", self.path) from error
-        except UnicodeDecodeError as error:
-            raise self._not_utf8() from error
-        except EOFError as error:
-            raise DataError(f"gzip file is damaged ({error})", self.path) from error
+        lines = self._numbered(read_lines(self.path))
+        counts, line = self._header(lines)
+        tables = []
+        for order, count in enumerate(counts, 1):
+            if count == 0 and line != f"\\{order}-grams:":  # some leave out what is empty
+                tables.append({})
+                continue
+            if line != f"\\{order}-grams:":
+                raise self._error(f"expected \\{order}-grams:, not '{line}'")
+            table, line = self._section(lines, order, len(counts), count)
+            if order == 1:
+                self.names = _other_names(word for (word,) in table)
+                table = {self._named(words): entry for words, entry in table.items()}
+            tables.append(table)
+        if line != "\\end\\":
+            raise self._error(
+                f"expected \\end\\ after {len(counts)} announced orders, not '{line}'"
+            )
         if (END,) not in tables[0]:
             raise DataError(f"has no unigram {END}, so no sentence could end", self.path)
         return NGram(tables)
@@ -164,10 +153,6 @@ class _Reader:
         if math.isnan(value) or value == math.inf:
             raise self._error(f"'{text}' is no number")
         return max(value, NEVER)
-
-    def _not_utf8(self) -> DataError:
-        message, remedy = not_utf8(self.path)
-        return DataError(f"{message}, behind line {self.number}", self.path, remedy=remedy)
 
     def _error(self, message: str) -> DataError:
         return DataError(message, self.path, self.number, "make the ARPA file again")

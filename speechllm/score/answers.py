@@ -16,10 +16,11 @@ other the following is made use of, and it counts as *repaired*:
 Without any `{` an answer is *invalid*, and is scored as an empty one.
 """
 
-import json
 import re
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from speechllm.strict_json import HALF_CHARACTER, load_json
 
 State = Literal["valid", "repaired", "invalid"]
 AFTER_STRING = ",:}]\"'"
@@ -45,8 +46,8 @@ class Answer:
 def read_answer(text: str) -> Answer:
     """Read one answer; never raises."""
     try:
-        found, strict = json.loads(text), True
-    except (ValueError, RecursionError):
+        found, strict = load_json(text), True
+    except ValueError:
         found, strict = _Reader(text).read(), False
     if not isinstance(found, dict):
         found, strict = _Reader(text).read(), False
@@ -64,7 +65,7 @@ def read_answer(text: str) -> Answer:
 def _label(value: Any) -> str:
     if value is None or isinstance(value, dict | list):
         return ""
-    return " ".join(str(value).split())
+    return " ".join(HALF_CHARACTER.sub("\ufffd", str(value)).split())
 
 
 class _Reader:

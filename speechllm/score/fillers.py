@@ -17,13 +17,18 @@ Found = tuple[str, float, float, float]
 
 @lru_cache(maxsize=100_000)
 def word_distance(reference: str, filler: str) -> float:
-    """WER of a filler, as a ratio: above 1 where much was inserted."""
-    return jiwer.wer(reference, filler)
+    """WER of a filler, as a ratio: above 1 where much was inserted.
+
+    A normaliser may leave nothing of a filler: then they are equal (0) or wholly different (1).
+    """
+    return jiwer.wer(reference, filler) if reference else float(bool(filler))
 
 
 @lru_cache(maxsize=100_000)
 def character_distance(reference: str, filler: str) -> float:
     """Levenshtein distance over the length of the longer one: 0 to 1."""
+    if not (reference and filler):
+        return float(reference != filler)
     found = jiwer.process_characters(reference, filler)
     errors = found.substitutions + found.deletions + found.insertions
     return errors / max(len(reference), len(filler))

@@ -12,6 +12,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from speechllm.strict_json import load_json
+
 LABELS = ("scenario", "action", "type")
 """Kinds of names that semantics are made of."""
 KEYS = {"scenario", "action", "entities"}
@@ -27,8 +29,8 @@ def parse_semantics(value: str) -> dict[str, Any]:
         ValueError: no JSON, unknown or missing keys, or empty values; says which.
     """
     try:
-        found = json.loads(value)
-    except (ValueError, RecursionError) as error:
+        found = load_json(value)
+    except ValueError as error:
         raise ValueError(f"no JSON: {error}") from error
     if not isinstance(found, dict):
         raise ValueError("no JSON object")

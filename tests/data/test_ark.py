@@ -1,5 +1,6 @@
 """Features survive the ark bit for bit; damage is found and named."""
 
+import io
 import multiprocessing
 import os
 import pickle
@@ -24,6 +25,13 @@ def write(folder: Path, features: dict[str, np.ndarray], name: str = "feats") ->
         for utt, matrix in features.items():
             writer.write(utt, matrix)
     return folder / f"{name}.scp"
+
+
+def npy_header(shape: tuple[int, ...], kind: str) -> bytes:
+    stream = io.BytesIO()
+    header = {"descr": kind, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(stream, header)
+    return stream.getvalue()
 
 
 def test_round_trip_is_exact_and_the_scp_sorted(tmp_path):
@@ -259,3 +267,39 @@ def test_merge_names_missing_repeated_and_unknown_utterances(tmp_path):
     with pytest.raises(DataError, match=r"unknown utterances: 1 \(c\)"):
         merge_scps([first], out, ["a"])
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        b"NPY\xff" + b"\xff" * 300,
+        b"NPY\x08" + b"\xff" * 8,
+        b"NPY\x08" + (2**62).to_bytes(8, "little") + b"\x93NUMPY",
+        b"NPY\x01\x05short",
+        b"NPY\x00",
+        *(
+            b"NPY\x01" + bytes([len(npy)]) + npy
+            for shape, kind in [
+                ((10**15, 4), "<f2"),
+                ((2, 2), "|O"),
+                ((4,), "<f2"),
+                ((2, 2), "<f4"),
+            ]
+            for npy in [npy_header(shape, kind) + b"\0" * 8]
+        ),
+        b"NPY\x01\x60" + b"\x93NUMPY\x01\x00\x50\x00" + b"(" * 80 + b"\0" * 6,
+    ],
+)
+def test_a_record_that_lies_is_refused_without_allocating(tmp_path, record):
+    (tmp_path / "a.ark").write_bytes(b"u1 " + record)
+    (tmp_path / "a.scp").write_text("u1 a.ark:3\n")
+    with pytest.raises(DataError, match=r"a\.ark: (record|archive|no feature record)"):
+        ArkReader(tmp_path / "a.scp")["u1"]
+
+
+@pytest.mark.parametrize("offset", ["9" * 5000, "9" * 19, "-1", "٣", "1e3"])
+def test_an_offset_has_an_end(tmp_path, offset):
+    (tmp_path / "a.ark").write_bytes(b"u1 ")
+    (tmp_path / "a.scp").write_text(f"u1 a.ark:{offset}\n")
+    with pytest.raises(DataError, match=r"a\.scp:1: not `utterance path:offset`"):
+        ArkReader(tmp_path / "a.scp")

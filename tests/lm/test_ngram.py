@@ -3,6 +3,7 @@
 import gzip
 import math
 import re
+import zlib
 from pathlib import Path
 
 import pytest
@@ -201,9 +202,9 @@ def test_what_is_no_text_or_not_there_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.arpa").write_bytes(b"\\data\\\nngram 1=1\n\\1-grams:\n-1\t\xff\n")
     with pytest.raises(DataError, match="UTF-8"):
         read_arpa(tmp_path / "x.arpa")
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="no such file"):
         read_arpa(tmp_path / "none.arpa")
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="x.gz:1: gzip file is damaged"):
         read_arpa(write(tmp_path / "x.gz"))
 
 
@@ -273,3 +274,20 @@ def test_an_estimate_survives_its_arpa_file(tmp_path: Path) -> None:
 def test_no_sentence_is_no_model() -> None:
     with pytest.raises(ValueError, match="no sentence"):
         estimate([], 3)
+
+
+def test_a_flipped_bit_of_a_gzipped_file_is_an_error_with_a_line(tmp_path: Path) -> None:
+    whole = gzip.compress(b"\\data\\\nngram 1=2\n\n\\1-grams:\n-1\ta\n-1\t</s>\n\n\\end\\\n")
+    path, seen = tmp_path / "x.arpa.gz", set()
+    for place in range(len(whole)):
+        for damaged in (
+            whole[:place],
+            whole[:place] + bytes([whole[place] ^ 64]) + whole[place + 1 :],
+        ):
+            path.write_bytes(damaged)
+            try:
+                read_arpa(path)
+            except DataError as error:
+                seen.add(type(error.__cause__))
+                assert "x.arpa.gz" in str(error)
+    assert {zlib.error, EOFError, gzip.BadGzipFile} <= seen

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from speechllm.errors import SpeechLLMError
+from speechllm.score.fillers import character_distance, word_distance
 from speechllm.score.slu import accuracy, score_slu
 
 
@@ -110,3 +111,22 @@ def test_ids_must_fit() -> None:
         score_slu({}, {})
     with pytest.raises(SpeechLLMError, match="u9"):
         score_slu({"u1": semantics("s", "a")}, {"u9": ""})
+
+
+def test_what_a_normaliser_leaves_nothing_of_can_be_scored() -> None:
+    pytest.importorskip("whisper_normalizer")
+    reference = {"scenario": "a", "action": "b", "entities": [{"type": "x", "filler": "um"}]}
+    empty, full = ({**reference, "entities": [{"type": "x", "filler": f}]} for f in ("uh", "two"))
+    references = {"u1": reference, "u2": reference, "u3": full}
+    answers = {"u1": json.dumps(empty), "u2": json.dumps(full), "u3": json.dumps(empty)}
+    score = score_slu(references, answers, normalizer="whisper-english")
+    for table in (score.words, score.characters):
+        assert table.true_positives.tolist() == [1, 1, 1]
+        assert table.false_positives.tolist() == table.false_negatives.tolist() == [0, 1, 1]
+
+
+def test_distances_are_ratios() -> None:
+    assert word_distance("", "") == character_distance("", "") == 0
+    assert word_distance("", "a b c") == character_distance("", "a b c") == 1
+    assert word_distance("a b", "") == character_distance("a b", "") == 1
+    assert word_distance("a", "a b c") == 2 and character_distance("a", "ab") == 0.5

@@ -5,7 +5,6 @@ reference's rare words, JSON list of these and of <size> distractors. Rare is wh
 5,000 commonest words of the training text.
 """
 
-import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from speechllm.data.bias_lists import parse_biasing, write_biasing
 from speechllm.data.corpora.lines import read_lines
 from speechllm.data.kaldi import DataDir, first_ids
 from speechllm.errors import DataError
+from speechllm.strict_json import load_json
 
 log = logging.getLogger(__name__)
 
@@ -42,9 +42,11 @@ def read_biasing(path: Path, transcripts: Mapping[str, str]) -> dict[str, list[s
         if utt in lists:
             raise DataError(f"{utt} stands twice", path, number)
         try:
-            entries, said = parse_biasing(listed), json.loads(rare)
+            entries, said = parse_biasing(listed), load_json(rare)
         except ValueError as error:
             raise DataError(f"{utt}: {error}", path, number) from error
+        if not isinstance(said, list):
+            raise DataError(f"{utt}: rare words are no JSON list", path, number)
         if missing := [word for word in said if word not in entries]:
             raise DataError(f"{utt}: rare, but not on the list: {missing[0]}", path, number)
         if utt not in transcripts:

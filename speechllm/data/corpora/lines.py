@@ -2,12 +2,12 @@
 
 import csv
 import io
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from speechllm.errors import DataError
+from speechllm.strict_json import load_json
 from speechllm.utf8 import decode
 
 
@@ -70,16 +70,9 @@ def read_json_lines(path: Path, remedy: str | None = None) -> Iterator[tuple[int
     Raises:
         DataError: as `read_lines`; a line is not a JSON object, or has a key twice.
     """
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        row = dict(pairs)
-        if len(row) < len(pairs):
-            raise ValueError(f"a key stands twice: {', '.join(key for key, _ in pairs)}")
-        return row
-
     for number, line in read_lines(path, remedy):
         try:
-            row = json.loads(line, object_pairs_hook=once)
+            row = load_json(line, keys_once=True)
         except ValueError as error:
             raise DataError(f"broken JSON: {error}", path, number) from error
         if not isinstance(row, dict):

@@ -1,7 +1,7 @@
 """A Hugging Face dataset on disk: a folder that `datasets.load_from_disk` reads.
 
-Its column `audio` holds paths, or the files themselves. `datasets` is never asked to decode
-audio, so torchcodec is not needed.
+Its column `audio` holds paths, or the files themselves, or samples with their rate. `datasets` is
+never asked to decode audio, so torchcodec is not needed.
 """
 
 import json
@@ -9,8 +9,9 @@ import os
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from io import BytesIO
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
@@ -20,6 +21,7 @@ from speechllm.data.formats import Holds
 from speechllm.data.records import FIELDS, NUMBERS, TABLE, Record, to_fields
 from speechllm.errors import DataError, SpeechLLMError, did_you_mean
 from speechllm.files import whole_folder
+from speechllm.guarded import guarded
 from speechllm.progress import track
 
 SUMMARY = "Hugging Face dataset on disk (save_to_disk); needs the package datasets"
@@ -49,15 +51,46 @@ def read(
     for name, feature in dataset.features.items():
         if isinstance(feature, datasets.Audio):
             dataset = dataset.cast_column(name, datasets.Audio(decode=False))
-    rows = track(dataset, f"reading {path.name}", len(dataset), "row")
-    for number, row in enumerate(rows, 1):
+    rows = iter(track(dataset, f"reading {path.name}", len(dataset), "row"))
+    for number in range(1, len(dataset) + 1):
+        with guarded(path, "this row cannot be read", number):
+            row = next(rows)
         file = row.get(audio)
         if not isinstance(file, dict):
             yield taken.record(row, number)
             continue
-        record = taken.record({**row, audio: file["path"]}, number)
-        yield replace(record, content=file["bytes"])
+        with guarded(path, f"column '{audio}'", number):
+            name, content = _file(file, audio, path)
+        yield replace(taken.record({**row, audio: name}, number), content=content)
     taken.finish()
+
+
+def _file(cell: Mapping[str, Any], column: str, path: Path) -> tuple[str | None, bytes | None]:
+    """Path and content of a cell of audio; samples become a file of 32-bit floats.
+
+    Raises:
+        DataError: a cell of other fields.
+        ValueError: samples that are none.
+    """
+    if "bytes" in cell:
+        return cell.get("path"), cell["bytes"]
+    if not {"array", "sampling_rate"} <= cell.keys():
+        raise DataError(
+            f"the column '{column}' has the fields {', '.join(map(str, cell))}: no audio",
+            path,
+            remedy=f'dataset.cast_column("{column}", Audio()), then save it again',
+        )
+    import numpy as np
+    import soundfile
+
+    samples = np.asarray(cell["array"], np.float32)
+    if samples.ndim == 2 and len(samples) < samples.shape[1]:
+        samples = samples.T  # channels first, as torch has them
+    if not samples.size or samples.ndim > 2 or not np.isfinite(samples).all():
+        raise ValueError("no samples, or some that are not finite")
+    with BytesIO() as stream:
+        soundfile.write(stream, samples, cell["sampling_rate"], format="WAV", subtype="FLOAT")
+        return f"{PurePath(cell.get('path') or '').stem}.wav", stream.getvalue()
 
 
 def write(
@@ -126,11 +159,9 @@ def _write_table(rows: Iterator[dict[str, Any]], schema: Any, path: Path) -> Non
 def _load(datasets: ModuleType, path: Path, split: str | None) -> Any:
     if not path.is_dir():
         raise DataError("no such folder", path)
-    try:
+    remedy = "a folder that Dataset.save_to_disk wrote is needed"
+    with guarded(path, "not a dataset on disk", remedy=remedy):
         dataset = datasets.load_from_disk(str(path))
-    except (FileNotFoundError, ValueError) as error:
-        remedy = "a folder that Dataset.save_to_disk wrote is needed"
-        raise DataError(f"not a dataset on disk: {error}", path, remedy=remedy) from error
     if not isinstance(dataset, datasets.DatasetDict):
         if split is not None:
             raise DataError(f"this dataset has no splits, so no '{split}'", path)

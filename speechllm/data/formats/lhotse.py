@@ -67,7 +67,7 @@ def read(path: Path, *, keep: Sequence[str] = ()) -> Iterator[Record]:
             custom = dict(row.pop("custom", None) or {})
             name, channel = str(row.pop("recording_id")), row.pop("channel", 0)
             times = seconds(row.pop("start")), seconds(row.pop("duration"))
-            channels = set(channel if isinstance(channel, list) else [channel])
+            channels = {int(c) for c in (channel if isinstance(channel, list) else [channel])}
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"not a supervision: {error}", supervisions, line) from error
         if channels != set(recording.channels):
@@ -169,7 +169,8 @@ def _recording(
         if row.get("transforms") or source["type"] not in ("file", "command"):
             raise ValueError("only whole files and commands can be taken, without transforms")
         where = str(source["source"]) + ("|" if source["type"] == "command" else "")
-        return name, Recording(where, seconds(row["duration"]), list(source["channels"]))
+        channels = [int(channel) for channel in source["channels"]]
+        return name, Recording(where, seconds(row["duration"]), channels)
     except (KeyError, TypeError, ValueError) as error:
         message = f"not a recording with one source: {error}"
         raise DataError(message, path, line, remedy) from error

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 
@@ -80,3 +81,57 @@ def test_only_a_dataset_is_read_and_replaced(datasets, whole_set, tmp_path):
         export_set(whole_set, form, tmp_path / "hub")
     with pytest.raises(DataError, match="no splits, so no 'train'"):
         list(form.read(tmp_path / "hub", split="train"))
+
+
+def decoded(datasets, folder, **fields):
+    """A dataset whose audio is a plain struct, as map() without a cast leaves it."""
+    rows = {"id": ["u1"], "audio": [fields], "text": ["we"]}
+    datasets.Dataset.from_dict(rows).save_to_disk(str(folder))
+    return folder
+
+
+@pytest.mark.parametrize("more", [{}, {"path": "calls/x.flac"}])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_decoded_samples_are_written_at_their_rate(datasets, tmp_path, more, channels):
+    samples = np.random.default_rng(1).uniform(-1.5, 1.5, (800, channels)).astype(np.float32)
+    array = samples[:, 0] if channels == 1 else samples.T
+    source = decoded(datasets, tmp_path / "hub", array=array.tolist(), sampling_rate=8000, **more)
+    import_set(form.read(source), tmp_path / "out", audio_root=tmp_path)
+    assert read_table(tmp_path / "out/wav.scp") == {"u1": str(tmp_path / "out/audio/u1.wav")}
+    found, rate = soundfile.read(tmp_path / "out/audio/u1.wav", dtype="float32", always_2d=True)
+    assert rate == 8000 and (found == samples).all()
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            {"samples": [0.0], "rate": 1},
+            "the column 'audio' has the fields samples, rate: no audio",
+        ),
+        ({"array": [float("nan")], "sampling_rate": 8000}, ":1: column 'audio': no samples"),
+        ({"array": [0.0], "sampling_rate": -1}, ":1: column 'audio': "),
+        ({"array": ["a"], "sampling_rate": 8000}, ":1: column 'audio': "),
+        ({"array": [[[0.0]]], "sampling_rate": 8000}, ":1: column 'audio': no samples"),
+    ],
+)
+def test_a_struct_that_is_no_audio_is_refused(datasets, tmp_path, fields, message):
+    source = decoded(datasets, tmp_path / "hub", **fields)
+    with pytest.raises(SpeechLLMError, match=message) as caught:
+        import_set(form.read(source), tmp_path / "out", audio_root=tmp_path)
+    if "samples" in fields:
+        assert 'cast_column("audio", Audio())' in caught.value.remedy
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_damaged_dataset_is_named(datasets, tmp_path):
+    source = decoded(datasets, tmp_path / "hub", array=[0.0] * 9, sampling_rate=8000)
+    for file in sorted(source.iterdir()):
+        whole = file.read_bytes()
+        for damaged in (b"", b"[]", b"{}", b"\xff" * 200, whole[: len(whole) // 2]):
+            file.write_bytes(damaged)
+            try:
+                import_set(form.read(source), tmp_path / "out", audio_root=tmp_path)
+            except SpeechLLMError as error:
+                assert str(source) in str(error)
+        file.write_bytes(whole)

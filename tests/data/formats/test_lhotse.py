@@ -200,3 +200,15 @@ def test_cuts_that_a_data_dir_cannot_say(tmp_path, changes, message):
     with pytest.raises(DataError, match=message) as caught:
         list(form.read(tmp_path))
     assert caught.value.line == 1
+
+
+@pytest.mark.parametrize("channel", [[[0]], {"a": 0}, "left", None, [None], 1e999])
+def test_channels_that_are_none_are_refused(tmp_path, channel):
+    lines(tmp_path / "in/recordings.jsonl", recording())
+    lines(tmp_path / "in/supervisions.jsonl", supervision(channel=channel))
+    with pytest.raises(DataError, match=r"supervisions\.jsonl:1: "):
+        list(form.read(tmp_path / "in"))
+    source = {"type": "file", "channels": channel, "source": "/a/rec.wav"}
+    lines(tmp_path / "in/recordings.jsonl", recording(sources=[source]))
+    with pytest.raises(DataError, match=r"\.jsonl:1: "):
+        list(form.read(tmp_path / "in"))
