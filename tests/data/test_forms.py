@@ -69,6 +69,13 @@ def test_texts_of_mixed_case_have_no_folding() -> None:
     assert "in another form ('APHIDS' is 'Aphids' there)" in found.says("entries", "the texts")
 
 
+def test_texts_with_punctuation_that_are_written_alike_are_not_odd() -> None:
+    known = {"Is", "it", "stones?", "No,", "had", "them.", "Yes.", "We", "see", "sand", "today."}
+    said = compare(dict.fromkeys(["Is", "it", "had", "see", "sand", "We", "stones."], 1), known)
+    assert (said.would, said.folds, said.is_odd()) == (1, (), False)
+    assert compare(dict.fromkeys(["IS", "STONES", "NO", "had"], 1), known).is_odd()
+
+
 def test_two_forms_of_unicode_are_told_apart() -> None:
     said = compare({"cafe\u0301": 1}, KNOWN).says("entries", "the texts")
     assert said.endswith("1 more would in Unicode form NFC ('cafe\\u0301' is 'caf\\xe9' there)")
