@@ -44,6 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--min_pause", type=float, default=0.3, help="seconds of quiet that are a pause"
     )
+    parser.add_argument(
+        "--channel",
+        type=_channel,
+        metavar="N",
+        help="hear this channel, counted from 0 (default: as the data dir says, else the mean)",
+    )
     parser.add_argument("--config", type=Path, help="yaml of DecodeConfig instead of the model's")
     parser.add_argument("--device", help="cpu, cuda, cuda:1 (default: a GPU, where there is one)")
     parser.add_argument("--allow_pipes", action="store_true", help="let wav.scp hold commands")
@@ -54,6 +60,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="files, folders, wav.scp files or data dirs; and changes of the search, e.g. beam=8",
     )
     parser.set_defaults(overrides=[])
+
+
+def _channel(word: str) -> int:
+    from speechllm.data.kaldi import parse_channel
+
+    try:
+        return parse_channel(word)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def run(args: argparse.Namespace) -> None:
@@ -68,7 +83,7 @@ def run(args: argparse.Namespace) -> None:
     formats = list(dict.fromkeys(args.format or ["text"]))
     overrides = args.overrides
     parse(DecodeConfig, with_overrides({}, overrides), "transcribe")  # before the model is loaded
-    recordings = find_recordings(args.audio)
+    recordings = find_recordings(args.audio, args.channel)
     if not args.out and (len(formats) > 1 or (formats[0] in ONE_FILE_EACH and len(recordings) > 1)):
         raise ConfigError(
             f"{' and '.join(formats)} of {len(recordings)} recordings cannot all go to stdout",

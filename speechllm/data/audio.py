@@ -25,6 +25,7 @@ __all__ = [
     "Sound",
     "audio_duration",
     "copy_utterance",
+    "guessed_duration",
     "load_audio",
     "mixed",
     "read_audio",
@@ -148,6 +149,17 @@ def audio_duration(audio: Audio, allow_pipes: bool = False) -> float:
         AudioError: as `read_header`.
     """
     return read_header(audio, allow_pipes).seconds
+
+
+def guessed_duration(audio: Audio, allow_pipes: bool = False) -> float:
+    """Seconds for a progress bar or a batch: as a header says, true or not; nothing is decoded.
+
+    Raises:
+        AudioError: the recording cannot be opened.
+    """
+    with opened(audio, allow_pipes) as recording:
+        end = recording.guess / recording.rate
+        return max((end if audio.end is None else min(audio.end, end)) - (audio.start or 0.0), 0.0)
 
 
 def copy_utterance(audio: Audio, stem: Path, allow_pipes: bool = False) -> Path:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from speechllm.data.bias_lists import BIASING
 from speechllm.data.set_tables import SetTables, Table, refuse_inside
-from speechllm.data.tables import first_ids
+from speechllm.data.tables import CHANNELS, first_ids
 from speechllm.errors import DataError
 
 log = logging.getLogger(__name__)
-PARTIAL = ("entities", BIASING)  # tables that never need to have all utterances
+PARTIAL = ("entities", CHANNELS, BIASING)  # tables that never need to have all utterances
 
 
 def combine(sets: Sequence[SetTables], path: Path) -> SetTables:
@@ -57,11 +57,9 @@ def _with_segments(tables: SetTables) -> SetTables:
     if "segments" in tables.utterances:
         return tables
     utterances = dict(tables.utterances)
-    wav = utterances.pop("wav.scp")
-    utterances["segments"] = {utt: f"{utt} 0.0000 -1" for utt in wav}
-    return SetTables(
-        tables.path, utterances, {"wav.scp": wav, **tables.recordings}, tables.speakers
-    )
+    recordings = {n: utterances.pop(n) for n in ("wav.scp", CHANNELS) if n in utterances}
+    utterances["segments"] = {utt: f"{utt} 0.0000 -1" for utt in recordings["wav.scp"]}
+    return SetTables(tables.path, utterances, recordings | tables.recordings, tables.speakers)
 
 
 def _union(name: str, kind: str, holders: Sequence[SetTables]) -> Table:

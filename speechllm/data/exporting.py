@@ -11,10 +11,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from speechllm.data.kaldi import parse_entities
-from speechllm.data.records import Record, seconds
+from speechllm.data.kaldi import parse_channel, parse_entities
+from speechllm.data.records import CHANNEL, Record, seconds
 from speechllm.data.set_tables import SetTables, read_set
-from speechllm.data.tables import first_ids
+from speechllm.data.tables import CHANNELS, first_ids
 from speechllm.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -98,14 +98,20 @@ class SetRecords(Collection[Record]):
         segments = self.tables.utterances.get("segments")
         if segments is None:
             path = self.tables.utterances.get("wav.scp", {}).get(utt)
-            return {} if path is None else {"audio": self._path(path)}
+            return {} if path is None else {"audio": self._path(path), **self._channel(utt)}
         recording, start, end = segments[utt].split()
         return {
+            **self._channel(recording),
             "audio": self._path(self.tables.recordings["wav.scp"][recording]),
             "recording": recording,
             "start": seconds(start),
             "end": None if seconds(end) == -1 else seconds(end),
         }
+
+    def _channel(self, recording: str) -> dict[str, int]:
+        tables = {**self.tables.utterances, **self.tables.recordings}
+        channel = tables.get(CHANNELS, {}).get(recording)
+        return {} if channel is None else {CHANNEL: parse_channel(channel)}
 
     def _path(self, path: str) -> str:
         if path.endswith("|"):
@@ -132,6 +138,10 @@ def _check_holds(records: SetRecords, form: ModuleType) -> None:
         raise DataError(f"{name} cannot hold utterances without audio", path)
     if first.recording is not None and not form.HOLDS.cuts:
         raise DataError(f"{name} cannot hold parts of recordings", path / "segments", None, remedy)
+    sides = [record.id for record in records if record.channel is not None]
+    if sides and not form.HOLDS.cuts:
+        message = f"{name} cannot hold one channel of several: {first_ids(sides)}"
+        raise DataError(message, path / CHANNELS, None, remedy)
     commands = [record.id for record in records if record.is_command]
     if commands and not form.HOLDS.commands:
         message = f"{name} cannot hold shell commands: {first_ids(commands)}"
@@ -140,7 +150,7 @@ def _check_holds(records: SetRecords, form: ModuleType) -> None:
 
 def _say_what_is_left(tables: SetTables) -> None:
     """Tables that are not of utterances, and recordings that no utterance needs."""
-    others = [name for name in tables.recordings if name != "wav.scp"]
+    others = [name for name in tables.recordings if name not in ("wav.scp", CHANNELS)]
     for name in (*others, *tables.speakers):
         log.warning("%s: not exported: records are of utterances", tables.path / name)
     if "segments" in tables.utterances:

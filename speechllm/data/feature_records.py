@@ -13,6 +13,7 @@ from pathlib import Path
 
 from speechllm.data.ark import CRC
 from speechllm.data.kaldi import DataDir, write_table
+from speechllm.data.tables import CHANNELS
 from speechllm.errors import DataError
 from speechllm.files import sha256_of, write_json
 from speechllm.made_from import (
@@ -45,7 +46,7 @@ def feature_folder(
 
 def audio_hash(data_dir: DataDir) -> str:
     """Changes when utterances point to other audio (file names and times, not samples)."""
-    tables = [data_dir.path / name for name in ("wav.scp", "segments")]
+    tables = [data_dir.path / name for name in ("wav.scp", CHANNELS, "segments")]
     return sha256_of([table for table in tables if table.is_file()])
 
 

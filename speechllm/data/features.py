@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from speechllm.data.ark import ArkReader, ArkWriter, merge_scps
-from speechllm.data.audio import AudioError, audio_duration, load_audio
+from speechllm.data.audio import AudioError, guessed_duration, load_audio
 from speechllm.data.audio_error import WaveError, too_short
 from speechllm.data.feature_records import (
     COUNTS,
@@ -266,7 +266,7 @@ def _batches(
 ) -> list[list[str]]:
     """Utterances of like length, as many as the budget of padded seconds holds."""
     seconds = {
-        i: data_dir.utt2dur.get(i) or audio_duration(data_dir.audio[i], allow_pipes) for i in ids
+        i: data_dir.utt2dur.get(i) or guessed_duration(data_dir.audio[i], allow_pipes) for i in ids
     }
     batches: list[list[str]] = []
     for utt_id in sorted(ids, key=lambda i: (seconds[i], i)):

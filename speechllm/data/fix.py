@@ -3,7 +3,7 @@
 import shutil
 import unicodedata
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from speechllm.data.audio_error import LEAST_SECONDS
@@ -11,13 +11,15 @@ from speechllm.data.characters import without_unseen
 from speechllm.data.kaldi import (
     TABLES,
     Audio,
+    parse_channel,
     parse_duration,
     parse_entities,
     parse_segment,
     spk2utt_of,
+    whole_recordings,
 )
 from speechllm.data.set_tables import Table, further_tables
-from speechllm.data.tables import Fault, Row, first_ids, scan_table, write_table
+from speechllm.data.tables import CHANNELS, Fault, Row, first_ids, scan_table, write_table
 from speechllm.data.validate import DURATION_TOLERANCE
 from speechllm.data.validate_audio import check_audio
 from speechllm.errors import DataError
@@ -157,6 +159,10 @@ def _mended_tables(
         new["utt2dur"] = _durations(seconds, old["utt2dur"])
         recordings = {audio[utt].recording for utt in seconds}
         new["wav.scp"] = {rec: old["wav.scp"][rec] for rec in recordings}
+        channels = old.get(CHANNELS, {})
+        new[CHANNELS] = {rec: channel for rec, channel in channels.items() if rec in recordings}
+        for rec in sorted(channels.keys() - old["wav.scp"].keys()):
+            report.drop("channel of an unknown recording", rec)
         if "segments" in old:
             new["segments"] = {utt: old["segments"][utt] for utt in seconds}
             for rec in sorted(old["wav.scp"].keys() - {a.recording for a in audio.values()}):
@@ -184,8 +190,16 @@ def _audio(
     if pipes and not allow_pipes:
         message = f"shell commands are not allowed: {first_ids(pipes)}"
         raise DataError(message, path / "wav.scp", remedy="--allow_pipes, if you trust the file")
+    channels = {}
+    for rec, value in old.get(CHANNELS, {}).items():
+        try:
+            channels[rec] = parse_channel(value)
+        except ValueError as error:
+            remedy = "mend or delete the line"
+            raise DataError(f"{rec}: {error}", path / CHANNELS, None, remedy) from error
+    whole = whole_recordings(old["wav.scp"], channels)
     if "segments" not in old:
-        return {rec: Audio(source, recording=rec) for rec, source in old["wav.scp"].items()}
+        return whole
     audio = {}
     for utt, value in sorted(old["segments"].items()):
         try:
@@ -194,7 +208,7 @@ def _audio(
             report.drop("malformed segment", utt)
             continue
         if rec in old["wav.scp"]:
-            audio[utt] = Audio(old["wav.scp"][rec], start, end, rec)
+            audio[utt] = replace(whole[rec], start=start, end=end)
         else:
             report.drop("segment of an unknown recording", utt)
     return audio

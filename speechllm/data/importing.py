@@ -17,7 +17,7 @@ from speechllm.data.characters import unseen, without_unseen
 from speechllm.data.columns import table_problem
 from speechllm.data.records import Record, cut_name, file_name, format_seconds
 from speechllm.data.set_tables import SetTables, Table, is_data_dir
-from speechllm.data.tables import first_ids, id_problem
+from speechllm.data.tables import CHANNELS, first_ids, id_problem
 from speechllm.errors import DataError
 from speechllm.files import whole_file, whole_folder
 
@@ -77,6 +77,7 @@ class _Import:
         self.lines: dict[str, int | None] = {}
         self.utterances: dict[str, Table] = {"text": {}, "segments": {}}
         self.wav: Table = {}
+        self.channels: Table = {}
         self.own_recordings: list[str] = []
         self.recordings: dict[str, str] = {}  # path -> its name, for cuts of recordings without
         self.silent: list[Record] = []
@@ -120,6 +121,8 @@ class _Import:
             name = record.id or file_name(record.audio)
         else:
             name = cut_name(record.audio, record.start, record.end)
+        if name and record.channel is not None and not (record.id or self.number_ids):
+            name = f"{name}-{record.channel}"
         rename = "rename it, or let --number_ids PREFIX number the utterances"
         if not name:
             raise _error(record, "there is no id", "--number_ids PREFIX numbers the utterances")
@@ -151,13 +154,22 @@ class _Import:
             start = record.start or Decimal(0)
             if start < 0 or (record.end is not None and record.end <= start):
                 raise _error(record, f"{record.id} is cut from {start} to {record.end} s")
-            name = record.recording or self._recording_of(path)
+            name = self._side(record.recording or self._recording_of(path), path, record.channel)
             if problem := id_problem(name):
                 raise _error(record, f"recording {name!r}: {problem}", "rename it")
             end = "-1" if record.end is None else format_seconds(record.end)
             self._put("segments", record, f"{name} {format_seconds(start)} {end}")
+        if record.channel is not None:
+            self.channels[name] = str(record.channel)
         if self.wav.setdefault(name, path) != path:
             raise _error(record, f"the recording {name} is {self.wav[name]} in an earlier line")
+
+    def _side(self, name: str, path: str, channel: int | None) -> str:
+        """Name a recording that earlier lines hear another channel of, after its channel too."""
+        said = "" if channel is None else str(channel)
+        if self.wav.get(name) == path and self.channels.get(name, "") != said:
+            return f"{name}-{said or 'mean'}"
+        return name
 
     def _path(self, record: Record) -> str:
         """Return what stands in wav.scp."""
@@ -229,10 +241,12 @@ class _Import:
             fix = f"speechllm fix {self.out} measures them"
             log.warning("no utt2dur, for want of durations: %s; %s", first_ids(lacking), fix)
             tables.pop("utt2dur", None)
+        of_recordings = {"wav.scp": self.wav, CHANNELS: self.channels}
+        of_recordings = {name: table for name, table in of_recordings.items() if table}
         if "segments" not in tables:
-            return SetTables(self.out, tables | ({"wav.scp": self.wav} if self.wav else {}))
+            return SetTables(self.out, tables | of_recordings)
         tables["segments"] |= {name: f"{name} 0.0000 -1" for name in self.own_recordings}
-        return SetTables(self.out, tables, {"wav.scp": self.wav})
+        return SetTables(self.out, tables, of_recordings)
 
 
 def _error(record: Record, message: str, remedy: str | None = None) -> DataError:

@@ -1,18 +1,19 @@
 """Kaldi data dirs: `wav.scp`, `segments`, `text`, `utt2spk`, `spk2utt`, `utt2dur`, `entities`,
-and bias lists (`speechllm.data.bias_lists`).
+bias lists (`speechllm.data.bias_lists`), and, which Kaldi does not have, `reco2channel`.
 
 A set without `wav.scp` is a text-only set.
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from speechllm.data.bias_lists import BiasLists, read_bias_lists
-from speechllm.data.tables import TABLES, first_ids, read_table, write_table
+from speechllm.data.tables import CHANNELS, TABLES, first_ids, read_table, write_table
 from speechllm.errors import DataError
 from speechllm.strict_json import load_json
 
@@ -21,12 +22,14 @@ __all__ = [
     "Audio",
     "DataDir",
     "first_ids",
+    "parse_channel",
     "parse_duration",
     "parse_entities",
     "parse_segment",
     "parsed_table",
     "read_table",
     "spk2utt_of",
+    "whole_recordings",
     "write_data_dir",
     "write_table",
 ]
@@ -80,6 +83,17 @@ def parse_duration(value: str) -> float:
     if not 0 < seconds <= MOST_SECONDS:
         raise ValueError("duration is not a number > 0")
     return seconds
+
+
+def parse_channel(value: str) -> int:
+    """Parse the number of a channel, counted from 0.
+
+    Raises:
+        ValueError: anything else.
+    """
+    if not re.fullmatch("[0-9]{1,4}", value):
+        raise ValueError("channel is not a number from 0")
+    return int(value)
 
 
 def spk2utt_of(utt2spk: Mapping[str, str]) -> dict[str, str]:
@@ -195,19 +209,26 @@ def _read_text(path: Path) -> dict[str, str]:
 
 
 def _read_audio(path: Path) -> dict[str, Audio]:
-    """Join `wav.scp` and, where there is one, `segments`."""
+    """Join `wav.scp` and, where there are such, `reco2channel` and `segments`."""
     if not (path / "wav.scp").is_file():
         raise DataError("this set has no audio, and it is needed", path)
     wav = read_table(path / "wav.scp")
+    channels = parsed_table(path / CHANNELS, parse_channel) if (path / CHANNELS).is_file() else {}
+    whole = whole_recordings(wav, channels)
     if not (path / "segments").is_file():
-        return {rec: Audio(source, recording=rec) for rec, source in wav.items()}
+        return whole
     audio = {}
     for utt, (rec, start, end) in parsed_table(path / "segments", parse_segment).items():
         if rec not in wav:
             message = f"recording {rec} of segment {utt} is not in wav.scp"
             raise DataError(message, path / "segments", remedy=f"speechllm fix {path}")
-        audio[utt] = Audio(wav[rec], start, end, rec)
+        audio[utt] = replace(whole[rec], start=start, end=end)
     return audio
+
+
+def whole_recordings(wav: Mapping[str, str], channels: Mapping[str, int]) -> dict[str, Audio]:
+    """Recordings uncut: those of `wav.scp` with their channels of `reco2channel`."""
+    return {rec: Audio(source, None, None, rec, channels.get(rec)) for rec, source in wav.items()}
 
 
 def parsed_table(path: Path, parse: Callable[[str], Any]) -> dict[str, Any]:
@@ -231,6 +252,7 @@ def write_data_dir(
     *,
     text: Mapping[str, str],
     wav: Mapping[str, str] | None = None,
+    channels: Mapping[str, int] | None = None,
     segments: Mapping[str, tuple[str, float, float | None]] | None = None,
     utt2spk: Mapping[str, str] | None = None,
     utt2dur: Mapping[str, float] | None = None,
@@ -241,6 +263,7 @@ def write_data_dir(
     Args:
         text: utterance -> transcript.
         wav: recording (or utterance, without `segments`) -> path or command.
+        channels: recording -> the channel that is meant, from 0, where that is not their mean.
         segments: utterance -> (recording, start, end), seconds; an end of None is the last sample.
         utt2spk: utterance -> speaker; by default each utterance of an audio set is its own.
         utt2dur: utterance -> seconds.
@@ -255,6 +278,7 @@ def write_data_dir(
     tables: dict[str, Mapping[str, str] | None] = {
         "text": text,
         "wav.scp": wav,
+        CHANNELS: channels and {rec: str(channel) for rec, channel in channels.items()},
         "segments": segments
         and {
             utt: f"{rec} {start:.4f} {-1 if end is None else f'{end:.4f}'}"

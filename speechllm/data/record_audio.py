@@ -48,4 +48,4 @@ def _audio(record: Record) -> Audio:
     if record.audio is None:
         raise DataError(f"{record.id} has no audio")
     start, end = (None if time is None else float(time) for time in (record.start, record.end))
-    return Audio(record.audio, start, end, record.recording or record.id)
+    return Audio(record.audio, start, end, record.recording or record.id, record.channel)

@@ -26,6 +26,7 @@ TOLERANCE = 0.05  # seconds that a recording may lack of what was promised
 LOWEST_RATE, HIGHEST_RATE = 1000, 768_000  # Hz; others are damage
 BLOCK = 1 << 18  # samples of all channels that are decoded at once
 UNPACKED = 4  # recordings whose decoded samples are kept for further cuts
+MOST = 1 << 40  # samples; libsndfile's "unknown" is more
 WIDTHS = {"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
 WIDTHS |= {"ULAW": 1, "ALAW": 1}  # bytes of a sample, where each is coded by itself
 STRETCHES = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "NIST")
@@ -52,6 +53,7 @@ class Recording:
         subtype: libsndfile's name for how samples are coded.
         is_exact: their number is known, and any of them can be sought.
         is_decoded: they are neither coded one by one nor as FLAC, so a decoder makes them.
+        guess: samples of each channel as the header says, which need not be true; 0 if it does not.
         notes: what is odd about the file.
     """
 
@@ -66,6 +68,7 @@ class Recording:
         self.is_decoded = not (coded or file.format == "FLAC")
         is_known = layout.known and (self.is_exact or file.format == "MP3")
         self._count = frames if layout.counted is None else layout.counted
+        self.guess = self._count if self._count < MOST else 0
         self.is_counted = is_known or layout.counted is not None
         self.notes = [layout.note] if layout.note else []
         seconds = frames / self.rate

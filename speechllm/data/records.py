@@ -12,13 +12,15 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path, PurePath
 from typing import Any
 
-from speechllm.data.kaldi import MOST_SECONDS, parse_entities
+from speechllm.data.kaldi import MOST_SECONDS, parse_channel, parse_entities
 from speechllm.errors import DataError, shown
 from speechllm.strict_json import HALF_CHARACTER
 
 NUMBERS = ("start", "end", "duration")
 STRINGS = ("audio", "recording", "speaker")
-FIELDS = ("id", "audio", "text", "speaker", "duration", "recording", "start", "end", "entities")
+CHANNEL = "channel"
+FIELDS = ("id", "audio", "text", "speaker", "duration", "recording", "start", "end", CHANNEL)
+FIELDS += ("entities",)
 TABLE = "tables."
 Fields = dict[str, Any]
 
@@ -32,6 +34,7 @@ class Record:
     Attributes:
         id: empty when the source has none; whoever collects records then names it.
         audio: a path, or a command that ends in `|`; None without audio.
+        channel: of the audio, from 0; None: the mean of all that there are.
         content: the audio file itself, for formats that hold it.
         recording: what `start` and `end` cut; None when the utterance is a recording of its own.
         start, end: seconds; a start of None: not cut; an end of None: the recording's end.
@@ -44,6 +47,7 @@ class Record:
     id: str
     text: str
     audio: str | None = None
+    channel: int | None = None
     content: bytes | None = None
     recording: str | None = None
     start: Decimal | None = None
@@ -84,6 +88,8 @@ def from_fields(
         values["id"] = _name("id", given.get("id", ""))
         values |= {name: _name(name, given[name]) for name in STRINGS if name in given}
         values |= {name: seconds(given[name]) for name in NUMBERS if name in given}
+        if CHANNEL in given:
+            values[CHANNEL] = parse_channel(str(given[CHANNEL]))
         if "entities" in given:
             listed = given["entities"]
             values["entities"] = parse_entities(

@@ -11,7 +11,7 @@ from pathlib import Path
 from speechllm.data.bias_lists import BIAS_WORDS, read_words, write_words
 from speechllm.data.kaldi import TABLES, DataDir, spk2utt_of
 from speechllm.data.records import seconds
-from speechllm.data.tables import first_ids, read_table, write_table
+from speechllm.data.tables import CHANNELS, first_ids, read_table, write_table
 from speechllm.errors import DataError
 from speechllm.files import whole_folder
 
@@ -144,7 +144,9 @@ def read_set(path: Path) -> SetTables:
     tables.pop(SPEAKERS, None)
     result = SetTables(path, tables)
     if "segments" in tables:
-        result.recordings["wav.scp"] = tables.pop("wav.scp")
+        for name in ("wav.scp", CHANNELS):
+            if name in tables:
+                result.recordings[name] = tables.pop(name)
     known = {
         "utterances": set(tables["text"]),
         "recordings": {result.recording_of(utt) for utt in tables["text"]},

@@ -16,7 +16,9 @@ from speechllm.files import whole_file
 from speechllm.utf8 import not_utf8, refuse_wide
 
 FIRST_IDS = 5
-TABLES = ("text", "wav.scp", "segments", "utt2spk", "spk2utt", "utt2dur", "entities")
+CHANNELS = "reco2channel"
+"""Recording -> the channel that is meant, where that is not the mean of all."""
+TABLES = ("text", "wav.scp", CHANNELS, "segments", "utt2spk", "spk2utt", "utt2dur", "entities")
 """Those that `speechllm fix` mends."""
 _BLANK_OR_CONTROL = re.compile(r"[\s\x00-\x1f\x7f-\x9f]")
 

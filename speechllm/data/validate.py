@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -14,12 +15,14 @@ from speechllm.data.forms import compare, count_words, fold
 from speechllm.data.kaldi import (
     TABLES,
     Audio,
+    parse_channel,
     parse_duration,
     parse_entities,
     parse_segment,
     spk2utt_of,
+    whole_recordings,
 )
-from speechllm.data.tables import Fault, Row, scan_table
+from speechllm.data.tables import CHANNELS, Fault, Row, scan_table
 from speechllm.data.validate_answers import Limit, check_answers
 from speechllm.data.validate_audio import AudioFault, check_audio
 from speechllm.errors import DataError
@@ -196,27 +199,31 @@ class _Check:
             if not row.value:
                 self.complain("wav.scp", "no path after the id", row.line, "add it", rec)
         sources = {rec: row.value for rec, row in self.rows["wav.scp"].items() if row.value}
-        audio = {rec: Audio(source, recording=rec) for rec, source in sources.items()}
+        channels = self.parsed(CHANNELS, parse_channel, "mend or delete the line")
+        for rec in sorted(channels.keys() - self.rows["wav.scp"].keys()):
+            line = self.rows[CHANNELS][rec].line
+            self.complain(CHANNELS, "channel of an unknown recording", line, item=rec)
+        audio = whole_recordings(sources, channels)
         name = "wav.scp"
         if "segments" in self.rows:
-            name, audio = "segments", self.segments(sources)
+            name, audio = "segments", self.segments(audio)
         self.same_ids(name, "audio without text", None, text)
         for utt, row in sorted(text.items()):
             if utt not in self.rows[name]:
                 self.complain("text", "text without audio", row.line, item=utt)
         return {utt: entry for utt, entry in sorted(audio.items()) if utt in text}
 
-    def segments(self, sources: dict[str, str]) -> dict[str, Audio]:
+    def segments(self, recordings: dict[str, Audio]) -> dict[str, Audio]:
         audio, used = {}, set()
         for utt, (rec, start, end) in self.parsed("segments", parse_segment, self.fix).items():
             used.add(rec)
-            if rec in sources:
-                audio[utt] = Audio(sources[rec], start, end, rec)
+            if rec in recordings:
+                audio[utt] = replace(recordings[rec], start=start, end=end)
             else:
                 line = self.rows["segments"][utt].line
                 item = f"{utt} ({rec})"
                 self.complain("segments", "recording is not in wav.scp", line, item=item)
-        for rec in sorted(sources.keys() - used):
+        for rec in sorted(recordings.keys() - used):
             line = self.rows["wav.scp"][rec].line
             message = "recording without a segment"
             self.complain("wav.scp", message, line, item=rec, severity="warning")

@@ -13,10 +13,12 @@ import numpy as np
 from pydantic import Field
 
 from speechllm.config import Section, parse
-from speechllm.data.audio import SAMPLE_RATE, AudioError, audio_duration, load_audio
+from speechllm.data.audio import SAMPLE_RATE, AudioError, guessed_duration, mixed, read_audio
+from speechllm.data.audio_error import WaveError, too_short
 from speechllm.data.bias_lists import BiasLists
 from speechllm.data.collate import Example
 from speechllm.data.pauses import cut_at_pauses
+from speechllm.data.tables import first_ids
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.decoder import Decoder
 from speechllm.decode.fits import say_fits
@@ -90,6 +92,7 @@ class Recogniser:
         *,
         max_seconds: float = 30.0,
         min_pause: float = 0.3,
+        channel: int | None = None,
         allow_pipes: bool = False,
         **decode: object,
     ) -> list[Transcript]:
@@ -100,6 +103,7 @@ class Recogniser:
             domain: one of `domains`; by default that of `load`.
             max_seconds: longer recordings are cut at pauses into pieces that are not longer.
             min_pause: seconds of quiet that count as a pause.
+            channel: the one that is heard, from 0; by default what a data dir names, else the mean.
             allow_pipes: let a wav.scp hold shell commands, which can do all that you can do.
             decode: keys of DecodeConfig that differ from the model's own, e.g. `beam=8`.
 
@@ -113,7 +117,8 @@ class Recogniser:
         """
         cut = parse(CutConfig, {"max_seconds": max_seconds, "min_pause": min_pause}, "transcribe")
         config = parse(DecodeConfig, self.decode.model_dump() | decode, "transcribe")
-        return list(self.stream(find_recordings(audio), domain, config, cut, allow_pipes))
+        recordings = find_recordings(audio, channel)
+        return list(self.stream(recordings, domain, config, cut, allow_pipes))
 
     def stream(
         self,
@@ -133,10 +138,13 @@ class Recogniser:
         unsaid: list[Transcript] = []
         heard: list[str] = []
         window: list[_Waiting] = []
+        odd: dict[str, list[str]] = {}
         with Progress(f"transcribe ({domain})", round(total, 1), "s") as progress:
             for recording in recordings:
                 transcript = Transcript(recording, domain, task=self.task)
                 wave = _read(transcript, allow_pipes)
+                for note in transcript.notes:
+                    odd.setdefault(note, []).append(transcript.id)
                 for piece in self._encoded(transcript, wave, cut):
                     window.append(piece)
                     kept += piece.seconds
@@ -152,9 +160,13 @@ class Recogniser:
                 read += len(wave) / SAMPLE_RATE
             for decoded in self._decode(window, decoder):
                 progress.advance(decoded)
-            progress.advance(round(total - progress.done, 1))  # what was silence, or cannot be read
+            progress.advance(
+                max(round(total - progress.done, 1), 0)
+            )  # what was silence, or cannot be read
             heard += [piece.text for said in unsaid for piece in said.pieces]
             yield from unsaid
+        for note, ids in odd.items():
+            log.warning("%s: %s", note, first_ids(ids))
         say_fits(decoder, BiasLists(), domain, heard, "transcripts")
         log.info(
             "%s: %d recordings, %.1f s, of which %.1f s were left out as silence; RTF %.3f",
@@ -169,10 +181,16 @@ class Recogniser:
 
         A neighbour in the encoder's batch would change the last bits of the frames.
         """
-        if transcript.error:
+        if transcript.error or wave.min() == wave.max():  # nothing to hear, so nothing to invent
             return
         for start, end in cut_at_pauses(wave, cut.max_seconds, cut.min_pause):
-            frames = self._encoder.encode([wave[start:end]])[0]
+            try:
+                frames = self._encoder.encode([wave[start:end]])[0]
+            except WaveError as error:
+                seconds = f"{(end - start) / SAMPLE_RATE:.4f} s"
+                reason = too_short(error.least_seconds)
+                _fail(transcript, AudioError(reason, transcript.recording.audio, seconds))
+                return
             if not np.isfinite(frames).all():
                 audio, place = (
                     transcript.recording.audio,
@@ -226,7 +244,11 @@ def _read(transcript: Transcript, allow_pipes: bool) -> np.ndarray:
     """A recording's samples; none, and the transcript gets the error, if it cannot be used."""
     audio = transcript.recording.audio
     try:
-        wave = load_audio(audio, allow_pipes=allow_pipes)
+        sound = read_audio(audio, SAMPLE_RATE, allow_pipes)
+        wave = sound.samples
+        transcript.notes = sound.notes
+        if sound.mixed > 1:
+            transcript.notes += (f"{mixed(sound.mixed)}; --channel names one",)
         if len(wave) < SHORTEST * SAMPLE_RATE:
             detail = f"{len(wave) / SAMPLE_RATE:.3f} s"
             raise AudioError(f"audio is shorter than {SHORTEST} s", audio, detail)
@@ -247,6 +269,6 @@ def _fail(transcript: Transcript, error: AudioError) -> None:
 def _duration(recording: Recording, allow_pipes: bool) -> float:
     """Seconds by the header, for the progress; what cannot be read is reported in its turn."""
     try:
-        return audio_duration(recording.audio, allow_pipes)
+        return guessed_duration(recording.audio, allow_pipes)
     except AudioError:
         return 0.0

@@ -3,7 +3,7 @@
 import logging
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -28,13 +28,17 @@ class Recording:
     audio: Audio
 
 
-def find_recordings(places: AudioPaths) -> list[Recording]:
+def find_recordings(places: AudioPaths, channel: int | None = None) -> list[Recording]:
     """Look into files and folders; audio is not opened.
 
     A folder with a wav.scp is a data dir, whose segments are kept. Any other folder is searched,
     its folders too, for files with an ending that libsndfile reads; hidden ones are left. A file
     that ends in .scp is a wav.scp. Anything else is an audio file, whether it is there or not: it
     is missed when its turn comes.
+
+    Args:
+        places: files and folders.
+        channel: of all recordings, from 0; None is what the data dir says, else the mean.
 
     Raises:
         DataError: a table that cannot be used, or there is nothing to transcribe.
@@ -43,6 +47,8 @@ def find_recordings(places: AudioPaths) -> list[Recording]:
     found = [pair for place in places for pair in _look_into(Path(place))]
     if not found:
         raise DataError(f"no audio in {', '.join(map(str, places)) or 'nothing'}")
+    if channel is not None:
+        found = [(name, replace(audio, channel=channel)) for name, audio in found]
     return [Recording(name, audio) for name, audio in _with_own_ids(found)]
 
 

@@ -32,6 +32,7 @@ class Transcript:
         domain: of the model.
         pieces: in the order of time; one for a short recording, none for nothing but silence.
         error: why there are none.
+        notes: what is odd about the audio, in words that are the same for all such recordings.
         task: of the model.
     """
 
@@ -39,6 +40,7 @@ class Transcript:
     domain: str
     pieces: list[Piece] = field(default_factory=list)
     error: AudioError | None = None
+    notes: tuple[str, ...] = ()
     task: Task = field(default_factory=lambda: load_task("asr"))
 
     @property

@@ -74,6 +74,11 @@ def write_set(folder: Path, utterances: Sequence[Utterance], limit: int = 0) -> 
         folder,
         text=text,
         wav={(a.recording if cut else utt): a.source for utt, a in audio.items()},
+        channels={
+            (a.recording if cut else utt): a.channel
+            for utt, a in audio.items()
+            if a.channel is not None
+        },
         segments={utt: (a.recording, a.start or 0.0, a.end) for utt, a in audio.items()}
         if cut
         else None,

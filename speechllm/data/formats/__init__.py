@@ -24,7 +24,7 @@ class Holds(NamedTuple):
     """What a format can hold beside whole audio files.
 
     Attributes:
-        cuts: utterances that are a part of a recording.
+        cuts: utterances that are a part of a recording, or one channel of it.
         commands: commands that write audio.
         text_only: utterances without audio.
     """

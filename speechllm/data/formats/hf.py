@@ -18,7 +18,7 @@ from typing import Any
 
 from speechllm.data.columns import Columns
 from speechllm.data.formats import Holds
-from speechllm.data.records import FIELDS, NUMBERS, TABLE, Record, to_fields
+from speechllm.data.records import CHANNEL, FIELDS, NUMBERS, TABLE, Record, to_fields
 from speechllm.errors import DataError, SpeechLLMError, did_you_mean
 from speechllm.files import whole_folder
 from speechllm.guarded import guarded
@@ -118,6 +118,8 @@ def write(
     tables = sorted(name for name in used if name.startswith(TABLE))
     fields = [name for name in FIELDS if name in used] + tables
     kinds = {name: datasets.Value("float64" if name in NUMBERS else "string") for name in fields}
+    if CHANNEL in used:
+        kinds[CHANNEL] = datasets.Value("int64")
     if embed_audio and "audio" in used:
         kinds["audio"] = datasets.Audio()
     features = datasets.Features({names.get(name, name): kinds[name] for name in fields})

@@ -17,7 +17,7 @@ from speechllm.data.columns import Columns
 from speechllm.data.formats import Holds
 from speechllm.data.kaldi import Audio
 from speechllm.data.lines import json_line, read_json_lines, whole_text
-from speechllm.data.records import Record, correct, not_derived, seconds
+from speechllm.data.records import CHANNEL, Record, correct, not_derived, seconds
 from speechllm.data.tables import first_ids
 from speechllm.errors import DataError, shortened
 from speechllm.progress import track
@@ -70,13 +70,16 @@ def read(path: Path, *, keep: Sequence[str] = ()) -> Iterator[Record]:
             channels = {int(c) for c in (channel if isinstance(channel, list) else [channel])}
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"not a supervision: {error}", supervisions, line) from error
-        if channels != set(recording.channels):
-            count = len(recording.channels)
-            message = f"channel {channel} of {count}: a data dir knows no channels"
-            raise DataError(message, supervisions, line, "write each channel to a file first")
+        which = _channel(channels, recording.channels)
+        if which is None and channels != set(recording.channels):
+            message = f"channel {channel} of {recording.channels}: neither one of them nor all"
+            raise DataError(message, supervisions, line, "write a supervision for each channel")
         own = {k: v for k, v in {**row, **custom}.items() if k not in TIMES}
+        own[CHANNEL] = which
         own |= _times(row.get("id", ""), name, recording, *times)
         more = {k: v for k, v in custom.items() if k in TIMES}
+        if isinstance(custom.get(CHANNEL), int):
+            more[CHANNEL] = custom[CHANNEL]
         yield correct(taken.record(own, line), more)
     taken.finish()
 
@@ -123,6 +126,12 @@ def _of_cuts(path: Path) -> Iterator[Row]:
             yield line, row, recording
     if silent:
         log.warning("%s: cuts without supervision are not taken: %s", path, first_ids(silent))
+
+
+def _channel(wanted: set[Any], channels: list[int]) -> int | None:
+    """The place in the file of the one channel that is wanted, where there are others."""
+    (*_, only) = wanted or (None,)
+    return channels.index(only) if len(wanted) == 1 < len(channels) and only in channels else None
 
 
 def _times(
@@ -241,7 +250,7 @@ def _supervision(record: Record, recording: Recording) -> dict[str, Any]:
     start = record.start or Decimal(0)
     # lhotse refuses a supervision beyond its recording; a segment may end a little behind it.
     end = recording.duration if record.end is None else min(record.end, recording.duration)
-    channels = recording.channels
+    channels = recording.channels if record.channel is None else [record.channel]
     row = {
         "id": record.id,
         "recording_id": name,
@@ -253,6 +262,7 @@ def _supervision(record: Record, recording: Recording) -> dict[str, Any]:
     if record.speaker is not None:
         row["speaker"] = record.speaker
     times = _times(record.id, name, recording, start, end - start)
+    times[CHANNEL] = _channel(set(channels), recording.channels)
     as_read = Record(record.id, record.text, speaker=record.speaker, **times)
     custom = not_derived(record, as_read)
     return row | ({"custom": custom} if custom else {})

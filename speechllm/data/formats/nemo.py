@@ -1,4 +1,5 @@
-"""NeMo manifests: JSON lines of `audio_filepath`, `duration`, `text`, and `offset` for cuts.
+"""NeMo manifests: JSON lines of `audio_filepath`, `duration`, `text`, `offset` for cuts, and
+`channel_selector`.
 
 NeMo hands further keys through. `id`, `speaker` and what its own keys would not bring back stand
 there under the names of a record's fields; `utt2dur` is the record's duration where that is not
@@ -14,14 +15,15 @@ from speechllm.data.columns import Columns
 from speechllm.data.formats import Holds
 from speechllm.data.lines import json_line, read_json_lines, whole_text
 from speechllm.data.record_audio import length_of
-from speechllm.data.records import Record, correct, not_derived, seconds
+from speechllm.data.records import CHANNEL, Record, correct, not_derived, seconds
 from speechllm.errors import DataError
 from speechllm.progress import track
 
 SUMMARY = "NeMo manifest: JSON lines of audio_filepath, duration, text, offset"
 HOLDS = Holds(cuts=True, commands=False, text_only=True)
 FOLDER = False
-KEYS = {"audio": "audio_filepath"}
+SELECTOR = "channel_selector"
+KEYS = {"audio": "audio_filepath", CHANNEL: SELECTOR}
 UTT2DUR = "utt2dur"  # `duration` is NeMo's own
 TIMES = ("offset", "start", "end", UTT2DUR)
 
@@ -31,12 +33,25 @@ def read(path: Path, *, keep: Sequence[str] = ()) -> Iterator[Record]:
     taken = Columns(path, KEYS, keep, must_occur=False)
     for line, row in read_json_lines(path):
         own = {name: value for name, value in row.items() if name not in TIMES}
+        own[SELECTOR] = _channel(row.get(SELECTOR), path, line)
         record = _with_times(taken.record(own, line), row.get("offset"))
         more = {name: row[name] for name in ("start", "end") if name in row}
         if UTT2DUR in row:
             more["duration"] = row[UTT2DUR]
         yield correct(record, more)
     taken.finish()
+
+
+def _channel(selector: object, path: Path, line: int) -> int | None:
+    """What a selector means: a channel, or the mean of all."""
+    if isinstance(selector, list) and len(selector) == 1:
+        selector = selector[0]
+    if selector in (None, "average"):
+        return None
+    if isinstance(selector, int) and not isinstance(selector, bool) and selector >= 0:
+        return selector
+    message = f"{SELECTOR} is neither a channel nor 'average': {selector!r}"
+    raise DataError(message, path, line, "write a line for each channel")
 
 
 def _with_times(record: Record, offset: object) -> Record:
@@ -69,6 +84,8 @@ def _row(record: Record, folder: Path) -> dict[str, Any]:
         if record.start is not None:
             row["offset"] = record.start
         row["duration"] = length_of(record, folder)
+        if record.channel is not None:
+            row[SELECTOR] = record.channel
     row["text"] = record.text
     if record.speaker is not None:
         row["speaker"] = record.speaker
@@ -76,6 +93,7 @@ def _row(record: Record, folder: Path) -> dict[str, Any]:
         record.id,
         record.text,
         record.audio,
+        record.channel,
         speaker=record.speaker,
         duration=row.get("duration"),
     )

@@ -93,7 +93,7 @@ def test_a_supervision_of_a_whole_recording_is_no_cut(tmp_path):
             "only whole files and commands",
         ),
         (recording(id="other"), "supervisions", "recording rec is not in .*recordings.jsonl"),
-        (supervision(channel=1), "supervisions", "a data dir knows no channels"),
+        (supervision(channel=1), "supervisions", "neither one of them nor all"),
         (supervision(start="soon"), "supervisions", "not a number of seconds: 'soon'"),
         ({"id": "u", "text": "x"}, "supervisions", "not a supervision: 'recording_id'"),
         (supervision(custom=[1]), "supervisions", "not a supervision"),
@@ -187,7 +187,7 @@ def test_other_cuts_are_saved_as_lhotse_advises(cuts, tmp_path, kind):
     [
         ({"recording": None, "features": {}}, "has no recording, only features"),
         ({"type": "PaddingCut"}, "PaddingCut c is no part of one recording"),
-        ({"channel": 1}, "a data dir knows no channels"),
+        ({"channel": 1}, "neither one of them nor all"),
         ({"start": "soon"}, "not a cut with supervisions: not a number of seconds"),
         ({"supervisions": [{"id": "u"}]}, "not a cut with supervisions: 'start'"),
         ({"supervisions": 3}, "not a cut with supervisions"),
