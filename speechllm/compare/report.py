@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
+from urllib.parse import quote
 
 import yaml
 
@@ -22,6 +23,7 @@ from speechllm.compare.tables import (
 from speechllm.compare.verdict import verdicts
 from speechllm.files import whole_file
 from speechllm.report.canvas import can_plot
+from speechllm.report.markdown import code, fenced, text
 from speechllm.report.results import bullets, environment_lines
 from speechllm.score.normalize import normalizer as find_normalizer
 
@@ -71,7 +73,7 @@ def write_comparison(
     task = results.task
     name = next((cell.folder.parent.name for cell in cells if cell.label != BASE), out.stem)
     parts = [
-        f"# Comparison {name}",
+        f"# Comparison {text(name)}",
         f"Made by `speechllm compare` {speechllm.__version__} on {date.today().isoformat()}; "
         "do not edit.",
         "## What was found",
@@ -87,13 +89,13 @@ def write_comparison(
     parts += ["## Figures", _figures(results, out)]
     for target, table in types.items():
         if table.rows:
-            parts += [f"## {task.by_type} (%) by type: {target}", table.markdown()]
+            parts += [f"## {task.by_type} (%) by type: {text(target)}", table.markdown()]
     if remarks:
-        parts += ["## Notes", bullets(remarks)]
+        parts += ["## Notes", bullets(map(text, remarks))]
     parts += ["## How this was made", bullets(_method(grid, cells, results, normalizer))]
-    parts += ["The grid:", f"```yaml\n{_yaml(grid)}```"]
+    parts += ["The grid:", fenced(_yaml(grid), "yaml")]
     runs = {cell.folder: cell.run for cell in cells if cell.run}
-    parts += ["Environment:", bullets(environment_lines(list(runs.values())))]
+    parts += ["Environment:", bullets(map(text, environment_lines(list(runs.values()))))]
     with whole_file(out) as stream:
         stream.write("\n\n".join(filter(None, parts)) + "\n")
 
@@ -106,8 +108,8 @@ def _figures(results: Results, out: Path) -> str:
     folder = out.with_suffix("")
     plots = draw_plots(results, folder)
     return "\n\n".join(
-        f"![{plot.name}]({folder.name}/{plot.name}.png)\n\n"
-        f"{plot.caption} ([SVG]({folder.name}/{plot.name}.svg))"
+        f"![{text(plot.name)}]({quote(f'{folder.name}/{plot.name}')}.png)\n\n"
+        f"{text(plot.caption)} ([SVG]({quote(f'{folder.name}/{plot.name}')}.svg))"
         for plot in plots
     )
 
@@ -115,21 +117,21 @@ def _figures(results: Results, out: Path) -> str:
 def _method(grid: Grid, cells: Sequence[Cell], results: Results, normalizer: str) -> Iterator[str]:
     planned = [cell for cell in cells if cell.match]
     finished = sum(cell.is_finished for cell in planned)
-    yield f"targets: {', '.join(dict.fromkeys(cell.target for cell in cells))}"
+    yield text(f"targets: {', '.join(dict.fromkeys(cell.target for cell in cells))}")
     yield f"seeds: {', '.join(map(str, grid.seeds))}; the base model was trained once"
     yield f"cells: {finished} of {len(planned)} finished"
     yield f"matched: {MATCHED[grid.match].format(grid.budget)} for every arm, over all its phases"
     for arm, how in dict.fromkeys((cell.arm, (cell.match, cell.budget)) for cell in planned):
         match, budget = how
         if match and budget is not None and how != (grid.match, grid.budget):
-            yield f"but `{arm}`: {MATCHED[match].format(budget)}"
-    yield f"baseline of the tests: `{grid.baseline}`"
+            yield f"but {code(arm)}: {MATCHED[match].format(budget)}"
+    yield f"baseline of the tests: {code(grid.baseline)}"
     for target in results.targets:
         if full := results.full_audio(target):
-            yield f"end of the audio gap of {target}: `{full.arm}`"
+            yield f"end of the audio gap of {text(target)}: {code(full.arm)}"
     yield "weights: those that each config's monitor kept (kept step), which sees dev sets only"
     found = find_normalizer(normalizer)
-    yield f"normaliser {found}, on both sides: {'; '.join(rule.says for rule in found.rules)}"
+    yield text(f"normaliser {found}, on both sides: {'; '.join(r.says for r in found.rules)}")
     yield (
         "intervals: 95 %, percentiles of 10000 resamples of seeds (one less than there are) and "
         "utterances (Bisani and Ney 2004; Owen 2007; Rao and Wu 1988), seed 0"

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from speechllm.compare.judge import Judgement, judge
 from speechllm.compare.results import Result, Results
+from speechllm.report.markdown import code, text
 from speechllm.report.table import change, number, probability
 
 PUBLISHED_FRACTION = 0.2
@@ -27,10 +28,10 @@ class Verdict:
 
     @property
     def lines(self) -> tuple[str, ...]:
-        found = f"**{self.target}**: {self.order}"
+        found = f"**{text(self.target)}**: {self.order}"
         if not self.published:
             return (found,)
-        return found, f"**{self.target}, published order**: {self.published}"
+        return found, f"**{text(self.target)}, published order**: {self.published}"
 
 
 def verdicts(results: Results) -> list[Verdict]:
@@ -66,15 +67,15 @@ def _ranked(results: Results, target: str) -> list[list[Result]]:
 def _order(groups: Sequence[list[Result]], judged: Judged, error: str) -> str:
     if not groups:
         return "nothing can be scored."
-    text = _shown(groups[0])
+    ranking = _shown(groups[0])
     apart = []
     for group, after in pairwise(groups):
         better, worse = group[0], after[0]
-        text += f" {'=' if not _change(better, worse) else '<'} {_shown(after)}"
+        ranking += f" {'=' if not _change(better, worse) else '<'} {_shown(after)}"
         judgement = judged[frozenset((better, worse))]
         if judgement and judgement.is_significant:
-            apart.append(f"`{better.arm}` and `{worse.arm}` ({_p(judgement)})")
-    sentences = [f"{error} from the lowest: {text}."]
+            apart.append(f"{code(better.arm)} and {code(worse.arm)} ({_p(judgement)})")
+    sentences = [f"{error} from the lowest: {ranking}."]
     if apart:
         sentences.append(f"Neighbours that differ significantly: {', '.join(apart)}.")
     if len(groups) > 1 and len(apart) < len(groups) - 1:
@@ -109,7 +110,7 @@ def _holds(arms: Sequence[Result], judged: Judged, published: Mapping[str, str])
         return "cannot be checked, too few of its methods are finished."
     holds, fails, unsure = [], [], []
     for worse, better in pairwise(arms):
-        step = f"`{worse.arm}` to `{better.arm}`"
+        step = f"{code(worse.arm)} to {code(better.arm)}"
         if better.target.heard == worse.target.heard:
             unsure.append(f"{step} (the very same hypotheses)")
             continue
@@ -125,7 +126,7 @@ def _holds(arms: Sequence[Result], judged: Judged, published: Mapping[str, str])
         answer = "holds only in part" if holds else "is neither confirmed nor refuted"
     else:
         answer = "holds"
-    sentences = [f"{' > '.join(f'`{r.arm}`' for r in arms)} {answer}."]
+    sentences = [f"{' > '.join(code(r.arm) for r in arms)} {answer}."]
     for what, steps in (
         ("Significantly better, as published", holds),
         ("Significantly worse, against it", fails),
@@ -149,7 +150,7 @@ def _shown(group: Sequence[Result]) -> str:
 
 
 def _names(group: Sequence[Result]) -> str:
-    return " = ".join(f"`{r.arm}`" for r in group)
+    return " = ".join(code(r.arm) for r in group)
 
 
 def _p(judgement: Judgement | None) -> str:

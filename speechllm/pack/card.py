@@ -10,6 +10,7 @@ from speechllm.layout import DESCRIPTION, MODEL
 from speechllm.own_files import made_again, read_mapping
 from speechllm.pack.manifest import BASE, Manifest, Pretrained, Trained
 from speechllm.report.comparison import compare, legend
+from speechllm.report.markdown import code, fenced, text
 from speechllm.report.table import ABSENT, Table, number
 from speechllm.report.tree import Family, Model, read_families
 
@@ -38,7 +39,7 @@ def model_card(manifest: Manifest, base: Path, models: Mapping[str, Model], tag:
     description = read_mapping(base / MODEL / DESCRIPTION, made_again(base))["model"]
     parts = [
         _front_matter(manifest, models[BASE].task.pipeline_tag),
-        f"# Speech LLM: {', '.join(manifest.domains)}",
+        f"# Speech LLM: {text(', '.join(manifest.domains))}",
         f"Packed by speechllm {manifest.speechllm}. A frozen speech encoder, a projector and a "
         "decoder-only LLM; each domain is the base with a few more tensors.",
         USE.format(folder="<this folder>", domain=list(manifest.domains)[-1]),
@@ -60,7 +61,7 @@ def model_card(manifest: Manifest, base: Path, models: Mapping[str, Model], tag:
         "ask their source. The trained tensors are derived from these models and from the data "
         "that they were trained on.",
         "## Prompt",
-        f"    {description['prompt'] or 'the usual one of the model that it stands on'}",
+        fenced(description["prompt"] or "the usual one of the model that it stands on"),
         "Speech takes the place of `<speech>`.",
     ]
     return "\n\n".join(parts) + "\n"
@@ -89,7 +90,7 @@ def _domain_row(domain: str, trained: Trained, model: Model) -> list[str]:
 
 
 def _pretrained_row(key: str, model: Pretrained) -> list[str]:
-    where = {"hub": "the hub", "carried": f"inside, `{model.path}`", "folder": f"`{model.path}`"}
+    where = {"hub": "the hub", "carried": f"inside, {model.path}", "folder": model.path}
     return [
         key,
         model.name,
@@ -113,6 +114,6 @@ def _results(base: Path, models: Mapping[str, Model], tag: str) -> str:
         if row[1] == models[BASE].name or (row[0], row[1]) in packed
     ]
     if all(row[2] == ABSENT for row in rows):
-        return f"Nothing was scored with the decoding `{tag}` when this was packed."
+        return f"Nothing was scored with the decoding {code(tag)} when this was packed."
     table, meaning = dataclasses.replace(comparison.table, rows=rows), legend(family.task)
-    return f"Decoding `{tag}`, normaliser `{NORMALIZER}`.\n\n{table.markdown()}\n\n{meaning}"
+    return f"Decoding {code(tag)}, normaliser `{NORMALIZER}`.\n\n{table.markdown()}\n\n{meaning}"

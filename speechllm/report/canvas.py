@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 STYLE = {
     "svg.hashsalt": "speechllm",
+    "text.parse_math": False,  # a name may hold dollars
     "font.size": 9,
     "axes.grid": True,
     "grid.color": "0.9",

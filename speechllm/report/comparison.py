@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from speechllm.report.markdown import code, text
 from speechllm.report.table import ABSENT, Table, change, count, interval, number, rtf
 from speechllm.report.tree import Family, Model, target_set
 from speechllm.tasks.task import Task
@@ -104,10 +105,10 @@ def _verdict(family: Family, target: str, tag: str, normalizer: str) -> str:
     models = contenders(family, target)
     audio = family.audio_reference(target)
     overall = _best(models, target, tag, normalizer)
-    verdict = f"**{target}**: {overall or 'nothing is scored'}."
+    verdict = f"**{text(target)}**: {overall or 'nothing is scored'}."
     others = _best([m for m in models if m is not audio], target, tag, normalizer)
     if audio and others and others != overall:
-        verdict += f" Without the audio reference `{audio.name}`: {others}."
+        verdict += f" Without the audio reference {code(audio.name)}: {others}."
     return verdict
 
 
@@ -137,7 +138,7 @@ def _best(models: Iterable[Model], target: str, tag: str, normalizer: str) -> st
 
 def _together(models: list[Model], tag: str, name: str) -> str:
     """Names of models with the same error on the set `name`, and whether they are the same."""
-    *others, last = (f"`{model.name}`" for model in models)
+    *others, last = (code(model.name) for model in models)
     if not others:
         return last
     heard = {

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import speechllm
 from speechllm.report.answers import answer_tables
@@ -14,6 +15,7 @@ from speechllm.report.decodings import LEGEND as DECODINGS_LEGEND
 from speechllm.report.decodings import decodings_table
 from speechllm.report.domain import LEGEND as DOMAIN_LEGEND
 from speechllm.report.domain import domain_table
+from speechllm.report.markdown import code, text
 from speechllm.report.notes import notes
 from speechllm.report.table import ABSENT, Table, count, interval, number, rtf
 from speechllm.report.tree import Decoding, Family, Model, read_families
@@ -35,8 +37,8 @@ class Section:
 
     def markdown(self) -> list[str]:
         """Return its parts, to be parted by empty lines."""
-        tables = [part for name, t in self.tables for part in (f"### {name}", t.markdown())]
-        return [f"## {self.title}", *tables, "Columns:", self.legend]
+        tables = [part for name, t in self.tables for part in (f"### {text(name)}", t.markdown())]
+        return [f"## {text(self.title)}", *tables, "Columns:", self.legend]
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ class Results:
         families: the models that it tells of.
         legends: what the main tables' columns mean, for each task.
         sections: further tables, after the main one of each base.
-        environment, method, notes: a line each, with Markdown's `code` and **bold**.
+        environment, notes: a line each, without Markdown.
+        method: a line each, in Markdown.
         details: titles and tables of every model and test set.
     """
 
@@ -107,36 +110,36 @@ def make_results(
     environment = list(environment_lines([model.run for model in models]))
     method = list(_method(models, command))
     parts = [
-        f"# {title}",
+        f"# {text(title)}",
         f"Made by `speechllm report` {speechllm.__version__} on {date.today().isoformat()}; "
         "do not edit.",
-        grids and "Methods, seeds and tests: " + ", ".join(f"[{name}]({name})" for name in grids),
+        grids and "Methods, seeds and tests: " + ", ".join(map(_link, grids)),
         "## Environment",
-        bullets(environment),
+        bullets(map(text, environment)),
         "## How these results were made",
         bullets(method),
         "## Target domains",
     ]
     for comparison in comparisons:
-        parts += [f"### {comparison.title}", comparison.table.markdown()]
+        parts += [f"### {text(comparison.title)}", comparison.table.markdown()]
         parts += [bullets(comparison.verdicts)]
     legends = [legend(task) for task in {f.task.name: f.task for f in families}.values()]
-    for text in legends:
-        parts += ["Columns:", text]
+    for meaning in legends:
+        parts += ["Columns:", meaning]
     for section in sections:
         parts += section.markdown()
     if remarks:
-        parts += ["## Notes", bullets(remarks)]
+        parts += ["## Notes", bullets(map(text, remarks))]
     details = []
     spoken = [model for model in models if model.task.has_words]
     for name in _normalizers(models):
-        parts += [f"## Every model and test set, normaliser {name}"]
+        parts += [f"## Every model and test set, normaliser {text(name)}"]
         tables = [
             (kind.upper(), _details(exp, spoken, name, kind))
             for kind in (("wer", "cer") if spoken else ())
         ]
         for heading, table in (*tables, *answer_tables(exp, models, name)):
-            parts += [f"### {heading}", table.markdown()]
+            parts += [f"### {text(heading)}", table.markdown()]
             details.append((f"{heading}, normaliser {name}", table))
     return Results(
         "\n\n".join(filter(None, parts)) + "\n",
@@ -174,13 +177,13 @@ def environment_lines(runs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 def _method(models: list[Model], command: str | None) -> Iterator[str]:
     if command:
-        yield f"command: `{command}` (that of each model is in its run.json)"
+        yield f"command: {code(command)} (that of each model is in its run.json)"
     seeds = {m.run.get("config", {}).get("train", {}).get("seed") for m in models} - {None}
     yield f"training seed: {', '.join(map(str, sorted(seeds))) or ABSENT}"
     results = [result for _, result in _results(models)]
     for name in _normalizers(models):
         for rules in sorted({tuple(_rules(result, name)) for result in results} - {()}):
-            yield f"normaliser {name}, on both sides: {'; '.join(rules)}"
+            yield text(f"normaliser {name}, on both sides: {'; '.join(rules)}")
     for how in sorted({tuple(sorted(r["made_from"]["bootstrap"].items())) for r in results}):
         bootstrap = dict(how)
         yield (
@@ -232,6 +235,10 @@ def _details(exp: Path, models: list[Model], normalizer: str, kind: str) -> Tabl
             ]
             rows.append([*row, rtf(decoding.info)] if kind == "wer" else row)
     return Table(("model", "dataset", *columns), rows)
+
+
+def _link(name: str) -> str:
+    return f"[{text(name)}]({quote(name)})"
 
 
 def bullets(lines: Iterable[str]) -> str:

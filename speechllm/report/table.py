@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from speechllm.report.markdown import cell
+
 ABSENT = "-"
 
 
@@ -17,7 +19,7 @@ class Table:
 
     def markdown(self) -> str:
         """Return a Markdown table with padded columns."""
-        lines = [[cell.replace("|", "\\|") for cell in row] for row in (self.header, *self.rows)]
+        lines = [list(map(cell, row)) for row in (self.header, *self.rows)]
         widths = _widths(lines)
         rule = [
             "-" * width if i < self.names else "-" * (width - 1) + ":"
@@ -47,8 +49,8 @@ class Table:
 
     def _line(self, cells: Sequence[str], widths: Sequence[int]) -> str:
         padded = (
-            cell.ljust(width) if i < self.names else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
+            shown.ljust(width) if i < self.names else shown.rjust(width)
+            for i, (shown, width) in enumerate(zip(cells, widths, strict=True))
         )
         return f"| {' | '.join(padded)} |"
 

@@ -348,3 +348,11 @@ def test_wrong_use(exp, tmp_path):
     with pytest.raises(DataError, match="is damaged, no JSON"):
         run("--exp", exp, "--out", tmp_path / "R.md")
     assert not (tmp_path / "R.md").exists()
+
+
+def test_title_and_command_mean_nothing_to_markdown(exp, tmp_path):
+    out = tmp_path / "RESULTS.md"
+    run("--exp", exp, "--out", out, "--title", "<b>*A*</b>\n# B", "--command", "x `y` | <z>")
+    written = out.read_text()
+    assert written.startswith("# \\<b>\\*A*\\</b> # B\n\n")
+    assert "- command: ``x `y` | <z>`` (that of each" in written

@@ -3,7 +3,9 @@
 import re
 from typing import Any
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
+
+from speechllm.report.markdown import spans
 
 # A page may load what lies beside it and nothing else: no inline script or style, no network. From
 # disk, 'self' means nothing to some browsers, hence file:.
@@ -30,9 +32,8 @@ def render(template: str, **values: Any) -> str:
 
 def inline(text: str) -> Markup:
     """Turn the little Markdown of reports, `code` and **bold**, into HTML; the rest is escaped."""
-    html = str(escape(text))
-    html = re.sub(r"`([^`]+)`", r"<code>\1</code>", html)
-    return Markup(re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", html))
+    tags = {"": "{}", "code": "<code>{}</code>", "strong": "<strong>{}</strong>"}
+    return Markup("").join(Markup(tags[kind]).format(shown) for kind, shown in spans(text))
 
 
 def bullets(text: str) -> list[str]:
