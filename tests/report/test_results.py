@@ -354,5 +354,5 @@ def test_title_and_command_mean_nothing_to_markdown(exp, tmp_path):
     out = tmp_path / "RESULTS.md"
     run("--exp", exp, "--out", out, "--title", "<b>*A*</b>\n# B", "--command", "x `y` | <z>")
     written = out.read_text()
-    assert written.startswith("# \\<b>\\*A*\\</b> # B\n\n")
+    assert written.startswith("# \\<b>\\*A\\*\\</b> # B\n\n")
     assert "- command: ``x `y` | <z>`` (that of each" in written
