@@ -88,6 +88,8 @@ def test_a_single_odd_entry_counts_only_where_the_texts_have_one_form() -> None:
     lower, mixed = {"rye", *items} - {"Rye"}, {"rye", "Oats", *items} - {"Rye"}
     assert compare(items, lower).is_odd(of_list=True) and not compare(items, lower).is_odd()
     assert not compare(items, mixed).is_odd(of_list=True)
+    items = dict.fromkeys(["rye'", *(f"w{n}" for n in range(40))], 1)
+    assert not compare(items, lower).is_odd(of_list=True)
 
 
 def test_a_setting_is_quoted_where_a_shell_would_read_it() -> None:
