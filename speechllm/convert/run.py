@@ -13,6 +13,7 @@ from speechllm.convert.source import Source, Taken, find_source
 from speechllm.errors import ConfigError
 from speechllm.files import whole_folder, write_json
 from speechllm.layout import SOURCE
+from speechllm.pretrained import quietly
 
 log = logging.getLogger(__name__)
 
@@ -64,19 +65,18 @@ def _convert(found: Found, folder: Path, dtype: str | None, taken: Taken) -> dic
     if found.kind == "piper":
         return piper_folder(found, folder, taken)
     import torch
-    from transformers.utils import logging
 
-    logging.disable_progress_bar()  # it would be drawn into a job's log
     wanted = getattr(torch, dtype) if dtype else None
     path = taken.join(found.parts, folder)
     try:
-        if found.kind == "gguf":
-            from speechllm.convert.llm import llm_folder
+        with quietly():
+            if found.kind == "gguf":
+                from speechllm.convert.llm import llm_folder
 
-            return llm_folder(found, path, folder, wanted)
-        from speechllm.convert.whisper_folder import whisper_folder
+                return llm_folder(found, path, folder, wanted)
+            from speechllm.convert.whisper_folder import whisper_folder
 
-        return whisper_folder(found, path, folder, wanted, taken)
+            return whisper_folder(found, path, folder, wanted, taken)
     finally:
         if path.parent == folder:
             path.unlink()
