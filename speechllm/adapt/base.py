@@ -15,6 +15,7 @@ from speechllm.data.corpus import Corpus
 from speechllm.data.mixture import Component
 from speechllm.data.views import Views, check_view
 from speechllm.errors import ConfigError
+from speechllm.imported import sources_of
 from speechllm.model.speech_llm import SpeechLLM
 from speechllm.tasks.task import load_task
 from speechllm.train.distributed import join_world
@@ -66,5 +67,6 @@ def train_base(
         "target": None,
         "base": None,
         "config": config.model_dump(mode="json"),
+        "pretrained": sources_of(config.model),
     }
     fit(model, [phase], views, {"source": open_corpus(dev)}, folder, world, record)

@@ -53,7 +53,14 @@ def model_card(manifest: Manifest, base: Path, models: Mapping[str, Model], tag:
         _results(base, models, tag),
         "## Stands on",
         Table(
-            ("part", "model", "revision", "licence", "where", "sha256 of config and weights"),
+            (
+                "part",
+                "model",
+                "revision or source",
+                "licence",
+                "where",
+                "sha256 (config, weights)",
+            ),
             [_pretrained_row(key, model) for key, model in manifest.pretrained.items()],
             names=6,
         ).markdown(),
@@ -94,7 +101,7 @@ def _pretrained_row(key: str, model: Pretrained) -> list[str]:
     return [
         key,
         model.name,
-        model.revision or ABSENT,
+        model.revision or model.source or ABSENT,
         model.licence or "not stated",
         where[model.place],
         model.sha256,

@@ -41,6 +41,8 @@ class Pretrained(Section):
     """Of config.json and the weights (pretrained.weights_hash)."""
     licence: str | None = None
     """As its folder states it."""
+    source: str | None = None
+    """What it was imported from, if it was."""
 
 
 class Trained(Section):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from speechllm.errors import ConfigError, SpeechLLMError
+from speechllm.imported import in_words, source_of
 from speechllm.own_files import read_mapping
 from speechllm.pack.manifest import Pretrained
 from speechllm.pretrained import fetch, hub_commit, resolve_folder, weights_hash
@@ -42,6 +43,7 @@ def describe(name: str, key: str, out: Path, carry: Carry) -> tuple[Pretrained, 
         "name": Path(name).name if is_local else name,
         "revision": None if is_local else hub_commit(folder),
         "licence": licence_of(folder),
+        "source": in_words(source) if (source := source_of(folder)) else None,
     }
     carried = carry == "all" or (carry == "local" and is_local)
     if carried:
@@ -133,7 +135,10 @@ def _refuse_programs(folder: Path) -> None:
 
 
 def licence_of(folder: Path) -> str | None:
-    """What a model's folder says of its licence: the model card's tag, else a licence's title."""
+    """What a folder says of its licence: its import's record, its card's tag, a licence's title."""
+    source = source_of(folder)
+    if source and isinstance(source.get("licence"), str):
+        return source["licence"]
     card = folder / "README.md"
     if card.is_file():
         front = re.match(

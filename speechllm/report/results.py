@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 import speechllm
+from speechllm.imported import in_words
 from speechllm.report.answers import answer_tables
 from speechllm.report.comparison import Comparison, compare, legend
 from speechllm.report.decodings import LEGEND as DECODINGS_LEGEND
@@ -180,6 +181,12 @@ def _method(models: list[Model], command: str | None) -> Iterator[str]:
         yield f"command: {code(command)} (that of each model is in its run.json)"
     seeds = {m.run.get("config", {}).get("train", {}).get("seed") for m in models} - {None}
     yield f"training seed: {', '.join(map(str, sorted(seeds))) or ABSENT}"
+    imported = {
+        text(f"pretrained {key}: {in_words(source)}")
+        for model in models
+        for key, source in model.run.get("pretrained", {}).items()
+    }
+    yield from sorted(imported)
     results = [result for _, result in _results(models)]
     for name in _normalizers(models):
         for rules in sorted({tuple(_rules(result, name)) for result in results} - {()}):

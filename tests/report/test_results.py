@@ -356,3 +356,16 @@ def test_title_and_command_mean_nothing_to_markdown(exp, tmp_path):
     written = out.read_text()
     assert written.startswith("# \\<b>\\*A\\*\\</b> # B\n\n")
     assert "- command: ``x `y` | <z>`` (that of each" in written
+
+
+def test_imported_models_are_named_with_their_licence(tmp_path: Path) -> None:
+    source = {
+        "format": "GGUF 3 llama",
+        "dtype": "float16",
+        "stored": "Q4_1",
+        "licence": "Apache-2.0",
+        "packages": [{"name": "tiny-llm", "version": "0.1"}],
+    }
+    make_run(tmp_path / "base", "base", pretrained={"llm": source})
+    words = "GGUF 3 llama of tiny-llm 0.1, float16 from Q4_1, licence Apache-2.0"
+    assert f"- pretrained llm: {words}\n" in make_results(tmp_path).markdown

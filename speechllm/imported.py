@@ -1,0 +1,39 @@
+"""What an imported pretrained model is from: the record in its folder, run.json and reports."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from speechllm.layout import SOURCE
+from speechllm.own_files import read_mapping
+
+if TYPE_CHECKING:
+    from speechllm.config import ModelConfig
+
+
+def source_of(folder: str | Path) -> dict[str, Any] | None:
+    """The record that `speechllm import-model` left in a folder; None of any other model.
+
+    Raises:
+        DataError: the record is damaged.
+    """
+    path = Path(folder) / SOURCE
+    if not path.is_file():
+        return None
+    return read_mapping(path, "import the model again: speechllm import-model --help")
+
+
+def sources_of(model: "ModelConfig") -> dict[str, dict[str, Any]]:
+    """The records of those of a config's models that were imported, by key."""
+    names = {"encoder": model.encoder, "llm": model.llm, "speech_llm": model.speech_llm}
+    found = {key: source_of(name) for key, name in names.items() if name}
+    return {key: dict(source) for key, source in found.items() if source is not None}
+
+
+def in_words(source: Mapping[str, Any]) -> str:
+    """A record in one line: format, packages and their versions, type of the weights, licence."""
+    packages = [f"{p.get('name')} {p.get('version')}" for p in source.get("packages") or ()]
+    of = f" of {' and '.join(packages)}" if packages else ""
+    stored = f" from {source['stored']}" if source.get("stored") else ""
+    licence = source.get("licence") or "not stated"
+    return f"{source.get('format')}{of}, {source.get('dtype')}{stored}, licence {licence}"
