@@ -227,6 +227,27 @@ def test_an_ogg_file_without_its_end_is_told(tmp_path):
     assert "several streams" in read_header(Audio(str(path))).notes[0]
 
 
+def test_truncated_speech_of_nist_in_u_law(tmp_path):
+    path = tmp_path / "a.nist"
+    soundfile.write(path, sound(), RATE, "ULAW")
+    path.write_bytes(path.read_bytes()[:20_000])
+    with pytest.raises(AudioError, match="truncated"):
+        read_header(Audio(str(path)))
+
+
+def test_an_mp3_that_ends_in_the_midst_of_a_frame_is_told(tmp_path):
+    path = tmp_path / "a.mp3"
+    soundfile.write(path, sound(), RATE)
+    content = bytearray(path.read_bytes())
+    vbr_without_count(content)
+    path.write_bytes(content)
+    assert not read_header(Audio(str(path))).notes
+    path.write_bytes(content[: len(content) // 2])
+    header = read_header(Audio(str(path)))
+    assert "in the midst of a frame" in header.notes[0]
+    assert header.seconds == len(whole(path)) / RATE
+
+
 @pytest.mark.parametrize("kind", list(LENGTHS))
 def test_what_a_header_does_not_count_is_told(tmp_path, kind):
     path = tmp_path / f"a.{kind.lower()}"

@@ -139,6 +139,21 @@ def test_slam_has_whole_files_alone(data: Path, call: Path, tmp_path: Path) -> N
     )
 
 
+def test_lhotse_hears_the_channel_too(data: Path, call: Path, tmp_path: Path) -> None:
+    lhotse = pytest.importorskip("lhotse")
+    form = formats.get("lhotse")
+    export_set(data, form, tmp_path / "out")
+    recordings = lhotse.RecordingSet.from_file(tmp_path / "out" / form.RECORDINGS)
+    supervisions = lhotse.SupervisionSet.from_file(tmp_path / "out" / form.SUPERVISIONS)
+    cuts = lhotse.CutSet.from_manifests(recordings, supervisions).trim_to_supervisions()
+    samples = {cut.supervisions[0].id: cut.load_audio() for cut in cuts}
+    np.testing.assert_array_equal(samples["a1"], side(call, 0, 0, RATE)[None])
+    np.testing.assert_array_equal(samples["b1"], side(call, 1, RATE // 2)[None])
+    cuts.to_file(tmp_path / "cuts.jsonl")
+    import_set(form.read(tmp_path / "cuts.jsonl"), tmp_path / "back", audio_root=tmp_path)
+    assert heard(tmp_path / "back", call) == {"a1": 0, "b1": 1}
+
+
 def nemo(tmp_path: Path, *rows: dict[str, object]) -> Path:
     path = tmp_path / "m.json"
     path.write_text("".join(json.dumps({"duration": 1, "text": "x", **r}) + "\n" for r in rows))

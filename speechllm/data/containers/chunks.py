@@ -16,6 +16,7 @@ UNKNOWN = 0x7FFF0000  # 2 or 4 GiB are what a writer promises who cannot go back
 UNKNOWN_LONG = 1 << 62  # likewise, in 64 bits; -1 is more
 LOOKED_AT = 1 << 20  # bytes behind the samples that are looked at
 SPHERE_HEADER = 1024
+LEAST_HEADER = 24  # bytes, of AU
 
 
 class Stretch(NamedTuple):
@@ -43,6 +44,8 @@ def layout(stream: BinaryIO, head: bytes) -> Layout:
     found = _stretch(stream, head, size)
     if found is None or found.promised is None:
         return Layout(known=True, seekable=True)
+    if found.start < LEAST_HEADER:  # libsndfile reads on behind the header, and seeks within it
+        return Layout()
     held = max(size - found.start, 0)
     return Layout(
         known=True,
@@ -129,7 +132,7 @@ def _caf(stream: BinaryIO, size: int) -> Iterator[Chunk]:
 def _sphere(stream: BinaryIO, size: int) -> Stretch | None:
     stream.seek(0)
     head = stream.read(SPHERE_HEADER)
-    fields = dict(re.findall(rb"^(\w+) -i (\d+)", head, re.MULTILINE))
+    fields = dict(re.findall(rb"^(\w+) -(?:i|s\d+) (\d+)$", head, re.MULTILINE))
     names = (b"sample_count", b"channel_count", b"sample_n_bytes")
     if b"shorten" in head or not fields.keys() >= {*names}:
         return None

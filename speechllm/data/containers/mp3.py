@@ -22,6 +22,7 @@ KIND = 0xFFFE0C00  # bits of a header that are the same in all frames: version, 
 BITRATE_AND_PADDING, LEAST_BITRATE, NO_CHECKSUM = 0xF200, 0x1000, 0x10000
 ID3 = (21, 14, 7, 0)  # shifts of the four bytes of a tag's length
 APE = b"APETAGEX"
+SEARCHED = 1 << 20  # bytes of what is no frame, in which the next one is looked for
 
 
 class Frame(NamedTuple):
@@ -41,11 +42,12 @@ def layout(stream: BinaryIO) -> Layout:
     head = _head(content, first)
     frame = _frame(head)
     assert frame is not None
-    count, is_whole = _count(content, first)
+    count, is_whole, at = _count(content, first)
+    last = _frame(_head(content, at))
+    note = "MP3 file ends in the midst of a frame: is it truncated?" if last else ""
     tag = _frames_by_tag(content[first : first + frame.size])
     if tag is not None and tag >= count - 1:  # some count the frame that the tag is in
-        return Layout(known=is_whole, missing=max(tag - count, 0) / count)
-    note = ""
+        return Layout(known=is_whole, missing=max(tag - count, 0) / count, note=note)
     if tag is not None:
         first += frame.size
         count -= 1
@@ -94,7 +96,8 @@ def _first_frame(content: bytes) -> int | None:
 
 def _next_frame(content: bytes, at: int, kind: int | None) -> int | None:
     """The next place with a frame (of this kind) that ends where another begins, or at the end."""
-    while (at := content.find(b"\xff", at)) >= 0:
+    end_of_search = at + SEARCHED
+    while (at := content.find(b"\xff", at, end_of_search)) >= 0:
         head = _head(content, at)
         frame = _frame(head)
         if frame and kind in (None, head & KIND):
@@ -105,8 +108,9 @@ def _next_frame(content: bytes, at: int, kind: int | None) -> int | None:
     return None
 
 
-def _count(content: bytes, at: int) -> tuple[int, bool]:
-    """Number of frames from the first one on, and whether nothing but frames and tags is there."""
+def _count(content: bytes, at: int) -> tuple[int, bool, int]:
+    """Number of frames from the first one on, whether nothing but frames and tags is there, and
+    where the last frame ends."""
     count, is_whole, kind = 0, True, _head(content, at) & KIND
     while True:
         head = _head(content, at)
@@ -116,11 +120,11 @@ def _count(content: bytes, at: int) -> tuple[int, bool]:
             at += frame.size
             continue
         if at == len(content) or content[at : at + 3] == b"TAG" or content[at : at + 8] == APE:
-            return count, is_whole
+            return count, is_whole, at
         is_whole = False
         found = None if frame else _next_frame(content, at + 1, kind)
         if found is None:
-            return count, is_whole
+            return count, is_whole, at
         at = found
 
 
