@@ -127,6 +127,14 @@ def test_audio_is_linked_cut_or_explained(tmp_path):
     assert (clip.frames, found.clips) == (4000, 1)
 
 
+def test_a_named_channel_is_cut_out(tmp_path):
+    soundfile.write(tmp_path / "x.wav", np.zeros((16000, 2)), 16000)
+    audio = Audio(str(tmp_path / "x.wav"), channel=1)
+    for mode in ("link", "copy"):
+        assert column(tmp_path, [audio], mode).entries == ["audio/set/00000.flac"]
+        assert soundfile.info(tmp_path / "exp/report/audio/set/00000.flac").channels == 1
+
+
 def test_clips_stop_at_their_limit(tmp_path):
     soundfile.write(tmp_path / "x.wav", np.zeros(16000), 16000)
     found = column(tmp_path, [Audio(str(tmp_path / "x.wav"))] * 3, "copy", limit=40_000)

@@ -94,7 +94,8 @@ def audio_column(
         else:
             if audio.source not in formats:
                 formats[audio.source] = None if audio.is_pipe else playable_format(audio.source)
-            suffix = formats[audio.source]
+            # A player plays all channels.
+            suffix = formats[audio.source] if audio.channel is None else None
             if suffix and request.mode == "link":
                 column.entries.append(_link(audio, request.report))
             else:
