@@ -6,6 +6,7 @@
 #   text     the transcript, as the model is to write it
 #   audio    a file that soundfile reads, relative to the corpus folder (left out: a set of text)
 #   speaker  may be left out; each utterance is then its own speaker
+#   channel  of the audio, counted from 0; may be left out where files have one, or are to be mixed
 #
 # <set>.csv (cells with commas in double quotes) and <set>.jsonl (an object in each line) will do too.
 # The sets are those of run.sh: source_train, source_dev, source_test and <target>_train,

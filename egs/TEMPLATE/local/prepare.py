@@ -8,7 +8,7 @@ from speechllm.data.corpora.pairs import Columns, column_names, find_table, read
 from speechllm.data.corpora.utterances import Utterance, write_set
 from speechllm.errors import DataError, SpeechLLMError, did_you_mean
 
-COLUMNS = ("id", "text", "audio", "speaker")
+COLUMNS = ("id", "text", "audio", "speaker", "channel")
 
 
 def read_set(path: Path) -> list[Utterance]:
@@ -17,8 +17,8 @@ def read_set(path: Path) -> list[Utterance]:
     for name in there:
         if name not in COLUMNS:
             raise DataError(f"unknown column '{name}'{did_you_mean(name, COLUMNS)}", path, 1)
-    audio, speaker = (name if name in there else "" for name in ("audio", "speaker"))
-    return read_pairs(path, Columns("text", audio, "id", speaker))
+    audio, speaker, channel = (name if name in there else "" for name in COLUMNS[2:])
+    return read_pairs(path, Columns("text", audio, "id", speaker, channel))
 
 
 def main() -> None:

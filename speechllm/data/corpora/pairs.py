@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from speechllm.data.corpora.lines import read_cells, read_json_lines
 from speechllm.data.corpora.utterances import Utterance
-from speechllm.data.kaldi import Audio
+from speechllm.data.kaldi import Audio, parse_channel
 from speechllm.data.tables import id_problem
 from speechllm.errors import DataError, did_you_mean
 
@@ -22,12 +22,14 @@ class Columns(NamedTuple):
             text alone.
         id: without it, an utterance is called after its audio file, or by its line.
         speaker: without it, each utterance is its own speaker.
+        channel: of the audio, counted from 0; without it, several are averaged.
     """
 
     text: str = "text"
     audio: str = "audio"
     id: str = ""
     speaker: str = ""
+    channel: str = ""
 
 
 def find_table(folder: Path, name: str) -> Path:
@@ -77,7 +79,7 @@ def read_pairs(
             file = Path(os.path.normpath(path.parent / cells[columns.audio]))
             if not file.is_file():
                 raise DataError(f"there is no {file}", path, line)
-            audio = Audio(str(file))
+            audio = Audio(str(file), channel=_channel(cells, columns.channel, path, line))
         utt = cells.get(columns.id) or (Path(audio.source).stem if audio else f"line{line:07d}")
         if problem := id_problem(utt):
             raise DataError(f"{problem}: {utt!r}", path, line)
@@ -87,6 +89,13 @@ def read_pairs(
         lines[utt] = line
         utterances.append(Utterance(utt, text, audio, cells.get(columns.speaker, "")))
     return utterances
+
+
+def _channel(cells: Mapping[str, str], column: str, path: Path, line: int) -> int | None:
+    try:
+        return parse_channel(cells[column]) if column else None
+    except ValueError as error:
+        raise DataError(f"'{column}': {error}: {cells[column]!r}", path, line) from error
 
 
 def _cell(row: Mapping[str, Any], column: str, path: Path, line: int) -> str:

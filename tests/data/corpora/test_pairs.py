@@ -114,3 +114,17 @@ def test_names_of_columns(tmp_path: Path, kind: str) -> None:
     (tmp_path / f"train.{kind}").write_text("")
     with pytest.raises(DataError, match=r"there is no utterance in it"):
         column_names(tmp_path / f"train.{kind}")
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl"])
+def test_the_sides_of_a_file(tmp_path: Path, kind: str) -> None:
+    rows = [
+        {"path": "wav/a.wav", "sentence": "yes", "utt": f"a{side}", "side": side} for side in (0, 1)
+    ]
+    columns = Columns("sentence", "path", "utt", "", "side")
+    found = read_pairs(write(tmp_path, kind, rows), columns)
+    assert [(u.id, u.audio.channel) for u in found] == [("a0", 0), ("a1", 1)]
+    rows[1]["side"] = "left"
+    with pytest.raises(DataError, match="'side': channel is not a number from 0: 'left'") as caught:
+        read_pairs(write(tmp_path, kind, rows), columns)
+    assert caught.value.line == (2 if kind == "jsonl" else 3)
