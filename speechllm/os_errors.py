@@ -18,7 +18,8 @@ REMEDIES = {
     "finished work is kept",
     errno.EDQUOT: "your quota is used up (quota -s): free some space and give the same command "
     "again: finished work is kept",
-    errno.EFBIG: "raise the limit of a file's size (ulimit -f unlimited), or write to another disk",
+    errno.EFBIG: "raise the limit of a file's size (ulimit -f unlimited), then give the "
+    "same command again",
     errno.EACCES: "see who may (ls -ld {folder} {place}), or name another place",
     errno.EPERM: "see who may (ls -ld {folder} {place}), or name another place",
     errno.EROFS: "name a place that can be written",
@@ -42,10 +43,16 @@ def describe(error: OSError) -> str:
     else:
         name = " -> ".join(str(n) for n in (error.filename, error.filename2) if n is not None)
     message = f"{name}: " * bool(name) + (error.strerror or str(error) or type(error).__name__)
-    remedy = REMEDIES.get(error.errno or 0, "")
+    remedy = remedy_of(error)
+    return bounded(f"{message}\n  -> {remedy}" if remedy else message)
+
+
+def remedy_of(error: OSError) -> str | None:
+    """What helps against a refusal of the system, where something does."""
+    remedy = REMEDIES.get(error.errno or 0)
     place = str(error.filename2 or error.filename or ".")
     where = {"place": shlex.quote(place), "folder": shlex.quote(os.path.dirname(place) or ".")}
-    return bounded(message + ("\n  -> " + remedy.format(**where) if remedy else ""))
+    return remedy and remedy.format(**where)
 
 
 @contextmanager

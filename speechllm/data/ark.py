@@ -21,6 +21,7 @@ import numpy as np
 from speechllm.data.tables import first_ids, id_problem, read_table, write_table
 from speechllm.errors import DataError, SpeechLLMError
 from speechllm.files import whole_file
+from speechllm.os_errors import remedy_of
 
 REMEDY = "run stage 3 (features) again"
 CRC = ".crc"
@@ -102,9 +103,11 @@ class ArkWriter:
             raise self._cannot_write(error) from error
 
     def _cannot_write(self, error: OSError) -> SpeechLLMError:
+        if error.filename is None:
+            error.filename = str(self.ark_path)
         return SpeechLLMError(
-            f"cannot write {self.ark_path}: {error.strerror}",
-            f"make room (df -h {self.ark_path.parent}), then run the same command again",
+            f"cannot write {error.filename}: {error.strerror}",
+            remedy_of(error),
         )
 
 

@@ -18,6 +18,7 @@ from speechllm.lm.config import LMTrainConfig
 from speechllm.lm.network import Network
 from speechllm.lm.perplexity import Perplexity, Text
 from speechllm.lm.token_lm import TokenLM
+from speechllm.os_errors import naming
 from speechllm.progress import Progress
 from speechllm.train.optim import make_optimizers, rate_scale
 
@@ -60,6 +61,7 @@ def train_network(
     rates = [optimizer.param_groups[0]["lr"] for optimizer in optimizers]
     best, kept, waited = Perplexity(math.inf, 1, 1), {}, 0
     with (
+        naming(folder / LOG),
         (folder / LOG).open("w", encoding="utf-8") as stream,
         Progress("language model", steps, "steps") as progress,
     ):

@@ -5,9 +5,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from speechllm.files import whole_file
 from speechllm.layout import LOG
+from speechllm.os_errors import naming
 from speechllm.own_files import cut_half_line, read_json_rows
 from speechllm.train.tracking import start_wandb
+
+BOARD = "tensorboard"
 
 
 class MetricLog:
@@ -31,24 +35,27 @@ class MetricLog:
         kept = []
         if path.is_file() and first_step:
             kept = [row for row in _whole_rows(path) if _is_before(row, first_step)]
-        self._stream = path.open("w", encoding="utf-8")
-        self._stream.writelines(json.dumps(row) + "\n" for row in kept)
+        with whole_file(path) as stream:
+            stream.writelines(json.dumps(row) + "\n" for row in kept)
+        self._path, self._stream = path, path.open("a", encoding="utf-8")
         if importlib.util.find_spec("tensorboard"):
             from torch.utils.tensorboard import SummaryWriter
 
-            self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=first_step)
+            self._board = SummaryWriter(str(folder / BOARD), purge_step=first_step)
         self._wandb = start_wandb(folder)
 
     def write(self, step: int, **figures: Any) -> None:
         """Add one record; numbers (also in nested mappings) become scalars of the boards."""
         if self._stream is None:
             return
-        self._stream.write(json.dumps({"step": step, **figures}) + "\n")
-        self._stream.flush()
+        with naming(self._path):
+            self._stream.write(json.dumps({"step": step, **figures}) + "\n")
+            self._stream.flush()
         scalars = _scalars(figures)
         if self._board is not None:
-            for name, value in scalars:
-                self._board.add_scalar(name, value, step)
+            with naming(self._path.with_name(BOARD)):
+                for name, value in scalars:
+                    self._board.add_scalar(name, value, step)
         if self._wandb is not None:
             self._wandb.write(step, scalars)
 
