@@ -51,7 +51,10 @@ def remedy_of(error: OSError) -> str | None:
     """What helps against a refusal of the system, where something does."""
     remedy = REMEDIES.get(error.errno or 0)
     place = str(error.filename2 or error.filename or ".")
-    where = {"place": shlex.quote(place), "folder": shlex.quote(os.path.dirname(place) or ".")}
+    folder = os.path.dirname(place) or "."
+    while not os.path.exists(folder):  # as that of what never appeared
+        folder = os.path.dirname(folder) or "."
+    where = {"place": shlex.quote(place), "folder": shlex.quote(folder)}
     return remedy and remedy.format(**where)
 
 
@@ -71,12 +74,21 @@ def naming(path: Path, *others: Path) -> Iterator[None]:
         raise
     except Exception as error:
         if isinstance(error, OSError) and error.filename is not None:
-            if error.filename in map(str, others):
-                error.filename, error.filename2 = str(path), None
+            for other in map(str, others):
+                error.filename = _instead(error.filename, other, str(path))
+                error.filename2 = _instead(error.filename2, other, str(path))
+            if error.filename2 == error.filename:
+                error.filename2 = None
             raise
         if number := _number_of(error):
             raise OSError(number, os.strerror(number), str(path)) from error
         raise
+
+
+def _instead(name: object, other: str, path: str) -> object:
+    """A file's name, with `path` instead of `other` where it is that or lies below it."""
+    is_it = isinstance(name, str) and (name == other or name.startswith(f"{other}{os.sep}"))
+    return path + name.removeprefix(other) if is_it else name
 
 
 def _number_of(error: Exception) -> int | None:

@@ -138,7 +138,7 @@ def test_a_full_disk_is_a_users_error(command, capsys):
             OSError(errno.EDQUOT, "Disk quota exceeded", "a/b"),
             "a/b: Disk quota exceeded\n",
         ),
-        (PermissionError(errno.EACCES, "Permission denied", "a b/c"), "ls -ld 'a b' 'a b/c'"),
+        (PermissionError(errno.EACCES, "Permission denied", "a b/c"), "ls -ld . 'a b/c'"),
         (
             OSError(errno.ENOSPC, "No space left on device", "from", None, "a/to"),
             "error: a/to: No",

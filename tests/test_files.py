@@ -178,6 +178,17 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path, monkeypatch):
     assert error.value.filename == str(tmp_path / "x")
 
 
+def test_a_file_of_a_folder_that_never_appeared_is_named_as_it_would_be(tmp_path, small_files):
+    with (
+        pytest.raises(OSError) as error,
+        whole_folder(tmp_path / "b", lambda path: True) as folder,
+        whole_file(folder / "c/x") as stream,
+    ):
+        stream.write("x" * 9999)
+    assert error.value.filename == str(tmp_path / "b/c/x")
+    assert names(tmp_path) == []
+
+
 def test_a_folder_in_the_place_of_a_file_is_named(tmp_path):
     (tmp_path / "x").mkdir()
     with pytest.raises(OSError) as error, whole_file(tmp_path / "x"):
