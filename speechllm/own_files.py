@@ -1,5 +1,6 @@
 """Files that speechllm wrote, read again: one that is damaged is named, with what makes it anew."""
 
+import hashlib
 import json
 import shlex
 from pathlib import Path
@@ -106,14 +107,27 @@ def cut_half_line(path: Path) -> None:
             stream.truncate(whole)
 
 
-def read_tensors(path: str | Path, remedy: str | None = None) -> "dict[str, Tensor]":
+def read_tensors(
+    path: str | Path, remedy: str | None = None, sha256: str | None = None
+) -> "dict[str, Tensor]":
     """Read a safetensors file that speechllm wrote.
+
+    Args:
+        path: of the file.
+        remedy: as for `read_json`.
+        sha256: that it had; None where an older version did not note it.
 
     Raises:
         DataError: it cannot be read, or is damaged.
     """
     from safetensors.torch import load_file
 
+    if sha256 and Path(path).is_file():
+        with open(path, "rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        if found != sha256:
+            message = "is not what was written"
+            raise DataError(message, path, remedy=remedy or made_again(path))
     with guarded(path, "is damaged, no tensors", remedy=remedy or made_again(path)):
         return load_file(path)
 

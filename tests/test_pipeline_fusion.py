@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import yaml
 
 from speechllm.own_files import read_json
 from tests import test_pipeline as pipeline
+from tests.changes import cut, flip, follow, remedy_of, restored
 from tests.test_pipeline import refused, run
 from tests.tiny import SENTENCES
 
@@ -127,19 +129,82 @@ def test_weights_are_tuned_on_dev_and_used_on_test(work: Path, lms: Path, name: 
     assert (folder / "source_dev/decode.json").stat().st_mtime_ns == before, "decoded already"
 
 
-def test_a_language_model_that_was_made_anew_is_noticed(
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("damage", [flip, cut, Path.unlink])
+def test_a_damaged_language_model_is_made_once_more(
+    work: Path, lms: Path, kind: str, damage: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fusion = {"kind": "shallow", "lm": f"{{exp}}/lm/{kind}_{{target}}", "weight": 0.1}
+    command = decode_command(work, f"damaged_{kind}", fusion=fusion)
+    run(*command)
+    name = "lm.arpa" if kind == "ngram" else "trained.safetensors"
+    path = lms / f"{kind}_target" / name
+    content = path.read_bytes()
+    damage(path)
+    for refusing in (lm_command(work, kind), command):
+        said = refused(refusing, capsys)
+        assert f"{path}: is not what was written" in said
+    follow(remedy_of(said))
+    run(*lm_command(work, kind))
+    assert path.read_bytes() == content
+    run(*command)
+
+
+def test_a_language_model_of_other_text_is_noticed(
     work: Path, lms: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fusion = {"kind": "shallow", "lm": "{exp}/lm/ngram_{target}", "weight": 0.1}
     command = decode_command(work, "anew", fusion=fusion)
     run(*command)
-    arpa = lms / "ngram_target/lm.arpa"
-    kept = arpa.read_text()
-    arpa.write_text("\n" + kept)
-    said = refused(command, capsys)
-    assert "another language_models.fusion.lm" in said and "rm -r" in said
-    arpa.write_text(kept)
+    with restored(work / "data/text_train/text") as path:
+        path.write_text(path.read_text().replace("cow", "sow"))
+        said = refused(lm_command(work, "ngram"), capsys)
+        assert "inputs.sha256" in said
+        follow(remedy_of(said))
+        run(*lm_command(work, "ngram"))
+        said = refused(command, capsys)
+        assert "another language_models.fusion.lm" in said
+        follow(remedy_of(said))
+        run(*command)
+    follow(remedy_of(refused(lm_command(work, "ngram"), capsys)))
+    run(*lm_command(work, "ngram"))
+
+
+@pytest.mark.parametrize("what", ["references", "decode.tune.beam", "language_models.fusion.lm"])
+def test_weights_belong_to_what_they_were_tuned_on(
+    work: Path, lms: Path, what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fusion = {"kind": "shallow", "lm": "{exp}/lm/ngram_{target}", "weight": None}
+    command = decode_command(work, "tuned_on", fusion=fusion)
     run(*command)
+    run(*command)
+    changed = work / ("data/target_dev/text" if what == "references" else "data/text_train/text")
+    with restored(changed):
+        if what != "decode.tune.beam":
+            changed.write_text(changed.read_text().replace("cow", "sow"))
+        else:
+            command = decode_command(work, "tuned_on", fusion=fusion, tune={"beam": 3})
+        if what.startswith("language"):
+            follow(remedy_of(refused(lm_command(work, "ngram"), capsys)))
+            run(*lm_command(work, "ngram"))
+        said = refused(command, capsys)
+        assert f"tuning/target_dev was tuned with another {what}" in said
+        follow(remedy_of(said))
+        while "tuned_on" in (said := said_by(command, capsys)):
+            follow(remedy_of(said))  # hypotheses with weights, or a model, that were others
+    if what.startswith("language"):
+        follow(remedy_of(refused(lm_command(work, "ngram"), capsys)))
+        run(*lm_command(work, "ngram"))
+    shutil.rmtree(work / "exp/base/decode_tuned_on")
+
+
+def said_by(command: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """What a command refuses with; nothing if it ends well."""
+    try:
+        run(*command)
+    except SystemExit:
+        return capsys.readouterr().err
+    return ""
 
 
 def test_a_prompted_llm_rescores_an_nbest_list(work: Path) -> None:

@@ -19,6 +19,7 @@ from speechllm.environment import environment
 from speechllm.files import write_json
 from speechllm.layout import MODEL, PHASE, RUN, TENSORS
 from speechllm.model.bundle import restore_tensors, save_bundle, save_trained
+from speechllm.model.bundle_record import SHA256
 from speechllm.model.llm import checkpoint_gradients
 from speechllm.model.precision import resolve
 from speechllm.model.speech_llm import SpeechLLM, parameter_table, set_trainable
@@ -112,8 +113,10 @@ def _train_phase(
     """Train one phase, unless it is done; say what it did."""
     set_trainable(model, phase.trainable)
     if phase.name and (folder / PHASE).is_file():
-        restore_tensors(model, read_tensors(folder / TENSORS, made_again(folder)), folder / TENSORS)
-        return read_mapping(folder / PHASE, made_again(folder))
+        report = read_mapping(folder / PHASE, made_again(folder))
+        path, remedy = folder / TENSORS, made_again(folder)
+        restore_tensors(model, read_tensors(path, remedy, report.pop(SHA256, None)), path)
+        return report
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint_gradients(model.llm, phase.train.gradient_checkpointing)
     log.info("%s: parameters\n%s", phase.name or "training", parameter_table(model))
@@ -144,8 +147,8 @@ def _train_phase(
     }
     if world.is_first:
         if phase.name:
-            save_trained(folder / TENSORS, model)
-            write_json(folder / PHASE, report)
+            sha256 = save_trained(folder / TENSORS, model)
+            write_json(folder / PHASE, {**report, SHA256: sha256})
         for leftover in [folder / CHECKPOINT, *folder.glob("best.*.safetensors")]:
             leftover.unlink(missing_ok=True)
     return report

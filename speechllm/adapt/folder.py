@@ -11,9 +11,10 @@ from pydantic import BaseModel
 
 from speechllm.adapt.run_files import named_files, set_files
 from speechllm.config import BaseConfig, as_of_today, changed_keys
-from speechllm.errors import SpeechLLMError
+from speechllm.errors import DataError, SpeechLLMError
 from speechllm.files import sha256_of, whole_file
-from speechllm.layout import CONFIG, LOG, MODEL, RUN, TENSORS
+from speechllm.layout import CONFIG, DESCRIPTION, LANGUAGE_MODEL, LOG, MODEL, RUN, TENSORS
+from speechllm.lm.folder import check_lm
 from speechllm.locks import locked_folder
 from speechllm.made_from import MADE_FROM, Files, changed_since, refuse_changes, write_record
 from speechllm.model.bundle_record import check_bundle, model_config, pretrained_files
@@ -154,7 +155,10 @@ def _has_ended(folder: Path) -> bool:
     if not (folder / RUN).is_file():
         return False
     remedy = f"rm {folder / RUN}, and run the stage again: it trains anew"
-    read_mapping(folder / RUN, remedy)["kind"]
-    if (folder / MODEL).is_dir():
+    if read_mapping(folder / RUN, remedy)["kind"] == LANGUAGE_MODEL:
+        check_lm(folder)
+    elif not (folder / MODEL / DESCRIPTION).is_file():
+        raise DataError("there is no such file", folder / MODEL / DESCRIPTION, remedy=remedy)
+    else:
         check_bundle(folder / MODEL)
     return True

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from speechllm.config import ModelConfig, parse
-from speechllm.errors import ConfigError, SpeechLLMError
+from speechllm.errors import ConfigError, DataError, SpeechLLMError
 from speechllm.files import sha256_of, write_json
-from speechllm.layout import RUN, TENSORS
+from speechllm.layout import LANGUAGE_MODEL, RUN, TENSORS
 from speechllm.lm.arpa import read_arpa
 from speechllm.lm.config import NetworkConfig
 from speechllm.lm.ngram import NGram
+from speechllm.made_from import digest
 from speechllm.own_files import made_again, read_mapping, read_tensors
 from speechllm.pretrained import resolve_folder, weights_hash
 
@@ -31,19 +32,43 @@ def find_lm(name: str, key: str) -> Path:
 
     Raises:
         ConfigError: there is none.
+        DataError: one of `speechllm lm` is not what was written.
     """
     path = Path(name)
-    if path.is_dir() and any((path / f).is_file() for f in (DESCRIPTION, ARPA)):
+    if path.is_dir() and _is_ours(path):
         if not (path / RUN).is_file():
             raise ConfigError(
                 f"{key}: {name} is half made", "go on with the command that made it: stage lm"
             )
+        check_lm(path)
         return path / ARPA if (path / ARPA).is_file() else path
     if path.is_file() or path.suffix in (".arpa", ".gz"):
         return path
     if "/lm/" in name and not path.exists():
         raise ConfigError(f"{key}: there is no {name}", "make it: stage lm")
     return resolve_folder(name, key)
+
+
+def _is_ours(folder: Path) -> bool:
+    if any((folder / name).is_file() for name in (DESCRIPTION, ARPA)):
+        return True
+    run = folder / RUN  # of one whose files are gone
+    return run.is_file() and read_mapping(run).get("kind") == LANGUAGE_MODEL
+
+
+def written_files(folder: Path) -> dict[str, str]:
+    """Hashes of what `speechllm lm` makes, by name."""
+    names = (ARPA, TENSORS, DESCRIPTION)
+    return {name: digest(folder / name) for name in names if (folder / name).is_file()}
+
+
+def check_lm(folder: Path) -> None:
+    """Raise DataError if a finished language model is not what was written."""
+    remedy = f"rm {folder / RUN}, then run the stage lm again: it makes it anew"
+    written = read_mapping(folder / RUN, remedy).get("written")
+    if written is not None and written != (found := written_files(folder)):
+        odd = next(n for n in (*written, *found) if written.get(n) != found.get(n))
+        raise DataError("is not what was written", folder / odd, remedy=remedy)
 
 
 def lm_hash(path: Path) -> str:

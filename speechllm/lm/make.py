@@ -12,7 +12,7 @@ from speechllm.files import whole_file, write_json
 from speechllm.layout import LANGUAGE_MODEL, LOG, MODEL, RUN
 from speechllm.lm.arpa import write_arpa
 from speechllm.lm.config import NetworkConfig, NGramConfig
-from speechllm.lm.folder import ARPA, save_network
+from speechllm.lm.folder import ARPA, save_network, written_files
 from speechllm.lm.kneser_ney import estimate
 from speechllm.lm.ngram import NGram
 from speechllm.lm.perplexity import Perplexity, Text
@@ -50,6 +50,7 @@ def make_lm(
             "dev_perplexity": figures,
             "seconds": round(time.monotonic() - started, 1),
             "environment": environment(),
+            "written": written_files(folder),
         },
     )
     log.info(

@@ -4,6 +4,7 @@ A bundle holds only its trained tensors. A base bundle stands on pretrained fold
 bundle stands on its parent bundle, so one base is shared by all that were adapted from it.
 """
 
+import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,13 +16,12 @@ from speechllm.config import ModelConfig, parse
 from speechllm.errors import DataError, SpeechLLMError
 from speechllm.files import sha256_of, whole_file, write_json
 from speechllm.layout import DESCRIPTION, TENSORS
-from speechllm.made_from import digest
 from speechllm.model.bundle_record import (
     PARENT,
     SHA256,
     check_bundle,
-    check_tensors,
     parent_of,
+    trained_anew,
     write_bundle_record,
 )
 from speechllm.model.speech_llm import SpeechLLM
@@ -50,15 +50,21 @@ def restore_tensors(model: nn.Module, tensors: dict[str, Tensor], where: Path) -
         parameters[name].data = tensor.to(parameters[name].device)
 
 
-def save_trained(path: Path, model: nn.Module, without: str | None = None) -> None:
-    """Write the trained tensors, but for those whose names begin with `without`."""
+def save_trained(path: Path, model: nn.Module, without: str | None = None) -> str:
+    """Write the trained tensors, but for those whose names begin with `without`.
+
+    Returns:
+        Hex SHA-256 of the file.
+    """
     tensors = {
         name: tensor.cpu().contiguous()
         for name, tensor in trained_tensors(model).items()
         if without is None or not name.startswith(without)
     }
+    content = save(tensors)
     with whole_file(path, "wb") as stream:
-        stream.write(save(tensors))
+        stream.write(content)
+    return hashlib.sha256(content).hexdigest()
 
 
 def save_bundle(
@@ -72,7 +78,7 @@ def save_bundle(
         parent: the bundle that it was adapted from.
         labels: names that the answers of its training data are made of; the parent's are added.
     """
-    save_trained(folder / TENSORS, model, without="scaffold.")
+    sha256 = save_trained(folder / TENSORS, model, without="scaffold.")
     description = {"format": FORMAT, "model": model.config.model_dump(mode="json")}
     if labels:
         before = parent and bundle_labels(parent)
@@ -80,7 +86,7 @@ def save_bundle(
     if parent:
         description["parent"] = os.path.relpath(parent, folder)
         description["parent_sha256"] = sha256_of([parent / TENSORS])
-    description[SHA256] = digest(folder / TENSORS)
+    description[SHA256] = sha256
     write_json(folder / DESCRIPTION, description)
     write_bundle_record(folder)
 
@@ -118,8 +124,8 @@ def read_bundle(folder: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
     """A bundle's own generation: its settings, and the tensors that it trained."""
     description = _describe(folder)[1]
     config = parse(ModelConfig, description["model"], folder / DESCRIPTION)
-    check_tensors(folder, description)
-    return config, read_tensors(folder / TENSORS, made_again_bundle(folder))
+    remedy = trained_anew(folder, description)
+    return config, read_tensors(folder / TENSORS, remedy, description.get(SHA256))
 
 
 def _describe(folder: Path) -> tuple[Path, dict]:

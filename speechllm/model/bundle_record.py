@@ -18,7 +18,6 @@ from speechllm.made_from import (
     changed_since,
     digest,
     refuse_changes,
-    verifying,
     write_record,
 )
 from speechllm.own_files import made_again_bundle, read_mapping
@@ -78,13 +77,6 @@ def check_bundle(bundle: Path, moved: bool = False) -> None:
             )
 
 
-def check_tensors(bundle: Path, description: dict[str, Any]) -> None:
-    """Raise DataError if tensors that are about to be loaded are not those that were written."""
-    with verifying():  # they are read anyway
-        if not _is_whole(bundle, description):
-            raise _damaged(bundle / TENSORS, description)
-
-
 def _is_whole(bundle: Path, description: dict[str, Any]) -> bool:
     """Whether the tensors are those that were written, as far as model.json knows."""
     tensors = bundle / TENSORS
@@ -103,15 +95,17 @@ def _files(bundle: Path, description: dict[str, Any]) -> dict[str, Path]:
     return own | pretrained_files(parse(ModelConfig, description["model"], bundle / DESCRIPTION))
 
 
-def _damaged(path: Path, description: dict[str, Any]) -> DataError:
-    run = path.parents[1]
+def trained_anew(bundle: Path, description: dict[str, Any]) -> str:
+    """The remedy for a damaged bundle. A run that lacks its last file is trained once more."""
+    run = bundle.parent
     if not (run / RUN).is_file():
-        return DataError("is not what was written", path, remedy="copy the whole folder again")
-    return DataError(
-        "is not what training wrote",
-        path,
-        remedy=f"rm {run / RUN}, and run stage {_stage(description)} again: it trains anew",
-    )
+        return made_again_bundle(bundle)
+    return f"rm {run / RUN}, and run stage {_stage(description)} again: it trains anew"
+
+
+def _damaged(path: Path, description: dict[str, Any]) -> DataError:
+    remedy = trained_anew(path.parent, description)
+    return DataError("is not what was written", path, remedy=remedy)
 
 
 def _stage(description: dict[str, Any]) -> str:

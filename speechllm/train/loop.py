@@ -107,6 +107,7 @@ class Trainer:
         self._rates = [optimizer.param_groups[0]["lr"] for optimizer in self.optimizers]
         self.position = Position()
         self.stopped = False
+        self._best_sha256: str | None = None
         self._plan: Plan | None = None
 
     def train(self) -> Position:
@@ -223,8 +224,9 @@ class Trainer:
         self.metrics.write(self.position.step, dev=signals, actions=actions)
         shown = "  ".join(f"{name} loss {s['loss']:.3f}" for name, s in signals.items())
         log.info("step %d: %s  %s", self.position.step, shown, " ".join(actions))
-        if "best" in actions and self.monitor.needs_best and self.world.is_first:
-            save_trained(self._best_file, self.model)
+        if "best" in actions and self.monitor.needs_best:
+            first = self.world.is_first
+            self._best_sha256 = save_trained(self._best_file, self.model) if first else None
         self.world.barrier()
         if "rollback" in actions:
             self._restore_best()
@@ -239,9 +241,8 @@ class Trainer:
         return self.folder / f"best.{self.monitor.best_step}.safetensors"
 
     def _restore_best(self) -> None:
-        restore_tensors(
-            self.model, read_tensors(self._best_file, made_again(self.folder)), self._best_file
-        )
+        path, remedy = self._best_file, made_again(self.folder)
+        restore_tensors(self.model, read_tensors(path, remedy, self._best_sha256), path)
 
     def _save(self) -> None:
         if self.world.is_first:
@@ -251,6 +252,7 @@ class Trainer:
                 "controller": self.controller.state() if self.controller else None,
                 "world_size": self.world.size,
                 "precision": self.precision,
+                "best_sha256": self._best_sha256,
             }
             save_checkpoint(self.folder / CHECKPOINT, self.model, self.optimizers, state)
             for old in self.folder.glob("best.*.safetensors"):
@@ -278,6 +280,7 @@ class Trainer:
             self.monitor.restore(state["monitor"])
         if self.controller:
             self.controller.restore(state["controller"])
+        self._best_sha256 = state.get("best_sha256")
         log.info("resumed at step %d", self.position.step)
 
     def _finish(self) -> None:
