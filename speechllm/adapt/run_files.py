@@ -7,6 +7,7 @@ from typing import Any
 from speechllm.config import ModelConfig
 from speechllm.data.features import check_features
 from speechllm.data.kaldi import DataDir
+from speechllm.data.tables import CHANNELS
 from speechllm.tasks.task import load_task
 
 
@@ -30,7 +31,7 @@ def set_files(
     texts = dict.fromkeys(("text", *load_task(model.task).tables)) if with_text else ()
     files: dict[str, Path | None] = {}
     for path in paths:
-        tables = (path / name for name in (*texts, "segments"))
+        tables = (path / name for name in (*texts, CHANNELS, "segments"))
         files |= {str(table): table for table in tables if table.is_file()}
         if (path / "wav.scp").is_file():
             data_dir = DataDir.load(path, with_text=False)

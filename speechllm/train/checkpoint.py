@@ -77,8 +77,9 @@ def _crc(tensors: Mapping[str, Tensor], told: str) -> str:
     """Checksum of all that a checkpoint holds, at 2 GB a second; SHA-256 takes thrice as long."""
     crc = zlib.crc32(told.encode())
     for name in sorted(tensors):
-        content = tensors[name].flatten().view(torch.uint8).numpy()
-        crc = zlib.crc32(content, zlib.crc32(name.encode(), crc))
+        tensor = tensors[name]
+        crc = zlib.crc32(f"{name} {tensor.dtype} {[*tensor.shape]}".encode(), crc)
+        crc = zlib.crc32(tensor.flatten().view(torch.uint8).numpy(), crc)
     return f"{crc:08x}"
 
 

@@ -3,8 +3,10 @@
 import itertools
 import json
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -172,6 +174,50 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
     (tmp_path / CHECKPOINT).write_bytes(content[: len(content) // 2])
     with pytest.raises(DataError, match="not a checkpoint"):
         load_checkpoint(tmp_path / CHECKPOINT, t.model, t.optimizers)
+
+
+def test_a_flipped_bit_of_a_checkpoint_is_found_and_changes_no_weight(tmp_path: Path) -> None:
+    trainer(tmp_path, steps=2, decay_steps=4, checkpoint_every=1).train()
+    path = tmp_path / CHECKPOINT
+    content, found = path.read_bytes(), 0
+    whole = load_checkpoint(path, *fresh(tmp_path))
+    for at in range(0, len(content), 3):
+        damaged = bytearray(content)
+        damaged[at] ^= 1 << at % 8
+        path.write_bytes(damaged)
+        try:
+            assert load_checkpoint(path, *fresh(tmp_path)) == whole  # blanks behind the header
+        except DataError as error:
+            assert error.remedy == f"rm {path}: training begins anew"
+            found += 1
+    assert found > len(content) / 3 * 0.9
+
+
+def fresh(folder: Path) -> tuple[nn.Module, Sequence[torch.optim.Optimizer]]:
+    """A model and its optimisers, as they are before training."""
+    t = trainer(folder)
+    return t.model, t.optimizers
+
+
+def test_damaged_best_weights_are_not_taken(tmp_path: Path) -> None:
+    def watched(steps: int) -> Trainer:
+        dev = {"source": [Targets(targets=torch.zeros(1))]}
+        return trainer(
+            tmp_path, monitor=Monitor(MonitorConfig(every=1), dev), steps=steps, checkpoint_every=1
+        )
+
+    watched(2).train()
+    best = tmp_path / "best.0.safetensors"
+    content = bytearray(best.read_bytes())
+    content[-1] ^= 1
+    best.write_bytes(content)
+    with pytest.raises(DataError, match=r"best\.0\.safetensors: is not what was written") as caught:
+        watched(4).train()
+    assert caught.value.remedy == f"rm -r {tmp_path}, then run the stage that makes it again"
+    shutil.rmtree(tmp_path)
+    t = watched(4)
+    t.train()
+    assert t.model.weight == 0
 
 
 def test_a_run_does_not_change_its_precision_on_another_machine(tmp_path, monkeypatch) -> None:
