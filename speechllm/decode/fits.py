@@ -37,7 +37,8 @@ def say_fits(
     biasing = decoder.config.biasing
     if words and biasing and lists:
         fit = compare(dict.fromkeys(lists.entries, 1), words, biasing.fold)
-        said = fit.says("entries of its bias lists", f"the {where}")
+        folded = "folded " if biasing.fold else ""
+        said = fit.says(f"{folded}entries of its bias lists", f"the {where}")
         if fit.is_odd(of_list=True):
             fold = fit.assignment("biasing.fold")
             remedy = f"give {fold}" if fold else f"write the lists as the {where} are"
@@ -48,7 +49,8 @@ def say_fits(
     for source in (*decoder.sources, *decoder.rescorers):
         if words and isinstance(source, NGramSource):
             fit = compare(words, source.ngram.vocabulary, source.folds)
-            said = fit.says_unknown(f"words of the {where}", source.place)
+            folded = "folded " if source.folds else ""
+            said = fit.says_unknown(f"{folded}words of the {where}", source.place)
             if fit.is_odd():
                 fold = fit.assignment(f"{source.section}.fold")
                 remedy = f"give {fold}" if fold else f"make it of text as the {where} are"
