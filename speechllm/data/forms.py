@@ -202,23 +202,23 @@ def compare(items: Mapping[str, int], known: Collection[str], folds: Sequence[Fo
     there: dict[str, str] = {}
     if open_ones:
         for word in known:
-            there.setdefault(_bare(word), word)
-    if net(lambda item: _bare(item).split(), there) > max(0, 2 * most):  # texts of no one form
+            there.setdefault(bare(word), word)
+    if net(lambda item: bare(item).split(), there) > max(0, 2 * most):  # texts of no one form
         form = ()
-        better = {i for i in open_ones if gain(i, _bare(i).split(), there) > 0}
+        better = {i for i in open_ones if gain(i, bare(i).split(), there) > 0}
     elif most > 0:
         better = {i for i in open_ones if gain(i, fold(i, form).split(), known) > 0}
     if not better:
         return as_written
     shown = max(sorted(better), key=items.__getitem__)
-    words = fold(shown, form).split() if form else _bare(shown).split()
+    words = fold(shown, form).split() if form else bare(shown).split()
     return Fit(
         total,
         sum(items[item] for item in fits - better),
         sum(items[item] for item in better),
         form,
         (shown, " ".join(words if form else (there.get(word, word) for word in words))),
-        # Not of marks: the apostrophe of `the lovers'` may be spelling that these texts do not need.
+        # Not of marks: the apostrophe of `lovers'` may be spelling that these texts do not need.
         bool(form) and "punctuation" not in form and all(fold(w, form) == w for w in known),
     )
 
@@ -236,7 +236,7 @@ def _joined(folds: Sequence[Fold], more: Sequence[Fold]) -> tuple[Fold, ...]:
     return tuple(dict.fromkeys((*kept, *more)))
 
 
-def _bare(text: str) -> str:
+def bare(text: str) -> str:
     """A text without case and punctuation, to find out whether it is the same at all."""
     if text.isascii() and text.isalnum():
         return text.lower()

@@ -60,6 +60,8 @@ def _of_model(model: Model, family: Family, normalizer: str, main: str) -> Itera
             )
         for what, about in decoding.figures(normalizer).get("remarks", {}).items():
             yield f"{tag}/{name}: {what}: {first_ids(about)}"
+        for warning in decoding.figures(normalizer).get("warnings", ()):
+            yield f"{tag}/{name}: {normalizer}: {warning}"
 
 
 def _of_targets(family: Family, normalizer: str, tag: str) -> Iterator[str]:

@@ -115,10 +115,10 @@ class Understanding(Task):
         from speechllm.score.slu import score_slu
 
         semantics = {utt: parse_semantics(answer) for utt, answer in references.items()}
-        return _counted(score_slu(semantics, hypotheses, labels, normalizer))
+        return _counted(score_slu(semantics, hypotheses, labels, normalizer), labels or {})
 
 
-def _counted(score: "SluScore") -> "Counted":
+def _counted(score: "SluScore", labels: Labels) -> "Counted":
     from speechllm.score.counted import Counted, Rate
 
     right = ("intent", "scenario", "action", "exact")
@@ -126,8 +126,8 @@ def _counted(score: "SluScore") -> "Counted":
     remarks: dict[str, Sequence[str]] = {
         "answers without any JSON, scored as empty ones": score.invalid,
         "answers that were mended before they were scored": score.repaired,
-        "labels of answers that training did not have": _times(score.unknown),
-        "labels of references that training did not have": _times(score.unknown_references),
+        "labels of answers that training did not have": _times(score.unknown, labels),
+        "labels of references that training did not have": _times(score.unknown_references, labels),
     }
     return Counted(
         ids=score.ids,
@@ -148,5 +148,13 @@ def _rate(f1: "F1") -> "Rate":
     return Rate(f1.errors, f1.reference, is_common=False)
 
 
-def _times(labels: Mapping[tuple[str, str], int]) -> list[str]:
-    return [f"{kind} {label} {times}x" for (kind, label), times in labels.items()]
+def _times(unknown: Mapping[tuple[str, str], int], labels: Labels) -> list[str]:
+    """Each with how often it was, and what training had in another form."""
+    from speechllm.data.forms import bare
+
+    alike = {(kind, bare(name)): name for kind, names in labels.items() for name in names}
+    found = []
+    for (kind, label), times in unknown.items():
+        other = alike.get((kind, bare(label)))
+        found.append(f"{kind} {label} {times}x{f', {other} in training' if other else ''}")
+    return found

@@ -302,6 +302,11 @@ def test_reads_what_the_scorer_writes(tmp_path):
         "1 (u2)" in results.notes
     )
     assert not any("changed" in note for note in results.notes)
+    assert not any("in another form" in note or "would in" in note for note in results.notes)
+    (decoded / "text").write_text("u1 A B C D\n")
+    score_folder(data / "text", decoded / "text", decoded / "score", Settings(resamples=10))
+    told = [note for note in make_results(exp).notes if "4 more would in lower case" in note]
+    assert len(told) == 1 and told[0].startswith("base: b4/farm_test: plain: 0 of 4 words of the")
 
 
 def run(*arguments: object) -> None:

@@ -74,6 +74,12 @@ def test_errors_by_hand() -> None:
         "action music 1x",
         "type genre 1x",
     ]
+    labels |= {"action": ["Music"], "type": ["gen-re"]}
+    remarks = TASK.count(SEMANTICS, answers, labels=labels).remarks
+    assert (
+        "action music 1x, Music in training"
+        in (remarks["labels of references that training did not have"])
+    )
     perfect = TASK.count(SEMANTICS, SEMANTICS)
     assert [perfect.rates[f.key].percent for f in TASK.figures] == [0, 0] and not perfect.remarks
 
