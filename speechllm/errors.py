@@ -3,6 +3,7 @@
 import difflib
 import re
 import reprlib
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -55,6 +56,11 @@ class DataError(SpeechLLMError):
         self.fault = message
         place = "" if path is None else f"{path}:{line}: " if line else f"{path}: "
         super().__init__(place + message, remedy)
+
+
+def shell_word(path: object) -> str:
+    """A path as a word of a command that a remedy gives; the shell takes it as one."""
+    return shlex.quote(str(path))
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:

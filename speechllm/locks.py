@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from speechllm.errors import SpeechLLMError, shortened
+from speechllm.errors import SpeechLLMError, shell_word, shortened
 from speechllm.processes import Process, is_first_rank, this_process
 
 log = logging.getLogger(__name__)
@@ -228,7 +228,7 @@ def _refusal(path: Path, what: str | Path, holder: Holder) -> SpeechLLMError:
     if holder.process is None:
         return SpeechLLMError(
             f"{what} is locked by {path}, which does not say who holds it",
-            f"rm {path}, once you are sure that nothing writes there",
+            f"rm {shell_word(path)}, once you are sure that nothing writes there",
         )
     host, since = _plain(holder.told.get("host")), _plain(holder.told.get("since"))
     pid = holder.process.pid
@@ -242,7 +242,7 @@ def _refusal(path: Path, what: str | Path, holder: Holder) -> SpeechLLMError:
         message,
         f"wait for its end, or end it there; if it is dead, give the command again "
         f"{STALE_SECONDS:.0f} s after its last sign of life, which was {max(0.0, holder.quiet):.0f}"
-        f" s ago, or rm {path} once you are sure",
+        f" s ago, or rm {shell_word(path)} once you are sure",
     )
 
 

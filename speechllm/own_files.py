@@ -2,11 +2,10 @@
 
 import hashlib
 import json
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from speechllm.errors import DataError, SpeechLLMError, shown
+from speechllm.errors import DataError, SpeechLLMError, shell_word, shown
 from speechllm.guarded import guarded
 from speechllm.layout import MODEL
 
@@ -31,7 +30,7 @@ class Own(dict[str, Any]):
 
 def made_again(place: str | Path) -> str:
     """The remedy for a damaged file: `place` is what has to go with it."""
-    return f"rm -r {shlex.quote(str(place))}, then run the stage that makes it again"
+    return f"rm -r {shell_word(place)}, then run the stage that makes it again"
 
 
 def read_json(path: str | Path, remedy: str | None = None) -> Any:

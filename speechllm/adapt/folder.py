@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from speechllm.adapt.run_files import named_files, set_files
 from speechllm.config import BaseConfig, as_of_today, changed_keys
-from speechllm.errors import DataError, SpeechLLMError
+from speechllm.errors import DataError, SpeechLLMError, shell_word
 from speechllm.files import sha256_of, whole_file
 from speechllm.layout import CONFIG, DESCRIPTION, LANGUAGE_MODEL, LOG, MODEL, RUN, TENSORS
 from speechllm.lm.folder import check_lm
@@ -131,7 +131,7 @@ def is_finished(folder: Path, config: BaseModel, inputs: Inputs) -> bool:
         DataError: what the run left is damaged.
     """
     wanted = {"config": config.model_dump(mode="json"), "inputs": dict(inputs.names)}
-    path, other = folder / CONFIG, f"rm -r {folder}, or name another folder with --exp"
+    path, other = folder / CONFIG, f"rm -r {shell_word(folder)}, or name another folder with --exp"
     if path.is_file() and any(folder.rglob(LOG)):
         found = read_mapping(path, made_again(folder))
         found["config"] = as_of_today(type(config), found["config"])
@@ -154,7 +154,7 @@ def _has_ended(folder: Path) -> bool:
     """Whether a run left what it leaves at its end, and that is whole."""
     if not (folder / RUN).is_file():
         return False
-    remedy = f"rm {folder / RUN}, and run the stage again: it trains anew"
+    remedy = f"rm {shell_word(folder / RUN)}, and run the stage again: it trains anew"
     if read_mapping(folder / RUN, remedy)["kind"] == LANGUAGE_MODEL:
         check_lm(folder)
     elif not (folder / MODEL / DESCRIPTION).is_file():

@@ -15,7 +15,7 @@ from speechllm.adapt.selection import Filters, Heard, odd_phrases, read_phrases,
 from speechllm.data.feature_records import audio_hash
 from speechllm.data.mixture import Component, subset
 from speechllm.decode.config import DecodeConfig
-from speechllm.errors import ConfigError, DataError
+from speechllm.errors import ConfigError, DataError, shell_word
 from speechllm.files import sha256_of, whole_file, write_json
 from speechllm.guarded import guarded
 from speechllm.layout import DESCRIPTION, MODEL, RUN, TENSORS
@@ -90,7 +90,7 @@ class PseudoLabel(MadeData):
         corpus = Corpus.load(paths, with_text=False)
         for data_dir in corpus.dirs:
             if not data_dir.utt2dur:
-                remedy = f"speechllm fix {data_dir.path}"
+                remedy = f"speechllm fix {shell_word(data_dir.path)}"
                 raise DataError("no such file", data_dir.path / "utt2dur", remedy=remedy)
         model = workspace.model.config
         corpus.open_frames(workspace.dump, model.audio_model, model.encoder_settings)

@@ -10,6 +10,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow_pipes", action="store_true", help="run the shell commands in wav.scp"
     )
+    parser.add_argument("--full", action="store_true", help="decode all audio, not just headers")
     parser.add_argument(
         "--min_seconds",
         type=float,
@@ -26,6 +27,11 @@ def run(args: argparse.Namespace) -> None:
 
     for path in args.data:
         with locked(beside(path, LOCK), path):
-            report = fix_data_dir(path, allow_pipes=args.allow_pipes, min_seconds=args.min_seconds)
+            report = fix_data_dir(
+                path,
+                allow_pipes=args.allow_pipes,
+                full=args.full,
+                min_seconds=args.min_seconds,
+            )
         for line in report.lines():
             print(f"{path}: {line}", flush=True)

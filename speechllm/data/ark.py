@@ -19,7 +19,7 @@ import kaldiio
 import numpy as np
 
 from speechllm.data.tables import first_ids, id_problem, read_table, write_table
-from speechllm.errors import DataError, SpeechLLMError
+from speechllm.errors import DataError, SpeechLLMError, shell_word
 from speechllm.files import whole_file
 from speechllm.os_errors import remedy_of
 
@@ -175,7 +175,9 @@ class ArkReader(Mapping[str, np.ndarray]):
 
     def _broken(self, ark: Path, message: str) -> DataError:
         # Stage 3 makes a chunk anew whose own scp is gone, and writes the joint one in any case.
-        return DataError(message, ark, remedy=f"rm {ark.with_suffix('.scp')}, then {REMEDY}")
+        return DataError(
+            message, ark, remedy=f"rm {shell_word(ark.with_suffix('.scp'))}, then {REMEDY}"
+        )
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_files": {}}
@@ -244,7 +246,7 @@ def _read_scp(path: Path) -> dict[str, tuple[Path, int]]:
         ark, colon, offset = value.rpartition(":")
         if not (colon and ark and re.fullmatch("[0-9]{1,18}", offset)):
             message = f"not `utterance path:offset`: {utt} {value}"
-            raise DataError(message, path, line, f"rm {path}, then {REMEDY}")
+            raise DataError(message, path, line, f"rm {shell_word(path)}, then {REMEDY}")
         places[utt] = (path.parent / ark, int(offset))
     return places
 
@@ -261,7 +263,7 @@ def _read_crcs(scp: Path, places: Mapping[str, object]) -> dict[str, str]:
     crcs = read_table(path)
     if crcs.keys() != places.keys():
         message = f"is not about the utterances of {scp.name}"
-        raise DataError(message, path, remedy=f"rm {scp}, then {REMEDY}")
+        raise DataError(message, path, remedy=f"rm {shell_word(scp)}, then {REMEDY}")
     return crcs
 
 

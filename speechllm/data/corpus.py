@@ -10,7 +10,7 @@ import numpy as np
 from speechllm.data.feature_records import NO_SETTINGS
 from speechllm.data.features import open_features
 from speechllm.data.kaldi import DataDir
-from speechllm.errors import DataError
+from speechllm.errors import DataError, shell_word
 from speechllm.tasks.task import Task
 
 SECONDS_PER_HOUR = 3600
@@ -109,7 +109,7 @@ class Corpus:
         readers = []
         for data_dir in (d for d in self.dirs if d.has_audio):
             if not data_dir.utt2dur:  # the hours heard are counted in the end
-                fix = f"speechllm fix {data_dir.path}"
+                fix = f"speechllm fix {shell_word(data_dir.path)}"
                 raise DataError("there are no durations: utt2dur", data_dir.path, remedy=fix)
             features = open_features(dump, encoder, data_dir, settings)
             readers.append(features.frames)

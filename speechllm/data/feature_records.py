@@ -14,7 +14,7 @@ from pathlib import Path
 from speechllm.data.ark import CRC
 from speechllm.data.kaldi import DataDir, write_table
 from speechllm.data.tables import CHANNELS
-from speechllm.errors import DataError
+from speechllm.errors import DataError, shell_word
 from speechllm.files import sha256_of, write_json
 from speechllm.made_from import (
     MADE_FROM,
@@ -65,7 +65,7 @@ def check_key(folder: Path, encoder: str, data_dir: DataDir, settings: Settings)
         raise DataError(
             f"these features were made with another {' and '.join(names)}",
             folder,
-            remedy=f"rm -r {folder}, then {REMEDY}",
+            remedy=f"rm -r {shell_word(folder)}, then {REMEDY}",
         )
     if files is None:  # an older version's hash says that they are the same
         write_record(folder / MADE_FROM, encoder_files(encoder))

@@ -32,7 +32,7 @@ from speechllm.data.feature_records import (
     write_merged,
 )
 from speechllm.data.kaldi import DataDir, read_table, write_table
-from speechllm.errors import DataError
+from speechllm.errors import DataError, shell_word
 from speechllm.files import write_json
 from speechllm.guarded import guarded
 from speechllm.locks import locked
@@ -209,7 +209,8 @@ def _encoded(
         encoded = encode(waves)
     except WaveError as error:
         least = error.least_seconds
-        remedy = f"speechllm fix --min_seconds {least:g} {data_dir.path} drops such utterances"
+        place = shell_word(data_dir.path)
+        remedy = f"speechllm fix --min_seconds {least:g} {place} drops such utterances"
         raise _unusable(data_dir, batch[error.position], too_short(least), remedy) from error
     for utt_id, frames in zip(batch, encoded, strict=True):
         if not len(frames):

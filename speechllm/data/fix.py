@@ -19,7 +19,16 @@ from speechllm.data.kaldi import (
     whole_recordings,
 )
 from speechllm.data.set_tables import Table, further_tables
-from speechllm.data.tables import CHANNELS, Fault, Row, first_ids, scan_table, write_table
+from speechllm.data.tables import (
+    CHANNELS,
+    NO_DATA_DIR,
+    NO_TEXT,
+    Fault,
+    Row,
+    first_ids,
+    scan_table,
+    write_table,
+)
 from speechllm.data.validate import DURATION_TOLERANCE
 from speechllm.data.validate_audio import check_audio
 from speechllm.errors import DataError
@@ -56,7 +65,11 @@ class FixReport:
 
 
 def fix_data_dir(
-    path: str | Path, *, allow_pipes: bool = False, min_seconds: float = LEAST_SECONDS
+    path: str | Path,
+    *,
+    allow_pipes: bool = False,
+    full: bool = False,
+    min_seconds: float = LEAST_SECONDS,
 ) -> FixReport:
     """Mend what can be mended without asking.
 
@@ -70,6 +83,7 @@ def fix_data_dir(
     Args:
         path: the data dir.
         allow_pipes: run the commands in `wav.scp`.
+        full: decode all samples, to find what headers do not tell.
         min_seconds: shorter utterances are dropped; by default those that no encoder takes.
 
     Raises:
@@ -78,8 +92,10 @@ def fix_data_dir(
             or nothing would be left.
     """
     path = Path(path)
+    if not path.is_dir():
+        raise DataError("no such data dir", path, remedy=NO_DATA_DIR)
     if not (path / "text").is_file():
-        raise DataError("no such file", path / "text", remedy="run stage 1 (data) again")
+        raise DataError("no such file", path / "text", remedy=NO_TEXT)
     report = FixReport()
     rows = {name: _scan(path / name, report) for name in TABLES if (path / name).exists()}
     old = {
@@ -87,7 +103,7 @@ def fix_data_dir(
         for name in rows.keys() - {"spk2utt", "utt2dur"}  # made anew
     }
     old["utt2dur"] = {row.key: row.value for row in rows.get("utt2dur", ())}
-    new = _mended_tables(path, old, allow_pipes, min_seconds, report)
+    new = _mended_tables(path, old, allow_pipes, full, min_seconds, report)
     for name in TABLES:
         before = [(row.key, row.value) for row in rows[name]] if name in rows else []
         untidy = any(what.startswith(f"{name}: ") for what in report.mended)
@@ -139,7 +155,12 @@ def _understood(path: Path) -> set[str]:
 
 
 def _mended_tables(
-    path: Path, old: dict[str, Table], allow_pipes: bool, min_seconds: float, report: FixReport
+    path: Path,
+    old: dict[str, Table],
+    allow_pipes: bool,
+    full: bool,
+    min_seconds: float,
+    report: FixReport,
 ) -> dict[str, Table]:
     text = {}
     wordless = _understood(path)
@@ -154,7 +175,7 @@ def _mended_tables(
     new: dict[str, Table] = {}
     if "wav.scp" in old:
         audio = _audio(path, old, allow_pipes, report)
-        seconds = _usable(audio, old["text"], text, allow_pipes, min_seconds, report)
+        seconds = _usable(audio, old["text"], text, allow_pipes, full, min_seconds, report)
         text = {utt: text[utt] for utt in seconds}
         new["utt2dur"] = _durations(seconds, old["utt2dur"])
         recordings = {audio[utt].recording for utt in seconds}
@@ -219,6 +240,7 @@ def _usable(
     old_text: Table,
     text: Table,
     allow_pipes: bool,
+    full: bool,
     min_seconds: float,
     report: FixReport,
 ) -> dict[str, float]:
@@ -231,7 +253,7 @@ def _usable(
     both = {utt: audio[utt] for utt in sorted(text.keys() & audio.keys())}
     seconds = {}
     for utt, header, faults in check_audio(
-        both, allow_pipes, False, float("inf"), lambda: min_seconds
+        both, allow_pipes, full, float("inf"), lambda: min_seconds
     ):
         if header is not None:
             seconds[utt] = header.seconds

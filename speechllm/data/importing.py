@@ -18,7 +18,7 @@ from speechllm.data.columns import table_problem
 from speechllm.data.records import Record, cut_name, file_name, format_seconds
 from speechllm.data.set_tables import SetTables, Table, is_data_dir
 from speechllm.data.tables import CHANNELS, first_ids, id_problem
-from speechllm.errors import DataError
+from speechllm.errors import DataError, shell_word
 from speechllm.files import whole_file, whole_folder
 
 log = logging.getLogger(__name__)
@@ -222,7 +222,7 @@ class _Import:
         for instead, said in {
             " ": "line ends and tabs in transcripts became blanks",
             "": "characters that nobody sees were left out",
-            None: f"characters that nobody sees (speechllm check {self.out} says more)",
+            None: f"characters that nobody sees (speechllm check {shell_word(self.out)} says more)",
         }.items():
             if instead in self.unseen:
                 log.warning("%s: %s", said, first_ids(self.unseen[instead]))
@@ -238,7 +238,7 @@ class _Import:
             del tables["utt2dur"]
         elif self.wav and len(durations) < len(text):
             lacking = [utt for utt in text if utt not in durations]
-            fix = f"speechllm fix {self.out} measures them"
+            fix = f"speechllm fix {shell_word(self.out)} measures them"
             log.warning("no utt2dur, for want of durations: %s; %s", first_ids(lacking), fix)
             tables.pop("utt2dur", None)
         of_recordings = {"wav.scp": self.wav, CHANNELS: self.channels}

@@ -13,8 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from speechllm.data.bias_lists import BiasLists, read_bias_lists
-from speechllm.data.tables import CHANNELS, TABLES, first_ids, read_table, write_table
-from speechllm.errors import DataError
+from speechllm.data.tables import (
+    CHANNELS,
+    NO_DATA_DIR,
+    NO_TEXT,
+    TABLES,
+    first_ids,
+    read_table,
+    write_table,
+)
+from speechllm.errors import DataError, shell_word
 from speechllm.strict_json import load_json
 
 __all__ = [
@@ -196,15 +204,17 @@ class DataDir:
     def _check_same_ids(self, what: str, odd: set[str]) -> None:
         if odd:
             message = f"{what}: {first_ids(sorted(odd))}"
-            raise DataError(message, self.path, remedy=f"speechllm fix {self.path}")
+            raise DataError(message, self.path, remedy=f"speechllm fix {shell_word(self.path)}")
 
 
 def _read_text(path: Path) -> dict[str, str]:
+    if not path.is_dir():
+        raise DataError("no such data dir", path, remedy=NO_DATA_DIR)
     if not (path / "text").is_file():
-        raise DataError("no such file", path / "text", remedy="run stage 1 (data) again")
+        raise DataError("no such file", path / "text", remedy=NO_TEXT)
     text = read_table(path / "text")
     if not text:
-        raise DataError("file is empty", path / "text", remedy="run stage 1 (data) again")
+        raise DataError("file is empty", path / "text", remedy=NO_TEXT)
     return text
 
 
@@ -221,7 +231,7 @@ def _read_audio(path: Path) -> dict[str, Audio]:
     for utt, (rec, start, end) in parsed_table(path / "segments", parse_segment).items():
         if rec not in wav:
             message = f"recording {rec} of segment {utt} is not in wav.scp"
-            raise DataError(message, path / "segments", remedy=f"speechllm fix {path}")
+            raise DataError(message, path / "segments", remedy=f"speechllm fix {shell_word(path)}")
         audio[utt] = replace(whole[rec], start=start, end=end)
     return audio
 

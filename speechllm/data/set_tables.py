@@ -12,7 +12,7 @@ from speechllm.data.bias_lists import BIAS_WORDS, read_words, write_words
 from speechllm.data.kaldi import TABLES, DataDir, spk2utt_of
 from speechllm.data.records import seconds
 from speechllm.data.tables import CHANNELS, first_ids, read_table, write_table
-from speechllm.errors import DataError
+from speechllm.errors import DataError, shell_word
 from speechllm.files import whole_folder
 
 log = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ class SetTables:
             DataError: there is no `utt2dur`.
         """
         if "utt2dur" not in self.utterances:
-            remedy = f"speechllm fix {self.path} measures it"
+            remedy = f"speechllm fix {shell_word(self.path)} measures it"
             raise DataError(
                 "no such file, and lengths are needed", self.path / "utt2dur", None, remedy
             )

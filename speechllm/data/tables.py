@@ -5,13 +5,12 @@ Sorted by key in the C locale (which is Python's order of str), UTF-8, Unix line
 
 import codecs
 import re
-import shlex
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from speechllm.data.characters import unseen
-from speechllm.errors import DataError
+from speechllm.errors import DataError, shell_word
 from speechllm.files import whole_file
 from speechllm.utf8 import not_utf8, refuse_wide
 
@@ -20,6 +19,8 @@ CHANNELS = "reco2channel"
 """Recording -> the channel that is meant, where that is not the mean of all."""
 TABLES = ("text", "wav.scp", CHANNELS, "segments", "utt2spk", "spk2utt", "utt2dur", "entities")
 """Those that `speechllm fix` mends."""
+NO_DATA_DIR = "check the path; a recipe makes its data dirs in stage 1 (data)"
+NO_TEXT = "write it, a line `utterance transcript` for each; a recipe does in stage 1 (data)"
 _BLANK_OR_CONTROL = re.compile(r"[\s\x00-\x1f\x7f-\x9f]")
 
 
@@ -129,11 +130,11 @@ class _Remedies:
     def __init__(self, path: Path):
         self.path = path
         known = path.name in TABLES and (path.parent / "text").is_file()
-        self.fix = f"speechllm fix {shlex.quote(str(path.parent))}" if known else None
+        self.fix = f"speechllm fix {shell_word(path.parent)}" if known else None
 
     def by(self, command: str) -> str:
         """Let `command` write {new} of {}."""
-        old, new = shlex.quote(str(self.path)), shlex.quote(f"{self.path}.new")
+        old, new = shell_word(self.path), shell_word(f"{self.path}.new")
         return self.fix or f"{command.format(old, new=new)} && mv {new} {old}"
 
     def double(self, equal: bool) -> str:

@@ -22,10 +22,10 @@ from speechllm.data.kaldi import (
     spk2utt_of,
     whole_recordings,
 )
-from speechllm.data.tables import CHANNELS, Fault, Row, scan_table
+from speechllm.data.tables import CHANNELS, NO_DATA_DIR, NO_TEXT, Fault, Row, scan_table
 from speechllm.data.validate_answers import Limit, check_answers
 from speechllm.data.validate_audio import AudioFault, check_audio
-from speechllm.errors import DataError
+from speechllm.errors import DataError, shell_word
 from speechllm.tasks.task import Task
 
 T = TypeVar("T")
@@ -59,9 +59,9 @@ def check_data_dir(
     Returns:
         All complaints, in the order of the tables; an empty list for a flawless set.
     """
-    check = _Check(Path(path), transcript_limit, task)
+    check = _Check(Path(path), transcript_limit, task, "--allow_pipes " if allow_pipes else "")
     if not check.path.is_dir():
-        return [Complaint("error", "no such data dir", check.path, remedy="run stage 1 (data)")]
+        return [Complaint("error", "no such data dir", check.path, remedy=NO_DATA_DIR)]
     check.text()
     audio = check.audio_entries()
     check.speakers()
@@ -71,7 +71,7 @@ def check_data_dir(
     seconds = {}
     for utt, header, faults in check_audio(audio, allow_pipes, full, max_seconds, least_seconds):
         for fault in faults:
-            check.audio_fault(utt, audio[utt], fault)
+            check.audio_fault(utt, audio[utt], fault, full)
         if header is not None:
             seconds[utt] = header.seconds
     check.durations(seconds)
@@ -81,9 +81,9 @@ def check_data_dir(
 class _Check:
     """The tables of one data dir, and the complaints so far."""
 
-    def __init__(self, path: Path, transcript_limit: Limit, task: Task | None):
+    def __init__(self, path: Path, transcript_limit: Limit, task: Task | None, options: str):
         self.path, self.task = path, task
-        self.fix = f"speechllm fix {path}"
+        self.fix = f"speechllm fix {options}{shell_word(path)}"
         self.transcript_limit = transcript_limit
         self.complaints: list[Complaint] = []
         self.undecoded: set[int] = set()  # lines of `text` that are not UTF-8
@@ -105,7 +105,7 @@ class _Check:
             self.complain(name, error.fault, error.line, remedy)
             return {}
         if not rows:
-            self.complain(name, "file is empty", remedy="delete it, or run stage 1 (data) again")
+            self.complain(name, "file is empty", remedy=NO_TEXT if name == "text" else "delete it")
         return {row.key: row for row in reversed(rows)}
 
     def complain(
@@ -143,7 +143,7 @@ class _Check:
     def text(self) -> None:
         """Transcripts: there, and fit for an LLM."""
         if "text" not in self.rows:
-            self.complain("text", "file is missing", remedy="run stage 1 (data) again")
+            self.complain("text", "file is missing", remedy=NO_TEXT)
         for utt, row in sorted(self.rows.get("text", {}).items()):
             edit = "mend the transcript in this line"
             if not row.value:
@@ -229,11 +229,12 @@ class _Check:
             self.complain("wav.scp", message, line, item=rec, severity="warning")
         return audio
 
-    def audio_fault(self, utt: str, audio: Audio, fault: AudioFault) -> None:
+    def audio_fault(self, utt: str, audio: Audio, fault: AudioFault, full: bool) -> None:
         cut = fault.of_segment and "segments" in self.rows
         name, key = ("segments", utt) if cut else ("wav.scp", audio.recording)
         item = f"{utt} ({fault.detail})" if fault.detail else utt
-        drop = f"speechllm fix {fault.fix_option}{self.path}"
+        options = fault.fix_option + ("--full " if full else "")
+        drop = self.fix.replace("fix ", f"fix {options}", 1)
         remedy = fault.remedy or f"mend the audio, or drop such utterances: {drop}"
         line = self.rows[name][key].line
         self.complain(name, fault.message, line, remedy, item, fault.severity)

@@ -7,7 +7,7 @@ from typing import Any
 from speechllm.data.kaldi import Audio
 from speechllm.data.tables import first_ids
 from speechllm.decode.results import LINES, read_lines
-from speechllm.errors import DataError
+from speechllm.errors import DataError, shell_word
 
 SHORTEST = 0.01  # seconds; sclite takes no word of length 0
 
@@ -23,7 +23,7 @@ def read_words(folder: Path) -> dict[str, list[dict[str, Any]]]:
         raise DataError("no hypotheses in this folder", folder, remedy="speechllm decode")
     if lacking := [u for u, r in records.items() if r["text"] and not _timed(r.get("words", ()))]:
         message = f"no word times: {first_ids(sorted(lacking))}"
-        remedy = f"rm -r {folder}, and decode with word_times=auto"
+        remedy = f"rm -r {shell_word(folder)}, and decode with word_times=auto"
         raise DataError(message, folder / LINES, remedy=remedy)
     return {utt: record.get("words", []) for utt, record in sorted(records.items())}
 

@@ -12,7 +12,7 @@ from speechllm.data.feature_records import audio_hash
 from speechllm.data.kaldi import DataDir, first_ids, read_table, write_table
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.guard import FLAGS
-from speechllm.errors import DataError, SpeechLLMError
+from speechllm.errors import DataError, SpeechLLMError, shell_word
 from speechllm.files import sha256_of, whole_file, write_json
 from speechllm.guarded import guarded
 from speechllm.layout import DESCRIPTION, TENSORS
@@ -56,7 +56,9 @@ def check_written(out: Path) -> bool:
         if not (out / name).is_file() or digest(out / name) != sha256
     ]
     if records := [name for name in odd if name != TEXT]:
-        raise DataError("is not what was decoded", out / records[0], remedy=f"rm -r {out}, {AGAIN}")
+        raise DataError(
+            "is not what was decoded", out / records[0], remedy=f"rm -r {shell_word(out)}, {AGAIN}"
+        )
     return not odd
 
 
@@ -195,7 +197,7 @@ def check_settings(out: Path, settings: dict[str, Any]) -> None:
         if changed:
             raise SpeechLLMError(
                 f"{out} holds hypotheses made with another {', '.join(changed)}",
-                f"rm -r {out}, {AGAIN}",
+                f"rm -r {shell_word(out)}, {AGAIN}",
             )
 
 

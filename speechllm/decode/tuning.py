@@ -14,7 +14,7 @@ import numpy as np
 
 from speechllm.config import changed_keys
 from speechllm.decode.config import DecodeConfig
-from speechllm.errors import DataError, SpeechLLMError
+from speechllm.errors import DataError, SpeechLLMError, shell_word
 from speechllm.files import write_json
 from speechllm.own_files import read_mapping
 from speechllm.tasks.task import Task
@@ -125,7 +125,7 @@ def check_tuning(before: Mapping[str, Any], made_from: Mapping[str, Any], folder
     if changed := changed_keys(dict(before), dict(made_from)):
         raise SpeechLLMError(
             f"{folder} was tuned with another {', '.join(changed)}",
-            f"rm -r {folder}, then decode again",
+            f"rm -r {shell_word(folder)}, then decode again",
         )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from speechllm.config import ModelConfig, parse
-from speechllm.errors import ConfigError, DataError, SpeechLLMError
+from speechllm.errors import ConfigError, DataError, SpeechLLMError, shell_word
 from speechllm.files import sha256_of, write_json
 from speechllm.layout import LANGUAGE_MODEL, RUN, TENSORS
 from speechllm.lm.arpa import read_arpa
@@ -64,7 +64,7 @@ def written_files(folder: Path) -> dict[str, str]:
 
 def check_lm(folder: Path) -> None:
     """Raise DataError if a finished language model is not what was written."""
-    remedy = f"rm {folder / RUN}, then run the stage lm again: it makes it anew"
+    remedy = f"rm {shell_word(folder / RUN)}, then run the stage lm again: it makes it anew"
     written = read_mapping(folder / RUN, remedy).get("written")
     if written is not None and written != (found := written_files(folder)):
         odd = next(n for n in (*written, *found) if written.get(n) != found.get(n))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from speechllm.config import ModelConfig, parse
-from speechllm.errors import DataError, SpeechLLMError
+from speechllm.errors import DataError, SpeechLLMError, shell_word
 from speechllm.files import sha256_of
 from speechllm.layout import DESCRIPTION, RUN, TENSORS
 from speechllm.made_from import (
@@ -65,7 +65,7 @@ def check_bundle(bundle: Path, moved: bool = False) -> None:
     names = changed_since(record, files, partly=moved)
     if not _is_whole(bundle, description):
         raise _damaged(bundle / TENSORS, description)
-    anew = f"rm -r {bundle.parent}, and run stage {_stage(description)} again"
+    anew = f"rm -r {shell_word(bundle.parent)}, and run stage {_stage(description)} again"
     if not moved:
         refuse_changes(bundle.parent, names, anew)
     if PARENT in description:
@@ -100,7 +100,7 @@ def trained_anew(bundle: Path, description: dict[str, Any]) -> str:
     run = bundle.parent
     if not (run / RUN).is_file():
         return made_again_bundle(bundle)
-    return f"rm {run / RUN}, and run stage {_stage(description)} again: it trains anew"
+    return f"rm {shell_word(run / RUN)}, and run stage {_stage(description)} again: it trains anew"
 
 
 def _damaged(path: Path, description: dict[str, Any]) -> DataError:

@@ -10,7 +10,7 @@ import speechllm
 from speechllm.config import changed_keys
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.knowledge import lm_names
-from speechllm.errors import ConfigError, SpeechLLMError
+from speechllm.errors import ConfigError, SpeechLLMError, shell_word
 from speechllm.files import sha256_of, whole_file, whole_folder, write_json
 from speechllm.layout import DESCRIPTION, MODEL, RUN, TENSORS
 from speechllm.own_files import made_again, read_mapping
@@ -104,12 +104,14 @@ def _trained(choice: Choice, base: Path) -> Trained:
     folder = choice.model.folder
     tensors = folder / MODEL / TENSORS
     if not tensors.is_file():
-        raise SpeechLLMError(f"{tensors} is missing", f"rm -r {folder}, and train it again")
+        raise SpeechLLMError(
+            f"{tensors} is missing", f"rm -r {shell_word(folder)}, and train it again"
+        )
     parent = read_mapping(folder / MODEL / DESCRIPTION, made_again(folder)).get("parent_sha256")
     if parent and parent != sha256_of([base / MODEL / TENSORS]):
         raise SpeechLLMError(
             f"{folder} was adapted from {base}, which has changed since",
-            f"rm -r {folder}, and run stage 5 (adapt) again",
+            f"rm -r {shell_word(folder)}, and run stage 5 (adapt) again",
         )
     return Trained(
         run=folder.relative_to(base.parent).as_posix(),
@@ -132,7 +134,7 @@ def _is_packed_already(out: Path, manifest: Manifest) -> bool:
         if changed := changed_keys(old, new):
             raise SpeechLLMError(
                 f"{out} was packed from other models or settings: {', '.join(changed)}",
-                f"rm -r {out}, or {other}",
+                f"rm -r {shell_word(out)}, or {other}",
             )
         return True
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):

@@ -16,7 +16,7 @@ from typing import Any
 import speechllm
 from speechllm.data.bias_lists import BIAS_WORDS, BIASING, BiasLists, read_bias_lists
 from speechllm.data.kaldi import first_ids, parse_entities, parsed_table, read_table
-from speechllm.errors import DataError
+from speechllm.errors import DataError, shell_word
 from speechllm.score.bootstrap import LEVEL
 from speechllm.score.normalize import Normalizer, normalizer
 
@@ -109,7 +109,7 @@ def read_inputs(reference: Path, hypothesis: Path) -> Inputs:
         if unknown := sorted(entities.keys() - references.keys()):
             message = f"entities of utterances that {reference.name} lacks: {first_ids(unknown)}"
             of_set = reference.name == "text"
-            remedy = f"speechllm fix {path.parent}" if of_set else "delete these lines"
+            remedy = f"speechllm fix {shell_word(path.parent)}" if of_set else "delete these lines"
             raise DataError(message, path, remedy=remedy)
     if (path := reference.with_name(UTT2SPK)).is_file():
         speakers = dict(zip(sorted(references), speaker_of_each(references, path), strict=True))

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from speechllm.config import TrainConfig, changed_keys
-from speechllm.errors import ConfigError, SpeechLLMError
+from speechllm.errors import ConfigError, SpeechLLMError, shell_word
 from speechllm.files import whole_folder, write_json
 from speechllm.model.precision import autocast
 from speechllm.own_files import made_again, read_mapping
@@ -87,7 +87,7 @@ def is_done(folder: Path, settings: dict[str, Any]) -> bool:
     if changed:
         raise ConfigError(
             f"{folder} was made with other settings; changed: {', '.join(changed)}",
-            f"delete it to make it again: rm -r {folder}",
+            f"delete it to make it again: rm -r {shell_word(folder)}",
         )
     return True
 

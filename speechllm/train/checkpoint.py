@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from speechllm.errors import DataError
+from speechllm.errors import DataError, shell_word
 from speechllm.files import whole_file
 from speechllm.guarded import guarded
 from speechllm.model.bundle import restore_tensors, trained_tensors
@@ -54,15 +54,16 @@ def load_checkpoint(
     Raises:
         DataError: the file is damaged or belongs to another model.
     """
+    anew = f"rm {shell_word(path)}: training begins anew"
     with (
-        guarded(path, "is not a checkpoint", remedy=f"rm {path}: training begins anew"),
+        guarded(path, "is not a checkpoint", remedy=anew),
         safe_open(path, "pt") as file,
     ):
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         told = file.metadata()
         state = json.loads(told["state"])
     if told.get("crc32") not in (None, _crc(tensors, told["state"])):
-        raise DataError("is not what was written", path, remedy=f"rm {path}: training begins anew")
+        raise DataError("is not what was written", path, remedy=anew)
     restore_tensors(model, _below("model.", tensors), path)
     for number, optimizer in enumerate(optimizers):
         moments: dict[int, dict[str, Tensor]] = {}
