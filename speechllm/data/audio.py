@@ -4,6 +4,7 @@ Reads what libsndfile reads: wav, flac, ogg, mp3, NIST sphere (not shorten-compr
 """
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +16,7 @@ import soxr
 from speechllm.data.audio_error import AudioError, SegmentError
 from speechllm.data.kaldi import Audio
 from speechllm.data.recording import TOLERANCE, Recording, opened
+from speechllm.data.unpacked import facts, opened_for_cuts
 from speechllm.files import whole_file
 
 __all__ = [
@@ -103,10 +105,9 @@ def read_audio(audio: Audio, sample_rate: int | None, allow_pipes: bool = False)
     Raises:
         AudioError: as `load_audio`.
     """
-    with opened(audio, allow_pipes, for_cut=_is_cut(audio)) as recording:
+    with _opened(audio, allow_pipes) as recording:
         mixer = _Mixer(audio, recording.channels)
-        first, last = _cut(audio, recording)
-        mono = [mixer.mix(block) for block in recording.blocks("float32", first, last)]
+        mono = [mixer.mix(block) for block in _blocks(audio, recording, "float32")]
     if not any(len(part) for part in mono):
         raise AudioError("audio has zero length", audio)
     samples = np.concatenate(mono)
@@ -129,17 +130,16 @@ def read_header(audio: Audio, allow_pipes: bool = False) -> AudioHeader:
     Raises:
         AudioError: as `load_audio`, as far as can be told.
     """
-    with opened(audio, allow_pipes) as recording:
-        _Mixer(audio, recording.channels)
-        first, last = _cut(audio, recording)
-        frames = (recording.length() if last is None else last) - first
-        return AudioHeader(
-            recording.rate,
-            recording.channels,
-            frames / recording.rate,
-            recording.subtype in ("FLOAT", "DOUBLE"),
-            tuple(recording.notes),
-        )
+    recording = facts(audio, allow_pipes)
+    _Mixer(audio, recording.channels)
+    first, last = _cut(audio, recording.rate, recording.length)
+    return AudioHeader(
+        recording.rate,
+        recording.channels,
+        (last - first) / recording.rate,
+        recording.subtype in ("FLOAT", "DOUBLE"),
+        recording.notes,
+    )
 
 
 def audio_duration(audio: Audio, allow_pipes: bool = False) -> float:
@@ -171,12 +171,12 @@ def copy_utterance(audio: Audio, stem: Path, allow_pipes: bool = False) -> Path:
     Raises:
         AudioError: as `load_audio`, but for NaN and Inf.
     """
-    with opened(audio, allow_pipes, for_cut=_is_cut(audio)) as recording:
+    with _opened(audio, allow_pipes) as recording:
         dtype, subtype, suffix = _COPIES.get(recording.subtype, ("int16", "PCM_16", "flac"))
         if recording.is_decoded:
             dtype = "float32"
         _Mixer(audio, recording.channels)
-        blocks = list(recording.blocks(dtype, *_cut(audio, recording)))
+        blocks = list(_blocks(audio, recording, dtype))
         samples = np.concatenate(blocks or [np.zeros((0, recording.channels), dtype)])
         if not len(samples):
             raise AudioError("audio has zero length", audio)
@@ -246,11 +246,20 @@ def _is_cut(audio: Audio) -> bool:
     return bool(audio.start) or audio.end is not None
 
 
-def _cut(audio: Audio, recording: Recording) -> tuple[int, int | None]:
-    """Return the first sample of the utterance, and the one to stop before; None is the end."""
+def _opened(audio: Audio, allow_pipes: bool) -> AbstractContextManager[Recording]:
+    """Open a recording for all of it, or so that its cut can be read."""
+    return (opened_for_cuts if _is_cut(audio) else opened)(audio, allow_pipes)
+
+
+def _blocks(audio: Audio, recording: Recording, dtype: str) -> Iterator[np.ndarray]:
+    """Samples [n, channels] of the utterance."""
     if not _is_cut(audio):
-        return 0, None
-    rate, total = recording.rate, recording.length()
+        return recording.blocks(dtype)
+    return recording.blocks(dtype, *_cut(audio, recording.rate, recording.length()))
+
+
+def _cut(audio: Audio, rate: int, total: int) -> tuple[int, int]:
+    """Return the first sample of the utterance, and the one to stop before."""
     first = round((audio.start or 0.0) * rate)
     last = total if audio.end is None else round(audio.end * rate)
     if first >= total or last > total + TOLERANCE * rate:

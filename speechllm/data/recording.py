@@ -4,10 +4,7 @@ A header is believed only where its container makes it true. Elsewhere samples a
 decoding them, and a cut is taken from the recording as it sounds from its beginning on.
 """
 
-import os
 import tempfile
-import threading
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from io import BytesIO
@@ -25,17 +22,13 @@ from speechllm.data.pipe import output_of
 TOLERANCE = 0.05  # seconds that a recording may lack of what was promised
 LOWEST_RATE, HIGHEST_RATE = 1000, 768_000  # Hz; others are damage
 BLOCK = 1 << 18  # samples of all channels that are decoded at once
-UNPACKED = 4  # recordings whose decoded samples are kept for further cuts
 MOST = 1 << 40  # samples; libsndfile's "unknown" is more
 WIDTHS = {"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
 WIDTHS |= {"ULAW": 1, "ALAW": 1}  # bytes of a sample, where each is coded by itself
 STRETCHES = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "NIST")
 
-Stamp = tuple[str, int, int]
-_counts: dict[Stamp, int] = {}  # of samples, where it took decoding to count them
 
-
-class _Stream(soundfile.SoundFile):
+class Stream(soundfile.SoundFile):
     """Reads on and on. What says that it can seek is made to by soundfile after every read, to
     where it is; a FLAC file of unknown length cannot, and the rest of an Opus file is then wrong.
     """
@@ -89,13 +82,8 @@ class Recording:
             AudioError: there is none, or they cannot be decoded.
         """
         if not self.is_counted:
-            stamp = _stamp(self.audio)
-            count = _counts.get(stamp) if stamp else None
-            if count is None:
-                count = sum(len(block) for block in self.blocks("float32"))
-            if stamp:
-                _counts[stamp] = count
-            self._count, self.is_counted = count, True
+            self._count = sum(len(block) for block in self.blocks("float32"))
+            self.is_counted = True
         if not self._count:
             raise AudioError("audio has zero length", self.audio)
         return self._count
@@ -135,28 +123,17 @@ class Recording:
 
 
 @contextmanager
-def opened(audio: Audio, allow_pipes: bool = False, for_cut: bool = False) -> Iterator[Recording]:
+def opened(audio: Audio, allow_pipes: bool = False) -> Iterator[Recording]:
     """Open a recording.
 
     Args:
         audio: names it; its cut is not looked at.
         allow_pipes: run the command, if it is one.
-        for_cut: samples in its midst are wanted: it is exact, if need be by decoding it first.
 
     Raises:
         AudioError: it is missing or truncated, cannot be read, or is a command that is not allowed
             or fails.
     """
-    with ExitStack() as stack:
-        recording = stack.enter_context(_plain(audio, allow_pipes))
-        if for_cut and not recording.is_exact:
-            yield stack.enter_context(_unpacked(recording))
-        else:
-            yield recording
-
-
-@contextmanager
-def _plain(audio: Audio, allow_pipes: bool) -> Iterator[Recording]:
     with ExitStack() as stack:
         source, stream = _source(audio, allow_pipes)
         with stream:
@@ -166,7 +143,7 @@ def _plain(audio: Audio, allow_pipes: bool) -> Iterator[Recording]:
         if isinstance(source, bytes):
             source = stack.enter_context(_in_memory(source))
         try:
-            file = stack.enter_context(_Stream(source))
+            file = stack.enter_context(Stream(source))
         except (soundfile.LibsndfileError, OSError, TypeError) as error:
             # A TypeError is soundfile's answer to a name that ends in .raw, which has no header.
             raise AudioError("audio file cannot be read", audio, str(error)) from error
@@ -200,51 +177,3 @@ def _in_memory(content: bytes) -> Iterator[BinaryIO | str]:
         stream.write(content)
         stream.flush()
         yield stream.name
-
-
-class _Unpacked:
-    """Decoded samples in a file without a name, which goes when nobody needs it any more."""
-
-    def __init__(self, recording: Recording):
-        self.lock = threading.Lock()
-        self.stream = tempfile.TemporaryFile()  # noqa: SIM115  (it goes with this object)
-        settings = (recording.rate, recording.channels, "FLOAT", None, "W64")
-        try:
-            with soundfile.SoundFile(self.stream, "w", *settings) as file:
-                for block in recording.blocks("float32"):
-                    file.write(block)
-        except (OSError, soundfile.LibsndfileError) as error:
-            remedy = "make room in the folder for temporary files (TMPDIR)"
-            message = "decoded audio cannot be kept for its cuts"
-            raise AudioError(message, recording.audio, str(error), remedy) from error
-
-
-_kept: OrderedDict[Stamp, _Unpacked] = OrderedDict()
-_keeping = threading.Lock()
-
-
-@contextmanager
-def _unpacked(recording: Recording) -> Iterator[Recording]:
-    with _keeping:
-        stamp = _stamp(recording.audio)
-        unpacked = _kept.pop(stamp, None) if stamp else None
-        unpacked = unpacked or _Unpacked(recording)
-        if stamp:
-            _kept[stamp] = unpacked
-            if len(_kept) > UNPACKED:
-                _kept.popitem(last=False)
-    with unpacked.lock:
-        unpacked.stream.seek(0)
-        with _Stream(unpacked.stream) as file:
-            exact = Recording(recording.audio, file, Layout(known=True, seekable=True))
-            exact.subtype, exact.notes = recording.subtype, recording.notes
-            exact.is_decoded = recording.is_decoded
-            yield exact
-
-
-def _stamp(audio: Audio) -> Stamp | None:
-    """Changes when a file does; None for a command."""
-    if audio.is_pipe:
-        return None
-    stat = os.stat(audio.source)
-    return audio.source, stat.st_size, stat.st_mtime_ns
