@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Score both, and print them beside each other."""
+    from speechllm.data.forms import count_words, unlike
     from speechllm.data.kaldi import first_ids, read_table
     from speechllm.score.beside import beside_lines, set_beside
     from speechllm.score.normalize import normalizer
@@ -37,12 +38,17 @@ def run(args: argparse.Namespace) -> None:
 
     references = read_table(args.ref or _reference(args.a, args.b), strict=False)
     normalize = normalizer(args.normalizer)
+    words = count_words(map(normalize, references.values()))
     scores = []
     for name, path in (("a", args.a), ("b", args.b)):
         hypotheses = read_table(path / "text" if path.is_dir() else path, strict=False)
         score = score_texts(references, hypotheses, normalize)
         if score.missing:
             print(f"{name} lacks hypotheses, counted as deletions: {first_ids(score.missing)}")
+        if said := unlike(
+            map(normalize, hypotheses.values()), words, f"the reference ({normalize})"
+        ):
+            print(f"{name}: {said}")
         scores.append(score)
     beside = set_beside(*scores, args.n_bootstrap, args.seed)
     for line in beside_lines(beside, str(args.a), str(args.b), args.seed):

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable
 
 from speechllm.data.bias_lists import BiasLists
-from speechllm.data.forms import compare, count_words
+from speechllm.data.forms import compare, count_words, unlike
 from speechllm.decode.decoder import Decoder
 from speechllm.decode.ngram_source import NGramSource
 
@@ -59,3 +59,15 @@ def say_fits(
             else:
                 log.log(level, "%s: %s", name, said)
     return fine if words else None
+
+
+def say_form(name: str, heard: Iterable[str], wanted: Iterable[str]) -> None:
+    """Warn where hypotheses are written otherwise than what they will be scored against.
+
+    Args:
+        name: of the set.
+        heard: its hypotheses.
+        wanted: what the LLM has to answer there.
+    """
+    if said := unlike(heard, count_words(wanted), "what they are compared with"):
+        log.warning("%s: hypotheses: %s; errors by `plain`, as in tuning, count that", name, said)

@@ -13,7 +13,7 @@ from speechllm.data.corpus import Corpus
 from speechllm.data.views import Views
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.decoder import Decoded, Decoder
-from speechllm.decode.fits import say_fits
+from speechllm.decode.fits import say_fits, say_form
 from speechllm.decode.results import LINES, NBEST, claim, write_results
 from speechllm.decode.search import token_bound
 from speechllm.locks import locked_folder
@@ -61,8 +61,8 @@ def _decode_missing(
         decoder.use_lists(data_dir.bias_lists)
         if not data_dir.bias_lists:
             log.warning("%s has no bias lists: decoded as without biasing", data_dir.path)
-    lists = data_dir.bias_lists if config.biasing else BiasLists()
-    fits = say_fits(decoder, lists, corpus.name, corpus.text.values(), "transcripts")
+    bias_lists = data_dir.bias_lists if config.biasing else BiasLists()
+    fits = say_fits(decoder, bias_lists, corpus.name, corpus.text.values(), "transcripts")
     seconds = {utt: dur for d in corpus.dirs for utt, dur in d.utt2dur.items()}
     missing = [utt for utt in corpus.text if utt not in done]
     views = Views(model.tokenizer, {"test": corpus})
@@ -83,10 +83,11 @@ def _decode_missing(
             _append(out / LINES, records)
             done |= {record["id"]: record for record in records}
             progress.advance(len(ids))
+    heard = [record["text"] for record in done.values()]
     if fits is not False:  # the model may write otherwise than the transcripts
-        heard = [record["text"] for record in done.values()]
         level = logging.DEBUG if fits else logging.INFO
-        say_fits(decoder, lists, corpus.name, heard, "hypotheses", level)
+        say_fits(decoder, bias_lists, corpus.name, heard, "hypotheses", level)
+    say_form(corpus.name, heard, corpus.targets.values())
     write_results(out, corpus.name, done, config, corpus.encode_seconds, extra, decoder.times_by)
 
 

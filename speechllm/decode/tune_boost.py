@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from speechllm.data.corpus import Corpus
 from speechllm.data.views import Views
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.decoder import Decoder
-from speechllm.decode.fits import say_fits
+from speechllm.decode.fits import say_fits, say_form
 from speechllm.decode.results import SETTINGS, check_settings, settings_of, tuning_settings
 from speechllm.decode.run import decode_batches
 from speechllm.decode.tuning import TUNING, BoostTuning, read_boost, with_boost
@@ -17,7 +18,7 @@ from speechllm.errors import DataError
 from speechllm.files import write_json
 from speechllm.model.speech_llm import SpeechLLM
 from speechllm.progress import Progress
-from speechllm.tasks.task import load_task
+from speechllm.tasks.task import Task, load_task
 
 log = logging.getLogger(__name__)
 
@@ -66,8 +67,10 @@ def tune_boost(
         for boost in trie.grid:
             decoder.config = with_boost(search, boost)
             decoder.use_lists(data_dir.bias_lists)
-            error = _error(decoder, corpus, ids, progress)
+            heard = _heard(decoder, corpus, ids, progress)
+            error = _error(corpus, heard, task)
             points.append({"boost": boost, "error": round(error, 4)})
+    say_form(corpus.name, heard.values(), corpus.targets.values())
     best = min(points, key=lambda point: (point["error"], point["boost"]))
     if len(points) > 1 and best["boost"] == max(trie.grid):
         log.warning("biasing.trie.boost: the best value, %g, is the end of its grid", best["boost"])
@@ -80,8 +83,8 @@ def tune_boost(
     return tuning
 
 
-def _error(decoder: Decoder, corpus: Corpus, ids: list[str], progress: Progress) -> float:
-    """The task's main error in percent."""
+def _heard(decoder: Decoder, corpus: Corpus, ids: list[str], progress: Progress) -> dict[str, str]:
+    """Hypotheses by utterance id."""
     seconds = {utt: s for d in corpus.dirs for utt, s in d.utt2dur.items()}
     views = Views(decoder.model.tokenizer, {"dev": corpus})
     lengths = {utt: corpus.speech_lengths[utt] + decoder.growth for utt in ids}
@@ -91,8 +94,12 @@ def _error(decoder: Decoder, corpus: Corpus, ids: list[str], progress: Progress)
         decoded = decoder.decode(examples, [seconds[utt] for utt in batch])
         texts |= {one.best.utt_id: one.best.text for one in decoded}
         progress.advance(len(batch))
-    task = load_task(decoder.model.config.task)
-    counted = task.count({utt: corpus.targets[utt] for utt in ids}, texts)
+    return texts
+
+
+def _error(corpus: Corpus, heard: Mapping[str, str], task: Task) -> float:
+    """The task's main error in percent."""
+    counted = task.count({utt: corpus.targets[utt] for utt in heard}, heard)
     percent = counted.rates[task.main.key].percent
     if percent is None:
         what = task.main.unit or "answers"

@@ -14,7 +14,7 @@ from speechllm.data.collate import Example
 from speechllm.data.corpus import Corpus
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.decoder import Decoder
-from speechllm.decode.fits import say_fits
+from speechllm.decode.fits import say_fits, say_form
 from speechllm.decode.knowledge import make_sources
 from speechllm.decode.run import decode_corpus
 from speechllm.decode.search import Hypothesis
@@ -132,6 +132,14 @@ def test_the_share_of_unknown_words_is_always_told(caplog) -> None:
     assert "give 'rescore.fold=[lower,punctuation]'" in caplog.text
 
 
+def test_hypotheses_in_another_form_than_the_answers_are_told(caplog) -> None:
+    say_form("farm", SENTENCES[:4], SENTENCES)
+    say_form("farm", SENTENCES[:4], [""])
+    assert not caplog.records
+    say_form("farm", [sentence.upper() for sentence in SENTENCES], SENTENCES)
+    assert "would in lower case" in caplog.text and "as in tuning" in caplog.text
+
+
 @pytest.mark.parametrize("with_text", [True, False])
 def test_decoding_a_set_says_it_with_and_without_transcripts(
     ctc_model, tmp_path: Path, caplog, with_text: bool
@@ -149,6 +157,7 @@ def test_decoding_a_set_says_it_with_and_without_transcripts(
     for name in (TENSORS, DESCRIPTION):
         (bundle / name).write_text("{}")
     settings = config(
+        nbest=2,
         biasing={"trie": {"boost": 1.0}},
         fusion={"kind": "shallow", "lm": arpa(tmp_path, True), "weight": 0.1},
     )

@@ -99,6 +99,18 @@ def test_missing_hypotheses_are_said(folders, capsys):
     assert "b lacks hypotheses, counted as deletions: 39 (u01, u02" in capsys.readouterr().out
 
 
+def test_a_system_that_writes_in_another_case_is_said(folders, capsys):
+    a, b = (folders / f"exp/{name}/decode_x/farm_test" for name in "ab")
+    (b / "text").write_text((b / "text").read_text().replace("the", "THE").replace("old", "OLD"))
+    scored(a)
+    run(a, b, "--n_bootstrap", 50)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if "more would in lower case" in line] == [lines[0]]
+    assert lines[0].startswith("b: ") and "stand in the reference (plain)" in lines[0]
+    run(a, b, "--n_bootstrap", 50, "--normalizer", "english")
+    assert "more would" not in capsys.readouterr().out
+
+
 def test_wrong_use_of_the_command(folders):
     a, b = (folders / f"exp/{name}/decode_x/farm_test" for name in "ab")
     scored(a)
