@@ -1,4 +1,6 @@
+import argparse
 import errno
+import importlib
 import logging
 import os
 import subprocess
@@ -292,3 +294,18 @@ def test_warnings_of_other_packages_that_matter_are_logged():
         )
         assert "WARNING" in done.stderr and "UserWarning: look" in done.stderr
         assert ("FutureWarning: old" in done.stderr) == debug
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_every_number_of_every_command_has_bounds(command):
+    module = importlib.import_module(f"speechllm.commands.{command}")
+    parser = cli.Parser()
+    module.add_arguments(parser)
+    for action in parser._actions:
+        for word in ("nan", "-inf", "1e999", "9" * 30, "9" * 5000) if action.type else ():
+            try:
+                value = parser._get_value(action, word)
+            except argparse.ArgumentError as error:
+                assert len(str(error)) < 6000
+            else:
+                assert not isinstance(value, int | float)

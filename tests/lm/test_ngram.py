@@ -204,7 +204,7 @@ def test_what_is_no_text_or_not_there_is_refused(tmp_path: Path) -> None:
         read_arpa(tmp_path / "x.arpa")
     with pytest.raises(DataError, match="no such file"):
         read_arpa(tmp_path / "none.arpa")
-    with pytest.raises(DataError, match=r"x.gz:1: gzip file is damaged"):
+    with pytest.raises(DataError, match=r"x\.gz:1: gzip file is damaged"):
         read_arpa(write(tmp_path / "x.gz"))
 
 

@@ -8,7 +8,6 @@ A set may draw from several domains. No call may be in two lists of which one tr
 tests.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from speechllm.data.audio import read_header
 from speechllm.data.corpora.lines import read_cells, read_lines
 from speechllm.data.corpora.spoken import spoken_form
 from speechllm.data.corpora.utterances import Utterance, say_left_out
-from speechllm.data.kaldi import Audio
+from speechllm.data.kaldi import MOST_SECONDS, Audio
 from speechllm.data.tables import id_problem
 from speechllm.errors import DataError
 
@@ -107,7 +106,7 @@ def _seconds(value: str, name: str, path: Path, line: int) -> float:
         seconds = float(value)
     except ValueError as error:
         raise DataError(f"{name} is no number of seconds: {value!r}", path, line) from error
-    if not (math.isfinite(seconds) and seconds >= 0):
+    if not 0 <= seconds <= MOST_SECONDS:
         raise DataError(f"{name} is no number of seconds: {value!r}", path, line)
     return seconds
 

@@ -21,6 +21,7 @@ from speechllm.data.kaldi import Audio
 from speechllm.data.tables import id_problem
 from speechllm.errors import DataError, SpeechLLMError
 from speechllm.files import whole_file
+from speechllm.guarded import guarded
 
 SPLITS = ("train", "train_115", "validation", "test")
 COLUMNS = ("id", "annot_utt", "scenario_str", "intent_str", "audio")
@@ -51,8 +52,9 @@ def read_split(roots: list[Path], language: str, split: str, audio: Path) -> lis
                 raise DataError(f"{problem}: {utt!r}", file, number)
             labels = row["annot_utt"], row["scenario_str"], row["intent_str"]
             text, semantics = _meaning(*labels, file, number)
-            path = audio / f"{utt}{Path(row['audio'].get('path') or 'x.wav').suffix or '.wav'}"
-            content = row["audio"].get("bytes")
+            with guarded(file, "not a row of Speech-MASSIVE", number):
+                path = audio / f"{utt}{Path(row['audio'].get('path') or 'x.wav').suffix or '.wav'}"
+                content = bytes(row["audio"].get("bytes") or b"")
             if not content:
                 raise DataError(f"{utt} has no audio", file, number)
             if not path.is_file():
@@ -105,14 +107,21 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     except ImportError as error:
         message = "Speech-MASSIVE's parquet files need the package pyarrow"
         raise SpeechLLMError(message, "pip install 'speechllm[datasets]'") from error
-    file = parquet.ParquetFile(path)
-    names = file.schema_arrow.names
+    remedy = "download the file again"
+    with guarded(path, "is no parquet file", remedy=remedy):
+        file = parquet.ParquetFile(path)
+        names = file.schema_arrow.names
     if absent := [column for column in COLUMNS if column not in names]:
         raise DataError(f"no column {', '.join(absent)}; there are {', '.join(names)}", path)
     columns = [*COLUMNS, *({"speaker_id"} & set(names))]
     number = 0
-    for batch in file.iter_batches(batch_size=64, columns=columns):
-        for row in batch.to_pylist():
+    batches = file.iter_batches(batch_size=64, columns=columns)
+    while True:
+        with guarded(path, "is damaged", number + 1, remedy):
+            rows = next((batch.to_pylist() for batch in batches), None)
+        if rows is None:
+            return
+        for row in rows:
             number += 1
             yield number, row
 
@@ -120,6 +129,8 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 def _meaning(
     annotated: str, scenario: str, intent: str, path: Path, number: int
 ) -> tuple[str, dict[str, Any]]:
+    if not all(isinstance(value, str) for value in (annotated, scenario, intent)):
+        raise DataError("sentence, scenario and intent must be texts", path, number)
     try:
         text, entities = read_annotated(annotated)
     except ValueError as error:

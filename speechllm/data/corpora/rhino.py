@@ -16,11 +16,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from speechllm.data.corpora.lines import read_lines, read_text
 from speechllm.data.corpora.utterances import Utterance
 from speechllm.errors import DataError
+from speechllm.guarded import guarded
+from speechllm.strict_yaml import load_yaml
 
 _PIECE = re.compile(r"\[(?P<choice>[^\]]*)\]|\$(?P<slot>\w+):(?P<name>\w+)|(?P<word>[^\s\[\]$]+)")
 
@@ -41,22 +41,23 @@ class RhinoGrammar:
 
     def __init__(self, path: Path, scenario: str):
         self.path, self.scenario = path, scenario
-        try:
-            context = yaml.safe_load(read_text(path))["context"]
-            expressions, slots = context["expressions"], context["slots"]
-        except (yaml.YAMLError, KeyError, TypeError) as error:
-            message = f"no grammar of expressions and slots: {error}"
-            raise DataError(message, path) from error
+        with guarded(path, "no grammar of expressions and slots"):
+            context = load_yaml(read_text(path))["context"]
+            self._read(context["expressions"], context["slots"])
+
+    def _read(self, expressions: Mapping[str, list[str]], slots: Mapping[str, list[str]]) -> None:
         self.slots = {name: [value.lower() for value in values] for name, values in slots.items()}
         self.expressions = [
             (intent, line.lower(), list(_PIECE.finditer(line)))
             for intent, lines in expressions.items()
             for line in lines
         ]
+        if not self.expressions or not all(self.slots.values()):
+            raise DataError("there is no expression, or a slot without values", self.path)
         for _, line, pieces in self.expressions:
             unknown = [p["slot"] for p in pieces if p["slot"] and p["slot"] not in self.slots]
             if unknown or re.sub(r"\s", "", _PIECE.sub("", line)):
-                raise DataError(f"cannot read the expression: {line}", path)
+                raise DataError(f"cannot read the expression: {line}", self.path)
         self._patterns = [(intent, self._pattern(ps)) for intent, _, ps in self.expressions]
 
     def sentence(self, rng: random.Random) -> Utterance:

@@ -17,6 +17,7 @@ from speechllm.data.corpora.lines import read_json_lines
 from speechllm.data.corpora.utterances import Utterance, say_left_out
 from speechllm.data.kaldi import Audio, first_ids
 from speechllm.errors import DataError
+from speechllm.guarded import guarded
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +81,10 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         for key in ("slurp_id", "scenario", "action", "tokens", "entities", "recordings"):
             if key not in row:
                 raise DataError(f"not a line of SLURP: there is no '{key}'", path, number)
+        with guarded(path, "not a line of SLURP", number):
+            said = [token["surface"] for token in row["tokens"]]
+            files = [recording["file"] for recording in row["recordings"]]
+            " ".join([*said, *files, row["scenario"], row["action"]])  # all of them are texts
         yield number, row
 
 
@@ -91,7 +96,9 @@ def _meaning(row: dict[str, Any], path: Path, number: int) -> dict[str, Any]:
     tokens = [token["surface"].lower() for token in row["tokens"]]
     entities = []
     for entity in row["entities"]:
-        span = entity["span"]
+        with guarded(path, "not a line of SLURP", number):
+            span = [int(place) for place in entity["span"]]
+            str.strip(entity["type"])
         if not span or not all(0 <= place < len(tokens) for place in span):
             message = f"entity {entity['type']}: span {span}, but there are {len(tokens)} tokens"
             raise DataError(message, path, number)

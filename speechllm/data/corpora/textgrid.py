@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from speechllm.data.kaldi import MOST_SECONDS
 from speechllm.errors import DataError
 from speechllm.utf8 import decode
 
@@ -122,11 +123,14 @@ class _Tokens:
         return self._next("flag")
 
     def number(self) -> float:
-        return float(self._next("number"))
+        value = float(self._next("number"))
+        if abs(value) > MOST_SECONDS:
+            raise DataError(f"not a number of seconds: {value:g}", self.path, self.line)
+        return value
 
     def count(self) -> int:
         value = self._next("number")
-        if not value.isdigit():
+        if not re.fullmatch("[0-9]{1,9}", value):
             raise DataError(f"a count is wanted, not {value}", self.path, self.line)
         return int(value)
 

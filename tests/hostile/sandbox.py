@@ -1,0 +1,123 @@
+"""A place where nothing is written but what may be, and nothing is run."""
+
+import contextlib
+import io
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from speechllm import cli
+from speechllm.errors import SpeechLLMError, bounded
+
+MOST_OUTPUT = 30_000
+"""Characters that a command may write about inputs as small as these."""
+COMMANDS = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "pty.spawn")
+CHANGES = ("os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate")
+_watcher: list["Watched"] = []
+
+
+class Watched:
+    """What happened that must not.
+
+    Attributes:
+        may_write: folders.
+        faults: events.
+    """
+
+    def __init__(self, may_write: list[Path]):
+        self.may_write = [os.path.realpath(path) for path in may_write]
+        self.faults: list[str] = []
+
+    def see(self, event: str, args: tuple) -> None:
+        if event == "subprocess.Popen" and args[1][0] == "git":
+            return  # which says what a result was made with
+        if event in COMMANDS or event == "socket.connect" or event == "pickle.find_class":
+            self.faults.append(f"{event} {args!r}"[:300])
+        elif event == "open" and isinstance(args[0], str | bytes) and self._writes(args):
+            self._check(event, args[0])
+        elif event in CHANGES:
+            for path in args[:2] if event in ("os.rename", "os.link", "os.symlink") else args[:1]:
+                self._check(event, path)
+
+    @staticmethod
+    def _writes(args: tuple) -> bool:
+        mode, flags = args[1], args[2]
+        return bool((mode and set(mode) & set("wax+")) or flags & (os.O_WRONLY | os.O_RDWR))
+
+    def _check(self, event: str, path: object) -> None:
+        if not isinstance(path, str | bytes | os.PathLike):
+            return
+        place = os.path.realpath(os.fsdecode(path))
+        if place != os.devnull and not place.startswith(tuple(self.may_write)):
+            self.faults.append(f"{event} {place}"[:300])
+
+
+def _hook(event: str, args: tuple) -> None:
+    if _watcher:
+        _watcher[-1].see(event, args)
+
+
+sys.addaudithook(_hook)  # cannot be taken away again; it does nothing outside of `watched`
+
+
+@contextlib.contextmanager
+def watched(folder: Path, may_write: list[str]) -> Iterator[None]:
+    """Run the block in `folder`; what it writes elsewhere, or runs, fails the test."""
+    before = Path.cwd()
+    seen = Watched([folder / name for name in may_write])
+    os.chdir(folder)
+    _watcher.append(seen)
+    try:
+        yield
+    finally:
+        _watcher.pop()
+        os.chdir(before)
+    assert seen.faults == []
+
+
+def attempt(action: Callable[[], object], command: bool) -> int:
+    """Run an action that must end well, or with an error that a user can mend.
+
+    Args:
+        action: calls a command, or a function of the library.
+        command: which of both.
+
+    Returns:
+        0, or the exit code that goes with its error.
+    """
+    code = 0
+    out = io.StringIO()
+    log = logging.StreamHandler(out)
+    log.setFormatter(cli.Formatter("%(message)s"))
+    logger = logging.getLogger("speechllm")
+    logger.addHandler(log)
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+            action()
+    except SpeechLLMError as error:
+        assert not command, "the command line shows no traceback of such an error"
+        message = str(error)
+        assert message == bounded(message) and message.strip()
+        out.write(message)
+        code = 1
+    except SystemExit as end:
+        assert command and end.code in (0, 1, 2), end.code
+        assert end.code != 1 or "error: " in out.getvalue()
+        code = int(end.code)
+    finally:
+        logger.removeHandler(log)
+    said = out.getvalue()
+    assert len(said) < MOST_OUTPUT, said[:2000]
+    assert "Traceback" not in said and "a bug of speechllm" not in said, said[:2000]
+    return code
+
+
+def copied(whole: Path, place: Path) -> Path:
+    """A fresh copy of a folder, in the place of the last."""
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(whole, place)
+    (place / "out").mkdir()
+    return place
