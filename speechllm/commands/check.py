@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from speechllm.commands.base import add_config_arguments, model_overrides
 from speechllm.commands.numbers import real, whole
-from speechllm.errors import ConfigError, SpeechLLMError
+from speechllm.errors import ConfigError, SpeechLLMError, bounded
 
 if TYPE_CHECKING:
     from speechllm.config import ModelConfig
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> None:
             least_seconds=lambda: _least_seconds(models),
         )
         for line in group_complaints(complaints):
-            print(line)
+            print(bounded(line))
         errors = sum(complaint.severity == "error" for complaint in complaints)
         warnings = len(complaints) - errors
         print(f"{path}: {errors} errors, {warnings} warnings", flush=True)
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> None:
         sizes[path] = summarise(DataDir.load(path), args.allow_pipes)
         write_mark(path, options, sizes[path], warnings)
     for line in (*_overlaps(list(sizes)), *_forms(list(sizes)), *_table(sizes)):
-        print(line)
+        print(bounded(line))
     if failed:
         raise SpeechLLMError(
             f"{len(failed)} of {len(paths)} sets have errors: {', '.join(failed)}",

@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from speechllm.errors import bounded
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Where to, and from where."""
@@ -19,4 +21,4 @@ def run(args: argparse.Namespace) -> None:
     whole = combine(sets, args.data)
     whole.write(args.data)
     sizes = " + ".join(f"{len(tables.ids)} ({tables.path})" for tables in sets)
-    print(f"{args.data}: {len(whole.ids)} utterances = {sizes}: {' '.join(whole.names)}")
+    print(bounded(f"{args.data}: {len(whole.ids)} utterances = {sizes}: {' '.join(whole.names)}"))

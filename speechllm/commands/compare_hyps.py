@@ -7,6 +7,7 @@ import argparse
 from pathlib import Path
 
 from speechllm.commands.numbers import MOST_RESAMPLES, whole
+from speechllm.errors import bounded
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,15 +45,16 @@ def run(args: argparse.Namespace) -> None:
         hypotheses = read_table(path / "text" if path.is_dir() else path, strict=False)
         score = score_texts(references, hypotheses, normalize)
         if score.missing:
-            print(f"{name} lacks hypotheses, counted as deletions: {first_ids(score.missing)}")
+            lacking = f"lacks hypotheses, counted as deletions: {first_ids(score.missing)}"
+            print(bounded(f"{name} {lacking}"))
         if said := unlike(
             map(normalize, hypotheses.values()), words, f"the reference ({normalize})"
         ):
-            print(f"{name}: {said}")
+            print(bounded(f"{name}: {said}"))
         scores.append(score)
     beside = set_beside(*scores, args.n_bootstrap, args.seed)
     for line in beside_lines(beside, str(args.a), str(args.b), args.seed):
-        print(line)
+        print(bounded(line))
 
 
 def _reference(*systems: Path) -> Path:

@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from speechllm.errors import bounded
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Data dirs."""
@@ -34,4 +36,4 @@ def run(args: argparse.Namespace) -> None:
                 min_seconds=args.min_seconds,
             )
         for line in report.lines():
-            print(f"{path}: {line}", flush=True)
+            print(bounded(f"{path}: {line}"), flush=True)

@@ -6,6 +6,8 @@
 import argparse
 from pathlib import Path
 
+from speechllm.errors import bounded
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """A sub-command for each format, with the options that it takes."""
@@ -52,4 +54,4 @@ def run(args: argparse.Namespace) -> None:
         text_only=args.text_only,
         allow_pipes=args.allow_pipes,
     )
-    print(f"{args.data}: {len(tables.ids)} utterances: {' '.join(tables.names)}")
+    print(bounded(f"{args.data}: {len(tables.ids)} utterances: {' '.join(tables.names)}"))

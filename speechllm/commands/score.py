@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from speechllm.commands.numbers import MOST_RESAMPLES, whole
-from speechllm.errors import DataError, SpeechLLMError
+from speechllm.errors import DataError, SpeechLLMError, bounded
 
 if TYPE_CHECKING:
     from speechllm.tasks.task import Labels, Task
@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> None:
         )
         what = job.hypothesis.parent.parent if args.exp else job.hypothesis
         for line in job.task.lines(result, what):
-            print(line, flush=True)
+            print(bounded(line), flush=True)
 
 
 class _Job(NamedTuple):

@@ -9,6 +9,7 @@ import argparse
 from pathlib import Path
 
 from speechllm.commands.numbers import whole
+from speechllm.errors import bounded
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,9 +48,10 @@ def run(args: argparse.Namespace) -> None:
     for folder, part in parts.items():
         part.write(folder)
     for line in describe_parts(tables, parts):
-        print(line)
+        print(bounded(line))
     if shared := shared_recordings(tables, said):
-        print(f"{args.data}: warning: recordings cut into several parts: {first_ids(shared)}")
+        cut = f"warning: recordings cut into several parts: {first_ids(shared)}"
+        print(bounded(f"{args.data}: {cut}"))
 
 
 def _shares(words: list[str]) -> dict[Path, float]:

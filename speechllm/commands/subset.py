@@ -8,6 +8,7 @@ import argparse
 from pathlib import Path
 
 from speechllm.commands.numbers import real, whole
+from speechllm.errors import bounded
 
 ORDERS = {
     "first": "in the order of ids",
@@ -66,4 +67,4 @@ def run(args: argparse.Namespace) -> None:
     refuse_inside(args.source, args.data)
     part.write(args.data)
     for line in describe_parts(tables, {args.data: part}):
-        print(line)
+        print(bounded(line))

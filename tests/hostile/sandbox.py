@@ -15,7 +15,16 @@ from speechllm.errors import SpeechLLMError, bounded
 MOST_OUTPUT = 30_000
 """Characters that a command may write about inputs as small as these."""
 COMMANDS = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "pty.spawn")
-CHANGES = ("os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate")
+# What is changed, and the folder (its descriptor) that its name is relative to: by their places.
+CHANGES = {
+    "os.remove": ((0, 1),),
+    "os.rmdir": ((0, 1),),
+    "os.mkdir": ((0, 2),),
+    "os.rename": ((0, 2), (1, 3)),
+    "os.link": ((0, 2), (1, 3)),
+    "os.symlink": ((1, 2),),
+    "os.truncate": ((0, None),),
+}
 _watcher: list["Watched"] = []
 
 
@@ -38,19 +47,19 @@ class Watched:
             self.faults.append(f"{event} {args!r}"[:300])
         elif event == "open" and isinstance(args[0], str | bytes) and self._writes(args):
             self._check(event, args[0])
-        elif event in CHANGES:
-            for path in args[:2] if event in ("os.rename", "os.link", "os.symlink") else args[:1]:
-                self._check(event, path)
+        for path, folder in CHANGES.get(event, ()):
+            self._check(event, args[path], -1 if folder is None else args[folder])
 
     @staticmethod
     def _writes(args: tuple) -> bool:
         mode, flags = args[1], args[2]
         return bool((mode and set(mode) & set("wax+")) or flags & (os.O_WRONLY | os.O_RDWR))
 
-    def _check(self, event: str, path: object) -> None:
+    def _check(self, event: str, path: object, folder: int = -1) -> None:
         if not isinstance(path, str | bytes | os.PathLike):
             return
-        place = os.path.realpath(os.fsdecode(path))
+        above = os.readlink(f"/proc/self/fd/{folder}") if folder >= 0 else ""
+        place = os.path.realpath(os.path.join(above, os.fsdecode(path)))
         if place != os.devnull and not place.startswith(tuple(self.may_write)):
             self.faults.append(f"{event} {place}"[:300])
 
@@ -75,7 +84,7 @@ def watched(folder: Path, may_write: list[str]) -> Iterator[None]:
     finally:
         _watcher.pop()
         os.chdir(before)
-    assert seen.faults == []
+    assert not seen.faults, seen.faults
 
 
 def attempt(action: Callable[[], object], command: bool) -> int:
