@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from speechllm.errors import SpeechLLMError
-from speechllm.files import write_json
+from speechllm.files import whole_file, write_json
 from speechllm.guarded import guarded
 from speechllm.own_files import made_again, read_mapping
 
@@ -125,6 +125,27 @@ def changed_since(path: Path, files: Files, partly: bool = False) -> list[str] |
         except OSError:  # not ours to write: the files are hashed again next time
             log.debug("%s cannot be written", path)
     return odd
+
+
+def seal(path: Path) -> None:
+    """Note the content of a made file beside it, as `sha256sum -c` reads it."""
+    with whole_file(_seal(path)) as stream:
+        stream.write(f"{digest(path)}  {path.name}\n")
+
+
+def is_sealed(path: Path) -> bool:
+    """Whether a made file is there, and whole; one without a seal is of an older version."""
+    if not path.is_file():
+        return False
+    beside = _seal(path)
+    if beside.is_file() and not beside.read_bytes().startswith(digest(path).encode()):
+        log.warning("%s is not what was written: made anew", path)
+        return False
+    return True
+
+
+def _seal(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
 
 
 def refuse_changes(what: str | Path, names: Sequence[str] | None, remedy: str) -> None:

@@ -189,17 +189,19 @@ def weights_hash(folder: Path) -> str:
     return sha256_of([folder / "config.json", *weights])
 
 
-def model_files(key: str, name: str) -> dict[str, Path]:
+def model_files(key: str, name: str, weights: bool = True) -> dict[str, Path]:
     """The files of a model that anything computed with it depends on, named `<key>/<file>`.
 
     Args:
         key: of ModelConfig, e.g. "llm".
         name: folder or hub id.
+        weights: with its weights; else only what describes it.
     """
-    folder = resolve_folder(name, f"model.{key}")
-    weights = [*folder.glob("*.safetensors")] or [*folder.glob("*.bin")]
-    described = [path for pattern in DESCRIPTIONS for path in folder.glob(pattern)]
-    return {f"{key}/{path.name}": path for path in (*weights, *described)}
+    folder = resolve_folder(name, f"model.{key}", weights)
+    found = [path for pattern in DESCRIPTIONS for path in folder.glob(pattern)]
+    if weights:
+        found += [*folder.glob("*.safetensors")] or [*folder.glob("*.bin")]
+    return {f"{key}/{path.name}": path for path in found}
 
 
 def encoder_files(name: str) -> dict[str, Path]:

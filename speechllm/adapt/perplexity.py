@@ -13,6 +13,7 @@ from speechllm.data.collate import Example, collate
 from speechllm.data.corpus import Corpus
 from speechllm.files import sha256_of, whole_file
 from speechllm.layout import TENSORS
+from speechllm.made_from import is_sealed, seal
 from speechllm.model.speech_llm import SpeechLLM
 from speechllm.own_files import read_mapping
 from speechllm.progress import Progress
@@ -32,11 +33,12 @@ def perplexities(model: SpeechLLM, bundle: Path, corpus: Corpus) -> dict[str, fl
     text = json.dumps(sorted(corpus.targets.items()))
     key = hashlib.sha256((sha256_of([bundle / TENSORS]) + text).encode()).hexdigest()[:16]
     path = bundle.parent / "perplexity" / f"{corpus.name}.{key}.json"
-    if not path.is_file():
+    if not is_sealed(path):
         model.eval()
         found = dict(_measure(model, corpus))
         with whole_file(path) as stream:
             json.dump(found, stream, ensure_ascii=False, indent=0, sort_keys=True)
+        seal(path)
     return read_mapping(path)
 
 

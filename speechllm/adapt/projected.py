@@ -5,11 +5,13 @@ import logging
 from collections.abc import Iterable
 from pathlib import Path
 
+from speechllm.adapt.made_data import key
 from speechllm.data.collate import Example, collate
 from speechllm.data.corpus import Corpus
 from speechllm.files import sha256_of, whole_file
 from speechllm.guarded import guarded
 from speechllm.layout import TENSORS
+from speechllm.made_from import is_sealed, seal
 from speechllm.model.speech_llm import SpeechLLM
 from speechllm.own_files import made_again, read_json_rows
 from speechllm.progress import Progress
@@ -26,12 +28,15 @@ def projected_text(model: SpeechLLM, bundle: Path, corpus: Corpus) -> dict[str, 
 
     Args:
         model: the base model.
-        bundle: its folder; the text is kept beside it, under the hash of its tensors.
+        bundle: its folder; the text is kept beside it, under the hash of its tensors and of the
+            audio.
         corpus: with frames opened.
     """
-    sha = sha256_of([bundle / TENSORS])[:16]
-    path = bundle.parent / "projected_text" / f"{corpus.name}.{sha}.jsonl"
-    if path.is_file():
+    heard = [d.samples for d in corpus.dirs if d.samples]
+    keys = [sha256_of([bundle / TENSORS])[:16], *([key(heard)] if heard else [])]
+    name = ".".join([corpus.name, *keys])
+    path = bundle.parent / "projected_text" / f"{name}.jsonl"
+    if is_sealed(path):
         with guarded(path, "is damaged", remedy=made_again(path)):
             found = dict(read_json_rows(path))
         if found.keys() == set(corpus.spoken):
@@ -41,6 +46,7 @@ def projected_text(model: SpeechLLM, bundle: Path, corpus: Corpus) -> dict[str, 
     with whole_file(path) as stream:
         for pair in sorted(found.items()):
             stream.write(json.dumps(pair, ensure_ascii=False) + "\n")
+    seal(path)
     return found
 
 

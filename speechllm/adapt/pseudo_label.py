@@ -19,6 +19,7 @@ from speechllm.errors import ConfigError, DataError, shell_word
 from speechllm.files import sha256_of, whole_file, write_json
 from speechllm.guarded import guarded
 from speechllm.layout import DESCRIPTION, MODEL, RUN, TENSORS
+from speechllm.made_from import is_sealed, seal
 from speechllm.own_files import made_again, read_by_id
 from speechllm.tasks.task import load_task
 
@@ -102,9 +103,10 @@ class PseudoLabel(MadeData):
         settings = self._settings(workspace, corpus, decode)
         folder = workspace.folder / "pseudo_label"
         path = folder / f"heard.{key(settings)}.jsonl"
-        if not path.is_file():
+        if not is_sealed(path):
             heard = listen(workspace, corpus, folder, decode, self.keep, self.second_model)
             _write(path, heard)
+            seal(path)
         heard = _read(path)
         if said := odd_phrases(heard, phrases):
             log.warning("keep.phrases: %s: %s; write both alike", self.keep.phrases, said)
@@ -129,10 +131,12 @@ class PseudoLabel(MadeData):
         bundles = [workspace.bundle]
         if self.second_model:
             bundles.append(Path(self.second_model) / MODEL)
+        samples = [data_dir.samples for data_dir in corpus.dirs if data_dir.samples]
         wanted = {"log_prob": self.keep.min_log_prob, "disagreement": self.keep.max_disagreement}
         return {
             "models": [sha256_of([b / TENSORS, b / DESCRIPTION]) for b in bundles],
             "audio": [audio_hash(data_dir) for data_dir in corpus.dirs],
+            **({"samples": samples} if samples else {}),
             "p": self.p,
             "seed": self.train.seed,
             "decode": decode.model_dump(mode="json", exclude={"batch_positions"}),

@@ -19,6 +19,7 @@ from speechllm.data.room import Room, make_room
 from speechllm.data.tts import SAMPLE_RATE
 from speechllm.data.tts_plugins import EspeakVoices, Speak, TtsConfig, make_speaker
 from speechllm.files import sha256_of
+from speechllm.made_from import MADE_FROM, changed_since, write_record
 from speechllm.progress import Progress
 
 if TYPE_CHECKING:  # to read a config needs no torch
@@ -99,7 +100,7 @@ class SyntheticAudio(MadeData):
 
 
 def speak_all(text: Mapping[str, str], speak: Speak, room: Room, folder: Path) -> DataDir:
-    """Speak every text, unless its file is there already, and write a data dir.
+    """Speak every text, unless its file is there already as it was, and write a data dir.
 
     Args:
         text: by utterance id.
@@ -108,13 +109,16 @@ def speak_all(text: Mapping[str, str], speak: Speak, room: Room, folder: Path) -
         folder: the data dir; the samples go to `wav` in it.
     """
     wav, durations = {}, {}
+    places = {utt_id: folder / "wav" / f"{utt_id}.flac" for utt_id in text}
+    damaged = changed_since(folder / MADE_FROM, places, partly=True) or ()
     with Progress("synthetic speech", len(text)) as progress:
         for utt_id, words in text.items():
-            path = folder / "wav" / f"{utt_id}.flac"
-            if not path.is_file():
+            path = places[utt_id]
+            if not path.is_file() or utt_id in damaged:
                 samples = room(utt_id, speak(utt_id, words))
                 write_audio(path, samples, SAMPLE_RATE)
             wav[utt_id], durations[utt_id] = str(path), soundfile.info(path).duration
             progress.advance()
     write_data_dir(folder, text=text, wav=wav, utt2dur=durations)
+    write_record(folder / MADE_FROM, places)
     return DataDir.load(folder)

@@ -51,6 +51,7 @@ def run(args: argparse.Namespace) -> None:
     options = {
         "models": models and models.model_dump(mode="json"),
         "llm": args.llm,
+        "described": _described(models),
         "audio_positions": args.audio_positions,
         "max_seconds": args.max_seconds,
         "full": args.full,
@@ -93,6 +94,15 @@ def run(args: argparse.Namespace) -> None:
             f"{len(failed)} of {len(paths)} sets have errors: {', '.join(failed)}",
             "every complaint above says what mends it; then run stage 2 (check) again",
         )
+
+
+def _described(models: "ModelConfig | None") -> dict[str, str]:
+    """Hashes of what the models' folders hold besides weights, such as their tokenizers."""
+    from speechllm.made_from import digest
+    from speechllm.model.bundle_record import pretrained_files
+
+    files = pretrained_files(models, weights=False) if models else {}
+    return {name: digest(path) for name, path in files.items()}
 
 
 def _models(args: argparse.Namespace) -> "ModelConfig | None":

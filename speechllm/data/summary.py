@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from speechllm.data.kaldi import TABLES, DataDir
 from speechllm.errors import DataError
 from speechllm.files import write_json
 from speechllm.guarded import guarded
+from speechllm.made_from import digest
 from speechllm.own_files import read_mapping
 from speechllm.tasks.task import TASKS, load_task
 
@@ -49,18 +51,30 @@ def summarise(data: DataDir, allow_pipes: bool = False) -> SetSummary:
 
 
 def fingerprint(path: Path, options: dict[str, Any]) -> str:
-    """Hash of the sizes and times of a set's tables and of the options of the check.
+    """Hash of a set's tables, of the options of the check, and of sizes and times of its audio.
 
-    Audio files are not looked at: that would take as long as the check itself.
+    Audio files are not read: that would take as long as the check itself.
     """
     tables = {}
     answers = {load_task(name).table for name in TASKS} - {*TABLES}
     for name in (*TABLES, BIASING, BIAS_WORDS, *sorted(answers)):
         if (path / name).is_file():
-            stat = (path / name).stat()
-            tables[name] = [stat.st_size, stat.st_mtime_ns]
-    state = json.dumps([tables, options], sort_keys=True)
+            tables[name] = digest(path / name)
+    state = json.dumps([tables, options, _audio_stats(path / "wav.scp")], sort_keys=True)
     return hashlib.sha256(state.encode()).hexdigest()[:16]
+
+
+def _audio_stats(wav_scp: Path) -> list[list[int] | None]:
+    """Size and time of every file that is named, in order; None where there is none."""
+    lines = wav_scp.read_bytes().splitlines() if wav_scp.is_file() else []
+    stats: list[list[int] | None] = []
+    for source in (os.fsdecode(line.partition(b" ")[2].strip()) for line in lines):
+        try:
+            stat = os.stat(source)
+            stats.append([stat.st_size, stat.st_mtime_ns])
+        except (OSError, ValueError):  # a command, or something that the check complains about
+            stats.append(None)
+    return stats
 
 
 def write_mark(path: Path, options: dict[str, Any], summary: SetSummary, warnings: int) -> None:

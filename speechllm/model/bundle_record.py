@@ -35,10 +35,13 @@ def model_config(bundle: Path) -> ModelConfig:
     return parse(ModelConfig, read_mapping(path, made_again_bundle(bundle))["model"], path)
 
 
-def pretrained_files(config: ModelConfig) -> dict[str, Path]:
-    """The files of the pretrained models, named `<key>/<file>`."""
-    names = {key: getattr(config, key) for key in PRETRAINED}
-    return {n: p for key, name in names.items() if name for n, p in model_files(key, name).items()}
+def pretrained_files(config: ModelConfig, weights: bool = True) -> dict[str, Path]:
+    """The files of the pretrained models, named `<key>/<file>`, with their weights or without."""
+    files: dict[str, Path] = {}
+    for key in PRETRAINED:
+        if name := getattr(config, key):
+            files |= model_files(key, name, weights)
+    return files
 
 
 def write_bundle_record(bundle: Path) -> None:
