@@ -282,8 +282,13 @@ def test_files_that_settings_name_are_inputs(tmp_path: Path) -> None:
 
     lexicon = tmp_path / "lexicon.txt"
     lexicon.write_text("cow K AW\n")
+    model = tmp_path / "exp/model"
+    model.mkdir(parents=True)
+    (model / "run.json").write_text("{}")
     settings = {"a": [{"lexicon": str(lexicon), "prompt": "About cows.", "none": None}], "b": 3}
-    assert dict(named_files(settings)) == {str(lexicon): lexicon}
+    settings["second_model"] = str(model)
+    named = {str(path): path for path in (lexicon, model / "run.json")}
+    assert dict(named_files(settings)) == named
 
 
 def test_runs_of_older_versions_are_taken_and_said_to_be_so(

@@ -8,6 +8,7 @@ from speechllm.config import ModelConfig
 from speechllm.data.features import check_features
 from speechllm.data.kaldi import DataDir
 from speechllm.data.tables import CHANNELS
+from speechllm.layout import RUN
 from speechllm.tasks.task import load_task
 
 
@@ -43,12 +44,17 @@ def set_files(
 
 
 def named_files(settings: Any) -> Iterator[tuple[str, Path]]:
-    """The files that are named anywhere in settings, such as lists of phrases and lexica."""
+    """The files that are named anywhere in settings, such as lists of phrases and lexica.
+
+    A trained model's folder stands for its run.json, which is never the same for two trainings.
+    """
     if isinstance(settings, dict | list):
         for value in settings.values() if isinstance(settings, dict) else settings:
             yield from named_files(value)
-    elif isinstance(settings, str) and _may_be_path(settings) and Path(settings).is_file():
-        yield settings, Path(settings)
+    elif isinstance(settings, str) and _may_be_path(settings):
+        for path in (Path(settings), Path(settings) / RUN):
+            if path.is_file():
+                yield str(path), path
 
 
 def _may_be_path(text: str) -> bool:

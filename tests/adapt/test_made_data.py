@@ -22,6 +22,7 @@ from speechllm.errors import ConfigError, DataError
 from speechllm.files import write_json
 from speechllm.model.encoder import Encoder
 from speechllm.own_files import read_json
+from tests.changes import cut, flip
 from tests.tiny import make_ctc_encoder, make_encoder, make_llm, make_set
 
 TRAIN = {"steps": 4, "batch_positions": 400, "lr": 1e-2, "warmup_steps": 1, "precision": "fp32"}
@@ -203,6 +204,49 @@ def test_a_second_model_may_be_asked(work: Path, tmp_path: Path) -> None:
     )
     made = record["made"]["pseudo"]
     assert made["passed"]["agreement"] == made["passed"]["answers"]
+
+
+@pytest.mark.parametrize("damage", [flip, cut, Path.unlink])
+def test_damaged_pseudo_labels_are_made_anew(work: Path, tmp_path: Path, damage: object) -> None:
+    train(work, tmp_path, "pseudo_label", work / "data/target_train", **LISTEN)
+    before = weights(tmp_path)
+    heard = next(tmp_path.glob("out/pseudo_label/heard.*.jsonl"))
+    content = heard.read_bytes()
+    damage(heard)
+    for path in ("run.json", "model/trained.safetensors"):
+        (tmp_path / "out" / path).unlink()
+    train(work, tmp_path, "pseudo_label", work / "data/target_train", **LISTEN)
+    assert heard.read_bytes() == content and weights(tmp_path) == before
+
+
+@pytest.mark.parametrize("damage", [flip, cut, Path.unlink])
+def test_damaged_projections_are_made_anew(work: Path, tmp_path: Path, damage: object) -> None:
+    shares = {"tau": 0.5, "sigma_ta": 0.5}
+    train(work, tmp_path, "denoise", work / "data/target_train", **shares)
+    before = weights(tmp_path)
+    (projected,) = (work / "exp/base/projected_text").glob("source_train.*.jsonl")
+    content = projected.read_bytes()
+    damage(projected)
+    train(work, tmp_path / "again", "denoise", work / "data/target_train", **shares)
+    assert projected.read_bytes() == content and weights(tmp_path / "again") == before
+
+
+@pytest.mark.parametrize("damage", [flip, cut, Path.unlink])
+def test_damaged_synthetic_speech_is_spoken_anew(tmp_path: Path, damage: object) -> None:
+    from speechllm.adapt.synthetic_audio import speak_all
+
+    said: list[str] = []
+
+    def speak(utt_id: str, words: str) -> np.ndarray:
+        said.append(utt_id)
+        return np.random.default_rng(len(words)).normal(0, 0.1, 16000).astype(np.float32)
+
+    text = {"a": "one", "b": "three"}
+    speak_all(text, speak, lambda _, samples: samples, tmp_path)
+    content = (tmp_path / "wav/b.flac").read_bytes()
+    damage(tmp_path / "wav/b.flac")
+    speak_all(text, speak, lambda _, samples: samples, tmp_path)
+    assert said == ["a", "b", "b"] and (tmp_path / "wav/b.flac").read_bytes() == content
 
 
 @pytest.mark.parametrize(

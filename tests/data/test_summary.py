@@ -1,6 +1,7 @@
 """Sizes of sets, the mark of a checked set, and what two sets share."""
 
 from dataclasses import replace
+from pathlib import Path
 
 from speechllm.data.kaldi import DataDir
 from speechllm.data.summary import (
@@ -33,6 +34,19 @@ def test_mark_holds_until_a_table_or_an_option_changes(make_data_dir):
     with open(path / "text", "a") as stream:
         stream.write("utt4 more\n")
     assert read_mark(path, {"full": False}) is None
+
+
+def test_mark_holds_for_another_time_and_not_for_other_audio_or_content(make_data_dir):
+    path = make_data_dir()
+    write_mark(path, {}, SIZE, warnings=0)
+    (path / "text").touch()
+    assert read_mark(path, {}) == (SIZE, 0)
+    wav = Path(DataDir.load(path).audio["utt1"].source)
+    wav.write_bytes(wav.read_bytes()[:-2])
+    assert read_mark(path, {}) is None
+    write_mark(path, {}, SIZE, warnings=0)
+    (path / "text").write_text((path / "text").read_text().replace("hello", "hallo"))
+    assert read_mark(path, {}) is None
 
 
 def test_damaged_mark_means_checking_again(make_data_dir, caplog):
