@@ -151,12 +151,16 @@ class TrainConfig(Section):
     epochs: PositiveFloat | None = None
     """Passes over the target domain (over the source, where there is no target)."""
     seconds: PositiveFloat | None = None
-    """Time of training, with the monitor's; the rate decays with it, and no run can be repeated
-    to the bit."""
+    """Time of training, with the monitor's from the first step on; the rate decays with it, and no
+    run can be repeated to the bit."""
     batch_positions: PositiveInt = 2000
     """Budget of a batch: items x longest item, in LLM positions with padding."""
     accumulate: PositiveInt = 1
-    """Batches that make one optimiser step."""
+    """Batches of each process that make one optimiser step: with two processes it has twice as
+    many."""
+    global_batches: PositiveInt | None = None
+    """Instead of `accumulate`: batches of all processes together that make one optimiser step, so
+    that it is the same with any number of processes that divides it."""
     layout: Literal["mixed", "alternating", "shuffled"] = "mixed"
     """How a mixture's items lie in batches: each batch with all its proportions, batches of one
     component in turn, or all items in random order. The items of an epoch are the same."""
@@ -178,8 +182,30 @@ class TrainConfig(Section):
     checkpoint_every: PositiveInt = 500
     log_every: PositiveInt = 20
 
+    def among(self, processes: int) -> Self:
+        """The config of each of so many processes that train together.
+
+        Raises:
+            ConfigError: they cannot share `global_batches`.
+        """
+        if self.global_batches is None:
+            return self
+        each, rest = divmod(self.global_batches, processes)
+        if rest:
+            raise ConfigError(
+                f"train.global_batches: {processes} processes cannot share {self.global_batches}",
+                f"give a multiple of {processes}, or another number of processes",
+            )
+        return self.model_copy(update={"accumulate": each})
+
+    def step_positions(self, processes: int) -> int:
+        """Most LLM positions, with padding, of an optimiser step."""
+        return processes * self.accumulate * self.batch_positions
+
     @model_validator(mode="after")
     def _one_length(self) -> Self:
+        if self.global_batches is not None and self.accumulate != 1:
+            raise ValueError("give either accumulate or global_batches")
         if [self.steps, self.epochs, self.seconds].count(None) != 2:
             raise ValueError("give either steps or epochs or seconds")
         return self
@@ -216,7 +242,8 @@ class MonitorConfig(Section):
     utterances: PositiveInt = 64
     """Utterances of each dev set that are evaluated, the same ones each time."""
     decode: bool = False
-    """Also decode them (greedily) and log the task's errors: the WER, for transcripts."""
+    """Also decode them (greedily) and log the task's errors: the WER, for transcripts. Before the
+    first step of a base, a model that is not trained yet, answers have 10 tokens."""
     watch: Literal["source", "target"] = "source"
     signal: Literal["loss", "perplexity", "token_accuracy", "error"] = "loss"
     """`error` is the main error of the task that runs: the WER, for transcripts."""

@@ -64,7 +64,7 @@ class Progress:
         if now - self._last >= LOG_EVERY_SECONDS and self.done > self._first:
             self._last = now
             rate = (self.done - self._first) / (now - self._start)
-            eta = timedelta(seconds=round((self.total - self.done) / rate))
+            eta = timedelta(seconds=round(max(0.0, self.total - self.done) / rate))
             log.info(
                 "%s: %g/%g %s, ETA %s %s", self.what, self.done, self.total, self.unit, eta, note
             )

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.config import BaseConfig, changed_keys, load, parse, read_yaml
+from speechllm.config import BaseConfig, TrainConfig, changed_keys, load, parse, read_yaml
 from speechllm.errors import ConfigError
 
 YAML = "model: {encoder: a, llm: b}\ntrain: {steps: 10}\n"
@@ -174,3 +174,15 @@ def test_every_part_of_a_config_is_a_section() -> None:
     sources = sorted((Path(__file__).parents[1] / "speechllm").rglob("*.py"))
     loose = [p.name for p in sources if "(BaseModel)" in p.read_text(encoding="utf-8")]
     assert loose == ["section.py"]
+
+
+def test_processes_share_the_batches_of_a_step():
+    config = TrainConfig(steps=1, global_batches=6, batch_positions=100)
+    assert [config.among(n).accumulate for n in (1, 2, 3)] == [6, 3, 2]
+    assert {config.among(n).step_positions(n) for n in (1, 2, 3)} == {600}
+    with pytest.raises(ConfigError, match="4 processes cannot share 6\n  -> give a multiple of 4"):
+        config.among(4)
+    own = TrainConfig(steps=1, accumulate=6, batch_positions=100)
+    assert own.among(4) == own and own.step_positions(4) == 2400
+    with pytest.raises(ValueError, match="either accumulate or global_batches"):
+        TrainConfig(steps=1, accumulate=2, global_batches=2)

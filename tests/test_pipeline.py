@@ -182,6 +182,22 @@ def test_decoding_goes_on_with_missing_ids_only(work: Path) -> None:
     assert (out / "text").read_text() == text
 
 
+def test_features_of_one_command_are_joined_and_those_of_jobs_say_how(
+    work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["features", "--encoder", f"{work}/encoder", "--dump", f"{tmp_path}/dump"]
+    source, dev = f"{work}/data/source_train", f"{work}/data/source_dev"
+    run(*command, source)
+    assert (tmp_path / "dump/encoder/source_train/feats.scp").is_file()
+    assert "without --merge" in refused([*command, "--merge", dev], capsys)
+    run(*command, "--job", "1/2", dev)
+    base = ["base", "--config", f"{work}/base.yaml", "--dump", f"{tmp_path}/dump"]
+    base += ["--train", source, "--dev", dev, "--exp", f"{tmp_path}/exp"]
+    assert "not joined yet\n  -> give the speechllm features" in refused(base, capsys)
+    run(*command, "--merge", dev)
+    run(*base)
+
+
 def test_stale_features_are_refused(work: Path, tmp_path: Path) -> None:
     from speechllm.data.features import open_features
     from speechllm.data.kaldi import DataDir
@@ -220,9 +236,16 @@ def test_two_processes_train_the_same_base_as_one(work: Path) -> None:
     from torch.testing import assert_close
 
     run(*base_command(work, "one", "train.accumulate=2"))
+    run(*base_command(work, "global", "train.global_batches=2"))
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     subprocess.run([*launch, "-m", "speechllm", *base_command(work, "two")], check=True)
-    one, two = (load_file(work / f"exp/{n}/model/trained.safetensors") for n in ("one", "two"))
-    assert one.keys() == two.keys()
+    one, two, same = (
+        load_file(work / f"exp/{n}/model/trained.safetensors") for n in ("one", "two", "global")
+    )
+    assert one.keys() == two.keys() and all(one[name].equal(same[name]) for name in one)
+    for name, processes in (("one", 1), ("global", 1), ("two", 2)):
+        record = json.loads((work / f"exp/{name}/run.json").read_text())
+        assert record["processes"] == processes
+        assert record["phases"][0]["step_positions"] == 2 * TRAIN["batch_positions"]
     for name in one:
         assert_close(one[name], two[name], atol=1e-4, rtol=1e-3)

@@ -13,7 +13,9 @@ dry_run=${dry_run-false}           # print the commands, run nothing
 quick=${quick-false}               # tiny sizes, to see in a minute or so that all works
 work=${work-.}                     # folder in which data/, dump/ and exp/ are made
 nj=${nj-2}                         # jobs that run at once in stages 3, 5 and 6
-nproc=${nproc-1}                   # processes that train the base together, by torchrun
+nproc=${nproc-1}                   # processes that train the base together, by torchrun; each adds its
+                                   # batches, so a step has nproc x accumulate of them; with
+                                   # --base_opts train.global_batches=N it always has N
 source_train=${source_train-source_train}  # sets that the base learns, and adaptation replays
 source_dev=${source_dev-source_dev}        # sets by which training is watched
 source_test=${source_test-source_test}     # sets that show what adaptation forgets

@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,10 +61,12 @@ def fit(
         controller_of: gives the controller of a mixture, if there is one.
     """
     model.to(world.device)
+    is_trained = parent is not None or model.config.speech_llm is not None
+    phases = [replace(phase, train=phase.train.among(world.size)) for phase in phases]
     mixtures, watchers = [], []  # all before any training: a wrong share must not cost a night
     for phase in phases:
         set_trainable(model, phase.trainable)
-        watchers.append(_monitor(model, phase, dev, world, views))
+        watchers.append(_monitor(model, phase, dev, world, views, is_trained))
         mixtures.append(Mixture(phase.components, views, model, phase.train, world.size))
     reports = [
         _train_phase(
@@ -94,6 +96,7 @@ def fit(
             **{f"audio_hours_{d}": views.corpora[d].hours(sorted(u)) for d, u in heard.items()},
             "trained_parameters": max(report["trained_parameters"] for report in reports),
             "seconds": round(sum(report["seconds"] for report in reports), 1),
+            "processes": world.size,
             "phases": reports,
             "environment": {**environment(), "precision": ", ".join(precisions)},
         },
@@ -120,6 +123,11 @@ def _train_phase(
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint_gradients(model.llm, phase.train.gradient_checkpointing)
     log.info("%s: parameters\n%s", phase.name or "training", parameter_table(model))
+    log.info(
+        "a step: %d processes x %d batches each (accumulate) x %d positions = at most %d positions",
+        *(world.size, phase.train.accumulate, phase.train.batch_positions),
+        phase.train.step_positions(world.size),
+    )
     trainer = Trainer(
         model,
         mixture.plan,
@@ -143,6 +151,7 @@ def _train_phase(
         },
         "trained_parameters": sum(p.numel() for p in trainer.parameters),
         "seconds": position.seconds,
+        "step_positions": phase.train.step_positions(world.size),
         "mixture": [{**asdict(c), "share": s, "utterances": len(p)} for c, s, p in mixture.rows()],
     }
     if world.is_first:
@@ -155,7 +164,12 @@ def _train_phase(
 
 
 def _monitor(
-    model: SpeechLLM, phase: Phase, dev: Mapping[str, Corpus], world: World, views: Views
+    model: SpeechLLM,
+    phase: Phase,
+    dev: Mapping[str, Corpus],
+    world: World,
+    views: Views,
+    is_trained: bool,
 ) -> Monitor | None:
     if phase.monitor is None:
         return None
@@ -168,10 +182,12 @@ def _monitor(
     }
     targets = {utt: target for c in dev.values() for utt, target in c.targets.items()}
     seconds = {utt: s for c in dev.values() for d in c.dirs for utt, s in d.utt2dur.items()}
+    task = load_task(model.config.task)
     return Monitor(
         phase.monitor,
         {name: [b.to(world.device) for b in bs] for name, bs in batches.items()},
-        DevError(load_task(model.config.task), targets, seconds),
+        DevError(task, targets, seconds),
+        DevError(task, targets, seconds, is_brief=not is_trained),
     )
 
 

@@ -1,6 +1,7 @@
 """cache the frozen encoder's output of data dirs"""
 
 import argparse
+import logging
 import re
 from pathlib import Path
 
@@ -10,13 +11,20 @@ from speechllm.errors import ConfigError
 
 VERIFIES = True
 
+log = logging.getLogger(__name__)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `speechllm features`."""
     parser.add_argument("data", nargs="+", type=Path, help="data dirs with audio")
     add_config_arguments(parser)
     parser.add_argument("--dump", required=True, type=Path, help="root of the cache")
-    parser.add_argument("--job", default="1/1", metavar="J/N", help="do part J of N (1-based)")
+    parser.add_argument(
+        "--job",
+        default="1/1",
+        metavar="J/N",
+        help="do part J of N (1-based); of one part, all is joined",
+    )
     parser.add_argument("--merge", action="store_true", help="join the parts that jobs made")
     parser.add_argument(
         "--batch_seconds", type=real(0.0), default=100.0, help="padded seconds of a batch"
@@ -58,6 +66,10 @@ def run(args: argparse.Namespace) -> None:
         allow_pipes=args.allow_pipes,
         settings=settings,
     )
+    if int(match[2]) == 1:
+        merge(sets, args.dump, encoder, settings)
+    else:
+        log.info("when all %s jobs are done, the same command with --merge joins them", match[2])
 
 
 def _encoder(args: argparse.Namespace) -> tuple[str, dict[str, str], bool]:

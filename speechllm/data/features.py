@@ -43,6 +43,7 @@ from speechllm.progress import Progress
 log = logging.getLogger(__name__)
 
 CHUNK_UTTERANCES = 500
+JOIN = "give the speechllm features command of this set once more, with --merge instead of --job"
 
 Encode = Callable[[list[np.ndarray]], list[np.ndarray]]
 
@@ -78,6 +79,9 @@ def open_features(
     """
     folder = feature_folder(dump, encoder, data_dir, settings)
     if not (folder / "feats.scp").is_file():
+        if any(folder.glob("feats.*.scp")):
+            message, remedy = f"features of {data_dir.name} are not joined yet", JOIN
+            raise DataError(message, folder, remedy=remedy)
         raise DataError(f"no features for {data_dir.name}", folder, remedy=REMEDY)
     check_features(dump, encoder, data_dir, settings)
     with guarded(folder / COUNTS, "is damaged", remedy=made_again(folder)):
@@ -242,7 +246,9 @@ def merge(
         seconds = 0.0
         for number, _ in chunks:
             if not _scp(folder, number).is_file():
-                raise DataError(f"chunk {number} of the features is missing", folder, remedy=REMEDY)
+                message = f"chunk {number} of the features is missing"
+                remedy = f"{REMEDY}: the command without --merge makes it"
+                raise DataError(message, folder, remedy=remedy)
             counts |= read_table(folder / f"{COUNTS}.{number}")
             timing = read_mapping(folder / f"{TIMING}.{number}", made_again(folder))
             seconds += timing["encode_seconds"]

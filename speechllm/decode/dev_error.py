@@ -10,6 +10,9 @@ from speechllm.model.speech_llm import SpeechLLM
 from speechllm.tasks.task import Task
 from speechllm.train.monitor import ERROR
 
+BRIEF = 10
+TINY = 1e-9
+
 
 class DevError:
     """Decodes greedily and scores with the `plain` normaliser.
@@ -18,11 +21,22 @@ class DevError:
         task: counts the errors.
         targets: what is to be answered, by utterance id.
         seconds: duration by utterance id.
+        is_brief: give every answer but `BRIEF` tokens. A model that learnt nothing yet finds no
+            end, and would be wrong at any length; it would only take minutes.
     """
 
-    def __init__(self, task: Task, targets: Mapping[str, str], seconds: Mapping[str, float]):
+    def __init__(
+        self,
+        task: Task,
+        targets: Mapping[str, str],
+        seconds: Mapping[str, float],
+        is_brief: bool = False,
+    ):
         self.task, self.targets, self.seconds = task, targets, seconds
         self.config = task.suit(DecodeConfig(beam=1))
+        if is_brief:
+            bound = {"min_tokens": BRIEF, "max_tokens_per_second": TINY}
+            self.config = self.config.model_copy(update=bound)
 
     def __call__(self, model: SpeechLLM, batches: Sequence[Batch]) -> dict[str, float]:
         """The errors of all batches together, in percent: `error`, which is the task's main one,

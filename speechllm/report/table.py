@@ -61,12 +61,12 @@ def _widths(lines: Sequence[Sequence[str]]) -> list[int]:
 
 def number(value: float | None) -> str:
     """Two decimals, or "-" where there is no value."""
-    return ABSENT if value is None else f"{value:.2f}"
+    return ABSENT if value is None else f"{value:z.2f}"
 
 
 def change(value: float | None) -> str:
     """Two decimals with a sign, or "-" where there is no value."""
-    return ABSENT if value is None else f"{value:+.2f}"
+    return ABSENT if value is None else f"{value:+z.2f}"
 
 
 def count(value: int | None) -> str:
@@ -76,7 +76,7 @@ def count(value: int | None) -> str:
 
 def interval(low_high: Sequence[float] | None) -> str:
     """`[low, high]`, or "-" where there is none."""
-    return "[{:.2f}, {:.2f}]".format(*low_high) if low_high else ABSENT
+    return "[{:z.2f}, {:z.2f}]".format(*low_high) if low_high else ABSENT
 
 
 def rate(figure: dict[str, Any] | None) -> str:

@@ -75,7 +75,7 @@ def beside_lines(beside: Beside, name_a: str, name_b: str, seed: int = 0) -> Ite
     else:
         paired = beside.paired
         low, high = paired.interval
-        yield f"b - a: {paired.difference:+.2f} points [{low:+.2f}, {high:+.2f}]"
+        yield f"b - a: {paired.difference:+z.2f} points [{low:+z.2f}, {high:+z.2f}]"
         yield (
             f"p: {paired.p:.4f} paired bootstrap, "
             f"{_p(beside.p_matched)} matched pairs (MAPSSWE), both two-sided"

@@ -127,6 +127,8 @@ class Trainer:
                 is_over = self._done() >= total
                 if self.monitor and (is_over or self.monitor.is_due(position.step)):
                     self._evaluate()
+                    if position.step == 0:
+                        started = time.monotonic()  # what comes before training is no part of it
                 if self.stopped or is_over:
                     break
                 loss = self._step()

@@ -65,6 +65,7 @@ class Monitor:
         config: what to watch, and the actions.
         dev: batches of each dev set ("source", "target"), the same ones each time.
         errors: decodes batches; needed when `config.decode` is set.
+        first_errors: decodes them before the first step; by default as later.
 
     Raises:
         ConfigError: the watched set or signal is not there.
@@ -75,6 +76,7 @@ class Monitor:
         config: MonitorConfig,
         dev: Mapping[str, Sequence[Batch]],
         errors: Errors | None = None,
+        first_errors: Errors | None = None,
     ):
         if config.watch not in dev:
             raise ConfigError(
@@ -88,6 +90,7 @@ class Monitor:
         self.config = config
         self.dev = dev
         self.errors = errors if config.decode else None
+        self.first_errors = (first_errors or errors) if config.decode else None
         self.best: float | None = None
         self.best_step = 0
         self.stale = 0
@@ -112,9 +115,8 @@ class Monitor:
             signals by set, and actions: "best" (these weights are the best so far), or any of
             "lower_lr", "rollback" (to the best weights) and "stop".
         """
-        signals = {
-            name: evaluate(model, batches, self.errors) for name, batches in self.dev.items()
-        }
+        errors = self.errors if step else self.first_errors
+        signals = {name: evaluate(model, batches, errors) for name, batches in self.dev.items()}
         value = signals[self.config.watch][self.config.signal]
         return signals, self.react(step, value, self._spares_source(signals))
 

@@ -170,7 +170,7 @@ class Recogniser:
         say_fits(decoder, BiasLists(), domain, heard, "transcripts")
         log.info(
             "%s: %d recordings, %.1f s, of which %.1f s were left out as silence; RTF %.3f",
-            *(domain, len(recordings), read, read - kept),
+            *(domain, len(recordings), read, max(0.0, read - kept)),
             (time.perf_counter() - started) / max(read, SHORTEST),
         )
 

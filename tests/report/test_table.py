@@ -27,3 +27,9 @@ def test_figures():
     assert (count(1234567), count(0), count(None)) == ("1,234,567", "0", "-")
     assert (interval([1, 2.5]), interval(None)) == ("[1.00, 2.50]", "-")
     assert (rtf({"rtf": 0.0123}), rtf({})) == ("0.012", "-")
+
+
+def test_nothing_is_below_zero_by_nothing():
+    assert (number(-1e-9), change(-1e-9), interval((-1e-9, 0.004))) == (
+        *("0.00", "+0.00", "[0.00, 0.00]"),
+    )

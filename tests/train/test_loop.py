@@ -160,6 +160,21 @@ def test_a_run_of_seconds_ends_at_the_first_step_beyond(tmp_path: Path, monkeypa
     assert [x["step"] for x in lines if "dev" in x] == [0, 3]
 
 
+def test_what_comes_before_the_first_step_takes_none_of_the_time(tmp_path, monkeypatch) -> None:
+    """The evaluation before training takes 1000 s, later ones and steps none of this clock."""
+    now = [5.0]
+    monkeypatch.setattr("speechllm.train.loop.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monitor = Monitor(MonitorConfig(every=100), {"source": [Targets(targets=torch.ones(1))]})
+    observe = monitor.observe
+
+    def slowly(step: int, model: nn.Module):
+        now[0] += 1000
+        return observe(step, model)
+
+    monkeypatch.setattr(monitor, "observe", slowly)
+    assert trainer(tmp_path, steps=3, monitor=monitor).train().seconds == 0
+
+
 def test_a_loss_that_is_not_finite_names_the_option(tmp_path: Path) -> None:
     t = trainer(tmp_path)
     t.model.weight.data.fill_(float("nan"))

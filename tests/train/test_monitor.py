@@ -1,9 +1,14 @@
+import numpy as np
 import pytest
 import torch
 
 from speechllm.config import MonitorConfig, parse
+from speechllm.data.collate import Batch, Example
+from speechllm.decode.dev_error import BRIEF, DevError
+from speechllm.decode.search import token_bound
 from speechllm.errors import ConfigError
 from speechllm.model.speech_llm import Score
+from speechllm.tasks.task import load_task
 from speechllm.train.monitor import Monitor
 
 
@@ -84,3 +89,26 @@ def test_nothing_is_best_that_costs_the_source_too_much() -> None:
 def test_a_margin_for_the_source_needs_source_speech() -> None:
     with pytest.raises(ConfigError, match=r"monitor\.source_margin"):
         Monitor(MonitorConfig(watch="target", source_margin=0.5), {"target": []})
+
+
+def test_a_model_that_learnt_nothing_yet_answers_briefly() -> None:
+    """Before the first step alone."""
+    speech = Batch([Example("u", "audio", np.ones((1, 1), np.float16))], *[None] * 6)
+    called = []
+    m = Monitor(
+        MonitorConfig(decode=True),
+        {"source": [speech]},
+        lambda model, batches: called.append("later") or {},
+        lambda model, batches: called.append("first") or {},
+    )
+
+    class Model(torch.nn.Module):
+        def forward(self, batch: Batch) -> Score:
+            return Score(torch.ones(()), 1, torch.ones(()))
+
+    for step in (0, 100, 200):
+        m.observe(step, Model())
+    assert called == ["first", "later", "later"]
+    task = load_task("asr")
+    assert token_bound(30.0, DevError(task, {}, {}, is_brief=True).config) == BRIEF
+    assert token_bound(30.0, DevError(task, {}, {}).config) > 100

@@ -19,7 +19,8 @@ speechllm.byId = (id) => document.getElementById(id);
 speechllm.count = (n) => n.toLocaleString("en");
 
 speechllm.percent = (value, digits = 1) =>
-  value === null || Number.isNaN(value) ? "–" : value === Infinity ? "∞" : value.toFixed(digits);
+  value === null || Number.isNaN(value) ? "–" : value === Infinity ? "∞"
+    : value.toFixed(digits).replace(/^-(0(\.0*)?)$/, "$1"); // nothing is below zero by nothing
 
 speechllm.say = (text) => {
   speechllm.byId("announce").textContent = text;
