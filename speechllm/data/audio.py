@@ -216,7 +216,7 @@ class _Mixer:
     """Blocks of several channels -> one channel: the one that is named, or the mean."""
 
     def __init__(self, audio: Audio, channels: int):
-        self.audio, self.channels = audio, channels
+        self.audio = audio
         self.energy = self.energy_of_mean = 0.0
         if audio.channel is not None and audio.channel >= channels:
             detail = f"channel {audio.channel} of {channels}, counted from 0"
@@ -224,12 +224,12 @@ class _Mixer:
 
     def mix(self, block: np.ndarray) -> np.ndarray:
         """One channel of [n, channels]; raises AudioError for NaN and Inf."""
+        if self.audio.channel is not None:
+            block = block[:, [self.audio.channel]]
         if not np.isfinite(block).all():
             raise AudioError("audio holds NaN or Inf", self.audio)
-        if self.channels == 1:
+        if block.shape[1] == 1:
             return block[:, 0]
-        if self.audio.channel is not None:
-            return block[:, self.audio.channel].copy()
         wide = block.astype(np.float64)  # in 32 bits a sum of large floats is Inf
         mean = wide.mean(axis=1)
         self.energy += wide.var(axis=0).mean() * len(block)

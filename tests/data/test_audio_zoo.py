@@ -101,6 +101,12 @@ def as_streamed(content: bytearray) -> None:
     number(content, chunk_at(content, b"data"), 0xFFFFFFFF)
 
 
+def as_begun(content: bytearray) -> None:
+    """What libsndfile leaves when it is killed."""
+    number(content, 4, 8)
+    number(content, chunk_at(content, b"data"), 0)
+
+
 def with_chunks(content: bytearray) -> None:
     """Chunks on either side of the samples, in an order that is rare."""
     at = content.index(b"data")
@@ -138,6 +144,7 @@ def vbr_without_count(content: bytearray) -> None:
     ("kind", "lie", "note"),
     [
         ("WAV", as_streamed, ""),
+        ("WAV", as_begun, ""),
         ("WAV", with_chunks, ""),
         ("WAV", padded, ""),
         ("FLAC", unknown_flac, ""),
@@ -225,6 +232,15 @@ def test_an_ogg_file_without_its_end_is_told(tmp_path):
     soundfile.write(path, sound(), RATE)
     path.write_bytes(path.read_bytes() + first)
     assert "several streams" in read_header(Audio(str(path))).notes[0]
+
+
+def test_sphere_files_may_count_the_samples_of_all_channels(tmp_path):
+    path = tmp_path / "a.nist"
+    soundfile.write(path, np.stack([sound(), sound(seed=1)], axis=1), RATE, "PCM_16")
+    heard = whole(path)
+    count = b"sample_count -i %d" % COUNT
+    path.write_bytes(path.read_bytes().replace(count, b"sample_count -i %d" % (2 * COUNT)))
+    np.testing.assert_array_equal(whole(path), heard)
 
 
 def test_truncated_speech_of_nist_in_u_law(tmp_path):
@@ -326,6 +342,15 @@ def test_silence_is_told(tmp_path, make: Callable, told: list[str]):
     notes = read_audio(Audio(str(path)), RATE).notes
     assert len(notes) == len(told)
     assert all(note.startswith(start) for note, start in zip(notes, told, strict=True))
+
+
+def test_only_the_channel_that_is_named_must_hold_numbers(tmp_path):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.stack([sound(), np.full(COUNT, np.nan)], 1), RATE, subtype="FLOAT")
+    np.testing.assert_array_equal(load_audio(Audio(str(path), channel=0)), sound())
+    for channel in (1, None):
+        with pytest.raises(AudioError, match="NaN or Inf"):
+            load_audio(Audio(str(path), channel=channel))
 
 
 def test_a_channel_can_be_named(tmp_path):

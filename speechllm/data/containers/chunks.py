@@ -42,7 +42,7 @@ def layout(stream: BinaryIO, head: bytes) -> Layout:
     """Compare what the header promises with what the file holds."""
     size = stream.seek(0, os.SEEK_END)
     found = _stretch(stream, head, size)
-    if found is None or found.promised is None:
+    if found is None or not found.promised:  # 0 means "unknown" too, where libsndfile says so
         return Layout(known=True, seekable=True)
     if found.start < LEAST_HEADER:  # libsndfile reads on behind the header, and seeks within it
         return Layout()
@@ -139,6 +139,8 @@ def _sphere(stream: BinaryIO, size: int) -> Stretch | None:
     count, channels, width = (int(fields[name]) for name in names)
     start = int(head[8:16]) if head[8:16].strip().isdigit() else SPHERE_HEADER
     promised = count * channels * width
+    if size - start == count * width:  # some count the samples of all channels
+        promised = size - start
     return Stretch(start, promised, _no_padding(stream, start + promised, size))
 
 
