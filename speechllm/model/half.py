@@ -104,11 +104,7 @@ def _both(part: nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> tu
     part.eval()
     try:
         if training:
-            # Weights that are cast here must not be kept: the training step needs its own casts,
-            # with gradients.
-            on, half = torch.is_autocast_enabled(device), torch.get_autocast_dtype(device)
-            with torch.autocast(device, half, on, cache_enabled=False):
-                output = part.forward(*_uncached(args), **_uncached(kwargs))
+            output = part.forward(*_uncached(args), **_uncached(kwargs))
         with torch.autocast(device, enabled=False):
             twin = copy.deepcopy(part).float()
             wanted = twin.forward(*_uncached(args, full=True), **_uncached(kwargs, full=True))
