@@ -20,7 +20,7 @@ OTHER_NAMES = (
     (UNKNOWN, re.compile(r"[<\[({!*_]+(unk|unknown|oov)[>\])}!*_]*", re.IGNORECASE)),
     (UNKNOWN, re.compile("UNK|OOV")),
 )
-_BLANKS = re.compile(r"[ \t]+")  # no others, so that a no-break space does not cut a word
+_BLANKS = re.compile(r"[ \t]+")
 _COUNT = re.compile(r"ngram[ \t]*([0-9]{1,3})[ \t]*=[ \t]*([0-9]{1,18})")
 
 
@@ -131,16 +131,18 @@ class _Reader:
         return table, line
 
     def _entry(self, line: str, order: int, highest: int) -> tuple[tuple[str, ...], Entry]:
-        log_prob, *words = _BLANKS.split(line)
+        # A no-break space does not cut a word; where there can be none, this is faster.
+        log_prob, *words = line.split() if line.isascii() else _BLANKS.split(line)
         backoff = "0"
         if len(words) == order + 1 and (order < highest or _is_zero(words[-1])):
             backoff = words.pop()
         if len(words) != order:
             raise self._error(f"expected a log10 probability and {order} words, not '{line}'")
-        numbers = Entry(self._number(log_prob), self._number(backoff))
-        if numbers.log_prob > ROUNDED:
+        probability = self._number(log_prob)
+        if probability > ROUNDED:
             raise self._error(f"a log10 probability is at most 0, not {log_prob}")
-        return self._named(words), numbers._replace(log_prob=min(numbers.log_prob, 0.0))
+        entry = Entry(min(probability, 0.0), self._number(backoff))
+        return self._named(words) if self.names else tuple(words), entry
 
     def _named(self, words: Iterable[str]) -> tuple[str, ...]:
         return tuple(self.names.get(word, word) for word in words)

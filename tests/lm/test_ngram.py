@@ -94,6 +94,11 @@ def test_what_tools_may_write_is_read_right(tmp_path: Path) -> None:
     assert model.score(["cow", "7"]) == pytest.approx((-0.2 - 0.1 - 99) * LN10)
 
 
+def test_a_no_break_space_is_part_of_a_word(tmp_path: Path) -> None:
+    model = read_arpa(write(tmp_path / "x.arpa", ARPA.replace("grass", "10\u00a0grams")))
+    assert model.log_prob(("cow",), "10\u00a0grams") == pytest.approx(-0.3 * LN10)
+
+
 def test_orders_that_hold_nothing_may_be_left_out(tmp_path: Path) -> None:
     text = ARPA.replace("ngram 2=2", "ngram 2=2\nngram 3=0")
     assert read_arpa(write(tmp_path / "x.arpa", text)).order == 3
