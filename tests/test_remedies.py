@@ -204,3 +204,11 @@ def test_a_data_dir_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         DataDir.load(tmp_path)
     assert caught.value.remedy == NO_TEXT
+
+
+def test_an_extra_that_is_named_is_one() -> None:
+    extras = re.findall(
+        r'^        "(\w+)": \[', (PACKAGE.parent / "setup.py").read_text(), re.MULTILINE
+    )
+    said = {e for _, text in strings() for e in re.findall(r"speechllm\[(\w+)\]", text)}
+    assert len(said) > 3 and said <= set(extras)

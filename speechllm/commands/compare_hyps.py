@@ -34,15 +34,19 @@ def run(args: argparse.Namespace) -> None:
     from speechllm.data.forms import count_words, unlike
     from speechllm.data.kaldi import first_ids, read_table
     from speechllm.score.beside import beside_lines, set_beside
+    from speechllm.score.inputs import warn_of_unseen
     from speechllm.score.normalize import normalizer
     from speechllm.score.wer import score_texts
 
-    references = read_table(args.ref or _reference(args.a, args.b), strict=False)
+    reference = args.ref or _reference(args.a, args.b)
+    references = read_table(reference, strict=False)
+    warn_of_unseen({reference: references})
     normalize = normalizer(args.normalizer)
     words = count_words(map(normalize, references.values()))
     scores = []
     for name, path in (("a", args.a), ("b", args.b)):
         hypotheses = read_table(path / "text" if path.is_dir() else path, strict=False)
+        warn_of_unseen({path: hypotheses})
         score = score_texts(references, hypotheses, normalize)
         if score.missing:
             lacking = f"lacks hypotheses, counted as deletions: {first_ids(score.missing)}"
@@ -69,7 +73,7 @@ def _reference(*systems: Path) -> Path:
         score = system / "score" / "wer.json"
         if not score.is_file():
             continue
-        again = "speechllm score again, or --ref"
+        again = "score it again: stage 7 (score); or name the reference text with --ref"
         with guarded(score, "does not say what was scored", remedy=again):
             reference = read_mapping(score, again)["made_from"]["reference"]
             found[reference["sha256"]] = Path(reference["path"])
@@ -82,5 +86,5 @@ def _reference(*systems: Path) -> Path:
     ((digest, path),) = found.items()
     if fingerprint(path)["sha256"] != digest:
         message = "has changed since the hypotheses were scored"
-        raise DataError(message, path, remedy=f"speechllm score again, or {remedy}")
+        raise DataError(message, path, remedy=f"score again: stage 7 (score); or {remedy}")
     return path

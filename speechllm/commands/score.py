@@ -113,7 +113,9 @@ def _jobs(args: argparse.Namespace) -> list[_Job]:
         )
     hypotheses = sorted(args.exp.rglob("decode_*/*/text"))
     if not hypotheses:
-        raise DataError("no decode_*/<set>/text below this folder", args.exp, remedy="decode first")
+        raise DataError(
+            "no decode_*/<set>/text below this folder", args.exp, remedy="run stage 6 (decode)"
+        )
     jobs = []
     for hypothesis in hypotheses:
         model = hypothesis.parents[2]

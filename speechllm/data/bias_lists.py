@@ -4,6 +4,7 @@ biasing      utterance JSON-list     the list of an utterance: ["sugar beet", "a
 bias_words   one word or phrase a line: the list of all utterances that have none of their own
 """
 
+import codecs
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -121,7 +122,7 @@ def scan_words(path: Path, report: Callable[[Fault], None]) -> list[str]:
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror})", path) from error
     refuse_wide(content, path)
-    lines = content.removesuffix(b"\n").split(b"\n")
+    lines = content.removeprefix(codecs.BOM_UTF8).removesuffix(b"\n").split(b"\n")
     if len(lines) > MOST_ENTRIES:
         message = f"{len(lines):,} words and phrases; {MOST_ENTRIES:,} are the most"
         raise DataError(message, path, remedy="leave out those that any recogniser knows")

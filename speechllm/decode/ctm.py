@@ -20,7 +20,7 @@ def read_words(folder: Path) -> dict[str, list[dict[str, Any]]]:
     """
     records = read_lines(folder / LINES)
     if not records:
-        raise DataError("no hypotheses in this folder", folder, remedy="speechllm decode")
+        raise DataError("no hypotheses in this folder", folder, remedy="run stage 6 (decode)")
     if lacking := [u for u, r in records.items() if r["text"] and not _timed(r.get("words", ()))]:
         message = f"no word times: {first_ids(sorted(lacking))}"
         remedy = f"rm -r {shell_word(folder)}, and decode with word_times=auto"

@@ -18,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from speechllm.errors import DataError
+from speechllm.errors import DataError, shell_word
 from speechllm.layout import CONFIG, LANGUAGE_MODEL, RUN
 from speechllm.own_files import made_again, read_mapping
 from speechllm.tasks.of_model import task_of
@@ -97,7 +97,9 @@ class Decoding:
                 utt, words, _, *errors = row.split("\t")
                 rows[utt] = sum(map(float, errors)), float(words)
             except ValueError as error:
-                raise DataError(str(error), path, line, "speechllm score --force") from error
+                model = shell_word(self.folder.parents[1])
+                remedy = f"speechllm score --force --exp {model} --data_root DATA"
+                raise DataError(str(error), path, line, remedy) from error
         return rows
 
 

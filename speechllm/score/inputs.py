@@ -15,6 +15,7 @@ from typing import Any
 
 import speechllm
 from speechllm.data.bias_lists import BIAS_WORDS, BIASING, BiasLists, read_bias_lists
+from speechllm.data.characters import LOST, unseen
 from speechllm.data.kaldi import first_ids, parse_entities, parsed_table, read_table
 from speechllm.errors import DataError, shell_word
 from speechllm.score.bootstrap import LEVEL
@@ -114,7 +115,22 @@ def read_inputs(reference: Path, hypothesis: Path) -> Inputs:
     if (path := reference.with_name(UTT2SPK)).is_file():
         speakers = dict(zip(sorted(references), speaker_of_each(references, path), strict=True))
     biasing = read_bias_lists(reference.parent, references)
-    return Inputs(references, read_table(hypothesis, strict=False), entities, biasing, speakers)
+    hypotheses = read_table(hypothesis, strict=False)
+    warn_of_unseen({reference: references, hypothesis: hypotheses})
+    return Inputs(references, hypotheses, entities, biasing, speakers)
+
+
+def warn_of_unseen(tables: Mapping[Path, Mapping[str, str]]) -> None:
+    """Say which texts hold characters that make another word of a word, and that nobody sees."""
+    for path, texts in tables.items():
+        named = []
+        for utt, words in texts.items():
+            # Blanks of any kind part words for every normaliser; U+FFFD is seen.
+            odd = [o for o in unseen(words) if not (o.character.isspace() or o.character == LOST)]
+            named += [f"{utt} ({o})" for o in odd[:1]]
+        if named:
+            what = "characters that nobody sees, so that equal words differ"
+            log.warning("%s: %s: %s", path, what, first_ids(named))
 
 
 def fingerprint(path: Path) -> dict[str, str]:

@@ -152,3 +152,8 @@ def test_a_list_of_a_hundred_thousand_words_is_read_and_a_longer_one_refused(fol
     assert [c.message for c in check_data_dir(folder)] == [
         "200,001 words and phrases; 200,000 are the most"
     ]
+
+
+def test_a_list_may_start_with_a_byte_order_mark(folder: Path) -> None:
+    (folder / "bias_words").write_bytes(b"\xef\xbb\xbfmaize\nsugar beet\n")
+    assert DataDir.load(folder).bias_lists.words == ["maize", "sugar beet"]

@@ -339,3 +339,11 @@ def test_hypotheses_are_matched_by_id_in_any_order(tmp_path, capsys):
     write(hyp, "u3 c d\nu2 b\nu3 c\n")
     with pytest.raises(DataError, match=r"us.hyp:3: id occurs more than once: u3\n  -> delete one"):
         run("--ref", ref, "--hyp", hyp, "--out", tmp_path / "three")
+
+
+def test_characters_that_nobody_sees_are_said(tmp_path, caplog):
+    ref = write(tmp_path / "us.ref", "u1 we\u200bbundle\nu2 می\u200cخواهم\nu3 a\x85b\n")
+    hyp = write(tmp_path / "us.hyp", "u1 webundle\nu2 می\u200cخواهم\nu3 a \ufffd\n")
+    run("--ref", ref, "--hyp", hyp, "--out", tmp_path / "o", "--n_bootstrap", 10)
+    said = [r.getMessage() for r in caplog.records if "nobody sees" in r.getMessage()]
+    assert len(said) == 1 and said[0].endswith("words differ: 1 (u1 (U+200B, column 3))")
