@@ -88,6 +88,14 @@ class Recording:
             raise AudioError("audio has zero length", self.audio)
         return self._count
 
+    def can_seek(self, seconds: float) -> bool:
+        """Whether a cut can begin there; if not, the recording must be opened again."""
+        try:
+            self._file.seek(min(round(seconds * self.rate), self._count))
+        except soundfile.LibsndfileError:
+            return False
+        return True
+
     def blocks(self, dtype: str, first: int = 0, last: int | None = None) -> Iterator[np.ndarray]:
         """Samples [n, channels] in order, a bounded number at a time.
 

@@ -59,12 +59,20 @@ def opened_for_cuts(audio: Audio, allow_pipes: bool = False) -> Iterator[Recordi
     samples = _unpacked.peek(stamp)
     if samples is None:
         with opened(audio, allow_pipes) as recording:
-            if recording.is_exact:
+            if not recording.is_exact:
+                samples = _unpacked.get(stamp, lambda: _Unpacked(recording))
+            elif recording.can_seek(audio.start or 0.0):
                 yield recording
                 return
-            samples = _unpacked.get(stamp, lambda: _Unpacked(recording))
+    if samples is None:  # it was opened in vain
+        samples = _unpacked.get(stamp, lambda: _unpack(audio, allow_pipes))
     with samples.opened(audio) as recording:
         yield recording
+
+
+def _unpack(audio: Audio, allow_pipes: bool) -> "_Unpacked":
+    with opened(audio, allow_pipes) as recording:
+        return _Unpacked(recording)
 
 
 class _Unpacked:

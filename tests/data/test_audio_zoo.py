@@ -277,6 +277,20 @@ def test_what_a_header_does_not_count_is_told(tmp_path, kind):
     assert header.notes == ("bytes that the header does not count are not read: are they samples?",)
 
 
+def test_a_flac_file_in_which_nothing_can_be_sought(tmp_path):
+    path = tmp_path / "a.flac"
+    soundfile.write(path, sound(), RATE)
+    content = bytearray(path.read_bytes())
+    content[10:12] = b"\xff\xff"  # the size of the largest block
+    path.write_bytes(content)
+    heard = whole(path)
+    np.testing.assert_array_equal(heard, soundfile.read(path, dtype="float32")[0])
+    cut = Audio(str(path), 1.0, 1.5)
+    np.testing.assert_array_equal(load_audio(cut), heard[RATE : RATE * 3 // 2])
+    copy = soundfile.read(copy_utterance(cut, tmp_path / "copy"), dtype="float32")[0]
+    np.testing.assert_allclose(copy, heard[RATE : RATE * 3 // 2], atol=2**-14)
+
+
 def test_a_flac_file_that_promises_more_than_there_is_asks_for_no_memory(tmp_path):
     path = tmp_path / "a.flac"
     soundfile.write(path, sound(), RATE)
