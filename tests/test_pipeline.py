@@ -182,6 +182,27 @@ def test_decoding_goes_on_with_missing_ids_only(work: Path) -> None:
     assert (out / "text").read_text() == text
 
 
+def test_a_set_is_decoded_by_one_process_at_a_time(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from speechllm.processes import Process
+    from tests.test_locks import write_lock
+
+    (work / "one.yaml").write_text("{beam: 1}")
+    command = [
+        *("decode", "--config", f"{work}/one.yaml", "--model", f"{work}/exp/base"),
+        *("--dump", f"{work}/dump", "--data", f"{work}/data/target_dev"),
+    ]
+    (work / "exp/base/decode_one").mkdir()
+    lock = write_lock(work / "exp/base/decode_one/target_dev", Process("0" * 8, 4711, 99))
+    said = refused(command, capsys)
+    assert "target_dev is being written by another process: pid 4711 on elsewhere" in said
+    assert [path.name for path in lock.parent.iterdir()] == [lock.name]
+    lock.unlink()
+    run(*command)
+    assert (lock.parent / "decode.json").is_file() and not lock.exists()
+
+
 def test_features_of_one_command_are_joined_and_those_of_jobs_say_how(
     work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -70,11 +70,20 @@ run_stages() {
         done
         begin=$SECONDS
         running_stage=$name
-        trap 'echo "== stage $running_stage failed; mend it, then add --stage $running_stage" >&2' EXIT
+        trap 'say_end "$?" "$running_stage" >&2' EXIT
         "stage_$name" # not in a condition: there, a failing command would not end it
         trap - EXIT
         $dry_run || echo "== stage $label $name: done in $((SECONDS - begin)) s"
     done
+}
+
+# say_end CODE STAGE: what to do about a stage that did not end well; above 128 it was a signal.
+say_end() {
+    if [ "$1" -gt 128 ]; then
+        echo "== stage $2 was stopped; to go on, add --stage $2"
+    else
+        echo "== stage $2 failed; mend it, then add --stage $2"
+    fi
 }
 
 # quoted WORD...: prints words as a shell and as shlex read them.

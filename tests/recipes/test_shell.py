@@ -79,6 +79,8 @@ with open("calls.txt", "a") as stream:
     print(command, *args, file=stream)
 if Path("fail").exists() and Path("fail").read_text().strip() == command:
     sys.exit("the reason")
+if Path("stopped").exists() and command == "base":
+    sys.exit(128 + 15)
 after = lambda option: args[args.index(option) + 1]
 made = []
 if command == "check":
@@ -246,6 +248,13 @@ def test_a_failing_job_stops_the_recipe_and_is_shown(recipe):
     recipe.write("fail", "base")
     output = recipe.run("--stage", "base", code=1)
     assert "the reason" in output and "stage base failed" in output and "stage 5" not in output
+
+
+def test_a_stage_that_was_stopped_is_no_failure(recipe):
+    recipe.write("stopped", "")
+    output = recipe.run(code=128 + 15)
+    assert "== stage base was stopped; to go on, add --stage base" in output
+    assert "failed" not in output
 
 
 def test_dry_run_prints_the_commands_and_makes_nothing(recipe):

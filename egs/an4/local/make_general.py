@@ -11,9 +11,9 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from general_text import PIECES, utterance
 
+from speechllm.data.audio import write_audio
 from speechllm.data.kaldi import write_data_dir, write_table
 from speechllm.data.tts import SAMPLE_RATE, Voice, espeak
 from speechllm.errors import SpeechLLMError
@@ -57,7 +57,7 @@ def make(item: tuple[str, str, Path]) -> tuple[str, float]:
     noise = np.random.default_rng(rng.getrandbits(32)).standard_normal(len(samples))
     samples = samples + noise * np.sqrt(np.mean(samples**2)) * 10 ** (-rng.uniform(*SNR_DB) / 20)
     samples *= 0.5 / np.abs(samples).max()
-    soundfile.write(path, samples, SAMPLE_RATE)
+    write_audio(path, samples, SAMPLE_RATE)
     return phones(text, accent), len(samples) / SAMPLE_RATE
 
 

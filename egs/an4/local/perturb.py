@@ -6,10 +6,9 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import soundfile
 import soxr
 
-from speechllm.data.audio import load_audio
+from speechllm.data.audio import load_audio, write_audio
 from speechllm.data.kaldi import DataDir, read_table, write_data_dir, write_table
 from speechllm.errors import SpeechLLMError
 from speechllm.progress import track
@@ -26,7 +25,7 @@ def perturb(data: DataDir, speed: float, out: Path) -> None:
     def one(utt: str) -> float:
         samples = load_audio(data.audio[utt], SAMPLE_RATE)
         samples = soxr.resample(samples, SAMPLE_RATE * speed, SAMPLE_RATE)
-        soundfile.write(wav[prefix + utt], samples, SAMPLE_RATE)
+        write_audio(Path(wav[prefix + utt]), samples, SAMPLE_RATE)
         return len(samples) / SAMPLE_RATE
 
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:

@@ -9,17 +9,15 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import soundfile
 import soxr
 from make_source import dictated
 
-from speechllm.data.audio import SAMPLE_RATE, load_audio
+from speechllm.data.audio import SAMPLE_RATE, load_audio, write_audio
 from speechllm.data.corpora.librispeech import read_split
 from speechllm.data.corpora.utterances import Utterance, write_set
 from speechllm.data.kaldi import Audio, write_table
 from speechllm.data.tts import espeak
 from speechllm.errors import SpeechLLMError
-from speechllm.files import whole_file
 from speechllm.progress import track
 
 SPEEDS = (0.9, 1.0, 1.1)
@@ -32,8 +30,7 @@ def at_speed(utterance: Utterance, speed: float, folder: Path) -> Utterance:
     samples = soxr.resample(
         load_audio(utterance.audio, SAMPLE_RATE), SAMPLE_RATE * speed, SAMPLE_RATE
     )
-    with whole_file(path, "wb") as stream:
-        soundfile.write(stream, samples, SAMPLE_RATE, format="FLAC")
+    write_audio(path, samples, SAMPLE_RATE)
     words = utterance.text.lower()
     speaker = f"sp{speed:g}-{utterance.speaker}"
     return Utterance(utt, words, Audio(str(path)), speaker, dictated(words))

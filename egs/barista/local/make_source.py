@@ -13,16 +13,15 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from words import dictation
 
+from speechllm.data.audio import write_audio
 from speechllm.data.corpora.rhino import RhinoGrammar
 from speechllm.data.corpora.utterances import Utterance, write_set
 from speechllm.data.kaldi import Audio, write_table
 from speechllm.data.room import made_response, reverberate
 from speechllm.data.tts import SAMPLE_RATE, Voice, espeak
 from speechllm.errors import SpeechLLMError
-from speechllm.files import whole_file
 from speechllm.progress import track
 
 ACCENTS = ("en-us", "en-us", "en-us", "en-gb", "en-gb-scotland", "en-us-nyc")
@@ -52,8 +51,7 @@ def make_file(item: tuple[Path, str, str]) -> str:
         tilt = np.cumsum(noise.standard_normal(len(samples))) * (rng.random() < 0.5) / 50
         samples = samples + loud * (noise.standard_normal(len(samples)) + tilt - tilt.mean())
         samples *= rng.uniform(0.05, 0.6) / np.abs(samples).max()
-        with whole_file(path, "wb") as stream:
-            soundfile.write(stream, samples, SAMPLE_RATE, format="FLAC")
+        write_audio(path, samples, SAMPLE_RATE)
     return " ".join(espeak().phones(text, accent))
 
 

@@ -126,10 +126,9 @@ def write(
     shown = track(records, f"writing {path.name}", len(records))
     embed = path if embed_audio else None
     rows = (_row(record, fields, names, embed) for record in shown)
-    path.parent.mkdir(parents=True, exist_ok=True)
     with (
-        TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp") as temporary,
         whole_folder(path, _is_dataset) as folder,
+        TemporaryDirectory(dir=folder) as temporary,
     ):
         table = Path(temporary) / "rows.arrow"
         _write_table(rows, features.arrow_schema, table)
