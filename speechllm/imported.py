@@ -34,6 +34,7 @@ def in_words(source: Mapping[str, Any]) -> str:
     """A record in one line: format, packages and their versions, type of the weights, licence."""
     packages = [f"{p.get('name')} {p.get('version')}" for p in source.get("packages") or ()]
     of = f" of {' and '.join(packages)}" if packages else ""
-    stored = f" from {source['stored']}" if source.get("stored") else ""
+    stored = source.get("stored") or source.get("dtype")
+    was = f" from {stored}" if stored != source.get("dtype") else ""
     licence = source.get("licence") or "not stated"
-    return f"{source.get('format')}{of}, {source.get('dtype')}{stored}, licence {licence}"
+    return f"{source.get('format')}{of}, {source.get('dtype')}{was}, licence {licence}"

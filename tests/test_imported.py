@@ -41,9 +41,10 @@ def test_a_config_s_imported_models(folder: Path, tmp_path: Path) -> None:
 
 def test_in_words() -> None:
     assert in_words(SOURCE) == WORDS
-    assert in_words({"format": "GGUF 3 llama", "dtype": "float16"}) == (
-        "GGUF 3 llama, float16, licence not stated"
-    )
+    for stored in ({}, {"stored": "float16"}):
+        assert in_words({"format": "GGUF 3 llama", "dtype": "float16", **stored}) == (
+            "GGUF 3 llama, float16, licence not stated"
+        )
 
 
 def test_a_damaged_record(folder: Path) -> None:

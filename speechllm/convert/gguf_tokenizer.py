@@ -35,7 +35,7 @@ def gguf_tokenizer(file: GgufFile, rows: int) -> "PreTrainedTokenizerFast":
     Raises:
         DataError: there is none, it is of an unknown kind, or it does not fit the model.
     """
-    from transformers import AutoTokenizer
+    from transformers import PreTrainedTokenizerFast
 
     kind, tokens = file.get(f"{WORDS}.model"), file.get(f"{WORDS}.tokens")
     if not isinstance(tokens, list) or kind is None:
@@ -63,11 +63,13 @@ def gguf_tokenizer(file: GgufFile, rows: int) -> "PreTrainedTokenizerFast":
     try:
         with TemporaryDirectory() as alone:  # no other file of its folder is to have a say
             (Path(alone) / "model.gguf").symlink_to(file.path.resolve())
-            tokenizer = AutoTokenizer.from_pretrained(alone, gguf_file="model.gguf")
+            tokenizer = PreTrainedTokenizerFast.from_pretrained(alone, gguf_file="model.gguf")
+        return _mended(tokenizer, file, kind, cut)
+    except DataError:
+        raise
     except Exception as error:  # the tokenizers library raises plain Exception
         said = str(error).splitlines() or [type(error).__name__]
         raise DataError(f"its tokenizer cannot be made: {said[0]}", file.place) from error
-    return _mended(tokenizer, file, kind, cut)
 
 
 def _mended(

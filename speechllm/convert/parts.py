@@ -18,6 +18,9 @@ PART = re.compile(
 """A model's file, or a part of it: model.bin.part1, model.gguf.001, model.bin.aa (of `split`)."""
 
 
+SHARD = re.compile(r".+-\d{5}-of-\d{5}\.gguf", re.IGNORECASE)
+
+
 @dataclass(frozen=True)
 class Found:
     """A model's files.
@@ -57,6 +60,11 @@ def find_model(sources: Sequence[Source]) -> Found:
         raise _none([source.given for source in sources], members)
     files = [member.name for group in groups.values() for _, member in group]
     name, group = next(iter(groups.items()))
+    if shards := [base for base in groups if SHARD.fullmatch(base)]:
+        raise ConfigError(
+            f"{sorted(shards)[0]} is one of the files that llama.cpp splits a model into",
+            "make them one: llama-gguf-split --merge FIRST.gguf WHOLE.gguf",
+        )
     if len(groups) > 1 or len({part for part, _ in group}) < len(group):
         raise ConfigError(
             f"there are several models: {', '.join(sorted(files)[:5])}",

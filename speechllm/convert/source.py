@@ -106,8 +106,8 @@ class Source:
 
     def licence_files(self) -> list[Member]:
         """Files with the text of a licence."""
-        names = LICENCE_FILES
-        return [m for m in self.members if any(Path(m.base.lower()).match(n) for n in names)]
+        texts = [m for m in self.members if Path(m.base).suffix in ("", ".txt", ".md", ".rst")]
+        return [m for m in texts if any(Path(m.base.lower()).match(n) for n in LICENCE_FILES)]
 
 
 @dataclass

@@ -145,10 +145,16 @@ def _tokenizer(found: Found, out: Path, rows: int, taken: Taken) -> WhisperToken
         message = f"the vocabulary has {len(names)} tokens, and the model {rows} rows"
         raise DataError(message, found.place, remedy="they are of two models: get both again")
     size = max(tokens) + 1
-    odd = names and next((i for i, n in enumerate(names[:size]) if tokens.get(i, n) != n), None)
+    odd = None
+    for i, name in enumerate(names[:size] if names else ()):
+        if _today(tokens.get(i, name)) != _today(name):
+            odd = i
+            break
     if size > rows or odd is not None:
         where = (
-            f"token {odd} is {tokens[odd]!r}, and {names[odd]!r} in the vocabulary" if odd else ""
+            f"token {odd} is {tokens[odd]!r}, and {names[odd]!r} in the vocabulary"
+            if odd is not None
+            else ""
         )
         message = where or f"has {size} tokens, and the model {rows} rows"
         raise DataError(
@@ -164,6 +170,11 @@ def _tokenizer(found: Found, out: Path, rows: int, taken: Taken) -> WhisperToken
     if len(tokenizer) != rows:
         raise DataError(f"makes {len(tokenizer)} tokens for {rows} rows", member.place)
     return tokenizer
+
+
+def _today(token: str) -> str:
+    """Silence has two names in Whispers of different age."""
+    return "<|nospeech|>" if token == "<|nocaptions|>" else token
 
 
 def _vocabulary(found: Found, taken: Taken) -> list[str] | None:

@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from speechllm.cli import main
 from speechllm.convert.run import import_model
 from speechllm.errors import DataError
-from speechllm.files import read_json
+from speechllm.own_files import read_json
 from tests.convert.gguf_files import (
     TEMPLATE,
     gguf_tensors,
@@ -88,6 +88,33 @@ def test_blocks_become_the_numbers_that_they_stand_for(tmp_path: Path, kind: str
     default = imported(path)
     assert default.dtype == {"BF16": torch.bfloat16}.get(kind, torch.float16)
     assert torch.equal(default.state_dict()[name], want.to(default.dtype))
+
+
+@pytest.mark.parametrize(
+    ("kind", "size"), [("Q2_K", 84), ("Q4_K", 144), ("Q5_K", 176), ("Q6_K", 210)]
+)
+def test_blocks_of_256(tmp_path: Path, kind: str, size: int, monkeypatch) -> None:
+    """Types that the package reads and does not write: random blocks with sensible scales."""
+    stored = getattr(gguf.GGMLQuantizationType, kind)
+    rng = np.random.default_rng(1)
+    plain = gguf.quantize
+
+    def quantize(values: np.ndarray, to: object) -> np.ndarray:
+        if to != stored:
+            return plain(values, to)
+        blocks = rng.integers(0, 256, (values.size // 256, size), np.uint8)
+        places = {"Q2_K": (80, 84), "Q6_K": (208, 210)}.get(kind, (0, 4))
+        scales = rng.uniform(0.001, 0.01, (len(blocks), (places[1] - places[0]) // 2))
+        blocks[:, slice(*places)] = scales.astype("<f2").view(np.uint8)
+        return blocks.reshape(*values.shape[:-1], -1)
+
+    monkeypatch.setattr(gguf, "quantize", quantize)
+    model = tiny_llm(hidden_size=256, intermediate_size=256, head_dim=64, num_hidden_layers=1)
+    path = write_gguf(tmp_path / "tiny.gguf", model, kind=kind)
+    got = imported(path, dtype="float32").state_dict()
+    theirs = AutoModelForCausalLM.from_pretrained(tmp_path, gguf_file=path.name).state_dict()
+    assert all(torch.equal(tensor, theirs[name]) for name, tensor in got.items())
+    assert got["lm_head.weight"].std() > 0
 
 
 def test_the_tokenizer_and_the_record(tmp_path: Path) -> None:

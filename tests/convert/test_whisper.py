@@ -152,6 +152,15 @@ def test_the_sources_of_a_folder_of_transformers(source: Path) -> None:
         import_model([str(source.parent / "out")], source.parent / "again")
 
 
+def test_silence_has_two_names(source: Path) -> None:
+    """<|nocaptions|> of an older conversion is <|nospeech|> of a younger one."""
+    for name, old in (("tokenizer.json", "<|transcribe|>"), ("vocabulary.txt", "<|transcribe|>")):
+        new = "<|nospeech|>" if name == "tokenizer.json" else "<|nocaptions|>"
+        path = source / name
+        path.write_text(path.read_text().replace(old, new))
+    imported(source)
+
+
 def test_as_ctranslate2_itself_writes_it(tmp_path: Path, model) -> None:
     """With its own converter, in every way that it can store numbers."""
     converters = pytest.importorskip(
