@@ -28,6 +28,7 @@ from transformers import (
 
 from speechllm.config import TrainConfig
 from speechllm.data.audio import load_audio
+from speechllm.data.audio_error import LEAST_SECONDS
 from speechllm.data.kaldi import DataDir, first_ids, read_table
 from speechllm.errors import DataError
 from speechllm.files import write_json
@@ -225,6 +226,9 @@ def _extract(
 
     def one(utt: str) -> Utterance:
         samples = load_audio(data.audio[utt], extractor.sampling_rate)
+        if len(samples) < LEAST_SECONDS * extractor.sampling_rate:  # of which it makes no frame
+            width = extractor.feature_size * extractor.stride
+            return Utterance(utt, np.zeros((0, width), np.float16), phones[utt])
         frames = extractor(
             samples,
             sampling_rate=extractor.sampling_rate,

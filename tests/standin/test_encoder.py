@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from transformers import AutoModelForCTC, AutoTokenizer
 
@@ -17,8 +18,6 @@ OPTIONS = EncoderOptions(
 
 def make_tones(folder: Path, count: int = 16) -> Path:
     """A set whose phones are three tones of a quarter of a second, three to six an utterance."""
-    import soundfile
-
     rng = np.random.default_rng(0)
     pitch = {"low": 300, "mid": 1000, "high": 3000}
     seconds = np.arange(4000) / 16000
@@ -84,7 +83,8 @@ def test_utterances_too_short_for_their_phones_are_named_and_left_out(
     text = (folder / "text").read_text().split("\n")[:-1]
     phones = {line.split()[0]: "a b" for line in text} | {"spk-3": "a b " * 50}
     write_table(folder / "phones", phones)
+    soundfile.write(folder / "wav/spk-4.wav", np.full(1, 0.1), 16000)
     few = EncoderOptions(width=16, layers=1, heads=2, kernel=3, steps=1)
     train_encoder([folder], folder, tmp_path / "encoder", few)
-    assert read_json(tmp_path / "encoder/standin.json")["too_short"] == 1
-    assert "spk-3" in caplog.text
+    assert read_json(tmp_path / "encoder/standin.json")["too_short"] == 2
+    assert "spk-3" in caplog.text and "spk-4" in caplog.text
