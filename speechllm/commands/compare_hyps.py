@@ -36,16 +36,20 @@ def run(args: argparse.Namespace) -> None:
     from speechllm.score.beside import beside_lines, set_beside
     from speechllm.score.inputs import warn_of_unseen
     from speechllm.score.normalize import normalizer
+    from speechllm.score.trn import refuse_trn
     from speechllm.score.wer import score_texts
 
     reference = args.ref or _reference(args.a, args.b)
+    refuse_trn(reference, ())
     references = read_table(reference, strict=False)
     warn_of_unseen({reference: references})
     normalize = normalizer(args.normalizer)
     words = count_words(map(normalize, references.values()))
     scores = []
     for name, path in (("a", args.a), ("b", args.b)):
-        hypotheses = read_table(path / "text" if path.is_dir() else path, strict=False)
+        file = path / "text" if path.is_dir() else path
+        refuse_trn(file, references)
+        hypotheses = read_table(file, strict=False)
         warn_of_unseen({path: hypotheses})
         score = score_texts(references, hypotheses, normalize)
         if score.missing:

@@ -20,6 +20,7 @@ from speechllm.data.kaldi import first_ids, parse_entities, parsed_table, read_t
 from speechllm.errors import DataError, shell_word
 from speechllm.score.bootstrap import LEVEL
 from speechllm.score.normalize import Normalizer, normalizer
+from speechllm.score.trn import refuse_trn
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +104,7 @@ def read_inputs(reference: Path, hypothesis: Path) -> Inputs:
         DataError: a table is malformed (names the line), is about utterances that the reference
             lacks, or lacks an utterance's speaker.
     """
+    refuse_trn(reference, ())
     references = read_table(reference, strict=False)
     entities = speakers = None
     if (path := reference.with_name(ENTITIES)).is_file():
@@ -115,6 +117,7 @@ def read_inputs(reference: Path, hypothesis: Path) -> Inputs:
     if (path := reference.with_name(UTT2SPK)).is_file():
         speakers = dict(zip(sorted(references), speaker_of_each(references, path), strict=True))
     biasing = read_bias_lists(reference.parent, references)
+    refuse_trn(hypothesis, references)
     hypotheses = read_table(hypothesis, strict=False)
     warn_of_unseen({reference: references, hypothesis: hypotheses})
     return Inputs(references, hypotheses, entities, biasing, speakers)

@@ -7,11 +7,15 @@ to it and cannot be quoted: those are refused.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 
 from speechllm.data.kaldi import first_ids
-from speechllm.errors import SpeechLLMError
+from speechllm.errors import DataError, SpeechLLMError, shell_word
 from speechllm.score.wer import Score
+from speechllm.utf8 import read_text
+
+_END = re.compile(r"\(([^\s()]+)\)\s*$")
 
 
 def trn_lines(score: Score, side: str, speakers: Mapping[str, str] | None = None) -> list[str]:
@@ -44,3 +48,22 @@ def _marks(words: Sequence[str]) -> list[str]:
     """Words with { (alternatives begin), @ (no word), and comments, found by trying each mark."""
     found = [word for word in words if "{" in word or word == "@"]
     return found + [word for word in words[:1] if word.startswith((";;", "**"))]
+
+
+def refuse_trn(path: Path, ids: Collection[str]) -> None:
+    """Raise DataError for a file in sclite's format where a table is wanted.
+
+    Args:
+        path: a file of lines.
+        ids: the utterances that are scored; empty where they are not known yet, and lines that
+            all end like sclite's, with a speaker, are taken for its format.
+    """
+    lines = [line for line in read_text(path).split("\n") if line.strip()]
+    ends = [match[1] for line in lines if (match := _END.search(line))]
+    if not ends or len(ends) < len(lines) or len(set(ends)) < len(ends):
+        return
+    if (ids and any(end in ids for end in ends)) or (not ids and all("-" in end for end in ends)):
+        new = shell_word(path.with_suffix(".text"))
+        sed = r"sed -E 's/^(.*[^ ])? *\(([^()]+)\)[[:space:]]*$/\2 \1/'"
+        remedy = f"make a table of it: {sed} {shell_word(path)} > {new}"
+        raise DataError("is sclite's trn, and no lines `utterance words ...`", path, remedy=remedy)

@@ -1,6 +1,7 @@
 import argparse
 import hashlib
 import json
+import subprocess
 import time
 from pathlib import Path
 
@@ -347,3 +348,18 @@ def test_characters_that_nobody_sees_are_said(tmp_path, caplog):
     run("--ref", ref, "--hyp", hyp, "--out", tmp_path / "o", "--n_bootstrap", 10)
     said = [r.getMessage() for r in caplog.records if "nobody sees" in r.getMessage()]
     assert len(said) == 1 and said[0].endswith("words differ: 1 (u1 (U+200B, column 3))")
+
+
+@pytest.mark.parametrize("which", ["--ref", "--hyp"])
+def test_sclites_format_is_named_with_what_makes_a_table_of_it(tmp_path, capsys, which):
+    table = write(tmp_path / "text", "s-1 the cow\ns-2\ns-3 the grass (green)\n")
+    trn = write(tmp_path / "a.trn", "the cow (s-1)\n (s-2)\nthe grass (green) (s-3)\n")
+    files = {"--ref": table, "--hyp": table, which: trn}
+    words = [*files.items(), ("--out", tmp_path / "o"), ("--n_bootstrap", 10)]
+    with pytest.raises(DataError, match=r"a\.trn: is sclite's trn") as caught:
+        run(*(word for pair in words for word in pair))
+    subprocess.run(["bash", "-c", caught.value.remedy.split(": ", 1)[1]], check=True)
+    files[which] = tmp_path / "a.text"
+    words = [*files.items(), *words[2:]]
+    run(*(word for pair in words for word in pair))
+    assert "%WER 0.00 [ 0 / 5" in capsys.readouterr().out
