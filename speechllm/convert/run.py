@@ -82,10 +82,12 @@ def _convert(found: Found, folder: Path, dtype: str | None, taken: Taken) -> dic
             path.unlink()
 
 
-def _licence(sources: Sequence[Source], stated: str | None) -> str | None:
-    """What the packages state, else what the model's own file does."""
+def _licence(sources: Sequence[Source], stated: Any) -> str | None:
+    """What the packages state, and the model's own file where that is another one."""
     named = dict.fromkeys(source.licence for source in sources if source.licence)
-    return ", ".join(named) or stated
+    if isinstance(stated, str) and stated.casefold() not in {name.casefold() for name in named}:
+        named[f"{stated} (as its file states)" if named else stated] = None
+    return ", ".join(named) or None
 
 
 def _copy_licences(sources: Sequence[Source], folder: Path) -> None:

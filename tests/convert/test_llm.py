@@ -20,6 +20,7 @@ from tests.convert.gguf_files import (
     vocabulary,
     write_gguf,
 )
+from tests.convert.wheels import wheel
 from tests.tiny import SENTENCES
 
 gguf = pytest.importorskip("gguf", reason="gguf is not installed: pip install speechllm[import]")
@@ -132,6 +133,17 @@ def test_the_tokenizer_and_the_record(tmp_path: Path) -> None:
     assert record["licence"] == "mit"
     assert record["dtype"] == "float32"
     assert list(record["sha256"]) == ["tiny.gguf"]
+
+
+@pytest.mark.parametrize(
+    ("package", "licence"),
+    [("MIT", "MIT"), ("BSD-3-Clause", "BSD-3-Clause, mit (as its file states)")],
+)
+def test_a_package_of_another_licence(tmp_path: Path, package: str, licence: str) -> None:
+    path = write_gguf(tmp_path / "tiny.gguf", tiny_llm())
+    files = {"tiny.gguf": path.read_bytes()}
+    packed = wheel(tmp_path / "tiny.whl", "tiny", files, f"License-Expression: {package}")
+    assert import_model([str(packed)], tmp_path / "out")["licence"] == licence
 
 
 def test_digits_are_cut_as_llama_cpp_cuts_them(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Files, folders, wheels, installed packages, and parts of one model over several of them."""
 
-import base64
 import hashlib
 import json
 import re
@@ -19,38 +18,12 @@ from speechllm.convert.source import find_source
 from speechllm.errors import ConfigError, DataError
 from speechllm.own_files import read_json
 from tests.convert.ct2_files import tiny_whisper, write_whisper
-
-METADATA = "Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n{licence}\n\nA model.\n"
+from tests.convert.wheels import wheel
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_whisper(tmp_path_factory.mktemp("source") / "whisper", tiny_whisper())
-
-
-def record(files: dict[str, bytes]) -> str:
-    """RECORD of a wheel."""
-    lines = []
-    for name, content in files.items():
-        digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
-        lines.append(f"{name},sha256={digest},{len(content)}")
-    return "\n".join(lines) + "\n"
-
-
-def wheel(
-    path: Path, name: str, files: dict[str, bytes], licence: str = "License-Expression: MIT"
-) -> Path:
-    """A wheel of these files, and of a program that must never run."""
-    files = {f"{name}/{file}": content for file, content in files.items()}
-    files[f"{name}/__init__.py"] = b"raise SystemExit('it ran')\n"
-    about = f"{name}-1.2.dist-info"
-    files[f"{about}/METADATA"] = METADATA.format(name=name, licence=licence).encode()
-    files[f"{about}/licenses/LICENSE"] = f"Licence of {name}\n".encode()
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target:
-        for file, content in files.items():
-            target.writestr(file, content)
-        target.writestr(f"{about}/RECORD", record(files))
-    return path
 
 
 def contents(folder: Path) -> dict[str, bytes]:
