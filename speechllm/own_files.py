@@ -79,11 +79,21 @@ def read_json_rows(path: str | Path, remedy: str | None = None) -> list[Any]:
     return rows
 
 
+def read_objects(path: str | Path, remedy: str | None = None) -> list[Own]:
+    """Read JSON lines that are objects; otherwise as `read_json`."""
+    rows = read_json_rows(path, remedy)
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, Own):
+            message = "is damaged: not a JSON object"
+            raise DataError(message, path, number, remedy or made_again(path))
+    return rows
+
+
 def read_by_id(path: str | Path, remedy: str | None = None) -> dict[str, Own]:
     """Read JSON lines with an `id` each; otherwise as `read_json`."""
     rows = {}
-    for number, row in enumerate(read_json_rows(path, remedy), 1):
-        if not isinstance(row, Own) or not isinstance(row.get("id"), str):
+    for number, row in enumerate(read_objects(path, remedy), 1):
+        if not isinstance(row.get("id"), str):
             message = "is damaged: not a JSON object with an id"
             raise DataError(message, path, number, remedy or made_again(path))
         rows[row["id"]] = row

@@ -12,8 +12,9 @@ from speechllm.files import sha256_of
 
 log = logging.getLogger(__name__)
 
-LOADING_ERRORS = (OSError, ValueError, KeyError, ImportError, AttributeError, RuntimeError)
-"""What transformers raises for a folder that it cannot make a model, tokenizer or extractor of."""
+LOADING_ERRORS = Exception
+"""What transformers raises for a folder that it cannot make a model, tokenizer or extractor of:
+tokenizers, safetensors and models' own code have errors of their own."""
 
 NOT_NEEDED = ["*.msgpack", "*.h5", "*.onnx", "*.gguf", "*.ot", "original/*", "consolidated*"]
 """Files of other frameworks, and second copies of the weights."""
@@ -80,6 +81,8 @@ def cannot_be_loaded(key: str, name: str, error: Exception) -> ConfigError:
         name: its folder or hub id.
         error: what transformers said.
     """
+    if isinstance(error, ConfigError):
+        return error
     said = str(error).strip()
     first = said.splitlines()[0] if said else type(error).__name__
     if "trust_remote_code" in said:

@@ -134,3 +134,17 @@ def test_weights_are_loaded_without_bars_and_reports(
         logger.setLevel(level)
     assert ("Loading weights" in capfd.readouterr().err) == debug
     assert ("UNEXPECTED" in caplog.text) == debug
+
+
+def test_whatever_is_raised_while_loading_names_the_key(tmp_path):
+    folder = make_llm(tmp_path / "llm")
+    config = ModelConfig(encoder="none", llm=str(folder))
+    damages = {"model.safetensors": load_llm, "config.json": load_llm}
+    for name, load in {**damages, "tokenizer.json": load_tokenizer}.items():
+        whole = (folder / name).read_bytes()
+        for damaged in (b"", whole[: len(whole) // 2], b"[" * 9999, b"[]", b"\xff" * 99):
+            (folder / name).write_bytes(damaged)
+            with pytest.raises(ConfigError, match=r"model\.llm.*: ") as error:
+                load(config)
+            assert len(str(error.value)) < 1500
+        (folder / name).write_bytes(whole)

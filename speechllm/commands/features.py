@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> None:
     if args.merge:
         merge(sets, args.dump, encoder, settings)
         return
-    match = re.fullmatch(r"(\d+)/(\d+)", args.job)
+    match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", args.job)
     if not match or not 1 <= int(match[1]) <= int(match[2]):
         raise ConfigError(f"--job must be J/N with J from 1 to N, not {args.job}")
 

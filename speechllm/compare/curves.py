@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from speechllm.compare.grid import Cell
 from speechllm.config import MonitorConfig
+from speechllm.guarded import guarded
 from speechllm.layout import LOG
-from speechllm.own_files import made_again, read_json_rows
+from speechllm.own_files import made_again, read_objects
 from speechllm.report.canvas import COLOURS, draw_legend, new_figure
 
 if TYPE_CHECKING:
@@ -56,20 +57,27 @@ def read_curve(cell: Cell) -> Curve:
     for phase in cell.run.get("phases") or [{"name": "", "steps": 0}]:
         log = cell.folder / phase["name"] / LOG
         start = before
-        for record in read_json_rows(log, made_again(cell.folder)) if log.is_file() else ():
-            if "dev" not in record:
-                continue
-            curve.actions += [(len(curve.steps), action) for action in record["actions"]]
-            curve.steps.append(start + record["step"])
-            for domain in DOMAINS:  # what a method evaluates besides, text, is no matter here
-                if domain in record["dev"]:
-                    curve.loss.setdefault(domain, []).append(record["dev"][domain]["loss"])
+        with guarded(log, "is damaged", remedy=made_again(cell.folder)):
+            records = read_objects(log, made_again(cell.folder)) if log.is_file() else []
+            _follow(curve, start, records)
         before += phase["steps"]
     kept = start + cell.run.get("kept_step", -1)
     if kept in curve.steps:
         # Two phases meet at one step: the later one's evaluation is the one that counts.
         curve.kept = len(curve.steps) - 1 - curve.steps[::-1].index(kept)
     return curve
+
+
+def _follow(curve: Curve, start: int, records: Sequence[Mapping[str, Any]]) -> None:
+    """Add the evaluations of a phase that begins at the step `start`."""
+    for record in records:
+        if "dev" not in record:
+            continue
+        curve.actions += [(len(curve.steps), action) for action in record["actions"]]
+        curve.steps.append(start + record["step"])
+        for domain in DOMAINS:  # what a method evaluates besides, text, is no matter here
+            if domain in record["dev"]:
+                curve.loss.setdefault(domain, []).append(record["dev"][domain]["loss"])
 
 
 def draw_curves(curves: Mapping[str, Sequence[Curve]], file: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from speechllm.config import DEFAULT_PROMPT
 from speechllm.data.prompt import Prompt, make_prompt
 from speechllm.errors import ConfigError
+from speechllm.pretrained import LOADING_ERRORS
 
 
 def transcript_limit(
@@ -40,7 +41,7 @@ def transcript_limit(
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
         tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
-    except (OSError, ValueError, KeyError) as error:
+    except LOADING_ERRORS as error:
         raise ConfigError(f"{folder}: LLM cannot be read: {error}", "fetch it again") from error
     # Some models (those with ALiBi positions) have no limit.
     context = getattr(config.get_text_config(), "max_position_embeddings", None)

@@ -31,7 +31,6 @@ def render(tokenizer: Any, text: str, chat_template: str | None = None) -> str:
     Raises:
         ConfigError: there is no template, or it cannot write such a turn.
     """
-    from jinja2 import TemplateError
 
     if not (chat_template or tokenizer.chat_template):
         raise ConfigError(
@@ -47,7 +46,7 @@ def render(tokenizer: Any, text: str, chat_template: str | None = None) -> str:
             add_generation_prompt=True,
             enable_thinking=False,
         )
-    except (TemplateError, ValueError, TypeError) as error:
+    except Exception as error:  # a template is a program
         raise ConfigError(
             f"the chat template of {tokenizer.name_or_path} cannot write a user's turn: {error}",
             "give another one in the config as model.chat_template",

@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from speechllm.errors import DataError, SpeechLLMError
+from speechllm.errors import DataError, SpeechLLMError, shortened
 from speechllm.files import beside, write_json
 from speechllm.jobs.warm import WarmProcess, is_own, start_warm
 from speechllm.jobs.watchdog import GRACE_SECONDS, POLL_SECONDS, Watchdog, announce, end_groups
@@ -34,6 +34,7 @@ from speechllm.utf8 import read_text
 log = logging.getLogger(__name__)
 
 PICKS = ("all", "incomplete", "failed")
+MOST_JOBS = 1_000_000
 TAIL_LINES = 20
 
 
@@ -74,6 +75,8 @@ def parse_range(word: str) -> tuple[str, range] | None:
     match = re.fullmatch(r"([A-Za-z_]\w*)=(\d+)(?::(\d+))?", word)
     if match is None:
         return None
+    if len(word) > 100 or int(match[3] or match[2]) > MOST_JOBS:
+        raise SpeechLLMError(f"'{shortened(word, 100)}': {MOST_JOBS:,} jobs are the most")
     name, first, last = match[1], int(match[2]), int(match[3] or match[2])
     if first > last:
         raise SpeechLLMError(f"'{word}' is an empty range of jobs")

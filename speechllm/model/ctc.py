@@ -4,7 +4,7 @@ from typing import Any
 
 from speechllm.data.posteriors import CtcHead
 from speechllm.errors import ConfigError
-from speechllm.pretrained import quietly, resolve_folder
+from speechllm.pretrained import LOADING_ERRORS, quietly, resolve_folder
 
 
 def load_ctc_head(name: str, trust_remote_code: bool = False) -> tuple[CtcHead, Any]:
@@ -26,7 +26,7 @@ def load_ctc_head(name: str, trust_remote_code: bool = False) -> tuple[CtcHead, 
             model, loading = AutoModelForCTC.from_pretrained(
                 folder, output_loading_info=True, **options
             )
-    except (OSError, ValueError, KeyError) as error:
+    except LOADING_ERRORS as error:
         raise _no_head(name, str(error)) from error
     if not hasattr(model, "lm_head"):
         raise _no_head(name, f"{type(model).__name__} has no lm_head")
@@ -34,7 +34,7 @@ def load_ctc_head(name: str, trust_remote_code: bool = False) -> tuple[CtcHead, 
         raise _no_head(name, f"no weights for {', '.join(missing)}")
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, do_phonemize=False, **options)
-    except (OSError, ValueError, KeyError, TypeError) as error:  # TypeError: no vocabulary there
+    except LOADING_ERRORS as error:
         raise _no_head(name, "its folder holds no tokenizer") from error
     special = frozenset(i for i in tokenizer.all_special_ids if i is not None)
     return (

@@ -45,7 +45,7 @@ def load_tokenizer(config: ModelConfig) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(
             folder, trust_remote_code=config.trust_remote_code
         )
-    except (*LOADING_ERRORS, TypeError) as error:  # TypeError: no vocabulary there
+    except LOADING_ERRORS as error:
         raise cannot_be_loaded(f"{KEY} (its tokenizer)", config.llm, error) from error
     if tokenizer.pad_token_id is not None and tokenizer.pad_token_id >= known:
         tokenizer.pad_token = tokenizer.eos_token

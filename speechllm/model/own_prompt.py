@@ -51,7 +51,7 @@ class OwnPrompts:
             raise ConfigError(f"model.language: the prompt of {name} names no language")
         try:
             processor = family.load_processor(folder, trust_remote_code=config.trust_remote_code)
-        except (*LOADING_ERRORS, TypeError) as error:
+        except LOADING_ERRORS as error:
             raise _no_processor(name, str(error)) from error
         tokenizer = getattr(processor, "tokenizer", processor)
         if not hasattr(processor, "apply_chat_template") or not hasattr(
@@ -74,7 +74,6 @@ class OwnPrompts:
         Raises:
             ConfigError: it cannot be made.
         """
-        from jinja2 import TemplateError
 
         config, family = self._config, self._family
         instruction = family.instruction if config.prompt is None else config.prompt
@@ -85,7 +84,7 @@ class OwnPrompts:
                 ids = family.render(self._processor, instruction, language)
         except ImportError as error:
             raise cannot_be_loaded(KEY, config.speech_llm or "", error) from error
-        except (TemplateError, ValueError, TypeError) as error:  # such as an unknown language
+        except Exception as error:  # a template is a program; such as an unknown language
             raise ConfigError(
                 f"{KEY}: {config.speech_llm}'s prompt cannot be made: {error}",
                 "mend model.prompt, model.language or model.chat_template",
@@ -103,12 +102,11 @@ class OwnPrompts:
 
 def _ends(processor: Any, tokenizer: Any, folder: Path) -> tuple[int, tuple[int, ...]]:
     """What the model's template puts after an answer, and what else ends what it generates."""
-    from jinja2 import TemplateError
     from transformers import GenerationConfig
 
     try:
         named = GenerationConfig.from_pretrained(folder).eos_token_id
-    except OSError:
+    except LOADING_ERRORS:
         named = None
     ends = {named} if isinstance(named, int) else set(named or ())
     ends = {token for token in ends if token in tokenizer.added_tokens_decoder}
@@ -116,7 +114,7 @@ def _ends(processor: Any, tokenizer: Any, folder: Path) -> tuple[int, tuple[int,
     turns = [{"role": "user", "content": "-"}, {"role": "assistant", "content": ANSWER}]
     try:
         written = processor.apply_chat_template(turns, tokenize=False)
-    except (TemplateError, TypeError):  # one that only knows how to ask
+    except Exception:  # one that only knows how to ask
         written = ""
     _, answer, rest = written.rpartition(ANSWER)
     after = tokenizer(rest, add_special_tokens=False).input_ids if answer else []

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from speechllm.errors import ConfigError, did_you_mean
 from speechllm.layout import DESCRIPTION, LOG, MODEL, RUN
-from speechllm.own_files import made_again, read_json_rows, read_mapping
+from speechllm.own_files import made_again, read_mapping, read_objects
 from speechllm.pack.manifest import BASE, domain_problem
 from speechllm.report.tree import Model, read_model
 
@@ -117,7 +117,7 @@ def dev_figures(model: Model) -> dict[str, float]:
     phases = model.run.get("phases") or [{}]
     log = model.folder / phases[-1].get("name", "") / LOG
     figures: dict[str, float] = {}
-    for record in read_json_rows(log, made_again(model.folder)) if log.is_file() else ():
+    for record in read_objects(log, made_again(model.folder)) if log.is_file() else ():
         if "dev" in record and record["step"] == model.run.get("kept_step"):
             figures = record["dev"].get("target", {})
     return figures

@@ -141,7 +141,7 @@ class _Reader:
         try:
             pattern = re.compile(find)
             pattern.sub(replace, "")  # parses the replacement, whether anything matches or not
-        except (re.error, IndexError) as error:
+        except (re.error, IndexError, OverflowError, RecursionError) as error:
             self.fail(f"bad regex: {error}", node)
         says = f"regex /{find}/ becomes '{replace}'"
         return (Rule(says, lambda text: pattern.sub(replace, text), pattern=pattern),)

@@ -19,7 +19,8 @@ from torch import nn
 from speechllm.config import TrainConfig
 from speechllm.data.collate import Batch
 from speechllm.data.mixture import Item, Plan
-from speechllm.errors import SpeechLLMError
+from speechllm.errors import SpeechLLMError, shell_word
+from speechllm.guarded import guarded
 from speechllm.model.bundle import restore_tensors, save_trained
 from speechllm.model.precision import autocast, resolve
 from speechllm.model.speech_llm import Score
@@ -267,6 +268,12 @@ class Trainer:
         if not path.is_file():
             return
         state = load_checkpoint(path, self.model, self.optimizers)
+        anew = f"rm {shell_word(path)}: training begins anew"
+        with guarded(path, "is not a checkpoint", remedy=anew):
+            self._go_on(path, state)
+        log.info("resumed at step %d", self.position.step)
+
+    def _go_on(self, path: Path, state: dict[str, Any]) -> None:
         if state["world_size"] != self.world.size:
             raise SpeechLLMError(
                 f"{path} was written by {state['world_size']} processes, not {self.world.size}",
@@ -283,7 +290,6 @@ class Trainer:
         if self.controller:
             self.controller.restore(state["controller"])
         self._best_sha256 = state.get("best_sha256")
-        log.info("resumed at step %d", self.position.step)
 
     def _finish(self) -> None:
         """Leave the model with the weights that are to be kept."""

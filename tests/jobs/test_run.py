@@ -44,6 +44,9 @@ def test_ranges(word, expected):
 
 
 def test_an_empty_range_and_a_shared_log_are_errors():
+    for many in ("1:99999999999", "1:" + "9" * 5000):
+        with pytest.raises(SpeechLLMError, match="1,000,000 jobs are the most"):
+            parse_range(f"JOB={many}")
     with pytest.raises(SpeechLLMError, match="empty range"):
         parse_range("JOB=3:2")
     with pytest.raises(SpeechLLMError, match="shared by 2 jobs"):

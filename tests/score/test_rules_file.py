@@ -4,6 +4,7 @@ import pytest
 
 from speechllm.errors import ConfigError
 from speechllm.score.normalize import describe, normalizer
+from speechllm.score.rules_file import read_rules
 
 RULES = r"""# of a law firm
 rules:
@@ -100,3 +101,14 @@ def test_files_that_cannot_be_read(tmp_path):
     (tmp_path / "latin.yaml").write_bytes(b"rules:\n  - strip: '\xe9'\n")
     with pytest.raises(ConfigError, match="is not UTF-8"):
         normalizer(str(tmp_path / "latin.yaml"))
+
+
+@pytest.mark.parametrize(
+    "find", ["(" * 5000, "a{1,99999999999}", "[[a]&&b", "(?P<x>a)(?P<x>b)", "(?i"]
+)
+def test_a_regex_that_python_cannot_compile_is_refused(tmp_path, find):
+    path = tmp_path / "x.yaml"
+    path.write_text(f"rules:\n  - regex: {{find: '{find}', replace: ''}}\n")
+    with pytest.raises(ConfigError, match=r"x\.yaml:2: bad regex") as error:
+        read_rules(path)
+    assert len(str(error.value)) < 2000
