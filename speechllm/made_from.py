@@ -92,11 +92,11 @@ def changed(record: Record, files: Files, partly: bool = False) -> list[str]:
         before, path = record.get(name, []), files.get(name, Path())
         if before is None or path is None:
             continue
-        if not before or not path.is_file():
+        stat = _stat_of(path)
+        if not before or stat is None:
             odd.append(name)
             continue
         size, nanoseconds, known = before
-        stat = path.stat()
         if _trusts_times and (stat.st_size, stat.st_mtime_ns) == (size, nanoseconds):
             _hashes[_identity(stat)] = str(known)
         elif stat.st_size != size or digest(path) != known:
@@ -169,6 +169,13 @@ def refuse_changes(what: str | Path, names: Sequence[str] | None, remedy: str) -
 def _entry(path: Path) -> Entry:
     stat = path.stat()
     return [stat.st_size, stat.st_mtime_ns if _is_settled(stat) else None, digest(path)]
+
+
+def _stat_of(path: Path) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except OSError:
+        return None
 
 
 def _identity(stat: os.stat_result) -> tuple[int, int, int, int]:

@@ -13,6 +13,7 @@ dry_run=${dry_run-false}           # print the commands, run nothing
 quick=${quick-false}               # tiny sizes, to see in a minute or so that all works
 work=${work-.}                     # folder in which data/, dump/ and exp/ are made
 nj=${nj-2}                         # jobs that run at once in stages 3, 5 and 6
+verify=${verify-false}             # hash all that results were made from, whatever its size and time say
 nproc=${nproc-1}                   # processes that train the base together, by torchrun; each adds its
                                    # batches, so a step has nproc x accumulate of them; with
                                    # --base_opts train.global_batches=N it always has N
@@ -107,6 +108,8 @@ for change in $base_opts; do base_model+=(--set "$change"); done
 grid=(--targets $targets --adapt_opts $adapt_opts --base "$base" --config "$compare" $compare_opts)
 compare_report=${in}RESULTS.$(stem "$compare").md
 
+verifying=()
+if $verify; then verifying=(--verify); fi
 pipes=()
 if $allow_pipes; then pipes=(--allow_pipes); fi
 
@@ -236,7 +239,7 @@ stage_features() {
     local sets command=(speechllm features "${base_model[@]}" --dump "${in}dump")
     mapfile -t sets < <(audio_dirs)
     run_array "$nj" features "${command[@]}" --job "JOB/$nj" --batch_seconds "$batch_seconds" \
-        "${pipes[@]}" "${sets[@]}"
+        "${pipes[@]}" "${verifying[@]}" "${sets[@]}"
     run "${command[@]}" --merge "${sets[@]}"
 }
 
@@ -245,7 +248,7 @@ stage_base() {
     [ "$nproc" -eq 1 ] ||
         launch=(torchrun --standalone --nproc_per_node "$nproc" -m speechllm)
     # shellcheck disable=SC2086  # words
-    run "${launch[@]}" base --config "$base_config" "${models[@]}" \
+    run "${launch[@]}" base "${verifying[@]}" --config "$base_config" "${models[@]}" \
         --dump "${in}dump" --train "${train_dirs[@]}" --dev "${dev_dirs[@]}" --exp "$base" $base_opts
 }
 
@@ -260,7 +263,7 @@ stage_adapt() {
     commands=$(adapted_models | while IFS=$'\t' read -r model config target changes; do
         # shellcheck disable=SC2086  # words
         mapfile -t target_dirs < <(parts_of "$target" $target_train)
-        printf '%s%s\n' "$(quoted speechllm adapt --config "$config" --base "$base" \
+        printf '%s%s\n' "$(quoted speechllm adapt "${verifying[@]}" --config "$config" --base "$base" \
             --dump "${in}dump" --source "${train_dirs[@]}" --source_dev "${dev_dirs[@]}" \
             --target "${target_dirs[@]}" --target_dev "${in}data/${target}_dev" \
             --exp "$model")" "${changes:+ $changes}"
@@ -275,7 +278,7 @@ stage_lm() {
         if [ "$domain" != source ]; then
             text=("${in}data/${domain}_train") dev=("${in}data/${domain}_dev")
         fi
-        quoted speechllm lm --config "$config" --base "$base" --text "${text[@]}" \
+        quoted speechllm lm "${verifying[@]}" --config "$config" --base "$base" --text "${text[@]}" \
             --dev "${dev[@]}" --exp "$model"
     done)
     run_tasks lm "$commands"
@@ -290,10 +293,10 @@ stage_decode() {
         if [ "$target" != - ]; then
             further=(--target "$target" --dev "${in}data/${target}_dev" --exp "${in}exp")
         fi
-        quoted speechllm decode --config "$config" --model "$model" --dump "${in}dump" \
+        quoted speechllm decode "${verifying[@]}" --config "$config" --model "$model" --dump "${in}dump" \
             "${further[@]}" --data "${sets[@]}"
         [ "$target" != - ] || [ -n "$compare" ] ||
-            quoted speechllm perplexity --model "$model" --dump "${in}dump" --data "${sets[@]}"
+            quoted speechllm perplexity "${verifying[@]}" --model "$model" --dump "${in}dump" --data "${sets[@]}"
     done)
     run_tasks decode "$commands"
 }

@@ -89,7 +89,8 @@ def _key(encoder: str, data_dir: DataDir, settings: Settings) -> dict[str, str]:
 
 def audio_record(data_dir: DataDir, ids: Sequence[str]) -> Record:
     """Of the audio of some utterances, to be taken before it is encoded."""
-    return take(_audio_files(data_dir, ids))
+    files = _audio_files(data_dir, ids)
+    return take({name: path if path.is_file() else None for name, path in files.items()})
 
 
 def write_chunk(folder: Path, number: int, audio: Record) -> None:
@@ -105,6 +106,7 @@ def chunk_problem(folder: Path, number: int, data_dir: DataDir, ids: Sequence[st
         half_made = own[f"feats.{number}{CRC}"].is_file()
         refuse_changes(folder, None, REMEDY) if not half_made else None
         return "it is half made" if half_made else None
+    names = [name for name in names if name in own or _is_there(name)]
     return f"not as it was: {', '.join(names[:3])}" if names else None
 
 
@@ -132,8 +134,8 @@ def check_whole(folder: Path, data_dir: DataDir, chunks: Sequence[tuple[int, lis
     for number, ids in chunks:
         if (path := _record(folder, number)).is_file():
             # The chunk's own files are looked at when they are read.
-            audio = _audio_files(data_dir, ids)
-            names = (names or []) + (changed_since(path, audio, partly=True) or [])
+            audio = changed_since(path, _audio_files(data_dir, ids), partly=True) or []
+            names = [*(names or []), *filter(_is_there, audio)]
     if names:
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         raise DataError(
@@ -152,17 +154,18 @@ def audio_digest(folder: Path) -> str | None:
     return table and digest(table)
 
 
-def _audio_files(data_dir: DataDir, ids: Sequence[str]) -> dict[str, Path | None]:
-    """Files by the names that wav.scp has for them; None for one that was removed since."""
-    found: dict[str, Path | None] = {}
-    for audio in (data_dir.audio[utt] for utt in ids):
-        if not audio.is_pipe and audio.source not in found:
-            path = Path(audio.source)
-            found[audio.source] = path if path.is_file() else None
-    return found
+def _audio_files(data_dir: DataDir, ids: Sequence[str]) -> dict[str, Path]:
+    """Files by the names that wav.scp has for them."""
+    audio = (data_dir.audio[utt] for utt in ids)
+    return {one.source: Path(one.source) for one in audio if not one.is_pipe}
 
 
-def _own_files(folder: Path, number: int) -> dict[str, Path | None]:
+def _is_there(name: str) -> bool:
+    """Audio that was removed leaves its features as they are."""
+    return Path(name).exists()
+
+
+def _own_files(folder: Path, number: int) -> dict[str, Path]:
     names = [f"feats.{number}{suffix}" for suffix in (".ark", ".scp", CRC)]
     return {n: folder / n for n in (*names, f"{COUNTS}.{number}", f"{TIMING}.{number}")}
 

@@ -14,7 +14,8 @@ from voices import speakers_of
 
 from speechllm.data.kaldi import write_data_dir, write_table
 from speechllm.errors import SpeechLLMError
-from speechllm.files import read_json, sha256_of, write_json
+from speechllm.files import sha256_of, write_json
+from speechllm.own_files import read_json
 
 log = logging.getLogger(__name__)
 
