@@ -1,6 +1,8 @@
 """Fixtures shared by all tests: synthetic tones and data dirs made of them."""
 
-from collections.abc import Callable, Mapping
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 import soundfile
 
 from speechllm.data.kaldi import write_data_dir
+from tests.forkserver import command_folder
 
 SHARED_DATA = Path(__file__).parents[1] / "../shared/data"
 
@@ -66,3 +69,17 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"no real speech at {SHARED_DATA}")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def warm_folder() -> Iterator[Path]:
+    """A folder with a `speechllm` that need not import torch each time."""
+    with command_folder() as folder:
+        yield folder
+
+
+@pytest.fixture
+def command(warm_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put that `speechllm` in front of PATH."""
+    tools = Path(sys.executable).parent
+    monkeypatch.setenv("PATH", f"{warm_folder}:{tools}:{os.environ['PATH']}")

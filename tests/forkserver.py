@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 CLIENT = """#!{python} -S
@@ -48,6 +48,22 @@ def command_folder() -> Iterator[Path]:
         server.terminate()
         server.wait()
         shutil.rmtree(folder)
+
+
+def run_ranks(folder: Path, argv: Sequence[str], size: int = 2) -> None:
+    """Run a command as `torchrun --nproc_per_node=size` does, with the `speechllm` in `folder`."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    world = {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    ranks = [
+        subprocess.Popen(
+            [folder / "speechllm", *argv],
+            env={**os.environ, **world, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+        )
+        for rank in range(size)
+    ]
+    assert [rank.wait() for rank in ranks] == [0] * size
 
 
 def serve(path: str) -> None:

@@ -1,7 +1,7 @@
 """Features, base, every method, decoding: through the commands, on tiny random models."""
 
 import json
-import signal
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +25,24 @@ METHODS = {
     "direct_mixing": {"p": 0.5},
     "hotwords": {"lists": {"common": 3}},
 }
+
+
+STOPS = """
+import os, signal, sys
+from speechllm.cli import main
+from speechllm.train.loop import Trainer
+
+step = Trainer._step
+
+def step_or_stop(self):
+    if self.position.step == 17:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    return step(self)
+
+Trainer._step = step_or_stop
+main(sys.argv[1:])
+"""
+"""The command line; a training in it stands still, alive, after 17 steps."""
 
 
 @pytest.fixture(scope="session")
@@ -233,22 +251,20 @@ def test_killed_training_resumed_is_bit_equal(
     work: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """SIGKILL in the middle, start again: the same bytes as an uninterrupted run."""
-    options = ["train.steps=60", "train.checkpoint_every=7", "monitor.every=5"]
+    options = ["train.steps=30", "train.checkpoint_every=7", "monitor.every=5"]
     options += ["train.muon_lr=0.01"]
     run(*base_command(work, "whole", *options))
-    command = [sys.executable, "-m", "speechllm", *base_command(work, "killed", *options)]
-    process = subprocess.Popen(command)
-    log = work / "exp/killed/train.jsonl"
-    while process.poll() is None and not (log.is_file() and '"step": 30' in log.read_text()):
-        pass
-    process.send_signal(signal.SIGSTOP)  # alive, and not over before the next line is
-    assert f"pid {process.pid} on" in refused(base_command(work, "killed", *options), capsys)
+    command = base_command(work, "killed", *options)
+    process = subprocess.Popen([sys.executable, "-c", STOPS, *command])
+    _, status = os.waitpid(process.pid, os.WUNTRACED)
+    assert os.WIFSTOPPED(status), "the run ended before it could be killed"
+    assert f"pid {process.pid} on" in refused(command, capsys)
     process.kill()
-    assert process.wait() == -9, "the run ended before it could be killed"
+    assert process.wait() == -9
     assert not (work / "exp/killed/run.json").exists()
-    subprocess.run(command, check=True)
-    for name in ("model/trained.safetensors",):
-        assert (work / "exp/killed" / name).read_bytes() == (work / "exp/whole" / name).read_bytes()
+    run(*command)
+    name = "model/trained.safetensors"
+    assert (work / "exp/killed" / name).read_bytes() == (work / "exp/whole" / name).read_bytes()
 
 
 def test_two_processes_train_the_same_base_as_one(work: Path) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from speechllm.files import write_json
 from speechllm.model.encoder import Encoder
 from speechllm.own_files import read_json
 from tests.changes import cut, flip
+from tests.forkserver import run_ranks
 from tests.tiny import make_ctc_encoder, make_encoder, make_llm, make_set
 
 TRAIN = {"steps": 4, "batch_positions": 400, "lr": 1e-2, "warmup_steps": 1, "precision": "fp32"}
@@ -164,16 +164,15 @@ def test_beside_target_text_only_the_unheard_utterances_are_read(
     assert weights(tmp_path / "unheard") != weights(tmp_path)
 
 
-def test_two_processes_make_the_data_once(work: Path, tmp_path: Path) -> None:
+def test_two_processes_make_the_data_once(work: Path, warm_folder: Path, tmp_path: Path) -> None:
     method(tmp_path, "pseudo_label", **LISTEN)
     command = [
-        *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"),
-        *("-m", "speechllm", "adapt", "--config", f"{tmp_path}/method.yaml"),
+        *("adapt", "--config", f"{tmp_path}/method.yaml"),
         *("--base", f"{work}/exp/base", "--dump", f"{work}/dump", "--exp", f"{tmp_path}/out"),
         *("--source", f"{work}/data/source_train", "--source_dev", f"{work}/data/source_dev"),
         *("--target", f"{work}/data/target_train"),
     ]
-    subprocess.run(command, check=True)
+    run_ranks(warm_folder, command)
     (path,) = tmp_path.glob("out/pseudo_label/decode.*/target_train/hyp.jsonl")
     assert len(path.read_text().splitlines()) == 8
     assert read_json(tmp_path / "out/run.json")["made"]["pseudo"]["heard"] == 8

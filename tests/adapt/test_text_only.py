@@ -1,8 +1,6 @@
 """Text-only tuning with its switches: as configs, and from base to bundle on tiny models."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +13,7 @@ from speechllm.adapt.method import load_method
 from speechllm.adapt.text_only import TextOnly
 from speechllm.errors import ConfigError, SpeechLLMError
 from speechllm.train.loop import CHECKPOINT, Trainer
+from tests.forkserver import run_ranks
 from tests.test_pipeline import TRAIN, adapt_command, refused, run, work  # noqa: F401
 
 CONFIGS = sorted(Path(__file__).parents[2].glob("egs/mini/conf/methods/text_only_*.yaml"))
@@ -125,12 +124,14 @@ def test_a_killed_run_with_all_switches_resumes_bit_equal(
     assert pace == [*("easiest=0.45", "easiest=0.65", "easiest=0.85", "easiest=1.00")]
 
 
-def test_two_processes_train_as_one_that_accumulates(work: Path) -> None:  # noqa: F811
+def test_two_processes_train_as_one_that_accumulates(
+    work: Path,  # noqa: F811
+    warm_folder: Path,
+) -> None:
     train = {**TRAIN, "batch_positions": 350}
     knobs = {**SWITCHES, "lora": {"dropout": 0.0}, "monitor": WER}
     command = adapt_command(work, "text_only", **knobs, train=train)[:-1]
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    subprocess.run([*launch, "-m", "speechllm", *command, f"{work}/exp/base/two"], check=True)
+    run_ranks(warm_folder, [*command, f"{work}/exp/base/two"])
     run(*command, f"{work}/exp/base/one", "train.accumulate=2")
     one, two = (load_file(work / f"exp/base/{n}/model/trained.safetensors") for n in ("one", "two"))
     for name in one:

@@ -6,14 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from speechllm.data.kaldi import DataDir
 from tests import corpora
-from tests.forkserver import command_folder
 from tests.tiny import make_encoder, make_llm
 
 ROOT = Path(__file__).parents[2]
@@ -58,16 +57,6 @@ def copy_of(tmp_path: Path) -> Callable[[str], Path]:
     return copy
 
 
-@pytest.fixture(scope="module")
-def command() -> Iterator[None]:
-    """Put a `speechllm` in front of PATH that need not import torch each time."""
-    path = os.environ["PATH"]
-    with command_folder() as folder:
-        os.environ["PATH"] = f"{folder}:{Path(sys.executable).parent}:{path}"
-        yield
-    os.environ["PATH"] = path
-
-
 def run(script: Path, *options: object, code: int = 0) -> str:
     """Run a recipe's script; what it printed."""
     done = subprocess.run(
@@ -83,7 +72,7 @@ def run(script: Path, *options: object, code: int = 0) -> str:
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=300,
+        timeout=900,
     )
     assert done.returncode == code, done.stdout[-5000:]
     return done.stdout

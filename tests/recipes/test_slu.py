@@ -9,9 +9,9 @@ import pytest
 
 from speechllm.data.kaldi import DataDir, read_table
 from tests import corpora
-from tests.recipes.test_corpora import command, copy_of, models, run, run_all
+from tests.recipes.test_corpora import copy_of, models, run, run_all
 
-__all__ = ["command", "copy_of", "models"]  # fixtures
+__all__ = ["copy_of", "models"]  # fixtures
 
 ROOT = Path(__file__).parents[2]
 LIBRISPEECH = ["train-clean-100", "dev-clean", "test-clean"]
@@ -59,6 +59,7 @@ def test_other_languages(copy_of: Callable, models: tuple[str, ...], tmp_path: P
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("command")
 @pytest.mark.parametrize(("recipe", "script"), [("barista", "run.sh"), ("mini", "run_slu.sh")])
 def test_quick(
     recipe: str, script: str, copy_of: Callable, tmp_path: Path, shared_data: Path

@@ -243,32 +243,38 @@ def test_a_run_does_not_change_its_precision_on_another_machine(tmp_path, monkey
         trainer(tmp_path, steps=3, precision="auto").train()
 
 
-def test_two_processes_train_as_one(tmp_path: Path) -> None:
-    """Two gloo ranks see together what one process sees with two accumulated batches."""
-    alone = trainer(tmp_path / "alone", steps=4, accumulate=2)
-    alone.train()
+@pytest.fixture(scope="module")
+def two_ranks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[float]]:
+    """The weight of each of two processes after training, by what the second one does."""
+    out = tmp_path_factory.mktemp("ranks")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc_per_node", "2", __file__, str(tmp_path / "two")]
+    command += ["--nproc_per_node", "2", __file__, str(out)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.getcwd()}
-    subprocess.run(command, check=True, env=environment, timeout=120)
-    weights = [float((tmp_path / f"two.{rank}").read_text()) for rank in (0, 1)]
+    subprocess.run(command, check=True, env=environment, timeout=300)
+    return {
+        kind: [float((out / f"{kind}.{rank}").read_text()) for rank in (0, 1)]
+        for kind in ("busy", "idle")
+    }
+
+
+def test_two_processes_train_as_one(two_ranks: dict[str, list[float]], tmp_path: Path) -> None:
+    """Two gloo ranks see together what one process sees with two accumulated batches."""
+    alone = trainer(tmp_path, steps=4, accumulate=2)
+    alone.train()
+    weights = two_ranks["busy"]
     assert weights[0] == weights[1] == pytest.approx(float(alone.model.weight.detach()))
 
 
-def test_a_rank_may_lack_what_others_learn_from(tmp_path: Path) -> None:
+def test_a_rank_may_lack_what_others_learn_from(two_ranks: dict[str, list[float]]) -> None:
     """The second rank's batches do not use the weight, so the first one's gradient counts."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc_per_node", "2", __file__, str(tmp_path / "two"), "idle"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.getcwd()}
-    subprocess.run(command, check=True, env=environment, timeout=120)
-    weights = [float((tmp_path / f"two.{rank}").read_text()) for rank in (0, 1)]
-    assert weights[0] == weights[1] > 0
+    assert two_ranks["idle"][0] == two_ranks["idle"][1] > 0
 
 
 if __name__ == "__main__":
-    two = trainer(Path(sys.argv[1]), join_world(), steps=4)
-    if "idle" in sys.argv and two.world.rank == 1:
-        zero = torch.zeros(())
-        two.objective = lambda batch: Score(zero, 0, zero)
-    two.train()
-    Path(f"{sys.argv[1]}.{two.world.rank}").write_text(str(float(two.model.weight.detach())))
+    out, world = Path(sys.argv[1]), join_world()
+    for kind in ("busy", "idle"):
+        two = trainer(out / kind, world, steps=4)
+        if kind == "idle" and world.rank == 1:
+            two.objective = lambda batch: Score(torch.zeros(()), 0, torch.zeros(()))
+        two.train()
+        (out / f"{kind}.{world.rank}").write_text(str(float(two.model.weight.detach())))
