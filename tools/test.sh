@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Sets up what is missing, checks the style, and runs the tests. Arguments go to pytest, e.g.
+# Sets up what is missing, checks the style, and runs the tests, in two processes at once. Arguments
+# go to pytest, which then runs alone, e.g.
 # tools/test.sh -m "not slow" tests/jobs
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -13,4 +14,17 @@ find . \( -path ./tools/venv -o -path './.*' \) -prune -o -name '*.sh' -print0 |
 for data in an4 librispeech_sample; do
     [ -e ../shared/data/$data ] || echo "not here: ../shared/data/$data; the tests on it skip"
 done
-python -m pytest "$@"
+if [ $# -gt 0 ]; then exec python -m pytest "$@"; fi
+
+# All tests: whole recipes, which are waited for more than computed, beside the rest.
+slow=$(mktemp)
+set -m # a group of its own, to be interrupted as one
+python -m pytest -m slow >"$slow" 2>&1 &
+trap 'kill -INT -- -$! 2>/dev/null || true; wait $! || true; rm -f "$slow"' EXIT
+status=0
+python -m pytest -m "not slow" || status=$?
+[ "$status" != 2 ] || exit 2 # interrupted
+echo "whole recipes:"
+wait $! || status=$?
+cat "$slow"
+exit "$status"
