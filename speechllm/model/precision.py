@@ -18,7 +18,13 @@ def multiplies_bfloat16(device: str) -> bool:
     if kind != "cpu":
         return False
     abilities = torch.cpu.get_capabilities()
-    return any(abilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    has_it = any(abilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    return has_it and _onednn_uses_it()
+
+
+def _onednn_uses_it() -> bool:
+    """Whether oneDNN, which multiplies for torch, may: ONEDNN_MAX_CPU_ISA can forbid it."""
+    return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 def resolve(precision: str, device: str) -> str:

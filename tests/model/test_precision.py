@@ -1,5 +1,10 @@
 """Training computes in bfloat16 where that is fast, and only there."""
 
+import os
+import platform
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -18,7 +23,17 @@ from speechllm.model import precision
 )
 def test_auto_is_what_the_cpu_multiplies_natively(monkeypatch, abilities, expected):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: abilities)
+    monkeypatch.setattr(precision, "_onednn_uses_it", lambda: True)
     assert precision.resolve("auto", "cpu") == expected
+
+
+def test_auto_is_not_what_onednn_is_forbidden():
+    """Where it may not use them, torch emulates bfloat16, abilities or not."""
+    asked = "from speechllm.model.precision import resolve; print(resolve('auto', 'cpu'))"
+    environment = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"}
+    command = [sys.executable, "-c", asked]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert platform.machine() != "x86_64" or done.stdout == "fp32\n"
 
 
 @pytest.mark.parametrize(("native", "expected"), [(True, "bf16"), (False, "fp32")])
