@@ -85,6 +85,7 @@ def whole_folder(path: str | Path, is_ours: Callable[[Path], bool]) -> Iterator[
             temporary.mkdir()
             try:
                 yield temporary
+                _let_others_read(temporary)
                 if path.exists():
                     os.rename(path, old)
                 os.rename(temporary, path)
@@ -93,6 +94,14 @@ def whole_folder(path: str | Path, is_ours: Callable[[Path], bool]) -> Iterator[
                 if old.exists() and not path.exists():
                     os.rename(old, path)
                 shutil.rmtree(old, ignore_errors=True)
+
+
+def _let_others_read(folder: Path) -> None:
+    """safetensors makes files that only their owner may read; give them the usual rights."""
+    mask = os.umask(0)
+    os.umask(mask)
+    for path in folder.rglob("*.safetensors"):
+        path.chmod(path.stat().st_mode | 0o666 & ~mask)
 
 
 def sweep(folder: Path, now: float, ours: Path | None = None) -> None:

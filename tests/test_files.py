@@ -194,3 +194,15 @@ def test_a_folder_in_the_place_of_a_file_is_named(tmp_path):
     with pytest.raises(OSError) as error, whole_file(tmp_path / "x"):
         pass
     assert error.value.filename == str(tmp_path / "x") and os.listdir(tmp_path) == ["x"]
+
+
+def test_weights_are_for_all_who_may_read_what_is_made(tmp_path: Path) -> None:
+    """safetensors writes files for their owner alone."""
+    with whole_folder(tmp_path / "model", lambda _: False) as folder:
+        for name in ("a.safetensors", "private.txt"):
+            (folder / name).write_text("")
+            (folder / name).chmod(0o600)
+        (folder / "usual").write_text("")
+    usual = (tmp_path / "model/usual").stat().st_mode
+    assert (tmp_path / "model/a.safetensors").stat().st_mode == usual
+    assert (tmp_path / "model/private.txt").stat().st_mode & 0o777 == 0o600

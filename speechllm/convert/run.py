@@ -1,7 +1,6 @@
 """`speechllm import-model`: sources in, one whole folder out, with a record of what it is from."""
 
 import logging
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -54,7 +53,6 @@ def import_model(given: Sequence[str], out: Path, dtype: str | None = None) -> d
             "made_by": f"speechllm {speechllm.__version__}",
         }
         write_json(folder / SOURCE, record)
-        _let_others_read(folder)
     if licence is None:
         log.warning("%s: its source does not state a licence; ask before you pass it on", out)
     return record
@@ -97,11 +95,3 @@ def _copy_licences(sources: Sequence[Source], folder: Path) -> None:
             target = folder / Path(member.base).name
             if not target.exists():
                 target.write_bytes(member.read())
-
-
-def _let_others_read(folder: Path) -> None:
-    """safetensors makes files that only their owner may read; give them the usual rights."""
-    mask = os.umask(0)
-    os.umask(mask)
-    for path in folder.iterdir():
-        path.chmod(0o666 & ~mask)
