@@ -214,9 +214,10 @@ def _split(
 
 def _check_tied(tensors: Tensors, embeddings: torch.Tensor) -> None:
     """A Whisper's output matrix is its embeddings: an alias, or stored a second time."""
-    name = "decoder/projection/weight"
-    if tensors.model.aliases.get(name) == "decoder/embeddings/weight":
-        tensors.left.discard(name)
+    name, tied = "decoder/projection/weight", "decoder/embeddings/weight"
+    aliases = tensors.model.aliases
+    if aliases.get(name) == tied:
+        tensors.left -= {n for n in (name, f"{name}_scale") if aliases.get(n, "").startswith(tied)}
     elif not torch.equal(tensors.take(name), embeddings):
         message = f"{name} is not the embeddings, as it is in a Whisper"
         raise DataError(message, tensors.place, None, FROM_ELSEWHERE)

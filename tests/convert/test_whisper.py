@@ -123,6 +123,17 @@ def test_equal_tensors_are_stored_once(source: Path, model) -> None:
     )
 
 
+def test_the_scale_of_an_alias(tmp_path: Path, model) -> None:
+    """It is that of its variable, whether or not the file says so."""
+    source = write_whisper(tmp_path / "source", model, "int8")
+    scale = {f"{alias}_scale": f"{name}_scale" for alias, name in ALIASES.items()}
+    import_model([str(source)], tmp_path / "implied")
+    write_ct2(source / "model.bin", variables_of(model, "int8"), {**ALIASES, **scale})
+    import_model([str(source)], tmp_path / "said")
+    weights = [(tmp_path / n / "model.safetensors").read_bytes() for n in ("implied", "said")]
+    assert weights[0] == weights[1]
+
+
 def test_an_output_matrix_that_is_stored_a_second_time(source: Path, model) -> None:
     variables = variables_of(model)
     variables["decoder/projection/weight"] = variables["decoder/embeddings/weight"]
