@@ -67,21 +67,27 @@ def _read_yaml(path: Path, remedy: str) -> Any:
         return _own(load_yaml(path.read_bytes().decode("utf-8")), path, remedy)
 
 
-def read_json_rows(path: str | Path, remedy: str | None = None) -> list[Any]:
-    """Read a file of JSON lines that speechllm wrote; otherwise as `read_json`."""
+def read_json_rows(path: str | Path, remedy: str | None = None, grows: bool = False) -> list[Any]:
+    """Read a file of JSON lines that speechllm wrote; otherwise as `read_json`.
+
+    Args:
+        path: of the file.
+        remedy: what helps where it is damaged.
+        grows: lines are appended to it; a last one that is half written is left out.
+    """
     remedy = remedy or made_again(path)
     with guarded(path, "cannot be read", remedy=remedy):
-        lines = Path(path).read_bytes().removesuffix(b"\n").split(b"\n")
+        *lines, last = Path(path).read_bytes().split(b"\n")
     rows = []
-    for number, line in enumerate(lines if lines != [b""] else [], 1):
+    for number, line in enumerate(lines if grows or not last else [*lines, last], 1):
         with guarded(path, "is damaged, no JSON", number, remedy):
             rows.append(_own(json.loads(line), Path(path), remedy))
     return rows
 
 
 def read_objects(path: str | Path, remedy: str | None = None) -> list[Own]:
-    """Read JSON lines that are objects; otherwise as `read_json`."""
-    rows = read_json_rows(path, remedy)
+    """Read JSON lines that are objects, of a file that grows; otherwise as `read_json_rows`."""
+    rows = read_json_rows(path, remedy, grows=True)
     for number, row in enumerate(rows, 1):
         if not isinstance(row, Own):
             message = "is damaged: not a JSON object"
@@ -90,7 +96,7 @@ def read_objects(path: str | Path, remedy: str | None = None) -> list[Own]:
 
 
 def read_by_id(path: str | Path, remedy: str | None = None) -> dict[str, Own]:
-    """Read JSON lines with an `id` each; otherwise as `read_json`."""
+    """Read JSON lines with an `id` each; otherwise as `read_objects`."""
     rows = {}
     for number, row in enumerate(read_objects(path, remedy), 1):
         if not isinstance(row.get("id"), str):

@@ -26,15 +26,20 @@ def run(args: argparse.Namespace) -> None:
     """Write the file, and say what could not be timed."""
     from speechllm.data.kaldi import DataDir, first_ids
     from speechllm.decode.ctm import ctm_lines, read_words
+    from speechllm.decode.results import LINES
     from speechllm.errors import DataError
     from speechllm.files import whole_file
+    from speechllm.guarded import guarded
+    from speechllm.own_files import made_again
 
     words = read_words(args.decode)
     audio = DataDir.load(args.data).audio if args.data else {}
     if audio and (unknown := sorted(words.keys() - audio.keys())):
         message = f"utterances that {args.data} does not have: {first_ids(unknown)}"
         raise DataError(message, args.decode, remedy="name the data dir that was decoded")
-    lines, guessed = ctm_lines(words, audio)
+    place = args.decode / LINES
+    with guarded(place, "is damaged", remedy=made_again(args.decode)):
+        lines, guessed = ctm_lines(words, audio)
     with whole_file(args.out) as stream:
         stream.writelines(f"{line}\n" for line in lines)
     if guessed:

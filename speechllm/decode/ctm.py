@@ -8,6 +8,8 @@ from speechllm.data.kaldi import Audio
 from speechllm.data.tables import first_ids
 from speechllm.decode.results import LINES, read_lines
 from speechllm.errors import DataError, shell_word
+from speechllm.guarded import guarded
+from speechllm.own_files import made_again
 
 SHORTEST = 0.01  # seconds; sclite takes no word of length 0
 
@@ -21,7 +23,9 @@ def read_words(folder: Path) -> dict[str, list[dict[str, Any]]]:
     records = read_lines(folder / LINES)
     if not records:
         raise DataError("no hypotheses in this folder", folder, remedy="run stage 6 (decode)")
-    if lacking := [u for u, r in records.items() if r["text"] and not _timed(r.get("words", ()))]:
+    with guarded(folder / LINES, "is damaged", remedy=made_again(folder)):
+        lacking = [u for u, r in records.items() if r["text"] and not _timed(r.get("words", ()))]
+    if lacking:
         message = f"no word times: {first_ids(sorted(lacking))}"
         remedy = f"rm -r {shell_word(folder)}, and decode with word_times=auto"
         raise DataError(message, folder / LINES, remedy=remedy)

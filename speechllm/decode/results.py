@@ -109,6 +109,9 @@ def claim(
     check_written(out)
     (out / SUMMARY).unlink(missing_ok=True)  # it is about what is there now, and comes last
     write_json(out / SETTINGS, settings)
+    for path in (out / LINES, out / NBEST):
+        if path.is_file():
+            cut_half_line(path)
     done = read_lines(out / LINES)
     if config.nbest == 1:
         return done
@@ -202,8 +205,5 @@ def check_settings(out: Path, settings: dict[str, Any]) -> None:
 
 
 def read_lines(path: Path) -> dict[str, dict[str, Any]]:
-    """Records of a file of JSON lines by id; a last line that is not whole is cut off."""
-    if not path.is_file():
-        return {}
-    cut_half_line(path)
-    return read_by_id(path, made_again(path.parent))
+    """Records of a file of JSON lines by id; a last line that is not whole is left out."""
+    return read_by_id(path, made_again(path.parent)) if path.is_file() else {}

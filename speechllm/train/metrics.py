@@ -10,7 +10,7 @@ from speechllm.files import whole_file
 from speechllm.guarded import guarded
 from speechllm.layout import LOG
 from speechllm.os_errors import naming
-from speechllm.own_files import cut_half_line, read_objects
+from speechllm.own_files import read_objects
 from speechllm.train.tracking import start_wandb
 
 BOARD = "tensorboard"
@@ -38,7 +38,7 @@ class MetricLog:
         if path.is_file() and first_step:
             lost = f"rm {shell_word(path)}: only figures are lost"
             with guarded(path, "is damaged", remedy=lost):
-                kept = [row for row in _whole_rows(path) if _is_before(row, first_step)]
+                kept = [row for row in read_objects(path) if _is_before(row, first_step)]
         with whole_file(path) as stream:
             stream.writelines(json.dumps(row) + "\n" for row in kept)
         self._path, self._stream = path, path.open("a", encoding="utf-8")
@@ -71,12 +71,6 @@ class MetricLog:
             self._board.close()
         if self._wandb is not None:
             self._wandb.close()
-
-
-def _whole_rows(path: Path) -> list[dict[str, Any]]:
-    """Records of a log; a last line that a killed run left half written is cut off."""
-    cut_half_line(path)
-    return read_objects(path)
 
 
 def _is_before(record: dict[str, Any], step: int) -> bool:
