@@ -13,7 +13,7 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 MADE_FROM = "made_from.json"
 """The record in an artefact's folder."""
+SUMS = "SHA256SUMS"
+"""Hashes of all that was made in a folder."""
 CLOCK_STEP = 2 * 10**9  # nanoseconds: the coarsest clock of any file system in use
 LARGE = 1 << 30
 
@@ -141,6 +143,25 @@ def is_sealed(path: Path) -> bool:
     if beside.is_file() and not beside.read_bytes().startswith(digest(path).encode()):
         log.warning("%s is not what was written: made anew", path)
         return False
+    return True
+
+
+def seal_all(folder: Path, names: Iterable[str]) -> None:
+    """Note the contents of a folder's made files in one file, as `sha256sum -c` reads it."""
+    with whole_file(folder / SUMS) as stream:
+        stream.writelines(f"{digest(folder / name)}  {name}\n" for name in sorted(names))
+
+
+def all_sealed(folder: Path) -> bool:
+    """Whether all files that were sealed are whole; an older version sealed none."""
+    path = folder / SUMS
+    lines = (
+        path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else ()
+    )
+    for sha256, _, name in (line.partition("  ") for line in lines):
+        if not (folder / name).is_file() or digest(folder / name) != sha256:
+            log.warning("%s is not what was written: made anew", folder / name)
+            return False
     return True
 
 

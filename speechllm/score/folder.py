@@ -9,6 +9,7 @@ from typing import Any
 from speechllm.data.kaldi import first_ids
 from speechllm.files import whole_file, write_json
 from speechllm.locks import locked_folder
+from speechllm.made_from import all_sealed, seal_all
 from speechllm.own_files import read_mapping
 from speechllm.score.figures import figures
 from speechllm.score.forms import form_warnings
@@ -41,8 +42,9 @@ def score_folder(
 ) -> dict[str, Any]:
     """Score `hypothesis` against `reference` into the folder `out`; return what wer.json holds.
 
-    Work that was done with the same inputs, settings and version is not done again. `wer.json`
-    (described in docs/scoring.md) is written last: where it is, the listings are too.
+    Work that was done with the same inputs, settings and version is not done again, unless it is
+    damaged. `wer.json` (described in docs/scoring.md) comes after the listings, and last of all the
+    hashes of all of them.
 
     Args:
         reference: Kaldi text file, `utt words...`; `entities`, `biasing`, `bias_words` and
@@ -60,7 +62,7 @@ def score_folder(
     source = made_from(reference, hypothesis, settings)
     result_file = out / "wer.json"
     old = read_mapping(result_file) if result_file.exists() else {}
-    if not force and old.get("made_from") == source:
+    if not force and old.get("made_from") == source and all_sealed(out):
         warn_of_missing(old, hypothesis)
         return old
 
@@ -98,6 +100,7 @@ def score_folder(
             for left in {listing.format(name) for listing in LISTINGS} - listings.keys():
                 (out / left).unlink(missing_ok=True)  # it shows hypotheses of an earlier run
         write_json(result_file, result)
+        seal_all(out, [*listings, result_file.name])
     warn_of_missing(result, hypothesis)
     return result
 

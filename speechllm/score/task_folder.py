@@ -13,6 +13,7 @@ from speechllm.data.kaldi import DataDir, read_table
 from speechllm.errors import DataError
 from speechllm.files import write_json
 from speechllm.locks import locked_folder
+from speechllm.made_from import all_sealed, seal_all
 from speechllm.own_files import read_mapping
 from speechllm.score.counted import Counted, Rate
 from speechllm.score.folder import warn_of_missing, write_lines
@@ -52,7 +53,7 @@ def score_answers(
     }
     result_file = out / task.score_file
     old = read_mapping(result_file) if result_file.exists() else {}
-    if not force and old.get("made_from") == source:
+    if not force and old.get("made_from") == source and all_sealed(out):
         warn_of_missing(old, hypothesis, "as wholly wrong")
         return old
     loaded, hypotheses = DataDir.load(reference.parent), read_table(hypothesis, strict=False)
@@ -73,15 +74,19 @@ def score_answers(
         "scores": {name: _figures(counted, rates) for name, counted in found.items()},
         "made_from": source,
     }
+    written: list[str] = []
     with locked_folder(out):
         for name, counted in found.items():
-            for stem, lines in task.listings(counted).items():
-                write_lines(out / f"{stem}.{name}.txt", lines)
-            write_lines(out / f"utterances.{name}.tsv", _utterances(task, counted))
+            listings = {f"{stem}.{name}.txt": ls for stem, ls in task.listings(counted).items()}
+            listings[f"utterances.{name}.tsv"] = _utterances(task, counted)
+            for listing, lines in listings.items():
+                write_lines(out / listing, lines)
+            written += listings
         for name in old.get("scores", {}).keys() - found.keys():
             for path in out.glob(f"*.{name}.t??"):  # they show hypotheses of an earlier run
                 path.unlink()
         write_json(result_file, result)
+        seal_all(out, [*written, result_file.name])
     warn_of_missing(result, hypothesis, "as wholly wrong")
     return result
 

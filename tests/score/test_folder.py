@@ -12,6 +12,7 @@ from speechllm.errors import DataError, SpeechLLMError
 from speechllm.score.folder import kaldi_lines, score_folder
 from speechllm.score.inputs import Settings
 from speechllm.score.normalize import describe
+from tests.changes import cut, flip
 
 
 def write(path: Path, text: str) -> Path:
@@ -159,11 +160,27 @@ def test_one_file(tree, capsys):
     )
     assert capsys.readouterr().out.endswith(f"plain farm_test {hypothesis}\n")
     assert sorted(p.name for p in (tree / "out").iterdir()) == [
+        "SHA256SUMS",
         "alignments.plain.txt",
         "confusions.plain.txt",
         "utterances.plain.tsv",
         "wer.json",
     ]
+
+
+@pytest.mark.parametrize("damage", [flip, cut, Path.unlink])
+@pytest.mark.parametrize("name", ["wer.json", "utterances.plain.tsv"])
+def test_a_damaged_score_is_made_anew(tree, name, damage):
+    hypothesis, out = tree / "exp/base/denoise_farm/decode_b4/farm_test/text", tree / "out"
+    words = ("--ref", tree / "data/farm_test/text", "--hyp", hypothesis, "--out", out)
+    run(*words, "--n_bootstrap", 10)
+    content = (out / name).read_bytes()
+    if name == "wer.json" and damage is not Path.unlink:  # still JSON, another figure
+        (out / name).write_bytes(content.replace(b'"utterances": ', b'"utterances": 1'))
+    else:
+        damage(out / name)
+    run(*words, "--n_bootstrap", 10)
+    assert (out / name).read_bytes() == content
 
 
 def test_every_figure_of_a_set_that_has_everything(tmp_path):
