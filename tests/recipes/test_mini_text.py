@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from speechllm.data.kaldi import DataDir, read_table
+from speechllm.data.kaldi import DataDir, read_table, write_table
 from speechllm.errors import DataError, SpeechLLMError
 from speechllm.tasks.semantics import parse_semantics, strange_fillers
 
@@ -246,6 +246,20 @@ def test_speech_is_the_same_however_it_is_made(tmp_path):
     assert info.duration == pytest.approx(again.utt2dur[again.ids[0]], abs=1e-3)
     phones = read_table(two / "general_train" / "phones")
     assert list(phones) == again.ids and all(len(p.split()) > 4 for p in phones.values())
+
+
+def test_an_utterance_that_says_something_else_is_spoken_anew(tmp_path):
+    pytest.importorskip("espeakng_loader", reason="needs pip install 'speechllm[mini]'")
+    make_text.make(tmp_path, TINY)
+    make_speech.make(tmp_path, 1)
+    train = DataDir.load(tmp_path / "source_train")
+    paths = [Path(train.audio[utt].source) for utt in train.ids]
+    before = [path.read_bytes() for path in paths]
+    (train.path / "wav.scp").unlink()
+    text = train.text | {train.ids[0]: "quite another sentence"}
+    write_table(train.path / "text", text)
+    make_speech.make(tmp_path, 1)
+    assert [p.read_bytes() == b for p, b in zip(paths, before, strict=True)] == [False, True, True]
 
 
 # ---- local/data.sh

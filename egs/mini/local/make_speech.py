@@ -17,7 +17,7 @@ import soundfile
 from acoustics import record
 from voices import Speaker, speakers
 
-from speechllm.data.kaldi import DataDir, write_data_dir, write_table
+from speechllm.data.kaldi import DataDir, read_table, write_data_dir, write_table
 from speechllm.data.tts import SAMPLE_RATE, Voice, espeak
 from speechllm.errors import SpeechLLMError
 from speechllm.progress import Progress
@@ -59,6 +59,16 @@ def make_files(folder: Path, items: list[tuple[str, str, Speaker]]) -> list[floa
     return [make_file(folder, *item) for item in items]
 
 
+def forget_other_words(folder: Path, text: dict[str, str]) -> None:
+    """Remove files in which an utterance says something else, as with an earlier grammar."""
+    spoken = folder / "spoken"
+    before = read_table(spoken) if spoken.is_file() else {}
+    for utt in before.keys() & text.keys():
+        if before[utt] != text[utt]:
+            (folder / f"{utt}.flac").unlink(missing_ok=True)
+    write_table(spoken, text)
+
+
 def speak_set(data: Path, name: str, pool: ProcessPoolExecutor, with_phones: bool) -> None:
     """Make the audio of one set and complete its data dir."""
     here = DataDir.load(data / name)
@@ -66,6 +76,7 @@ def speak_set(data: Path, name: str, pool: ProcessPoolExecutor, with_phones: boo
         return
     folder = data / "audio" / name
     folder.mkdir(parents=True, exist_ok=True)
+    forget_other_words(folder, here.text)
     people = {speaker.name: speaker for speaker in speakers()}
     items = [(utt, here.text[utt], people[here.utt2spk[utt]]) for utt in here.ids]
     chunks = [items[i : i + CHUNK] for i in range(0, len(items), CHUNK)]
