@@ -24,6 +24,10 @@ from speechllm.signals import Stopped, raised_signals
 
 log = logging.getLogger(__name__)
 
+LESS_MEMORY = (
+    "make batches smaller (batch_positions, --batch_seconds), or take a machine with more memory; "
+    "finished work is kept"
+)
 BUG = 70
 """Exit code where speechllm itself is at fault; BSD's EX_SOFTWARE."""
 
@@ -132,6 +136,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     command, *rest = (sys.argv[1:] if argv is None else list(argv)) or ["--help"]
     command = command if command.startswith("-") else command.replace("-", "_")
     name = f"speechllm {command}" if command in COMMANDS else "speechllm"
+    if argv is None and hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal need not know all letters
     try:
         with raised_signals():
             _run(command, rest)
@@ -152,7 +158,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         by = signal.Signals(number).name
         fail(f"{name}: stopped by {by}; to go on, give the same command again", 128 + number)
     except Exception as error:
-        if argv is not None or log.isEnabledFor(logging.DEBUG):
+        if log.isEnabledFor(logging.DEBUG):
+            raise
+        if is_out_of_memory(error):
+            fail(bounded(f"{name}: error: {_first_line(error)}\n  -> {LESS_MEMORY}"))
+        if argv is not None:
             raise
         fail(bug_report(command, error), BUG)
 
@@ -180,15 +190,27 @@ def _drop_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether this machine, or its GPU, had no room; torch says so in words."""
+    by_name = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return by_name or (isinstance(error, RuntimeError) and "allocate memory" in str(error))
+
+
+def _first_line(error: Exception) -> str:
+    return shortened(str(error).strip().partition("\n")[0] or "out of memory", 300)
+
+
 def bug_report(command: str, error: Exception) -> str:
     """Keep the traceback of an unexpected error in a file; say so in two lines."""
-    said = shortened(f"{type(error).__name__}: {' '.join(str(error).split())}", 300)
-    with tempfile.NamedTemporaryFile(
-        "w", prefix=f"speechllm-{command}-", suffix=".log", delete=False, encoding="utf-8"
-    ) as stream:
-        stream.write(f"speechllm {speechllm.__version__}: {bounded(' '.join(sys.argv))}\n\n")
-        stream.writelines(traceback.format_exception(error))
+    said = f"{type(error).__name__}: {_first_line(error)}"
+    trace = "".join(traceback.format_exception(error)).encode(errors="backslashreplace")
+    remedy = "please report it, with what --debug shows"
+    with suppress(OSError):  # there may be no room for it
+        prefix = f"speechllm-{command}-"
+        with tempfile.NamedTemporaryFile(prefix=prefix, suffix=".log", delete=False) as stream:
+            words = bounded(" ".join(sys.argv)).encode(errors="backslashreplace")
+            stream.write(f"speechllm {speechllm.__version__}: ".encode() + words + b"\n\n" + trace)
+            remedy = f"please report it, with {stream.name}; --debug shows more"
     return bounded(
-        f"speechllm {command}: a bug of speechllm, not a mistake of yours: {said}\n"
-        f"  -> please report it, with {stream.name}; --debug shows more"
+        f"speechllm {command}: a bug of speechllm, not a mistake of yours: {said}\n  -> {remedy}"
     )

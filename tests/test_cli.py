@@ -213,6 +213,46 @@ def test_a_program_says_that_it_is_a_bug_and_keeps_the_traceback(
     assert kept.read_text().startswith("speechllm ") and "Traceback" in kept.read_text()
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+        type("OutOfMemoryError", (RuntimeError,), {})("CUDA out of memory.\nTried to"),
+    ],
+)
+def test_a_machine_without_room_is_no_bug(command, capsys, error):
+    command(throw(error))
+    with pytest.raises(SystemExit) as exit:
+        cli.main(["trial"])
+    assert exit.value.code == 1
+    said = capsys.readouterr().err
+    assert "memory" in said and "  -> make batches smaller" in said and said.count("\n") == 2
+
+
+def test_a_bug_is_told_where_its_traceback_cannot_be_kept(command, capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "argv", ["speechllm", "trial"])
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
+    command(throw(KeyError("x")))
+    with pytest.raises(SystemExit) as exit:
+        cli.main()
+    assert exit.value.code == cli.BUG and "with what --debug shows" in capsys.readouterr().err
+
+
+def test_a_terminal_need_not_know_all_letters(tmp_path):
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x/text").write_text("u1 caf\u00e9\nu1 \u4eba\n", encoding="utf-8")
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-m", "speechllm", "subset", "--first", "1", "x", "caf\u00e9"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
+    assert "Traceback" not in done.stderr and "bug" not in done.stderr
+
+
 @pytest.mark.parametrize("word", ["nan", "inf", "1e3", "9" * 30, "9" * 5000, "-", "", "0x10"])
 def test_a_whole_number_has_bounds(command, capsys, word):
     command()
