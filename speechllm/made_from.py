@@ -152,17 +152,19 @@ def seal_all(folder: Path, names: Iterable[str]) -> None:
         stream.writelines(f"{digest(folder / name)}  {name}\n" for name in sorted(names))
 
 
-def all_sealed(folder: Path) -> bool:
-    """Whether all files that were sealed are whole; an older version sealed none."""
+def broken_seals(folder: Path) -> list[str]:
+    """Names of the files that were sealed and are not what they were; an older version has none."""
     path = folder / SUMS
-    lines = (
-        path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else ()
-    )
-    for sha256, _, name in (line.partition("  ") for line in lines):
-        if not (folder / name).is_file() or digest(folder / name) != sha256:
-            log.warning("%s is not what was written: made anew", folder / name)
-            return False
-    return True
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    rows = (line.partition("  ") for line in text.splitlines())
+    return [n for h, _, n in rows if not (folder / n).is_file() or digest(folder / n) != h]
+
+
+def all_sealed(folder: Path) -> bool:
+    """Whether what was sealed is whole; says what is not, and is made anew."""
+    for name in (odd := broken_seals(folder)):
+        log.warning("%s is not what was written: made anew", folder / name)
+    return not odd
 
 
 def _seal(path: Path) -> Path:

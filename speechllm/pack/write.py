@@ -13,6 +13,7 @@ from speechllm.decode.knowledge import lm_names
 from speechllm.errors import ConfigError, SpeechLLMError, shell_word
 from speechllm.files import sha256_of, whole_file, whole_folder, write_json
 from speechllm.layout import DESCRIPTION, MODEL, RUN, TENSORS
+from speechllm.made_from import seal_all
 from speechllm.own_files import made_again, read_mapping
 from speechllm.pack.card import model_card
 from speechllm.pack.choose import Choice, choose
@@ -96,8 +97,16 @@ def pack(
                 copy_model(folder, temporary / str(found.path))
         _write_card(temporary, manifest, base, runs, tag)
         write_json(temporary / MANIFEST, manifest.model_dump(mode="json"))
+        seal_all(temporary, _described(temporary))
     log.info("packed %s: %s", out, ", ".join(runs))
     return manifest
+
+
+def _described(packed: Path) -> list[str]:
+    """All files but weights, whose hashes are in the manifest, and the card, which anyone edits."""
+    kept = (".json", ".txt", ".model", ".tiktoken", ".jinja")
+    files = (path for path in packed.rglob("*") if path.is_file() and path.suffix in kept)
+    return [path.relative_to(packed).as_posix() for path in files]
 
 
 def _trained(choice: Choice, base: Path) -> Trained:

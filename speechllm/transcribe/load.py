@@ -10,6 +10,7 @@ from speechllm.decode.config import DecodeConfig
 from speechllm.errors import DataError, SpeechLLMError
 from speechllm.files import sha256_of
 from speechllm.layout import DESCRIPTION, MODEL, RUN, TENSORS
+from speechllm.made_from import broken_seals
 from speechllm.model.bundle import load_bundle
 from speechllm.model.domains import DomainSwitch, check_domain
 from speechllm.model.encoder import Encoder
@@ -119,7 +120,14 @@ def _load_packed(packed: Path, manifest: Manifest, trust_remote_code: bool) -> D
         key: str(locate(packed, key, model)) for key, model in manifest.pretrained.items()
     }
     children = {d: bundle_folder(packed, d) for d in manifest.domains if d != BASE}
-    return DomainSwitch(load_bundle(bundle, pretrained), BASE, children)
+    model = load_bundle(bundle, pretrained)
+    if odd := broken_seals(packed):
+        raise DataError(
+            "has changed since it was packed",
+            packed / odd[0],
+            remedy="copy the whole packed folder again, or pack again",
+        )
+    return DomainSwitch(model, BASE, children)
 
 
 def _check_tensors(bundle: Path, sha256: str) -> None:

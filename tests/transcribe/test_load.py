@@ -78,6 +78,17 @@ def test_tensors_that_are_missing_or_changed_are_refused(copy: Path) -> None:
         speechllm.load(copy)
 
 
+@pytest.mark.parametrize("name", ["base/model.json", "pretrained/llm/tokenizer.json", "pack.json"])
+def test_a_description_that_changed_is_refused(copy: Path, name: str) -> None:
+    content = (copy / name).read_bytes()
+    (copy / name).write_bytes(content.rstrip() + b"\n\n")
+    with pytest.raises(SpeechLLMError, match=f"{name}: has changed since it was packed"):
+        speechllm.load(copy)
+    (copy / name).write_bytes(content)
+    (copy / "README.md").write_text("my own words")
+    speechllm.load(copy)
+
+
 def test_a_carried_model_that_is_gone_is_named(copy: Path) -> None:
     shutil.rmtree(copy / "pretrained/llm")
     with pytest.raises(SpeechLLMError, match="stands on llm 'llm'"):
@@ -100,6 +111,7 @@ def test_nothing_is_loaded_that_the_manifest_does_not_name(copy: Path) -> None:
 def test_code_of_the_models_is_refused_unless_trusted(
     copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (copy / "SHA256SUMS").unlink()  # as of an older version: a description is changed
     path = copy / "base/model.json"
     description = json.loads(path.read_text())
     description["model"]["trust_remote_code"] = True
