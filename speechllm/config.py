@@ -15,7 +15,7 @@ SPEECH_MARKER = "<speech>"
 DEFAULT_PROMPT = f"Transcribe speech to text. Speech: {SPEECH_MARKER}."
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
-PositiveInt = Annotated[int, Field(gt=0)]
+PositiveInt = Annotated[int, Field(gt=0, le=10**9)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 
 

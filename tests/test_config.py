@@ -2,7 +2,16 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.config import BaseConfig, TrainConfig, changed_keys, load, parse, read_yaml
+from speechllm.config import (
+    BaseConfig,
+    TrainConfig,
+    changed_keys,
+    load,
+    parse,
+    read_yaml,
+    with_overrides,
+)
+from speechllm.decode.config import DecodeConfig
 from speechllm.errors import ConfigError
 
 YAML = "model: {encoder: a, llm: b}\ntrain: {steps: 10}\n"
@@ -186,3 +195,16 @@ def test_processes_share_the_batches_of_a_step():
     assert own.among(4) == own and own.step_positions(4) == 2400
     with pytest.raises(ValueError, match="either accumulate or global_batches"):
         TrainConfig(steps=1, accumulate=2, global_batches=2)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        *("length_penalty=1e18", "length_penalty=-11", "length_penalty=.nan", "beam=9000000000"),
+        *("max_tokens_per_second=1e6", "repetition_penalty=1e-18", "no_repeat_ngram=99999"),
+        *("confidence_temperature=1e-300", "min_tokens=4611686018427387904"),
+    ],
+)
+def test_a_search_is_not_told_to_be_endless(override: str) -> None:
+    with pytest.raises(ConfigError, match=f"'{override.partition('=')[0]}'"):
+        parse(DecodeConfig, with_overrides({}, [override]), "decode")

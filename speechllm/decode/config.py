@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from speechllm.config import Fraction, PositiveFloat, PositiveInt, Section
+from speechllm.config import Fraction, PositiveInt, Section
 from speechllm.data.forms import Folding
 from speechllm.decode.guard import GuardConfig
 
@@ -165,14 +165,14 @@ class DecodeConfig(Section):
     """Hypotheses kept of each utterance, at most `beam`; more than one also writes nbest.jsonl."""
     batch_positions: PositiveInt = 4000
     """Budget of a batch: utterances x beam x longest sequence, in LLM positions."""
-    max_tokens_per_second: PositiveFloat = 15.0
+    max_tokens_per_second: Annotated[float, Field(gt=0, le=1000)] = 15.0
     min_tokens: PositiveInt = 10
     """Every utterance may have at least so many tokens."""
     constrained: bool = False
     """Let the search write only answers of the form and of the labels that the task knows."""
-    length_penalty: float = 1.0
-    repetition_penalty: PositiveFloat = 1.0
-    no_repeat_ngram: Annotated[int, Field(ge=0)] = 0
+    length_penalty: Annotated[float, Field(ge=-10, le=10)] = 1.0
+    repetition_penalty: Annotated[float, Field(ge=0.01, le=100)] = 1.0
+    no_repeat_ngram: Annotated[int, Field(ge=0, le=1000)] = 0
     """If above 0, no n-gram of so many tokens comes twice in a hypothesis."""
     precision: Literal["auto", "fp32", "bf16"] = "fp32"
     guard: GuardConfig | None = GuardConfig()
@@ -180,7 +180,7 @@ class DecodeConfig(Section):
     biasing: BiasingConfig | None = None
     confidence: bool = False
     """Score words and utterances by a second pass over each hypothesis."""
-    confidence_temperature: PositiveFloat = 1.0
+    confidence_temperature: Annotated[float, Field(ge=0.01, le=100)] = 1.0
     """What that pass divides logits by."""
     word_times: Literal["none", "auto", "ctc", "attention"] = "none"
     """By the encoder's CTC head, or by the LLM's attention; auto: by the first that there is."""

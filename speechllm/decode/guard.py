@@ -43,7 +43,7 @@ class RetryConfig(Section):
     beam: PositiveInt | None = None
     no_repeat_ngram: Annotated[int, Field(ge=0)] = 6
     """No n-gram of so many tokens comes twice in a hypothesis; 0 lets it."""
-    repetition_penalty: PositiveFloat | None = 1.2
+    repetition_penalty: Annotated[float, Field(ge=0.01, le=100)] | None = 1.2
 
     def of(self, config: "DecodeConfig") -> "DecodeConfig":
         """The settings of the second search."""
