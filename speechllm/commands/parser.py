@@ -1,6 +1,7 @@
 """The parser of all commands: what argparse has no words for."""
 
 import argparse
+import os
 import re
 import sys
 from pathlib import Path
@@ -74,4 +75,5 @@ class Parser(argparse.ArgumentParser):
 
 def is_change(word: str) -> bool:
     """Whether a word is a change of a config, key=value, and no file."""
-    return bool(re.match(r"[A-Za-z_][\w.]*=", word)) and not Path(word).exists()
+    # os.path's, unlike Path's, says no of a name that is too long for one.
+    return bool(re.match(r"[A-Za-z_][\w.]*=", word)) and not os.path.exists(word)

@@ -67,3 +67,8 @@ def test_what_cannot_be_a_change_is_refused(
     with pytest.raises(SystemExit):
         parse(*call.split(" ", 1))
     assert said in capsys.readouterr().err
+
+
+def test_a_change_may_be_longer_than_a_file_name() -> None:
+    long = "rescore.prompt=" + "x" * 5000
+    assert parse("decode", f"--config c --model m --dump d --data a {long}").overrides == [long]
