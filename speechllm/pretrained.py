@@ -202,6 +202,8 @@ def model_files(key: str, name: str, weights: bool = True) -> dict[str, Path]:
     """
     folder = resolve_folder(name, f"model.{key}", weights)
     found = [path for pattern in DESCRIPTIONS for path in folder.glob(pattern)]
+    # Licences and notes are texts too.
+    found = [p for p in found if p.suffix != ".txt" or p.name in ("merges.txt", "vocab.txt")]
     if weights:
         found += [*folder.glob("*.safetensors")] or [*folder.glob("*.bin")]
     return {f"{key}/{path.name}": path for path in found}

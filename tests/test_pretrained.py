@@ -148,3 +148,14 @@ def test_whatever_is_raised_while_loading_names_the_key(tmp_path):
                 load(config)
             assert len(str(error.value)) < 1500
         (folder / name).write_bytes(whole)
+
+
+def test_a_model_is_its_weights_and_what_is_computed_with_them_and_no_notes(tmp_path: Path) -> None:
+    from speechllm.pretrained import model_files
+
+    names = ["config.json", "tokenizer.json", "merges.txt", "model.safetensors", "chat.jinja"]
+    for name in (*names, "LICENSE.txt", "README.md", "pytorch_model.bin"):
+        (tmp_path / name).write_text("{}")
+    assert model_files("llm", str(tmp_path)) == {f"llm/{name}": tmp_path / name for name in names}
+    without = model_files("llm", str(tmp_path), weights=False)
+    assert without.keys() == {f"llm/{name}" for name in names if name != "model.safetensors"}
