@@ -15,7 +15,7 @@ import numpy as np
 import soundfile
 
 from speechllm.data.audio_error import AudioError
-from speechllm.data.containers import Layout, layout_of
+from speechllm.data.containers import Layout, layout_of, mp3
 from speechllm.data.kaldi import Audio
 from speechllm.data.pipe import output_of
 
@@ -59,7 +59,8 @@ class Recording:
             frames = min(frames, layout.size // (WIDTHS[file.subtype] * self.channels))
         self.is_exact = layout.seekable and (coded or file.format == "FLAC")
         self.is_decoded = not (coded or file.format == "FLAC")
-        is_known = layout.known and (self.is_exact or file.format == "MP3")
+        # What a container says of samples that can be sought is not true of a codec's blocks.
+        is_known = layout.known and self.is_exact == layout.seekable
         self._count = frames if layout.counted is None else layout.counted
         self.guess = self._count if self._count < MOST else 0
         self.is_counted = is_known or layout.counted is not None
@@ -178,7 +179,7 @@ def _source(audio: Audio, allow_pipes: bool) -> tuple[str | bytes, BinaryIO]:
 @contextmanager
 def _in_memory(content: bytes) -> Iterator[BinaryIO | str]:
     """As something that libsndfile opens; its reader of MP3 refuses all but files with a name."""
-    if content[:3] != b"ID3" and not (content[:1] == b"\xff" and content[1:2] >= b"\xe0"):
+    if not mp3.may_be(content[:12]):
         yield BytesIO(content)
         return
     with tempfile.NamedTemporaryFile(suffix=".mp3") as stream:

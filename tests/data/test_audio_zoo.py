@@ -107,6 +107,20 @@ def as_begun(content: bytearray) -> None:
     number(content, chunk_at(content, b"data"), 0)
 
 
+def as_killed(content: bytearray) -> None:
+    """What a recorder leaves that meant to come back."""
+    number(content, 4, 0)
+    number(content, chunk_at(content, b"data"), 0)
+
+
+def killed_aiff(content: bytearray) -> None:
+    number(content, chunk_at(content, b"SSND"), 0, ">I")
+
+
+def streamed_caf(content: bytearray) -> None:
+    number(content, chunk_at(content, b"data"), 0xFFFFFFFFFFFFFFFF, ">Q")
+
+
 def with_chunks(content: bytearray) -> None:
     """Chunks on either side of the samples, in an order that is rare."""
     at = content.index(b"data")
@@ -134,6 +148,15 @@ def id3(content: bytearray) -> None:
     content += b"TAG" + bytes(125)
 
 
+def tagged_flac(content: bytearray) -> None:
+    short_flac(content)
+    content[:0] = b"ID3\x04\0\0\0\0\0\x0a" + bytes(10)
+
+
+def ape(content: bytearray) -> None:
+    content[:0] = b"APETAGEX" + struct.pack("<IIII8x", 2000, 32, 0, 0xA0000000)
+
+
 def vbr_without_count(content: bytearray) -> None:
     """The first frame, which holds nothing but the number of frames, is cut out."""
     assert content[13:17] == b"Xing" or content[21:25] == b"Xing" or content[36:40] == b"Xing"
@@ -145,11 +168,16 @@ def vbr_without_count(content: bytearray) -> None:
     [
         ("WAV", as_streamed, ""),
         ("WAV", as_begun, ""),
+        ("WAV", as_killed, ""),
+        ("AIFF", killed_aiff, ""),
+        ("CAF", streamed_caf, ""),
         ("WAV", with_chunks, ""),
         ("WAV", padded, ""),
         ("FLAC", unknown_flac, ""),
         ("FLAC", short_flac, "header of the FLAC file counts fewer samples than it holds"),
+        ("FLAC", tagged_flac, "header of the FLAC file counts fewer samples than it holds"),
         ("MP3", id3, ""),
+        ("MP3", ape, ""),
     ],
 )
 def test_all_samples_are_read_whatever_the_header_says(tmp_path, kind, lie, note):
@@ -201,6 +229,43 @@ def test_an_mp3_whose_first_frame_counts_too_few(tmp_path):
     path.write_bytes(content)
     assert len(whole(path)) >= COUNT
     assert "fewer frames than it holds" in read_header(Audio(str(path))).notes[0]
+
+
+TAG = b"TAG" + bytes(125)
+
+
+def test_mp3_files_in_a_row_are_read_to_the_end(tmp_path):
+    path = tmp_path / "a.mp3"
+    soundfile.write(path, sound(), RATE)
+    content = path.read_bytes()
+    for between in (b"", TAG, bytes(100)):
+        path.write_bytes(content + between + content + TAG)
+        header = read_header(Audio(str(path)))
+        assert header.seconds == len(whole(path)) / RATE >= 2 * COUNT / RATE
+        assert "fewer frames than it holds" in header.notes[0]
+
+
+@pytest.mark.parametrize("other", [(RATE, 2), (24000, 1)])
+@pytest.mark.parametrize("between", [b"", TAG])
+def test_an_mp3_that_changes_its_rate_or_channels_says_so(tmp_path, other, between):
+    path, rate, channels = tmp_path / "a.mp3", *other
+    soundfile.write(path, sound(), RATE)
+    first = path.read_bytes()
+    soundfile.write(path, np.stack([sound()] * channels, axis=1), rate)
+    path.write_bytes(first + between + path.read_bytes())
+    header = read_header(Audio(str(path)))
+    assert header.seconds == len(whole(path)) / RATE < 3
+    assert header.notes == ("MP3 file changes its rate or channels, and is read up to there",)
+
+
+def test_an_mp3_that_lacks_its_last_frame_is_as_long_as_its_samples(tmp_path):
+    path = tmp_path / "a.mp3"
+    soundfile.write(path, sound(), RATE)
+    content = path.read_bytes()
+    last = content.rindex(content[:2])
+    assert 0 < len(content) - last < 600
+    path.write_bytes(content[:last])
+    assert read_header(Audio(str(path))).seconds == len(whole(path)) / RATE < COUNT / RATE
 
 
 LENGTHS = {  # container -> where a length stands, and how: bytes of samples, or samples

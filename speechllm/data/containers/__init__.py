@@ -12,12 +12,14 @@ __all__ = ["Layout", "layout_of"]
 
 def layout_of(stream: BinaryIO) -> Layout:
     """Look at a file; bytes that are no audio are libsndfile's to refuse."""
+    begin = mp3.behind_tags(stream)
+    stream.seek(begin)
+    if stream.read(4) == b"fLaC":
+        return flac.layout(stream, begin)
     stream.seek(0)
     head = stream.read(12)
-    if head[:4] == b"fLaC":
-        return flac.layout(stream)
     if head[:4] == b"OggS":
         return ogg.layout(stream)
-    if head[:3] == b"ID3" or (head[:1] == b"\xff" and len(head) > 1 and head[1] & 0xE0 == 0xE0):
+    if mp3.may_be(head):
         return mp3.layout(stream)
     return chunks.layout(stream, head)

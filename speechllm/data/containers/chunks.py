@@ -1,7 +1,8 @@
 """WAV (RIFF, RIFX, RF64, Wave64), AIFF, AU, CAF and NIST sphere: the samples are one stretch of
 bytes whose length stands in the header.
 
-libsndfile takes a half-copied file for a short one, and looks at nothing behind the stretch.
+libsndfile takes a half-copied file for a short one, and looks at nothing behind the stretch. Nor
+does it look for samples where a writer who could not go back has left a length of 0.
 """
 
 import os
@@ -21,11 +22,14 @@ LEAST_HEADER = 24  # bytes, of AU
 
 class Stretch(NamedTuple):
     """Where the samples are: `promised` bytes (None: to the end); `behind` them are so many that
-    are neither chunks nor padding."""
+    are neither chunks nor padding. `form` is that of the length (struct), which ends at
+    `length_end`."""
 
     start: int
     promised: int | None
     behind: int = 0
+    length_end: int = 0
+    form: str = ""
 
 
 class Chunk(NamedTuple):
@@ -42,8 +46,9 @@ def layout(stream: BinaryIO, head: bytes) -> Layout:
     """Compare what the header promises with what the file holds."""
     size = stream.seek(0, os.SEEK_END)
     found = _stretch(stream, head, size)
-    if found is None or not found.promised:  # 0 means "unknown" too, where libsndfile says so
-        return Layout(known=True, seekable=True)
+    if found is None or not found.promised:  # 0 means "unknown" too
+        content = _with_length(stream, found, size) if found else None
+        return Layout(known=True, seekable=True, content=content)
     if found.start < LEAST_HEADER:  # libsndfile reads on behind the header, and seeks within it
         return Layout()
     held = max(size - found.start, 0)
@@ -58,16 +63,15 @@ def layout(stream: BinaryIO, head: bytes) -> Layout:
 
 def _stretch(stream: BinaryIO, head: bytes, size: int) -> Stretch | None:
     name = head[:4]
-    if name in (b"RIFF", b"RF64", b"BW64"):
-        return _of_chunk(stream, _iff(stream, size, "<"), b"data", 0, size)
+    if name in (b"RIFF", b"RF64"):
+        return _of_chunk(stream, _iff(stream, size, "<"), b"data", 0, size, "<I")
     if name in (b"RIFX", b"FORM"):
-        is_aiff = name == b"FORM"
-        wanted, preface = (b"SSND", 8) if is_aiff else (b"data", 0)
-        return _of_chunk(stream, _iff(stream, size, ">"), wanted, preface, size)
+        wanted, preface = (b"SSND", 8) if name == b"FORM" else (b"data", 0)
+        return _of_chunk(stream, _iff(stream, size, ">"), wanted, preface, size, ">I")
     if name == b"riff":
         return _of_chunk(stream, _wave64(stream, size), b"data", 0, size)
     if name == b"caff":
-        return _of_chunk(stream, _caf(stream, size), b"data", 4, size)
+        return _of_chunk(stream, _caf(stream, size), b"data", 4, size, ">Q")
     if name in (b".snd", b"dns."):
         start, promised = struct.unpack(">II" if name == b".snd" else "<II", head[4:].ljust(8))
         if promised >= UNKNOWN:
@@ -77,20 +81,33 @@ def _stretch(stream: BinaryIO, head: bytes, size: int) -> Stretch | None:
 
 
 def _of_chunk(
-    stream: BinaryIO, chunks: Iterator[Chunk], name: bytes, preface: int, size: int
+    stream: BinaryIO, chunks: Iterator[Chunk], name: bytes, preface: int, size: int, form: str = ""
 ) -> Stretch | None:
     """The first chunk of this name; all behind it must be chunks too."""
     found: Stretch | None = None
     for chunk in chunks:
         if found is None:
             if chunk.name == name:
-                start = chunk.start + preface
-                if chunk.size is None:
-                    return Stretch(start, None)
-                found = Stretch(start, max(chunk.size - preface, 0))
+                promised = None if chunk.size is None else max(chunk.size - preface, 0)
+                found = Stretch(chunk.start + preface, promised, 0, chunk.start, form)
+                if promised is None:
+                    return found
         elif not re.fullmatch(rb"[ -~]{4}", chunk.name) or chunk.end > size + 1:
             return found._replace(behind=_no_padding(stream, chunk.at, size))
     return found
+
+
+def _with_length(stream: BinaryIO, found: Stretch, size: int) -> bytes | None:
+    """The file with the true length in its header, where libsndfile takes the one that stands
+    there for true, or for damage; None where it does not."""
+    is_refused = found.promised is None and found.form == ">Q"  # the "unknown" of CAF
+    length = size - found.length_end
+    if not (found.form and (is_refused or found.behind)) or length >= UNKNOWN:
+        return None
+    stream.seek(0)
+    content = bytearray(stream.read())
+    struct.pack_into(found.form, content, found.length_end - struct.calcsize(found.form), length)
+    return bytes(content)
 
 
 def _iff(stream: BinaryIO, size: int, order: str) -> Iterator[Chunk]:

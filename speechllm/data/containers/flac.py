@@ -14,9 +14,14 @@ TAIL = 1 << 16  # bytes at the end in which the last frame begins
 BLOCK_SIZES = (0, 192, 576, 1152, 2304, 4608, 0, 0, *(256 << n for n in range(8)))
 
 
-def layout(stream: BinaryIO) -> Layout:
-    """Compare the number of samples in the header with the end of the last frame."""
-    stream.seek(8)
+def layout(stream: BinaryIO, begin: int = 0) -> Layout:
+    """Compare the number of samples in the header with the end of the last frame.
+
+    Args:
+        stream: the file.
+        begin: where its magic word stands, behind tags.
+    """
+    stream.seek(begin + 8)
     info = stream.read(STREAMINFO)
     if len(info) < STREAMINFO:
         return Layout()
@@ -25,12 +30,12 @@ def layout(stream: BinaryIO) -> Layout:
         return Layout()
     size = stream.seek(0, os.SEEK_END)
     largest = int.from_bytes(info[7:10], "big")
-    stream.seek(max(8 + STREAMINFO, size - max(TAIL, 2 * largest)))
+    stream.seek(max(begin + 8 + STREAMINFO, size - max(TAIL, 2 * largest)))
     counted = _end_of_last_frame(stream.read(), int.from_bytes(info[:2], "big"))
     if counted is None or counted <= promised:
         true = counted == promised
         return Layout(known=true, seekable=true, promised=promised)
-    stream.seek(0)
+    stream.seek(begin)
     content = bytearray(stream.read())
     content[21] &= 0xF0
     content[22:26] = bytes(4)
