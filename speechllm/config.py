@@ -23,6 +23,18 @@ MOST_FAULTS = 8
 """That one error tells of."""
 
 
+class CtcConfig(Section):
+    """CTC over projected speech, with the LLM's token embeddings as its output layer."""
+
+    vectors: Literal["projected", "expected"] = "projected"
+    """What stands at a position of speech: the projected vector, as long as an embedding is, or
+    the embedding that is expected under the position's posteriors (LegoSLM, 2505.11352)."""
+    compress: bool = False
+    """Blank positions are left out, and repeated tokens merged (CJST, 2411.07607)."""
+    temperature: PositiveFloat = 1.0
+    """Of the posteriors behind `expected`: more of it trusts the LLM more than the ear."""
+
+
 class ProjectorConfig(Section):
     """From encoder frames to LLM embeddings (SLAM-ASR, 2402.08846, section 3)."""
 
@@ -30,6 +42,8 @@ class ProjectorConfig(Section):
     downsampling: PositiveInt = 5
     """Encoder frames that become one LLM position."""
     hidden: PositiveInt = 2048
+    ctc: CtcConfig | None = None
+    """Reads projected speech as the LLM's tokens; `warm_start` teaches it."""
 
 
 class LoraConfig(Section):
@@ -257,6 +271,20 @@ class MonitorConfig(Section):
     lower_lr: LowerLrAction | None = None
 
 
+class WarmStartConfig(Section):
+    """The projector learns to be read as tokens by CTC, before any step of the LLM.
+
+    Projected speech then lies where the LLM's own embeddings lie, and the LLM hears from its first
+    step on. The LLM itself is not run, so that a step costs next to nothing (docs/warm-start.md).
+    """
+
+    negatives: PositiveInt | None = 2000
+    """Tokens of the vocabulary, drawn evenly for every step, that those of the batch's transcripts
+    are told from; null is all of them."""
+    train: TrainConfig
+    monitor: MonitorConfig = MonitorConfig()
+
+
 class BaseConfig(Section):
     """Stage 4: a projector (and what `trainable` names) learns on source pairs.
 
@@ -269,6 +297,8 @@ class BaseConfig(Section):
     views: dict[str, Fraction] = Field(default={"audio": 1.0})
     """What stands in the speech slot, and in which shares. Text beside the audio keeps an LLM
     that is trained whole able to read it, as text-based adaptation needs."""
+    warm_start: WarmStartConfig | None = None
+    """Before `train`: the projector learns alone. Needs `model.projector.ctc`."""
     train: TrainConfig | None = None
     """null: nothing is trained, only evaluated."""
     monitor: MonitorConfig = MonitorConfig()
@@ -287,6 +317,12 @@ class BaseConfig(Section):
                 raise ValueError("give train: a new projector must learn")
             if self.trainable or self.views:
                 raise ValueError("trainable and views say how to train: give train, or leave them")
+        if self.warm_start and not (self.train and self.model.projector):
+            raise ValueError("warm_start is for a new projector that train goes on with")
+        if self.warm_start and self.model.projector.ctc is None:
+            raise ValueError("warm_start teaches model.projector.ctc: give it, e.g. ctc: {}")
+        if not self.warm_start and self.model.projector and self.model.projector.ctc:
+            raise ValueError("model.projector.ctc is taught by warm_start: give it")
         return self
 
 

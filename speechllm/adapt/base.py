@@ -10,6 +10,7 @@ import torch
 
 from speechllm.adapt.engine import fit
 from speechllm.adapt.method import Phase
+from speechllm.adapt.warm_start import warm_start_phase
 from speechllm.config import BaseConfig, TrainConfig
 from speechllm.data.corpus import Corpus
 from speechllm.data.mixture import Component
@@ -30,8 +31,9 @@ def train_base(
 ) -> None:
     """Train projector (and whatever `trainable` names) on paired source data.
 
-    Without `config.train` nothing is: the dev sets are evaluated and the folder is written, so
-    that a whole Speech LLM is a base like any other.
+    A `warm_start` is a phase of its own before it. Without `config.train` nothing is trained: the
+    dev sets are evaluated and the folder is written, so that a whole Speech LLM is a base like any
+    other.
 
     Args:
         config: model, optimisation and monitor.
@@ -60,7 +62,10 @@ def train_base(
     corpora = {"source": open_corpus(train) if config.train else Corpus.load(train, task)}
     views = Views(model.tokenizer, corpora, seed=train_config.seed)
     components = [Component(view, "source", share) for view, share in config.views.items()]
-    phase = Phase("", components, config.trainable, train_config, config.monitor)
+    heard = {"source": open_corpus(dev)}
+    phases = [Phase("", components, config.trainable, train_config, config.monitor)]
+    if config.warm_start:
+        phases.insert(0, warm_start_phase(config.warm_start, model, heard["source"]))
     record = {
         "kind": "base",
         "method": "base",
@@ -69,4 +74,4 @@ def train_base(
         "config": config.model_dump(mode="json"),
         "pretrained": sources_of(config.model),
     }
-    fit(model, [phase], views, {"source": open_corpus(dev)}, folder, world, record)
+    fit(model, phases, views, heard, folder, world, record)

@@ -136,7 +136,7 @@ def _train_phase(
         folder,
         watcher,
         world,
-        objective,
+        phase.score or objective,
         controller_of(mixture),
     )
     position = trainer.train()
@@ -186,8 +186,9 @@ def _monitor(
     return Monitor(
         phase.monitor,
         {name: [b.to(world.device) for b in bs] for name, bs in batches.items()},
-        DevError(task, targets, seconds),
-        DevError(task, targets, seconds, is_brief=not is_trained),
+        phase.errors or DevError(task, targets, seconds),
+        phase.errors or DevError(task, targets, seconds, is_brief=not is_trained),
+        phase.score,
     )
 
 

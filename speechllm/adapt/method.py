@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # to read a config needs no torch
     from speechllm.data.views import PromptMaker
     from speechllm.model.speech_llm import SpeechLLM
     from speechllm.train.loop import Controller, Objective
+    from speechllm.train.monitor import Errors
 
 METHODS = {
     "audio": "speechllm.adapt.audio:Audio",
@@ -54,6 +55,8 @@ class Phase:
         monitor: its real-time evaluation; None where speech could not tell anything.
         held_out: (domain, view) of further dev sets whose loss is logged as "domain/view".
         heard_as: the view through which the monitor hears the dev sets that have audio.
+        score: what is minimised and watched, where it is not the model's own score.
+        errors: what the monitor decodes by, where it is not the search.
     """
 
     name: str
@@ -63,6 +66,8 @@ class Phase:
     monitor: MonitorConfig | None
     held_out: Sequence[tuple[str, str]] = ()
     heard_as: str = "audio"
+    score: "Objective | None" = None
+    errors: "Errors | None" = None
 
 
 @dataclass(frozen=True)

@@ -28,15 +28,17 @@ def slot_states(
     """
     prompt, length = model.prompt, model.projector.output_length
     batch = collate(examples, prompt, length, with_target=False).to(model.device)
-    sizes = [length(len(e.slot)) if e.has_speech else len(e.slot) for e in examples]
-    end = batch.input_ids.shape[1] - len(prompt.suffix)  # pads stand on the left
-    slot = torch.zeros_like(batch.speech_mask)
+    filled = model.fill(batch)
+    spoken = filled.speech_mask.sum(1).tolist()
+    sizes = [n if e.has_speech else len(e.slot) for n, e in zip(spoken, examples, strict=True)]
+    slot = torch.zeros_like(filled.speech_mask)
+    end = slot.shape[1] - len(prompt.suffix)  # pads stand on the left
     for row, size in zip(slot, sizes, strict=True):
         row[end - size : end] = True
     with head_sees_only(model.llm, torch.zeros_like(slot)):
         states = model.llm(
-            inputs_embeds=model.embed(batch),
-            attention_mask=batch.attention_mask,
+            inputs_embeds=filled.embeddings,
+            attention_mask=filled.attention_mask,
             output_hidden_states=True,
         ).hidden_states
     return {layer: states[layer][slot].split(sizes) for layer in layers}

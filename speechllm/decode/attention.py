@@ -25,17 +25,23 @@ def speech_attention(model: SpeechLLM, example: Example) -> np.ndarray:
         [N, P] for N tokens and P positions of speech.
     """
     batch = collate([example], model.prompt, model.projector.output_length).to(model.device)
-    predicts = (batch.labels[0, 1:] != IGNORED).nonzero()[:-1, 0]  # end-of-sequence has no place
-    speech = batch.speech_mask[0].nonzero()[:, 0]
+    filled = model.fill(batch)
+    predicts = (filled.labels[0, 1:] != IGNORED).nonzero()[:-1, 0]  # end-of-sequence has no place
+    speech = filled.speech_mask[0].nonzero()[:, 0]
     with _eager(model):
         layers = model.llm(
-            inputs_embeds=model.embed(batch),
-            attention_mask=batch.attention_mask,
+            inputs_embeds=filled.embeddings,
+            attention_mask=filled.attention_mask,
             output_attentions=True,
             logits_to_keep=1,
         ).attentions
     total = sum(layer[0].float().mean(0) for layer in layers if layer is not None)
-    return (total[predicts][:, speech] / len(layers)).cpu().numpy()
+    seen = total[predicts][:, speech] / len(layers)
+    if filled.kept is not None:  # nobody looks where nothing is left
+        everywhere = seen.new_zeros(len(seen), len(filled.kept))
+        everywhere[:, filled.kept] = seen
+        seen = everywhere
+    return seen.cpu().numpy()
 
 
 @contextmanager

@@ -163,9 +163,10 @@ def search(
     if config.repetition_penalty != 1.0:
         processors.insert(0, RepetitionPenaltyLogitsProcessor(config.repetition_penalty))
     with autocast(config.precision, str(model.device)):
+        filled = model.fill(batch)
         sequences = model.llm.generate(
-            inputs_embeds=model.embed(batch),
-            attention_mask=batch.attention_mask,
+            inputs_embeds=filled.embeddings,
+            attention_mask=filled.attention_mask,
             generation_config=GenerationConfig(
                 num_beams=config.beam,
                 num_return_sequences=config.nbest,

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from speechllm.config import ProjectorConfig
+from speechllm.model.embedding_ctc import EmbeddingCtc
 
 
 class Projector(nn.Module):
@@ -26,6 +27,7 @@ class Projector(nn.Module):
         self.layers = nn.Sequential(
             nn.Linear(width, config.hidden), nn.ReLU(), nn.Linear(config.hidden, llm_width)
         )
+        self.ctc = EmbeddingCtc(config.ctc, llm_width) if config.ctc else None
 
     def output_length(self, frames: int) -> int:
         """LLM positions that so many encoder frames become."""

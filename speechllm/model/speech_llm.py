@@ -13,33 +13,16 @@ from speechllm.config import LoraConfig, ModelConfig
 from speechllm.data.collate import IGNORED, Batch
 from speechllm.data.prompt import Prompt, make_prompt
 from speechllm.errors import ConfigError, DataError
+from speechllm.model.embedding_ctc import EmbeddingCtc
 from speechllm.model.encoder import encoder_width
 from speechllm.model.half import try_out
 from speechllm.model.llm import add_lora, head_sees_only, load_llm, load_tokenizer, merge_lora
 from speechllm.model.own_prompt import OwnPrompts, own_prompts
 from speechllm.model.projector import OwnProjector, Projector
+from speechllm.model.slot import Filled, fill_slot, without_positions
 from speechllm.model.soft_prompt import SOFT_PROMPT
 from speechllm.model.whole import load_whole
 from speechllm.tasks.task import Labels
-
-
-def fill_slot(embeddings: Tensor, slot: Tensor, speech: Tensor) -> Tensor:
-    """Put projected speech where the slot is.
-
-    Args:
-        embeddings: [B, L, E] token embeddings.
-        slot: [B, L] bool, True at the N positions of speech.
-        speech: [N, E] in row-major order of the slot's positions.
-
-    Returns:
-        [B, L, E]; the argument is left as it was.
-
-    Raises:
-        ValueError: the slot does not have exactly N positions.
-    """
-    if int(slot.sum()) != len(speech):
-        raise ValueError(f"{len(speech)} speech embeddings for {int(slot.sum())} positions")
-    return embeddings.masked_scatter(slot[..., None], speech.to(embeddings.dtype))
 
 
 @dataclass(frozen=True)
@@ -135,17 +118,37 @@ class SpeechLLM(nn.Module):
             self.llm = add_lora(self.llm, lora).train(self.training)
         self.config = self.config.model_copy(update={"lora": lora})
 
-    def embed(self, batch: Batch) -> Tensor:
-        """[B, L, E] embeddings of a batch, speech and soft prompt in their places."""
+    def fill(self, batch: Batch) -> Filled:
+        """A batch's embeddings, speech and soft prompt in their places."""
         embeddings = self.embedding(batch.input_ids)
         if batch.soft_mask is not None:
             vectors = self.scaffold[SOFT_PROMPT]()
             rows = int(batch.soft_mask.sum()) // len(vectors)
             embeddings = fill_slot(embeddings, batch.soft_mask, vectors.repeat(rows, 1))
-        if batch.frames is None:
-            return embeddings
-        speech = self.projector(batch.frames, batch.frame_lengths)
-        return fill_slot(embeddings, batch.speech_mask, speech)
+        kept = None
+        if batch.frames is not None:
+            speech = self.projector(batch.frames, batch.frame_lengths)
+            if self.ctc:
+                lengths = self.speech_lengths(batch)
+                speech, kept = self.ctc.read(speech, lengths, self.known_embeddings)
+            embeddings = fill_slot(embeddings, batch.speech_mask, speech)
+        if kept is not None:
+            return without_positions(embeddings, batch, kept)
+        return Filled(embeddings, batch.attention_mask, batch.labels, batch.speech_mask)
+
+    def speech_lengths(self, batch: Batch) -> list[int]:
+        """Positions that the projector gives each row with speech."""
+        return [self.projector.output_length(n) for n in batch.frame_lengths.tolist()]
+
+    @property
+    def ctc(self) -> EmbeddingCtc | None:
+        """What reads projected speech as tokens, where the projector has it."""
+        return getattr(self.projector, "ctc", None)
+
+    @property
+    def known_embeddings(self) -> Tensor:
+        """[V, E] rows of the tokenizer's tokens; some LLMs have rows of no token."""
+        return self.embedding.weight[: len(self.tokenizer)]
 
     def forward(self, batch: Batch) -> Score:
         """Score the transcripts of a batch; the loss is on transcript and eos alone."""
@@ -158,11 +161,12 @@ class SpeechLLM(nn.Module):
 
     def label_logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Teacher-forced logits [N, V] and ids [N] of transcripts and eos, row after row."""
-        labels = batch.labels[:, 1:]
+        filled = self.fill(batch)
+        labels = filled.labels[:, 1:]
         predicts = functional.pad(labels != IGNORED, (0, 1))  # position i predicts label i + 1
         with head_sees_only(self.llm, predicts):
             logits = self.llm(
-                inputs_embeds=self.embed(batch), attention_mask=batch.attention_mask
+                inputs_embeds=filled.embeddings, attention_mask=filled.attention_mask
             ).logits.float()
         return logits, labels[labels != IGNORED]
 
@@ -171,19 +175,22 @@ class SpeechLLM(nn.Module):
         """Read projected speech as text: the nearest vocabulary entry of every position.
 
         Nearest by cosine, as 2601.20900 (section 3) describes it; its released code takes the
-        smallest raw dot product instead.
+        smallest raw dot product instead. Where the projector has learnt CTC, its most likely path.
 
         Returns:
             One string for each row with speech, special tokens left out.
         """
-        speech = functional.normalize(self.projector(batch.frames, batch.frame_lengths), dim=-1)
-        known = self.embedding.weight[: len(self.tokenizer)]  # some LLMs have rows of no token
-        table = functional.normalize(known.float(), dim=-1)
-        nearest = (speech @ table.T).argmax(-1)
-        lengths = [self.projector.output_length(int(n)) for n in batch.frame_lengths]
-        return [
-            self.tokenizer.decode(ids, skip_special_tokens=True) for ids in nearest.split(lengths)
-        ]
+        speech = self.projector(batch.frames, batch.frame_lengths)
+        lengths, table = self.speech_lengths(batch), self.known_embeddings
+        if self.ctc:
+            paths = self.ctc.paths(self.ctc.logits(speech, table), lengths)
+            rows = [[symbol - 1 for symbol in path] for path in paths]
+        else:
+            cosines = (
+                functional.normalize(speech, dim=-1) @ functional.normalize(table.float(), dim=-1).T
+            )
+            rows = cosines.argmax(-1).split(lengths)
+        return [self.tokenizer.decode(ids, skip_special_tokens=True) for ids in rows]
 
 
 def set_trainable(model: nn.Module, patterns: tuple[str, ...]) -> list[str]:

@@ -5,7 +5,7 @@ shows when (2506.05671). Signals are only logged; actions follow one watched sig
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -14,6 +14,7 @@ from torch import nn
 from speechllm.config import MonitorConfig
 from speechllm.data.collate import Batch
 from speechllm.errors import ConfigError
+from speechllm.model.speech_llm import Score
 
 Signals = dict[str, float]
 
@@ -33,17 +34,25 @@ def badness(signal: str, value: float) -> float:
     return -value if signal in HIGHER_IS_BETTER else value
 
 
-def evaluate(model: nn.Module, batches: Sequence[Batch], errors: Errors | None) -> Signals:
+def evaluate(
+    model: nn.Module,
+    batches: Sequence[Batch],
+    errors: Errors | None,
+    score_of: Callable[[Batch], Score] | None = None,
+) -> Signals:
     """Teacher-forced loss (nats per token), perplexity and token accuracy; errors by real decode.
 
     Dropout is off meanwhile, and the model's mode is put back afterwards.
+
+    Args:
+        model: whose score it is, unless `score_of` gives another.
     """
     training = model.training
     model.eval()
     nll, tokens, correct = 0.0, 0, 0
     with torch.no_grad():
         for batch in batches:
-            score = model(batch)
+            score = (score_of or model)(batch)
             nll += float(score.nll)
             tokens += score.tokens
             correct += int(score.correct)
@@ -66,6 +75,7 @@ class Monitor:
         dev: batches of each dev set ("source", "target"), the same ones each time.
         errors: decodes batches; needed when `config.decode` is set.
         first_errors: decodes them before the first step; by default as later.
+        score_of: gives the score of a batch, where it is not the model's own.
 
     Raises:
         ConfigError: the watched set or signal is not there.
@@ -77,6 +87,7 @@ class Monitor:
         dev: Mapping[str, Sequence[Batch]],
         errors: Errors | None = None,
         first_errors: Errors | None = None,
+        score_of: Callable[[Batch], Score] | None = None,
     ):
         if config.watch not in dev:
             raise ConfigError(
@@ -88,7 +99,7 @@ class Monitor:
         if config.source_margin is not None and "source" not in dev:
             raise ConfigError("monitor.source_margin needs a dev set of the source with audio")
         self.config = config
-        self.dev = dev
+        self.dev, self.score_of = dev, score_of
         self.errors = errors if config.decode else None
         self.first_errors = (first_errors or errors) if config.decode else None
         self.best: float | None = None
@@ -116,7 +127,10 @@ class Monitor:
             "lower_lr", "rollback" (to the best weights) and "stop".
         """
         errors = self.errors if step else self.first_errors
-        signals = {name: evaluate(model, batches, errors) for name, batches in self.dev.items()}
+        signals = {
+            name: evaluate(model, batches, errors, self.score_of)
+            for name, batches in self.dev.items()
+        }
         value = signals[self.config.watch][self.config.signal]
         return signals, self.react(step, value, self._spares_source(signals))
 

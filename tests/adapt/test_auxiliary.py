@@ -75,7 +75,7 @@ def test_states_do_not_depend_on_the_batch_or_on_what_follows(model: SpeechLLM) 
     together = slot_states(model, PAIRS, [1, 2])
     batch = batch_of(model, PAIRS[2])  # with its transcript
     full = model.llm(
-        inputs_embeds=model.embed(batch),
+        inputs_embeds=model.fill(batch).embeddings,
         attention_mask=batch.attention_mask,
         output_hidden_states=True,
     ).hidden_states

@@ -65,7 +65,7 @@ def test_greedy_and_beam_one_take_the_most_likely_token(model: SpeechLLM) -> Non
     batch = collate([example], model.prompt, model.projector.output_length, with_target=False)
     with torch.no_grad():
         logits = model.llm(
-            inputs_embeds=model.embed(batch), attention_mask=batch.attention_mask
+            inputs_embeds=model.fill(batch).embeddings, attention_mask=batch.attention_mask
         ).logits
     first = model.tokenizer.decode(logits[0, -1].argmax())
     assert decode(model, [example], 1)[0].text.startswith(first.strip())

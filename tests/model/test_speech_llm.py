@@ -10,7 +10,8 @@ from speechllm.data.collate import IGNORED, Example, collate
 from speechllm.errors import ConfigError, SpeechLLMError
 from speechllm.layout import TENSORS
 from speechllm.model.bundle import load_bundle, save_bundle
-from speechllm.model.speech_llm import SpeechLLM, fill_slot, parameter_table, set_trainable
+from speechllm.model.slot import fill_slot
+from speechllm.model.speech_llm import SpeechLLM, parameter_table, set_trainable
 from tests.tiny import make_encoder, make_llm
 
 
@@ -49,7 +50,9 @@ def test_fill_slot_by_hand() -> None:
 def test_loss_equals_the_loss_over_all_logits(model: SpeechLLM) -> None:
     batch = batch_of(model, 9, 14)
     score = model(batch)
-    logits = model.llm(inputs_embeds=model.embed(batch), attention_mask=batch.attention_mask).logits
+    logits = model.llm(
+        inputs_embeds=model.fill(batch).embeddings, attention_mask=batch.attention_mask
+    ).logits
     expected = functional.cross_entropy(
         logits[:, :-1].flatten(0, 1),
         batch.labels[:, 1:].flatten(),

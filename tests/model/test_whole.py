@@ -123,7 +123,7 @@ def heard(model: SpeechLLM, *frames: np.ndarray, **options: Any) -> Batch:
 def logits_of(model: SpeechLLM, batch: Batch) -> torch.Tensor:
     with torch.inference_mode():
         return model.llm(
-            inputs_embeds=model.embed(batch), attention_mask=batch.attention_mask
+            inputs_embeds=model.fill(batch).embeddings, attention_mask=batch.attention_mask
         ).logits
 
 
@@ -237,9 +237,9 @@ def test_a_frozen_projector_has_no_dropout(folder_of: Callable[[str], Path]) -> 
     model = SpeechLLM(ModelConfig(speech_llm=str(folder_of("granite_speech"))))
     set_trainable(model, ())
     batch = heard(model, *noise(20))
-    assert torch.equal(*(model.train().embed(batch) for _ in range(2)))
+    assert torch.equal(*(model.train().fill(batch).embeddings for _ in range(2)))
     set_trainable(model, ("projector.*",))
-    assert not torch.equal(*(model.train().embed(batch) for _ in range(2)))
+    assert not torch.equal(*(model.train().fill(batch).embeddings for _ in range(2)))
 
 
 def test_what_ends_an_answer_is_what_the_template_writes(

@@ -1,0 +1,101 @@
+"""Before the LLM is run: the projector learns to be read as the LLM's tokens."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from speechllm.adapt.method import Phase
+from speechllm.config import WarmStartConfig
+from speechllm.data.collate import Batch
+from speechllm.data.corpus import Corpus
+from speechllm.data.mixture import Component
+from speechllm.model.speech_llm import Score, SpeechLLM
+from speechllm.tasks.task import load_task
+from speechllm.train.monitor import ERROR
+
+NAME = "warm_start"
+
+
+def warm_start_phase(config: WarmStartConfig, model: SpeechLLM, dev: Corpus) -> Phase:
+    """The phase that goes before the LLM's.
+
+    Args:
+        config: its optimisation and monitor.
+        model: whose projector has CTC.
+        dev: transcripts that its readings are scored against.
+    """
+    return Phase(
+        NAME,
+        [Component("audio", "source", 1.0)],
+        ("projector.*",),
+        config.train,
+        config.monitor,
+        score=WarmStart(model, config.negatives),
+        errors=ReadingError(model, dev.text),
+    )
+
+
+class WarmStart:
+    """Scores what was said by CTC over projected speech; the LLM lends its embeddings alone.
+
+    Args:
+        model: whose projector has CTC.
+        negatives: as in `WarmStartConfig`; all tokens where nothing is learnt.
+    """
+
+    def __init__(self, model: SpeechLLM, negatives: int | None):
+        self.model, self.negatives = model, negatives
+
+    def __call__(self, batch: Batch) -> Score:
+        """The score of a batch in which every row has speech."""
+        model, ctc = self.model, self.model.ctc
+        assert ctc is not None
+        assert batch.frames is not None
+        targets = [torch.tensor(e.transcript, device=model.device) for e in batch.examples]
+        ids = self._told_apart(torch.cat(targets))
+        lengths = model.speech_lengths(batch)
+        speech = model.projector(batch.frames, batch.frame_lengths)
+        logits = ctc.logits(speech, model.known_embeddings[ids])
+        labels = [torch.searchsorted(ids, target) + 1 for target in targets]
+        paths = ctc.paths(logits.detach(), lengths)
+        right = sum(_in_common(a, b.tolist()) for a, b in zip(paths, labels, strict=True))
+        nll = ctc.loss(logits, lengths, labels)
+        return Score(nll, sum(map(len, labels)), nll.new_tensor(right))
+
+    def _told_apart(self, needed: Tensor) -> Tensor:
+        """Sorted ids of the tokens of a batch and of those that they are told from."""
+        size = len(self.model.known_embeddings)
+        if self.negatives is None or not torch.is_grad_enabled():
+            return torch.arange(size, device=needed.device)
+        drawn = torch.randint(size, (self.negatives,)).to(needed.device)
+        return torch.cat([needed, drawn]).unique()
+
+
+class ReadingError:
+    """WER of the projector's readings, for real-time evaluation; the LLM has no part in it.
+
+    Args:
+        model: whose projector has CTC.
+        text: what was said, by utterance id.
+    """
+
+    def __init__(self, model: SpeechLLM, text: Mapping[str, str]):
+        self.model, self.text = model, text
+
+    def __call__(self, model: object, batches: Sequence[Batch]) -> dict[str, float]:
+        """Percent, as `wer` and as `error`."""
+        read: dict[str, str] = {}
+        for batch in batches:
+            ids = [example.utt_id for example in batch.examples]
+            read |= zip(ids, self.model.snap(batch), strict=True)
+        counted = load_task("asr").count({utt: self.text[utt] for utt in read}, read)
+        percent = counted.rates["wer"].percent or 0.0
+        return {"wer": percent, ERROR: percent}
+
+
+def _in_common(a: Sequence[int], b: Sequence[int]) -> int:
+    """Length of the longest common subsequence: the labels that were read rightly."""
+    from rapidfuzz.distance import LCSseq
+
+    return LCSseq.similarity(a, b)

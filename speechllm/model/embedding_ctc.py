@@ -1,0 +1,127 @@
+"""CTC whose output layer is the LLM's own table of token embeddings.
+
+A projector that learns by it puts speech where the LLM's tokens lie, without running the LLM
+(2506.05706 aligns speech and text embeddings so).
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from speechllm.config import CtcConfig
+
+
+class Read(NamedTuple):
+    """Projected speech, read as tokens.
+
+    Attributes:
+        vectors: [N, E] what the LLM is given at each position.
+        keep: [N] bool, the positions that are left; None where all are.
+    """
+
+    vectors: Tensor
+    keep: Tensor | None
+
+
+class EmbeddingCtc(nn.Module):
+    """Scores positions of speech against token embeddings, by cosine, and against a blank.
+
+    Embeddings of LLMs differ in length by how frequent a token is; speech should not care.
+
+    Args:
+        config: what becomes of the posteriors.
+        width: of an embedding.
+    """
+
+    def __init__(self, config: CtcConfig, width: int):
+        super().__init__()
+        self.config = config
+        self.sharpness = nn.Parameter(torch.tensor(math.log(20.0)))
+        self.blank = nn.Parameter(torch.zeros(width))
+        self.blank_bias = nn.Parameter(torch.tensor(0.0))
+        self.blank_vector = nn.Parameter(torch.zeros(width))
+        """What the LLM is given for a blank among expected embeddings."""
+
+    def logits(self, speech: Tensor, table: Tensor) -> Tensor:
+        """[N, E] projected speech, [V, E] embeddings -> [N, 1 + V] in float32, the blank first."""
+        with torch.autocast(speech.device.type, enabled=False):  # cosines are near to each other
+            directions = functional.normalize(speech.float(), dim=-1)
+            blank = directions @ self.blank + self.blank_bias
+            tokens = directions @ functional.normalize(table.float(), dim=-1).T
+            return torch.cat([blank[:, None], self.sharpness.exp() * tokens], dim=1)
+
+    @staticmethod
+    def loss(logits: Tensor, lengths: list[int], labels: list[Tensor]) -> Tensor:
+        """Negative log-likelihood of transcripts, summed (nats).
+
+        An utterance with fewer positions than its transcript needs is left out.
+
+        Args:
+            logits: [N, 1 + V] of all utterances, one after the other.
+            lengths: positions of each.
+            labels: rows of `logits` that each transcript consists of; 0 is the blank.
+        """
+        return functional.ctc_loss(
+            nn.utils.rnn.pad_sequence(logits.log_softmax(-1).split(lengths)),
+            torch.cat(labels),
+            torch.tensor(lengths),
+            torch.tensor([len(label) for label in labels]),
+            reduction="sum",
+            zero_infinity=True,
+        )
+
+    @staticmethod
+    def paths(logits: Tensor, lengths: list[int]) -> list[list[int]]:
+        """What stands on each utterance's most likely path, blanks and repeats taken out.
+
+        Args:
+            logits, lengths: as in `loss`.
+        """
+        runs = [torch.unique_consecutive(best) for best in logits.argmax(-1).split(lengths)]
+        return [run[run > 0].tolist() for run in runs]
+
+    def read(self, speech: Tensor, lengths: list[int], table: Tensor) -> Read:
+        """What the LLM is given in place of projected speech.
+
+        Args:
+            speech: [N, E] of all utterances, one after the other.
+            lengths: positions of each.
+            table: [V, E] token embeddings.
+        """
+        if self.config.vectors == "projected" and not self.config.compress:
+            return Read(self._as_long(speech, table), None)
+        logits = self.logits(speech, table)
+        if self.config.vectors == "projected":
+            vectors = self._as_long(speech, table)
+        else:
+            posteriors = (logits / self.config.temperature).softmax(-1)
+            vectors = posteriors[:, 1:] @ table.float() + posteriors[:, :1] * self.blank_vector
+        if not self.config.compress:
+            return Read(vectors, None)
+        return compress(vectors, logits.argmax(-1), lengths)
+
+    @staticmethod
+    def _as_long(speech: Tensor, table: Tensor) -> Tensor:
+        length = table.float().norm(dim=-1).mean()
+        return functional.normalize(speech.float(), dim=-1) * length
+
+
+def compress(vectors: Tensor, best: Tensor, lengths: list[int]) -> Read:
+    """Leave blanks out; a token's run becomes the mean of its vectors, at its first position.
+
+    Args:
+        vectors: [N, E] of all utterances, one after the other.
+        best: [N] most likely symbol of each position; 0 is the blank.
+        lengths: positions of each utterance.
+    """
+    starts = torch.ones_like(best, dtype=torch.bool)
+    starts[1:] = best[1:] != best[:-1]
+    first = torch.tensor(lengths).cumsum(0)[:-1]
+    starts[first[first < len(best)].to(best.device)] = True
+    run = starts.cumsum(0) - 1
+    count = torch.bincount(run)
+    sums = vectors.new_zeros(len(count), vectors.shape[1]).index_add(0, run, vectors)
+    return Read((sums / count[:, None])[run], starts & (best > 0))

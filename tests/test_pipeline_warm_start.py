@@ -1,0 +1,136 @@
+"""A base whose projector is taught by CTC first, and everything that stands on it."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import yaml
+
+from speechllm.cli import main
+from speechllm.data.kaldi import write_data_dir
+from tests.tiny import SENTENCES, make_encoder, make_llm
+
+RATE = 16000
+TRAIN = {"steps": 4, "batch_positions": 1200, "warmup_steps": 1, "lr": 1e-3, "log_every": 1}
+
+
+def make_spoken(folder: Path) -> Path:
+    """A data dir in which every letter has a tone of its own."""
+    wav, text, seconds = {}, {}, {}
+    (folder / "wav").mkdir(parents=True)
+    for n, sentence in enumerate(SENTENCES):
+        pitch = np.repeat([150 * 1.12 ** (ord(c) - 96) if c != " " else 0 for c in sentence], 1600)
+        wav[f"s-{n}"], text[f"s-{n}"] = f"{folder}/wav/{n}.wav", sentence
+        seconds[f"s-{n}"] = len(pitch) / RATE
+        soundfile.write(wav[f"s-{n}"], 0.3 * np.sin(2 * np.pi * np.cumsum(pitch) / RATE), RATE)
+    speakers = dict.fromkeys(wav, "s")
+    write_data_dir(folder, text=text, wav=wav, utt2spk=speakers, utt2dur=seconds)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tiny models, two sets with features, and a config with a warm start."""
+    work = tmp_path_factory.mktemp("warm")
+    make_encoder(work / "encoder")
+    make_llm(work / "llm")
+    sets = [make_spoken(work / "data" / name) for name in ("train", "dev")]
+    features = ["features", "--encoder", f"{work}/encoder", "--dump", f"{work}/dump"]
+    main([*features, *map(str, sets)])
+    main([*features, "--merge", *map(str, sets)])
+    config = {
+        "model": {
+            "encoder": f"{work}/encoder",
+            "llm": f"{work}/llm",
+            "lora": {"rank": 2},
+            "projector": {"downsampling": 3, "hidden": 128, "ctc": {}},
+        },
+        "trainable": ["projector.*", "llm.*.lora_*"],
+        "warm_start": {
+            "negatives": 200,
+            "train": {**TRAIN, "steps": 90, "lr": 2e-2},
+            "monitor": {"every": 30, "decode": True, "signal": "error"},
+        },
+        "train": TRAIN,
+        "monitor": {"every": 2},
+    }
+    (work / "base.yaml").write_text(yaml.safe_dump(config))
+    return work
+
+
+def train(work: Path, name: str, *changes: str) -> dict:
+    main(
+        [
+            *("base", "--config", f"{work}/base.yaml", "--dump", f"{work}/dump"),
+            *("--train", f"{work}/data/train", "--dev", f"{work}/data/dev"),
+            *("--exp", f"{work}/exp/{name}", *changes),
+        ]
+    )
+    return json.loads((work / f"exp/{name}/run.json").read_text())
+
+
+def test_the_projector_learns_to_be_read_before_the_llm_runs(
+    work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from speechllm.adapt import engine
+
+    ran = []
+    train_phase = engine._train_phase
+
+    def watched(model, phase, *args):
+        hook = model.llm.register_forward_pre_hook(lambda *args: ran.append(phase.name))
+        report = train_phase(model, phase, *args)
+        hook.remove()
+        return report
+
+    monkeypatch.setattr(engine, "_train_phase", watched)
+    record = train(work, "base")
+    assert set(ran) == {""}
+    assert [phase["name"] for phase in record["phases"]] == ["warm_start", ""]
+    assert record["phases"][0]["seen"].keys() == {"source/audio"}
+    lines = (work / "exp/base/warm_start/train.jsonl").read_text().splitlines()
+    dev = [json.loads(line)["dev"]["source"] for line in lines if '"dev"' in line]
+    assert dev[-1]["loss"] < 0.5 * dev[0]["loss"]  # the dev set is the training set
+    assert dev[-1]["wer"] == dev[-1]["error"] < 50 < dev[0]["error"]
+    assert dev[-1]["token_accuracy"] > 0.5
+
+
+@pytest.mark.parametrize("vectors", ["projected", "expected"])
+def test_what_stands_on_a_compressed_base(work: Path, vectors: str) -> None:
+    exp = work / "exp" / vectors
+    ctc = f"model.projector.ctc={{vectors: {vectors}, compress: true}}"
+    train(work, vectors, ctc)
+    config = {"method": "mixed_batching", "train": TRAIN, "monitor": {"every": 2}}
+    (work / "mixed.yaml").write_text(yaml.safe_dump(config))
+    main(
+        [
+            *("adapt", "--config", f"{work}/mixed.yaml", "--base", str(exp)),
+            *("--dump", f"{work}/dump", "--exp", str(exp / "mixed")),
+            *("--source", f"{work}/data/train", "--source_dev", f"{work}/data/dev"),
+            *("--target", f"{work}/data/train", "--target_dev", f"{work}/data/dev"),
+        ]
+    )
+    (work / "decode.yaml").write_text(yaml.safe_dump({"beam": 2, "word_times": "attention"}))
+    main(
+        [
+            *("decode", "--config", f"{work}/decode.yaml", "--model", str(exp / "mixed")),
+            *("--dump", f"{work}/dump", "--data", f"{work}/data/dev"),
+        ]
+    )
+    found = (exp / "mixed/decode_decode/dev/text").read_text().splitlines()
+    assert len(found) == 8
+
+
+def test_what_does_not_go_together_is_refused(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for change, said in {
+        "warm_start=null": "taught by warm_start",
+        "model.projector.ctc=null": "give it, e.g. ctc: {}",
+        "train=null": "a new projector must learn",
+    }.items():
+        with pytest.raises(SystemExit):
+            train(work, "refused", change)
+        assert said in capsys.readouterr().err
