@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from speechllm.data.audio import SAMPLE_RATE
 from speechllm.data.audio_error import WaveError
@@ -121,7 +122,7 @@ class Encoder:
         # What is cached says in which precision it was computed, so there is no falling back.
         try_out(model, f"model.encoder: {name}", "set model.encoder_dtype: float32")
         self.batches = self._padding_stays_out()
-        if not (self.batches or self.cut):
+        if not self.batches:
             log.info("%s: its frames would hear padding, so utterances go one by one", name)
 
     @torch.inference_mode()
@@ -142,7 +143,10 @@ class Encoder:
                 raise WaveError(position, self.least_samples / SAMPLE_RATE)
         cut = [pieces(wave, self.window_samples) for wave in waves]
         flat = [piece for wave in cut for piece in wave]
-        most = 1 if not self.batches else WINDOWS if self.window_samples else len(flat)
+        most = 1 if not self.batches else len(flat)
+        if self.batches and self.window_samples:
+            longest = max(map(len, flat)) if self.cut else self.window_samples
+            most = max(1, WINDOWS * self.window_samples // longest)
         batches = [flat[start : start + most] for start in range(0, len(flat), most)]
         found = iter([frames for batch in batches for frames in self._encode_batch(batch)])
         return [
@@ -174,14 +178,18 @@ class Encoder:
 
     def _encode_batch(self, waves: list[np.ndarray]) -> list[Tensor]:
         """Frames [T, D] of each wave, from one padded batch."""
-        inputs = self._extract(waves)
-        features = inputs[self.extractor.model_input_names[0]]
+        extracted = (
+            [self._extract([wave]) for wave in waves] if self.cut else [self._extract(waves)]
+        )
+        name = self.extractor.model_input_names[0]
+        features = _side_by_side([inputs[name] for inputs in extracted])
         features = features.to(self.device, self.model.dtype)
-        mask = inputs.get("attention_mask")
-        mask = None if mask is None else mask.to(self.device)
+        masks = [inputs.get("attention_mask") for inputs in extracted]
+        mask = None if masks[0] is None else _side_by_side(masks).to(self.device)
         short = nullcontext()
         if self.cut:
-            short = shortened(self.model, features.shape[-1] // stride(self.model))
+            own = [inputs[name].shape[-1] for inputs in extracted]
+            short = shortened(self.model, [n // stride(self.model) for n in own])
         with short:
             output = self.model(features, **self._masks(features, mask))
         hidden = output.last_hidden_state
@@ -273,8 +281,8 @@ class Encoder:
                     "which float16, in which they are kept, cannot hold",
                     "name another encoder",
                 )
-            if self.window_samples:  # all windows are alike, or each has its own length
-                return not self.cut
+            if self.window_samples and not self.cut:  # all windows are alike
+                return True
             try:
                 beside = self._encode_batch([short, long])[0]
             except (TypeError, RuntimeError, ValueError):
@@ -291,6 +299,12 @@ def encoder_width(name: str, trust_remote_code: bool = False) -> int:
     """Width of the encoder's frames, read from its config."""
     folder = resolve_folder(name, "model.encoder", weights=False)
     return find_tower(folder, name, trust_remote_code).width
+
+
+def _side_by_side(rows: list[Tensor]) -> Tensor:
+    """One tensor of some, each filled up with zeros at its end."""
+    longest = max(row.shape[-1] for row in rows)
+    return torch.cat([functional.pad(row, (0, longest - row.shape[-1])) for row in rows])
 
 
 def _steps(lengths: Any) -> list[Tensor]:

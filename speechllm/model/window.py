@@ -1,6 +1,6 @@
 """Encoders that were trained on windows of one length, such as Whisper's 30 seconds."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,7 +18,7 @@ def window_samples(extractor: Any, model: nn.Module) -> int | None:
 
 def can_be_cut(model: nn.Module) -> bool:
     """Whether a model of one window length can be shown a shorter one."""
-    return all(hasattr(model, part) for part in ("embed_positions", "conv1", "conv2"))
+    return all(hasattr(model, part) for part in ("embed_positions", "conv1", "conv2", "layers"))
 
 
 def stride(model: Any) -> int:
@@ -34,15 +34,32 @@ def pieces(wave: np.ndarray, size: int | None) -> list[np.ndarray]:
 
 
 @contextmanager
-def shortened(model: Any, positions: int) -> Iterator[None]:
-    """Inside the block, the model takes windows of so many positions, the first ones."""
+def shortened(model: Any, positions: Sequence[int]) -> Iterator[None]:
+    """Inside the block, the model takes a batch of windows of so many positions, the first ones.
+
+    It is given them padded with zeros to the longest, as its convolutions pad at their borders;
+    its layers do not attend to what is beyond the end of each.
+    """
     table, most = model.embed_positions, model.config.max_source_positions
-    model.config.max_source_positions = positions
-    model.embed_positions = nn.Embedding.from_pretrained(table.weight[:positions])
+    longest = max(positions)
+    model.config.max_source_positions = longest
+    model.embed_positions = nn.Embedding.from_pretrained(table.weight[:longest])
+    hooks = []
+    if min(positions) < longest:
+        ends = torch.tensor(positions, device=table.weight.device)
+        heard = torch.arange(longest, device=ends.device) < ends[:, None]
+        mask = attention_mask(model, heard)
+
+        def masked(layer: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
+            return (args[0], mask, *args[2:])
+
+        hooks = [layer.register_forward_pre_hook(masked) for layer in model.layers]
     try:
         yield
     finally:
         model.config.max_source_positions, model.embed_positions = most, table
+        for hook in hooks:
+            hook.remove()
 
 
 def hide_padding(model: Any, features: Tensor, mask: Tensor) -> Tensor | None:
@@ -56,13 +73,17 @@ def hide_padding(model: Any, features: Tensor, mask: Tensor) -> Tensor | None:
     Returns:
         What the model's attention takes; None where nothing is hidden.
     """
-    from transformers.masking_utils import create_bidirectional_mask
-
     positions = features.shape[-1] // stride(model)
     valid = -(-mask.sum(-1, keepdim=True) // stride(model))
-    heard = torch.arange(positions, device=mask.device) < valid
+    return attention_mask(model, torch.arange(positions, device=mask.device) < valid)
+
+
+def attention_mask(model: Any, heard: Tensor) -> Tensor | None:
+    """What the layers' attention takes to look at positions that are `heard` ([B, T]) alone."""
+    from transformers.masking_utils import create_bidirectional_mask
+
     return create_bidirectional_mask(
         config=model.config,
-        inputs_embeds=features.new_empty(len(features), positions, 1),
+        inputs_embeds=model.conv1.weight.new_empty(*heard.shape, 1),
         attention_mask=heard.long(),
     )
