@@ -67,6 +67,7 @@ def fit(
     for phase in phases:
         set_trainable(model, phase.trainable)
         watchers.append(_monitor(model, phase, dev, world, views, is_trained))
+        is_trained = True
         mixtures.append(Mixture(phase.components, views, model, phase.train, world.size))
     reports = [
         _train_phase(
