@@ -43,6 +43,8 @@ MUCH_MIXED = 0.25
 alike, have up to an eighth: `stones` is in the one, `stones?` in the other."""
 SAMPLE = 2000
 """Items by which the form is chosen, of those that fit and of those that do not."""
+CLOSING = '.,;:!?\u2026)]}"\u201d\u00bb\u3002\uff0c\u3001\uff1b\uff1a\uff1f\uff01'
+"""Marks that end a word, so that it is the same word with them."""
 _MARKS = re.compile(r"[^\w\s]|_")
 _CURLY = re.compile("[\u2018\u2019\u02bc]")
 
@@ -82,6 +84,12 @@ def strip_punctuation(text: str) -> str:
 def count_words(texts: Iterable[str]) -> Counter[str]:
     """How often each word stands in texts."""
     return Counter(word for text in texts for word in text.split())
+
+
+def words_of_phrases(texts: Iterable[str]) -> set[str]:
+    """Words of texts that an entry of a bias list may be: as they are, and without what follows."""
+    words = {word for text in texts for word in text.split()}
+    return words | {word.rstrip(CLOSING) for word in words} - {""}
 
 
 def unlike(texts: Iterable[str], known: Collection[str], where: str) -> str | None:
@@ -203,15 +211,20 @@ def compare(items: Mapping[str, int], known: Collection[str], folds: Sequence[Fo
     if open_ones:
         for word in known:
             there.setdefault(bare(word), word)
-    if net(lambda item: bare(item).split(), there) > max(0, 2 * most):  # texts of no one form
+
+    def alike(item: str) -> list[str]:
+        bares = [bare(word) for word in item.split()]
+        return [part for b in bares for part in ([b] if b in there else b.split())]
+
+    if net(alike, there) > max(0, 2 * most):  # texts of no one form
         form = ()
-        better = {i for i in open_ones if gain(i, bare(i).split(), there) > 0}
+        better = {i for i in open_ones if gain(i, alike(i), there) > 0}
     elif most > 0:
         better = {i for i in open_ones if gain(i, fold(i, form).split(), known) > 0}
     if not better:
         return as_written
     shown = max(sorted(better), key=items.__getitem__)
-    words = fold(shown, form).split() if form else bare(shown).split()
+    words = fold(shown, form).split() if form else alike(shown)
     return Fit(
         total,
         sum(items[item] for item in fits - better),

@@ -11,7 +11,7 @@ from speechllm.data.audio_error import LEAST_SECONDS
 from speechllm.data.bias_lists import BIAS_WORDS, BIASING, parse_biasing, scan_words
 from speechllm.data.characters import LOST, Unseen, unseen
 from speechllm.data.complaints import Complaint
-from speechllm.data.forms import compare, count_words, fold
+from speechllm.data.forms import compare, fold, words_of_phrases
 from speechllm.data.kaldi import (
     TABLES,
     Audio,
@@ -293,7 +293,7 @@ class _Check:
 
     def entries_fit(self, name: str, entries: Iterable[str]) -> None:
         """Warn about lists in another form than the transcripts, which no hypothesis would have."""
-        words = count_words(row.value for row in self.rows.get("text", {}).values())
+        words = words_of_phrases(row.value for row in self.rows.get("text", {}).values())
         fit = compare(dict.fromkeys(entries, 1), words)
         if fit.is_odd(of_list=True):
             setting = fit.assignment("biasing.fold")

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable
 
 from speechllm.data.bias_lists import BiasLists
-from speechllm.data.forms import compare, count_words, unlike
+from speechllm.data.forms import compare, count_words, unlike, words_of_phrases
 from speechllm.decode.decoder import Decoder
 from speechllm.decode.ngram_source import NGramSource
 
@@ -32,11 +32,12 @@ def say_fits(
     Returns:
         Whether all is as it should be; None where there are no words to compare with.
     """
+    texts = list(texts)
     words = count_words(texts)
     fine = True
     biasing = decoder.config.biasing
     if words and biasing and lists:
-        fit = compare(dict.fromkeys(lists.entries, 1), words, biasing.fold)
+        fit = compare(dict.fromkeys(lists.entries, 1), words_of_phrases(texts), biasing.fold)
         folded = "folded " if biasing.fold else ""
         said = fit.says(f"{folded}entries of its bias lists", f"the {where}")
         if fit.is_odd(of_list=True):

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from speechllm.data.forms import CLOSING
+
 CARRIER = "a"
 """A word before a phrase, to see how the phrase is tokenised inside a sentence."""
 SPACES = ("\u2581", "\u0120", " ")  # what marks a word's beginning: SentencePiece, byte-level BPE
@@ -58,6 +60,12 @@ def begins_word(tokenizer: Any, size: int) -> list[bool]:
     )
 
 
+def closes_word(tokenizer: Any, size: int) -> list[int]:
+    """Those of `size` token ids that begin with a mark behind a word, as a full stop."""
+    tokens = tokenizer.convert_ids_to_tokens(list(range(min(size, len(tokenizer)))))
+    return [i for i, t in enumerate(tokens) if isinstance(t, str) and t.startswith((*CLOSING,))]
+
+
 class Trie:
     """A bias list, ready for the search.
 
@@ -65,7 +73,7 @@ class Trie:
         phrases: words and phrases.
         tokenizer: of the LLM.
         word_start: for each token id, whether a word begins with it (`begins_word`).
-        ends: token ids that end a hypothesis.
+        ends: token ids that end a word without beginning one: a mark, or a hypothesis's end.
     """
 
     def __init__(
@@ -105,9 +113,10 @@ class Trie:
     def step(self, state: State, token: int) -> State:
         """The state behind a token."""
         over = self.ends_word(token)
+        starts = self.word_start[token] or state.length == 0
         active = [(node[token], start) for node, start in state.active if token in node]
         roots = self.roots(state)
-        if token in roots and (over or state.length == 0):
+        if token in roots and starts:
             active.append((roots[token], state.length))
         return State(state.length + 1, self._kept(state, over), tuple(active))
 

@@ -9,7 +9,7 @@ from speechllm.data.bias_lists import BiasLists
 from speechllm.data.collate import Batch
 from speechllm.decode.search import Hypothesis
 from speechllm.decode.source import Source
-from speechllm.decode.trie import END, State, Trie, begins_word
+from speechllm.decode.trie import END, State, Trie, begins_word, closes_word
 from speechllm.model.speech_llm import SpeechLLM
 
 
@@ -31,8 +31,9 @@ class TrieBoost(Source):
     def __init__(self, model: SpeechLLM, lists: BiasLists, boost: float):
         self.lists, self.weight = lists, boost
         self._tokenizer = model.tokenizer
-        self._ends = (model.prompt.eos, *model.prompt.stops)
         size = model.embedding.weight.shape[0]
+        marks = closes_word(model.tokenizer, size)
+        self._ends = (model.prompt.eos, *model.prompt.stops, *marks)
         self._word_start = begins_word(model.tokenizer, size)
         over = torch.tensor(self._word_start)
         over[list(self._ends)] = True

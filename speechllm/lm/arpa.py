@@ -17,7 +17,10 @@ OTHER_NAMES = (
     (END, re.compile("</s>", re.IGNORECASE)),
     # SRILM, KenLM, IRSTLM, OpenGrm, MITLM and pocolm write <unk>; CMU's toolkit <UNK>, HTK !!UNK,
     # and whoever maps words to an unknown one beforehand <oov>, [UNK] and the like.
-    (UNKNOWN, re.compile(r"[<\[({!*_]+(unk|unknown|oov)[>\])}!*_]*", re.IGNORECASE)),
+    (
+        UNKNOWN,
+        re.compile(r"[<\[({!*_@%#+]+(unk|unknown|oov)([-_]?word)?/?[>\])}!*_@%#+]*", re.IGNORECASE),
+    ),
     (UNKNOWN, re.compile("UNK|OOV")),
 )
 _BLANKS = re.compile(r"[ \t]+")

@@ -2,9 +2,9 @@
 
 import pytest
 
-from speechllm.data.forms import Fit, compare, fold
+from speechllm.data.forms import Fit, compare, fold, words_of_phrases
 
-KNOWN = {"the", "sugar", "beet", "don't", "aphids", "caf\u00e9"}
+KNOWN = {"the", "sugar", "beet", "don't", "aphids", "caf\u00e9", "well-known"}
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,7 @@ def test_fold(text: str, folds: tuple[str, ...], wanted: str) -> None:
         (["don\u2019t"], ("punctuation",), 0, 1),
         (["cafe\u0301"], ("nfc",), 0, 1),
         (["zebra-beet"], (), 0, 0),
+        (["well\u2011known", "well\u2013known"], (), 0, 2),
         ([], (), 0, 0),
     ],
 )
@@ -95,3 +96,11 @@ def test_a_single_odd_entry_counts_only_where_the_texts_have_one_form() -> None:
 def test_a_setting_is_quoted_where_a_shell_would_read_it() -> None:
     assert Fit(1, 0, 1, ("lower",)).assignment("biasing.fold") == "biasing.fold=lower"
     assert Fit(1, 0, 1, ("lower", "punctuation")).assignment("x") == "'x=[lower,punctuation]'"
+
+
+def test_entries_of_a_list_may_stand_before_a_mark() -> None:
+    known = words_of_phrases(["Sell the beet, Bob!", 'Bob\'s "old" tractors.', "..."])
+    assert {"beet", "beet,", "Bob", "Bob!", "Bob's", '"old', "tractors"} <= known
+    assert "" not in known and "old" not in known
+    assert not compare(dict.fromkeys(["beet", "Bob", "tractors"], 1), known).is_odd(of_list=True)
+    assert compare(dict.fromkeys(["bob"], 1), known).is_odd(of_list=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.decode.trie import State, Trie, begins_word
+from speechllm.decode.trie import State, Trie, begins_word, closes_word
 from tests.tiny import make_llm
 
 
@@ -22,6 +22,12 @@ class Words:
         self.input_ids = found[0] if one else found
         return self
 
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def convert_ids_to_tokens(self, ids: list[int]) -> list[str]:
+        return [list(self.ids)[i] for i in ids]
+
     def encode(self, text: str) -> list[int]:
         pieces = []
         for number, word in enumerate(text.split()):
@@ -36,7 +42,7 @@ def earned(phrases: list[str], text: str, end: bool = True) -> list[int]:
     Trie(phrases, words, [False] * 99, [0])
     ids = words.encode(text)
     start = [piece.startswith("_") for piece in words.ids]
-    trie = Trie(phrases, words, start, [0])
+    trie = Trie(phrases, words, start, [0, *closes_word(words, len(words.ids))])
     state, totals = State(), []
     for token in [*ids, 0] if end else ids:
         state = trie.step(state, token)
@@ -53,6 +59,10 @@ def earned(phrases: list[str], text: str, end: bool = True) -> list[int]:
         (["sugar beet"], "sugar beet", [1, 2, 2]),
         (["beet"], "sugar beet+s", [0, 1, 0, 0]),  # the word goes on: it is another one
         (["beet+s"], "sugar beet+s", [0, 1, 2, 2]),
+        (["beet"], "sugar beet+. now", [0, 1, 1, 1, 1]),  # the word is over at its mark
+        (["beet"], "sugar beet+'+s", [0, 1, 0, 0, 0]),
+        (["beet+."], "sugar beet+. beet", [0, 1, 2, 3, 2]),
+        (["oat"], "g+.+oat", [0, 0, 0, 0]),
         (["beet"], "sugar+ beet", [0, 0, 1, 1]),
         (["oat"], "g+oat", [0, 0, 0]),  # not at the start of a word
         (["sugar", "sugar beet pulp"], "a sugar beet cane", [0, 1, 2, 1, 1]),
