@@ -220,7 +220,8 @@ class _Mixer:
         self.energy = self.energy_of_mean = 0.0
         if audio.channel is not None and audio.channel >= channels:
             detail = f"channel {audio.channel} of {channels}, counted from 0"
-            raise AudioError("there is no such channel", audio, detail)
+            remedy = "name one that is there, in reco2channel or with --channel"
+            raise AudioError("there is no such channel", audio, detail, remedy)
 
     def mix(self, block: np.ndarray) -> np.ndarray:
         """One channel of [n, channels]; raises AudioError for NaN and Inf."""

@@ -59,7 +59,9 @@ def output_of(audio: Audio) -> bytes:
         reader.join(timeout=1)
     if status != 0:
         tail = b"".join(complaint)[-500:].decode("utf-8", errors="replace").strip()
-        raise AudioError("command failed", audio, f"exit status {status}: {tail}")
+        raise AudioError("command failed", audio, f"exit status {status}: {tail}".rstrip(": "))
+    if not output:
+        raise AudioError("command wrote nothing", audio)
     return output
 
 

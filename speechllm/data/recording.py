@@ -155,7 +155,9 @@ def opened(audio: Audio, allow_pipes: bool = False) -> Iterator[Recording]:
             file = stack.enter_context(Stream(source))
         except (soundfile.LibsndfileError, OSError, TypeError) as error:
             # A TypeError is soundfile's answer to a name that ends in .raw, which has no header.
-            raise AudioError("audio file cannot be read", audio, str(error)) from error
+            # Without the name, which stands in the message, or is an object's in memory.
+            detail = getattr(error, "error_string", str(error))
+            raise AudioError("audio file cannot be read", audio, detail) from error
         yield Recording(audio, file, layout)
 
 

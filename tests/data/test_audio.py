@@ -138,8 +138,9 @@ def test_commands_are_refused_unless_allowed(wav, tmp_path):
     [
         ("cat {wav}; echo 'no such option' >&2; exit 3 |", "exit status 3: no such option"),
         ("cat /nonexistent.wav | cat |", "exit status 1"),
-        ("echo this is no audio |", "cannot be read"),
-        ("true |", "cannot be read"),
+        ("false |", "exit status 1$"),
+        ("echo this is no audio |", "cannot be read: Format not recognised.$"),
+        ("true |", "command wrote nothing"),
     ],
 )
 def test_failing_commands(wav, command, message):
