@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +30,11 @@ class Own(dict[str, Any]):
 
 
 def made_again(place: str | Path) -> str:
-    """The remedy for a damaged file: `place` is what has to go with it."""
-    return f"rm -r {shell_word(place)}, then run the stage that makes it again"
+    """The remedy for a damaged file: `place` is what has to go with it, a folder or the file."""
+    again = "run the stage that makes it again"
+    if not os.path.lexists(place):
+        return again
+    return f"{'rm -r' if os.path.isdir(place) else 'rm'} {shell_word(place)}, then {again}"
 
 
 def read_json(path: str | Path, remedy: str | None = None) -> Any:
@@ -44,8 +48,9 @@ def read_json(path: str | Path, remedy: str | None = None) -> Any:
         DataError: it cannot be read, is damaged, or (when it is asked for) a key is missing.
     """
     remedy = remedy or made_again(path)
+    content = _content(path, remedy)
     with guarded(path, "is damaged, no JSON", remedy=remedy):
-        return _own(json.loads(Path(path).read_bytes()), Path(path), remedy)
+        return _own(json.loads(content), Path(path), remedy)
 
 
 def read_mapping(path: str | Path, remedy: str | None = None) -> Own:
@@ -63,8 +68,9 @@ def read_mapping(path: str | Path, remedy: str | None = None) -> Own:
 def _read_yaml(path: Path, remedy: str) -> Any:
     from speechllm.strict_yaml import load_yaml
 
+    content = _content(path, remedy)
     with guarded(path, "is damaged, no yaml", remedy=remedy):
-        return _own(load_yaml(path.read_bytes().decode("utf-8")), path, remedy)
+        return _own(load_yaml(content.decode("utf-8")), path, remedy)
 
 
 def read_json_rows(path: str | Path, remedy: str | None = None, grows: bool = False) -> list[Any]:
@@ -76,8 +82,7 @@ def read_json_rows(path: str | Path, remedy: str | None = None, grows: bool = Fa
         grows: lines are appended to it; a last one that is half written is left out.
     """
     remedy = remedy or made_again(path)
-    with guarded(path, "cannot be read", remedy=remedy):
-        *lines, last = Path(path).read_bytes().split(b"\n")
+    *lines, last = _content(path, remedy).split(b"\n")
     rows = []
     for number, line in enumerate(lines if grows or not last else [*lines, last], 1):
         with guarded(path, "is damaged, no JSON", number, remedy):
@@ -137,13 +142,14 @@ def read_tensors(
     """
     from safetensors.torch import load_file
 
-    if sha256 and Path(path).is_file():
+    remedy = remedy or made_again(path)
+    _check_there(path, remedy)
+    if sha256:
         with open(path, "rb") as stream:
             found = hashlib.file_digest(stream, "sha256").hexdigest()
         if found != sha256:
-            message = "is not what was written"
-            raise DataError(message, path, remedy=remedy or made_again(path))
-    with guarded(path, "is damaged, no tensors", remedy=remedy or made_again(path)):
+            raise DataError("is not what was written", path, remedy=remedy)
+    with guarded(path, "is damaged, no tensors", remedy=remedy):
         return load_file(path)
 
 
@@ -156,6 +162,17 @@ def check_format(written: object, known: int, folder: Path) -> None:
     if not isinstance(written, int) or written > known:
         message = f"{folder} is of format {shown(written)}; this speechllm reads up to {known}"
         raise SpeechLLMError(message, "update speechllm")
+
+
+def _content(path: str | Path, remedy: str) -> bytes:
+    _check_there(path, remedy)
+    with guarded(path, "cannot be read"):
+        return Path(path).read_bytes()
+
+
+def _check_there(path: str | Path, remedy: str) -> None:
+    if not os.path.exists(path):
+        raise DataError("no such file", path, remedy=remedy)
 
 
 def _own(value: Any, path: Path, remedy: str) -> Any:

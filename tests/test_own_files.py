@@ -15,7 +15,13 @@ from speechllm.errors import DataError, SpeechLLMError
 from speechllm.jobs.run import Job
 from speechllm.layout import DESCRIPTION, TENSORS
 from speechllm.model.bundle import read_bundle
-from speechllm.own_files import read_by_id, read_json_rows, read_mapping, read_tensors
+from speechllm.own_files import (
+    made_again,
+    read_by_id,
+    read_json_rows,
+    read_mapping,
+    read_tensors,
+)
 from speechllm.report.tree import read_model
 
 READERS = {
@@ -54,8 +60,16 @@ def test_other_content_is_named(file: Path, odd: bytes) -> None:
         assert READERS[file.name](file) == {}
         odd += b"\n"
     file.write_bytes(odd)
-    with pytest.raises(DataError, match=rf"{file.name}.*is damaged(?s:.*)\n  -> rm -r .*again$"):
+    with pytest.raises(DataError, match=rf"{file.name}.*is damaged(?s:.*)\n  -> rm /.*again$"):
         READERS[file.name](file)
+
+
+def test_a_missing_file_is_named_with_what_makes_it(file: Path) -> None:
+    file.unlink()
+    with pytest.raises(DataError, match=rf"{file.name}: no such file\n  -> run the stage"):
+        READERS[file.name](file)
+    with pytest.raises(DataError, match=rf"no such file\n  -> rm -r {file.parent}, then run"):
+        READERS[file.name](file, made_again(file.parent))
 
 
 def test_no_damage_raises_anything_else(file: Path) -> None:
@@ -99,7 +113,7 @@ def test_a_damaged_done_file_is_named_and_its_removal_runs_the_job(
 ) -> None:
     job = Job(1, ["true"], tmp_path / "x.log")
     job.done_file.write_text(content)
-    with pytest.raises(DataError, match=r"x\.log\.done: is damaged(?s:.*)rm -r .*x\.log\.done,"):
+    with pytest.raises(DataError, match=r"x\.log\.done: is damaged(?s:.*)rm .*x\.log\.done,"):
         job.code()
     job.done_file.unlink()
     assert job.code() is None
