@@ -152,6 +152,8 @@ ENCODERS: dict[str, tuple[Callable[[Path], Path], float]] = {
     "hubert": (_wav2vec2_like("Hubert", **LAYER_NORM), 100),
     "wav2vec2": (_wav2vec2_like("Wav2Vec2", **LAYER_NORM), 100),
     "wav2vec2_base": (_wav2vec2_like("Wav2Vec2"), 100),
+    "wav2vec2_conformer": (_wav2vec2_like("Wav2Vec2Conformer", feat_extract_norm="layer"), 100),
+    "sew": (_wav2vec2_like("SEW", feat_extract_norm="layer", squeeze_factor=2), 100),
     "wav2vec2_bert": (make_encoder, 25),
     "whisper": (make_whisper, 50),
     "parakeet": (make_parakeet, 12.5),

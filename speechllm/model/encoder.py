@@ -33,6 +33,9 @@ log = logging.getLogger(__name__)
 
 AMPLE = SAMPLE_RATE  # samples that are enough for every encoder
 WINDOWS = 8  # of one length that are encoded at once: four minutes, where they are of 30 s
+TRIED = (9_123, 9_603, 10_083, 10_563, 20_000)
+"""Samples of what is encoded beside the longest of them: whole and broken stacks of 2 or 4 frames,
+since an encoder that squeezes them (SEW) lets padding into a broken one alone."""
 LEAK = {torch.float32: 1e-3, torch.float16: 2e-2, torch.bfloat16: 1e-1}
 """A difference, in standard deviations of the frames, that rounding does not explain."""
 LEAK_ON_GPU = 1e-2  # in float32, where convolutions round to TF32
@@ -260,39 +263,41 @@ class Encoder:
         raise ValueError("it does not say how many of its frames are padding")
 
     def _padding_stays_out(self) -> bool:
-        """Whether an utterance's frames are the same with and without a longer one beside it.
+        """Whether utterances' frames are the same with and without a longer one beside them.
 
         Raises:
             ConfigError: the encoder cannot even encode one utterance, or float16 cannot hold it.
         """
         rng = np.random.default_rng(0)
-        short, long = (rng.normal(0, 0.1, n).astype(np.float32) for n in (9_123, 20_000))
+        waves = [rng.normal(0, 0.1, length).astype(np.float32) for length in TRIED]
         with torch.inference_mode():
             try:
-                alone = self._encode_batch([short])[0]
+                alone = [self._encode_batch(waves[:1])[0]]
             except (TypeError, RuntimeError, ValueError, AttributeError) as error:
                 raise ConfigError(
                     f"model.encoder: {self.name} cannot be run as an encoder: {error}",
                     "name another encoder",
                 ) from error
-            if not difference(alone.to(torch.float16), alone) < ROUNDING[torch.float16]:
+            if not difference(alone[0].to(torch.float16), alone[0]) < ROUNDING[torch.float16]:
                 raise ConfigError(
-                    f"model.encoder: frames of {self.name} are up to {alone.abs().max():.1g}, "
+                    f"model.encoder: frames of {self.name} are up to {alone[0].abs().max():.1g}, "
                     "which float16, in which they are kept, cannot hold",
                     "name another encoder",
                 )
             if self.window_samples and not self.cut:  # all windows are alike
                 return True
             try:
-                beside = self._encode_batch([short, long])[0]
+                beside = self._encode_batch(waves)[:-1]
+                alone += [self._encode_batch([wave])[0] for wave in waves[1:-1]]
             except (TypeError, RuntimeError, ValueError):
                 return False
-        if alone.shape != beside.shape:
-            return False
         rounding = LEAK[self.model.dtype]
         if self.device != "cpu":
             rounding = max(rounding, LEAK_ON_GPU)
-        return bool((alone - beside).abs().max() < rounding * alone.std())
+        return all(
+            one.shape == other.shape and bool((one - other).abs().max() < rounding * one.std())
+            for one, other in zip(alone, beside, strict=True)
+        )
 
 
 def encoder_width(name: str, trust_remote_code: bool = False) -> int:
