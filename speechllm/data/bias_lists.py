@@ -81,6 +81,11 @@ def entry_problem(entry: object) -> str | None:
     return None
 
 
+def spaced(entry: str) -> str:
+    """With one blank between words: a search meets no other blanks."""
+    return " ".join(entry.split())
+
+
 def doubled(entries: Iterable[str]) -> list[str]:
     """Entries that stand twice, in the order of their second places."""
     seen: set[str] = set()
@@ -104,6 +109,7 @@ def parse_biasing(value: str) -> list[str]:
         raise ValueError("not a JSON list of words and phrases")
     if problem := next(filter(None, map(entry_problem, entries)), None):
         raise ValueError(problem)
+    entries = list(map(spaced, entries))
     if twice := doubled(entries):
         raise ValueError(f"entry stands twice: {twice[0]}")
     if len(entries) > MOST_ENTRIES:
@@ -137,7 +143,7 @@ def scan_words(path: Path, report: Callable[[Fault], None]) -> list[str]:
             continue
         if problem := entry_problem(entry):
             report(Fault(problem, number, edit, repr(entry) if entry else ""))
-        elif entry in first_line:
+        elif (entry := spaced(entry)) in first_line:
             report(Fault("entry stands twice", number, "delete one of the two lines", entry))
         else:
             first_line[entry] = number

@@ -37,6 +37,17 @@ def test_an_utterance_has_its_own_list_or_that_of_the_set(folder: Path) -> None:
     assert lists and not BiasLists()
 
 
+def test_words_of_an_entry_have_one_blank_between_them(folder: Path) -> None:
+    (folder / "biasing").write_text('u1 [" sugar  beet", "rye\\u00a0grass "]\n')
+    (folder / "bias_words").write_text("winter  wheat \n sugar\u00a0beet\nrye\n")
+    lists = DataDir.load(folder).bias_lists
+    assert lists.own == {"u1": ["sugar beet", "rye grass"]}
+    assert lists.words == ["winter wheat", "sugar beet", "rye"]
+    (folder / "bias_words").write_text("winter  wheat\nwinter wheat\n")
+    with pytest.raises(DataError, match="stands twice: winter wheat"):
+        read_words(folder / "bias_words")
+
+
 def test_the_hash_follows_the_entries(folder: Path) -> None:
     before = DataDir.load(folder).bias_lists.sha256
     assert DataDir.load(folder).bias_lists.sha256 == before
