@@ -3,11 +3,10 @@
 #
 # One would expect the frames of an utterance not to depend on a longer one beside it, if the mask
 # says what is padding and the features are normalised frame by frame (`feat_extract_norm:
-# layer`): so it is for Wav2Vec2, HuBERT, WavLM and Wav2Vec2-BERT. But padding is set to zero once,
-# before the layers; after one layer it is no longer zero, and the convolutions of the others carry
-# it into the frames beside it (those of Conformer within each layer, those of data2vec for the
-# positions), and from there attention can take it to all. So what is recognised, or the features
-# that are cached, depend on the batch.
+# layer`): so it is for Wav2Vec2 and Wav2Vec2-BERT. But padding is set to zero once. After one
+# layer it is no longer zero, and the convolutions that follow carry it into the frames beside it:
+# those in each layer of Conformer, those for positions of data2vec. What is heard depends on the
+# batch.
 #
 # Seen: frames, of standard deviation 1, change by over 1 with 0.4 s of padding; those of Wav2Vec2
 # and of Wav2Vec2-BERT by less than 0.00001.

@@ -2,11 +2,9 @@
 # soundfile 0.14.0 (with libsndfile 1.2.2), reading a compressed file block by block.
 #
 # One would expect `soundfile.blocks`, or `read(n)` until nothing more comes, to give what one
-# `read()` gives: that is how long recordings are read, and nobody has asked for a seek. But after
-# every read soundfile seeks to where it is anyhow. In an MP3 of a low bit rate, as soundfile itself
-# writes by default, a decoder that was sent somewhere needs some frames to be right again, so
-# most of the signal can be wrong. In an Opus file what is left at the very end is. Nothing is
-# raised (libmpg123 prints lines to stderr).
+# `read()` gives. But after every read soundfile seeks to where it is. In an MP3 of a low bit rate,
+# as it writes itself by default, the decoder then needs some frames to be right again, so most of
+# the signal can be wrong; in an Opus file what is left at the very end is. Nothing is raised.
 #
 # Seen: of 6 seconds of MP3 in blocks of 0.1 s, 95 % of the samples are off by more than 0.01; of
 # one second and one sample of Opus in blocks of 1 s, the last sample is. Both are right as soon as

@@ -3,10 +3,9 @@
 #
 # One would expect `dtype="int16"` to mean full scale = 32767 whatever the file holds, as it does
 # for WAV of 16 or 24 bits, FLAC, Ogg Vorbis, Opus and MP3. But a file whose samples are stored as
-# floats is rounded as it is: a recording at half of full scale becomes silence. In the other
-# direction, int16 samples written to such a file stay what they are, so speech is there with an
-# amplitude of thousands, and whoever reads it as floats gets that. soundfile's documentation says
-# the first of reading; nothing warns, and a mixed corpus is right but for its float files.
+# floats is rounded as it is: a recording at half of full scale becomes silence. And int16 samples
+# written to such a file stay what they are, thousands for whoever reads floats. The documentation
+# says so of reading; nothing warns, and a mixed corpus is right but for its float files.
 #
 # Seen: half of full scale read as int16 has a peak of 0 from WAV FLOAT, of 16,383 or more from
 # WAV PCM_24, FLAC and Vorbis; int16 written and read as float has one of 16,383 and of 0.5.
