@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from speechllm.errors import SpeechLLMError
+from speechllm.errors import DataError, SpeechLLMError
 from speechllm.files import whole_file, write_json
 from speechllm.guarded import guarded
 from speechllm.own_files import made_again, read_mapping
@@ -152,12 +152,18 @@ def seal_all(folder: Path, names: Iterable[str]) -> None:
         stream.writelines(f"{digest(folder / name)}  {name}\n" for name in sorted(names))
 
 
-def broken_seals(folder: Path) -> list[str]:
-    """Names of the files that were sealed and are not what they were; an older version has none."""
+def broken_seals(folder: Path, only: Sequence[str] = ()) -> list[str]:
+    """Names of the files that were sealed and are not what they were; an older version has none.
+
+    Args:
+        folder: of the files.
+        only: look at these alone.
+    """
     path = folder / SUMS
     text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     rows = (line.partition("  ") for line in text.splitlines())
-    return [n for h, _, n in rows if not (folder / n).is_file() or digest(folder / n) != h]
+    wanted = {name: sha256 for sha256, _, name in rows if not only or name in only}
+    return [n for n, h in wanted.items() if not (folder / n).is_file() or digest(folder / n) != h]
 
 
 def all_sealed(folder: Path) -> bool:
@@ -165,6 +171,20 @@ def all_sealed(folder: Path) -> bool:
     for name in (odd := broken_seals(folder)):
         log.warning("%s is not what was written: made anew", folder / name)
     return not odd
+
+
+def check_seal(path: Path) -> None:
+    """Raise DataError if a made file is not what was sealed, alone or with its folder.
+
+    An older version has no seal.
+    """
+    alone = _seal(path)
+    if alone.is_file():
+        odd = not alone.read_bytes().startswith(digest(path).encode())
+    else:
+        odd = path.name in broken_seals(path.parent, [path.name])
+    if odd:
+        raise DataError("is not what was written", path, remedy=made_again(path))
 
 
 def _seal(path: Path) -> Path:

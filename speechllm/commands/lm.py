@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> None:
             if not found:
                 raise DataError("there is no sentence to learn from", paths[0])
         _warn_of_form(sentences, args, task)
-    make_lm(config, sentences, held_out, args.base, args.exp)
+        make_lm(config, sentences, held_out, args.base, args.exp)
 
 
 def _warn_of_form(sentences: list[str], args: argparse.Namespace, task: "Task") -> None:

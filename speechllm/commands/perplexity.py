@@ -40,6 +40,7 @@ def run(args: argparse.Namespace) -> None:
     from speechllm.layout import DESCRIPTION, MODEL, TENSORS
     from speechllm.lm.folder import find_lm, lm_hash
     from speechllm.locks import LOCK, locked
+    from speechllm.made_from import is_sealed, seal
     from speechllm.model.bundle_record import check_bundle
     from speechllm.own_files import read_mapping
     from speechllm.tasks.of_model import task_of
@@ -61,7 +62,7 @@ def run(args: argparse.Namespace) -> None:
         check_bundle(bundle)
         digest = sha256_of([bundle / TENSORS, bundle / DESCRIPTION])
     path = folder / FILE
-    figures: dict[str, Any] = read_mapping(path) if path.is_file() else {}
+    figures: dict[str, Any] = read_mapping(path) if is_sealed(path) else {}
     texts = {p: sha256_of([p / table for table in task.tables]) for p in args.data}
     fold = {"fold": args.fold} if args.lm else {}
     made_from = {
@@ -74,10 +75,11 @@ def run(args: argparse.Namespace) -> None:
     if left:
         found = _under_lm(args, left) if args.lm else _under_llm(args, left)
         with locked(beside(path, LOCK), path, patience=PATIENCE):  # others add theirs
-            figures = read_mapping(path) if path.is_file() else {}
+            figures = read_mapping(path) if is_sealed(path) else {}
             for place in left:
                 figures[place.name] = found[place] | {"made_from": made_from[place]}
             write_json(path, figures)
+            seal(path)
     for place in args.data:
         for name, values in figures[place.name].items():
             if name == "made_from":

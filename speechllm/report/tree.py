@@ -20,6 +20,7 @@ from typing import Any
 
 from speechllm.errors import DataError, shell_word
 from speechllm.layout import CONFIG, LANGUAGE_MODEL, RUN
+from speechllm.made_from import check_seal
 from speechllm.own_files import made_again, read_mapping
 from speechllm.tasks.of_model import task_of
 from speechllm.tasks.task import Task, load_task
@@ -274,14 +275,20 @@ def read_model(run_file: Path) -> Model:
         decoding = Decoding(
             text.parent,
             _json_or_empty(text.with_name("decode.json"), text.parent),
-            _json_or_empty(text.with_name("score") / task.score_file),
+            _sealed_or_empty(text.with_name("score") / task.score_file),
             task,
         )
         decodings[decoding.tag, decoding.set] = decoding
-    perplexity = _json_or_empty(run_file.with_name("perplexity.json"))
+    perplexity = _sealed_or_empty(run_file.with_name("perplexity.json"))
     return Model(
         run_file.parent, _json_or_empty(run_file, run_file.parent), decodings, perplexity, task
     )
+
+
+def _sealed_or_empty(path: Path) -> dict[str, Any]:
+    if path.exists():
+        check_seal(path)
+    return _json_or_empty(path)
 
 
 def _json_or_empty(path: Path, folder: Path | None = None) -> dict[str, Any]:

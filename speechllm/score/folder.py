@@ -61,8 +61,8 @@ def score_folder(
     """
     source = made_from(reference, hypothesis, settings)
     result_file = out / "wer.json"
-    old = read_mapping(result_file) if result_file.exists() else {}
-    if not force and old.get("made_from") == source and all_sealed(out):
+    old = read_mapping(result_file) if result_file.exists() and all_sealed(out) else {}
+    if not force and old.get("made_from") == source:
         warn_of_missing(old, hypothesis)
         return old
 

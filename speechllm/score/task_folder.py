@@ -52,8 +52,8 @@ def score_answers(
         **made_from(reference, hypothesis, settings),
     }
     result_file = out / task.score_file
-    old = read_mapping(result_file) if result_file.exists() else {}
-    if not force and old.get("made_from") == source and all_sealed(out):
+    old = read_mapping(result_file) if result_file.exists() and all_sealed(out) else {}
+    if not force and old.get("made_from") == source:
         warn_of_missing(old, hypothesis, "as wholly wrong")
         return old
     loaded, hypotheses = DataDir.load(reference.parent), read_table(hypothesis, strict=False)

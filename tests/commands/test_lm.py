@@ -8,6 +8,7 @@ import yaml
 
 from speechllm.cli import main
 from speechllm.data.kaldi import write_data_dir
+from speechllm.locks import LOCK
 
 TEXT = {"u1": "the cow eats", "u2": "the grass grows"}
 
@@ -45,3 +46,12 @@ def test_text_in_another_case_than_dev_or_base_is_a_warning(tmp_path: Path, capl
     assert len(warnings) == 2
     assert "0 of 6 words stand in what" in warnings[0] and "would in lower case" in warnings[0]
     assert "6 of them are known in capitals ('the' is 'THE' there); write both alike" in warnings[1]
+
+
+def test_its_folder_is_locked_until_it_is_made(tmp_path: Path, monkeypatch) -> None:
+    locked = []
+    monkeypatch.setattr(
+        "speechllm.lm.make.make_lm", lambda *given: locked.append((given[-1] / LOCK).is_file())
+    )
+    make(tmp_path, str, str)
+    assert locked == [True] and not (tmp_path / "lm" / LOCK).exists()

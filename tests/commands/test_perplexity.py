@@ -8,6 +8,8 @@ import pytest
 
 from speechllm.cli import main
 from speechllm.data.kaldi import write_data_dir
+from speechllm.errors import DataError
+from speechllm.made_from import check_seal
 
 ARPA = """\\data\\
 ngram 1=6
@@ -54,6 +56,18 @@ def test_the_share_of_unknown_words_is_said(measure, caplog) -> None:
     assert (figures["text"]["unknown"], figures["text"]["unknown_percent"]) == (1, 20.0)
     assert "1 of its words (20.0 %) are unknown" in line
     assert not [r for r in caplog.records if r.levelno >= logging.WARNING]
+
+
+def test_damaged_figures_are_measured_anew(measure, caplog) -> None:
+    _, figures = measure(str)
+    path = Path("perplexity.json")
+    for damaged in (path.read_text().replace("20.0", "30.0"), "{"):
+        path.write_text(damaged)
+        assert measure(str)[1] == figures
+        assert "perplexity.json is not what was written: made anew" in caplog.text
+    path.write_text(path.read_text().replace("20.0", "30.0"))
+    with pytest.raises(DataError, match=r"is not what was written\n  -> rm perplexity.json, then"):
+        check_seal(path)
 
 
 @pytest.mark.parametrize(

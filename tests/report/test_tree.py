@@ -1,5 +1,9 @@
 """Which set shows what adaptation forgets, in recipes that name theirs as they like."""
 
+import pytest
+
+from speechllm.errors import DataError
+from speechllm.made_from import seal
 from speechllm.report.results import make_results
 from speechllm.report.tree import read_families, source_set
 from tests.report.test_results import make_decoding, make_run
@@ -31,3 +35,20 @@ def test_told_its_source_sets_a_base_alone_does_not_take_them_for_targets(tmp_pa
     results = make_results(tmp_path, source_sets=["shop_test", "cafe_test"])
     ((row,),) = (comparison.table.rows for comparison in results.comparisons)
     assert row[0] == "legal"
+
+
+def test_figures_that_are_damaged_are_not_shown(tmp_path):
+    make_run(tmp_path / "base", "base")
+    make_decoding(tmp_path / "base/decode_decode/shop_test", 10, 5, 5)
+    (tmp_path / "base/perplexity.json").write_text("{}")
+    for path in (
+        tmp_path / "base/perplexity.json",
+        tmp_path / "base/decode_decode/shop_test/score/wer.json",
+    ):
+        seal(path)
+        read_families(tmp_path)
+        whole = path.read_text()
+        path.write_text(whole + " ")
+        with pytest.raises(DataError, match=rf"{path.name}: is not what was written"):
+            read_families(tmp_path)
+        path.write_text(whole)

@@ -320,7 +320,11 @@ def test_more_bad_input(tree):
     result = score_folder(silent, heard, tree / "out", Settings(("plain",), 10))
     assert result["scores"]["plain"]["wer"]["percent"] is None
     assert result["scores"]["plain"]["wer"]["insertions"] == 1
+    for damaged in ("{", (tree / "out/wer.json").read_text().replace("1", "2", 1)):
+        write(tree / "out/wer.json", damaged)
+        assert score_folder(silent, heard, tree / "out", Settings(("plain",), 10)) == result
     write(tree / "out/wer.json", "{")
+    (tree / "out/SHA256SUMS").unlink()  # of an older version
     with pytest.raises(DataError, match="is damaged, no JSON"):
         score_folder(silent, heard, tree / "out", Settings(("plain",), 10))
 
