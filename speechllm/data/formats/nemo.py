@@ -51,7 +51,9 @@ def _channel(selector: object, path: Path, line: int) -> int | None:
     if isinstance(selector, int) and not isinstance(selector, bool) and selector >= 0:
         return selector
     message = f"{SELECTOR} is neither a channel nor 'average': {selector!r}"
-    raise DataError(message, path, line, "write a line for each channel")
+    raise DataError(
+        message, path, line, "name one channel by its number, from 0; write a line for each"
+    )
 
 
 def _with_times(record: Record, offset: object) -> Record:
