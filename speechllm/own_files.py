@@ -111,11 +111,15 @@ def read_by_id(path: str | Path, remedy: str | None = None) -> dict[str, Own]:
     return rows
 
 
+PACKED_AGAIN = "copy the whole packed folder again, or remove it and run the stage pack again"
+"""The remedy for damage in a packed folder."""
+
+
 def made_again_bundle(bundle: Path) -> str:
     """The same, of a bundle: that of a run, or one of a packed folder."""
     if bundle.name == MODEL:
         return made_again(bundle.parent)
-    return "copy the whole packed folder again, or remove it and run the stage pack again"
+    return PACKED_AGAIN
 
 
 def cut_half_line(path: Path) -> None:

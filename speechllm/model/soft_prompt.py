@@ -7,7 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from speechllm.errors import ConfigError
-from speechllm.own_files import read_tensors
+from speechllm.layout import PHASE
+from speechllm.model.bundle_record import SHA256
+from speechllm.own_files import read_mapping, read_tensors
 
 SOFT_PROMPT = "soft_prompt"
 """Its name in a model's scaffold."""
@@ -43,6 +45,7 @@ class SoftPrompt(nn.Module):
 
         Raises:
             ConfigError: no such file, or one of other shapes.
+            DataError: it is damaged.
         """
         if not path.is_file():
             raise ConfigError(
@@ -50,7 +53,10 @@ class SoftPrompt(nn.Module):
                 "give prompt/trained.safetensors from the folder of a finished soft_prompt run",
             )
         prefix = f"scaffold.{SOFT_PROMPT}."
-        found = {name.removeprefix(prefix): tensor for name, tensor in read_tensors(path).items()}
+        phase = path.with_name(PHASE)
+        sha256 = read_mapping(phase).get(SHA256) if phase.is_file() else None
+        tensors = read_tensors(path, sha256=sha256)
+        found = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
         wanted = self.state_dict()
         shapes = [
             {name: list(tensor.shape) for name, tensor in tensors.items()}

@@ -15,7 +15,10 @@ from speechllm.config import Section, parse
 from speechllm.data.tables import id_problem
 from speechllm.decode.config import DecodeConfig
 from speechllm.errors import DataError
-from speechllm.own_files import check_format, made_again_bundle, read_mapping
+from speechllm.files import sha256_of
+from speechllm.layout import DESCRIPTION, TENSORS
+from speechllm.made_from import broken_seals
+from speechllm.own_files import PACKED_AGAIN, check_format, read_mapping
 
 MANIFEST = "pack.json"
 FORMAT = 1
@@ -88,7 +91,7 @@ def read_manifest(packed: Path) -> Manifest:
         ConfigError: a key that is missing, unknown or of the wrong type.
     """
     path = packed / MANIFEST
-    values = read_mapping(path, made_again_bundle(packed))
+    values = read_mapping(path, PACKED_AGAIN)
     check_format(values["format"], FORMAT, packed)
     manifest = parse(Manifest, values, path)
     for domain in manifest.domains:
@@ -100,6 +103,27 @@ def read_manifest(packed: Path) -> Manifest:
         if key not in PRETRAINED or not _is_sound(model):
             raise DataError(f"pretrained.{key} has a name or a path that it must not have", path)
     return manifest
+
+
+def check_domains(packed: Path, manifest: Manifest) -> None:
+    """Raise DataError if trained tensors are not those that were packed."""
+    for domain, trained in manifest.domains.items():
+        bundle = bundle_folder(packed, domain)
+        for name in (TENSORS, DESCRIPTION):
+            if not (bundle / name).is_file():
+                raise DataError("no such file", bundle / name, remedy=PACKED_AGAIN)
+        if sha256_of([bundle / TENSORS]) != trained.sha256:
+            raise _changed(bundle / TENSORS)
+
+
+def check_seals(packed: Path) -> None:
+    """Raise DataError if descriptions, configs or tokenizers are not those that were packed."""
+    if odd := broken_seals(packed):
+        raise _changed(packed / odd[0])
+
+
+def _changed(path: Path) -> DataError:
+    return DataError("has changed since it was packed", path, remedy=PACKED_AGAIN)
 
 
 def domain_problem(domain: str) -> str | None:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from speechllm.errors import ConfigError, SpeechLLMError
 from speechllm.imported import in_words, source_of
-from speechllm.own_files import read_mapping
+from speechllm.own_files import PACKED_AGAIN, read_mapping
 from speechllm.pack.manifest import Pretrained
 from speechllm.pretrained import fetch, hub_commit, resolve_folder, weights_hash
 from speechllm.strict_yaml import YamlError, load_yaml
@@ -119,7 +119,7 @@ def locate(packed: Path, key: str, model: Pretrained) -> Path:
     if weights_hash(folder) != model.sha256:
         raise SpeechLLMError(
             f"{folder} holds other weights than the {key} that {packed} was made with",
-            "restore it, or train and pack again",
+            PACKED_AGAIN if model.place == "carried" else "restore it, or train and pack again",
         )
     return folder
 

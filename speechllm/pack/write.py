@@ -14,6 +14,7 @@ from speechllm.errors import ConfigError, SpeechLLMError, shell_word
 from speechllm.files import sha256_of, whole_file, whole_folder, write_json
 from speechllm.layout import DESCRIPTION, MODEL, RUN, TENSORS
 from speechllm.made_from import seal_all
+from speechllm.model.bundle_record import check_bundle
 from speechllm.own_files import made_again, read_mapping
 from speechllm.pack.card import model_card
 from speechllm.pack.choose import Choice, choose
@@ -26,10 +27,12 @@ from speechllm.pack.manifest import (
     Manifest,
     Trained,
     bundle_folder,
+    check_domains,
+    check_seals,
     is_packed,
     read_manifest,
 )
-from speechllm.pack.pretrained import Carry, copy_model, describe
+from speechllm.pack.pretrained import Carry, copy_model, describe, locate
 from speechllm.report.tree import read_model
 from speechllm.tasks.of_model import task_of
 
@@ -61,7 +64,9 @@ def pack(
         carry: which pretrained models are copied into the folder.
 
     Raises:
-        SpeechLLMError: no finished base, or `out` holds something else.
+        SpeechLLMError: no finished base, or one (or what it stands on) that has changed since a
+            model was adapted from it; or `out` holds something else.
+        DataError: a model is damaged.
         ConfigError: see `choose` and `describe`; or the search needs language models, which a
             packed folder does not hold.
     """
@@ -111,22 +116,12 @@ def _described(packed: Path) -> list[str]:
 
 def _trained(choice: Choice, base: Path) -> Trained:
     folder = choice.model.folder
-    tensors = folder / MODEL / TENSORS
-    if not tensors.is_file():
-        raise SpeechLLMError(
-            f"{tensors} is missing", f"rm -r {shell_word(folder)}, and train it again"
-        )
-    parent = read_mapping(folder / MODEL / DESCRIPTION, made_again(folder)).get("parent_sha256")
-    if parent and parent != sha256_of([base / MODEL / TENSORS]):
-        raise SpeechLLMError(
-            f"{folder} was adapted from {base}, which has changed since",
-            f"rm -r {shell_word(folder)}, and run stage 5 (adapt) again",
-        )
+    check_bundle(folder / MODEL)
     return Trained(
         run=folder.relative_to(base.parent).as_posix(),
         method=choice.model.run["method"],
         chosen=choice.reason,
-        sha256=sha256_of([tensors]),
+        sha256=sha256_of([folder / MODEL / TENSORS]),
     )
 
 
@@ -135,6 +130,7 @@ def _is_packed_already(out: Path, manifest: Manifest) -> bool:
 
     Raises:
         SpeechLLMError: it is something else.
+        DataError: it is that, and is damaged.
     """
     other = "name another folder with --out"
     if is_packed(out):
@@ -145,6 +141,11 @@ def _is_packed_already(out: Path, manifest: Manifest) -> bool:
                 f"{out} was packed from other models or settings: {', '.join(changed)}",
                 f"rm -r {shell_word(out)}, or {other}",
             )
+        check_domains(out, manifest)
+        check_seals(out)
+        for key, found in manifest.pretrained.items():
+            if found.place == "carried":
+                locate(out, key, found)
         return True
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise SpeechLLMError(f"{out} is there, and it is no packed model", other)

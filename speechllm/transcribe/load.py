@@ -8,13 +8,11 @@ import torch
 
 from speechllm.decode.config import DecodeConfig
 from speechllm.errors import DataError, SpeechLLMError
-from speechllm.files import sha256_of
-from speechllm.layout import DESCRIPTION, MODEL, RUN, TENSORS
-from speechllm.made_from import broken_seals
+from speechllm.layout import DESCRIPTION, MODEL, RUN
 from speechllm.model.bundle import load_bundle
 from speechllm.model.domains import DomainSwitch, check_domain
 from speechllm.model.encoder import Encoder
-from speechllm.own_files import made_again, made_again_bundle, read_mapping
+from speechllm.own_files import PACKED_AGAIN, made_again, read_mapping
 from speechllm.pack.manifest import (
     BASE,
     HUB_ID,
@@ -22,6 +20,8 @@ from speechllm.pack.manifest import (
     PRETRAINED,
     Manifest,
     bundle_folder,
+    check_domains,
+    check_seals,
     is_packed,
     read_manifest,
 )
@@ -100,10 +100,9 @@ def _find(model: str) -> Path:
 
 
 def _load_packed(packed: Path, manifest: Manifest, trust_remote_code: bool) -> DomainSwitch:
-    for domain, trained in manifest.domains.items():
-        _check_tensors(bundle_folder(packed, domain), trained.sha256)
+    check_domains(packed, manifest)
     bundle = bundle_folder(packed, BASE)
-    description = read_mapping(bundle / DESCRIPTION, made_again_bundle(packed))
+    description = read_mapping(bundle / DESCRIPTION, PACKED_AGAIN)
     described = description["model"]
     unknown = [key for key in PRETRAINED if described.get(key) and key not in manifest.pretrained]
     if unknown or "parent" in description:
@@ -120,27 +119,8 @@ def _load_packed(packed: Path, manifest: Manifest, trust_remote_code: bool) -> D
         key: str(locate(packed, key, model)) for key, model in manifest.pretrained.items()
     }
     children = {d: bundle_folder(packed, d) for d in manifest.domains if d != BASE}
-    model = load_bundle(bundle, pretrained)
-    if odd := broken_seals(packed):
-        raise DataError(
-            "has changed since it was packed",
-            packed / odd[0],
-            remedy="copy the whole packed folder again, or pack again",
-        )
-    return DomainSwitch(model, BASE, children)
-
-
-def _check_tensors(bundle: Path, sha256: str) -> None:
-    for name in (TENSORS, DESCRIPTION):
-        if not (bundle / name).is_file():
-            raise SpeechLLMError(
-                f"{bundle / name} is missing", "copy the whole packed folder again"
-            )
-    if sha256_of([bundle / TENSORS]) != sha256:
-        raise SpeechLLMError(
-            f"{bundle / TENSORS} has changed since it was packed",
-            "copy the whole packed folder again, or pack again",
-        )
+    check_seals(packed)
+    return DomainSwitch(load_bundle(bundle, pretrained), BASE, children)
 
 
 def _names(manifest: Manifest) -> str:

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,10 @@ from torch import nn
 from speechllm.adapt.soft_prompt import SoftPromptTuning
 from speechllm.config import LoraConfig, ModelConfig, ProjectorConfig
 from speechllm.data.collate import Batch, Example, Soft, collate
-from speechllm.errors import ConfigError
-from speechllm.layout import TENSORS
+from speechllm.errors import ConfigError, DataError
+from speechllm.layout import PHASE, TENSORS
 from speechllm.model.bundle import load_bundle, save_bundle, save_trained
+from speechllm.model.bundle_record import SHA256
 from speechllm.model.soft_prompt import SOFT_PROMPT, SoftPrompt, first_vectors
 from speechllm.model.speech_llm import SpeechLLM, set_trainable
 from tests.tiny import make_encoder, make_llm
@@ -148,6 +150,9 @@ def test_what_one_run_learnt_another_can_take(model: SpeechLLM, tmp_path: Path) 
     tuning.furnish(model)
     assert torch.equal(model.scaffold[SOFT_PROMPT](), learnt)
     assert [phase.name for phase in tuning.phases({})] == ["tuning"]
+    path.with_name(PHASE).write_text(json.dumps({SHA256: "of others"}))
+    with pytest.raises(DataError, match="is not what was written"):
+        tuning.furnish(model)
 
 
 def test_a_prompt_that_does_not_fit_is_refused(model: SpeechLLM, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from speechllm.decode.config import DecodeConfig
-from speechllm.errors import SpeechLLMError
+from speechllm.errors import DataError, SpeechLLMError
 from speechllm.files import sha256_of
 from speechllm.model.bundle import load_bundle
 from speechllm.pack.manifest import read_manifest
@@ -133,16 +133,39 @@ def test_without_a_finished_base_the_stage_is_named(tmp_path: Path) -> None:
 def test_a_run_without_its_tensors_is_named(base: Path, tmp_path: Path) -> None:
     shutil.copytree(base.parent, tmp_path / "exp")
     (tmp_path / "exp/base/denoise_music/model/trained.safetensors").unlink()
-    with pytest.raises(SpeechLLMError, match=r"denoise_music/model/trained.safetensors is missing"):
+    with pytest.raises(SpeechLLMError, match=r"denoise_music/model/trained.safetensors: is not"):
         pack(tmp_path / "exp/base", tmp_path / "packed")
 
 
-def test_a_run_of_a_base_that_has_changed_is_refused(base: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("run", ["base", "base/denoise_music"])
+def test_a_damaged_model_is_not_packed(base: Path, tmp_path: Path, run: str) -> None:
     shutil.copytree(base.parent, tmp_path / "exp")
-    tensors = tmp_path / "exp/base/model/trained.safetensors"
+    tensors = tmp_path / "exp" / run / "model/trained.safetensors"
     tensors.write_bytes(tensors.read_bytes()[:-1] + b"\x01")
-    with pytest.raises(SpeechLLMError, match=r"which has changed since\n  -> rm -r .*_farm"):
+    with pytest.raises(DataError, match=rf"{run}/model/.* is not what was written\n  -> rm .*json"):
         pack(tmp_path / "exp/base", tmp_path / "packed")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "base/trained.safetensors",
+        "domains/farm/model.json",
+        "pretrained/llm/model.safetensors",
+        "pretrained/llm/tokenizer.json",
+    ],
+)
+def test_a_packed_folder_that_is_damaged_is_not_packed_already(
+    base: Path, tmp_path: Path, name: str
+) -> None:
+    pack(base, tmp_path / "packed")
+    pack(base, tmp_path / "packed")
+    path = tmp_path / "packed" / name
+    path.write_bytes(path.read_bytes()[:-2] + b"  ")
+    with pytest.raises(SpeechLLMError, match=r"or remove it and run the stage pack again$"):
+        pack(base, tmp_path / "packed")
+    shutil.rmtree(tmp_path / "packed")
+    pack(base, tmp_path / "packed")
 
 
 def test_training_json_tells_how_it_was_trained(base: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from speechllm.decode.config import DecodeConfig
+from speechllm.model.bundle_record import write_bundle_record
 from speechllm.pack.write import pack
 from tests.packed import make_exp
 from tests.tiny import make_set
@@ -27,8 +28,9 @@ def packed(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy = tmp_path_factory.mktemp("copy")
     shutil.copytree(base.parents[1], copy / "work")
     run = copy / "work/exp/base"
-    for bundle in (copy / "work/exp").rglob("model.json"):  # which name models by absolute paths
-        bundle.write_text(bundle.read_text().replace(str(base.parents[1]), str(copy / "work")))
+    for file in (copy / "work/exp").rglob("model.json"):  # which name models by absolute paths
+        file.write_text(file.read_text().replace(str(base.parents[1]), str(copy / "work")))
+        write_bundle_record(file.parent)
     pack(run, copy / "packed", decode=DECODE)
     shutil.rmtree(copy / "work")
     return Path(shutil.move(copy / "packed", tmp_path_factory.mktemp("elsewhere") / "model"))
