@@ -139,6 +139,25 @@ def test_damaged_settings_of_a_decoding_are_an_error(tmp_path: Path, content: st
         check_settings(tmp_path, wanted)
 
 
+def test_hypotheses_without_their_settings_are_an_error(tmp_path: Path) -> None:
+    check_settings(tmp_path, {})
+    (tmp_path / "hyp.jsonl").touch()
+    with pytest.raises(DataError, match=r"settings\.json: no such file\n  -> rm -r"):
+        check_settings(tmp_path, {})
+
+
+def test_a_finished_run_without_its_config_is_an_error(tmp_path: Path) -> None:
+    config = BaseConfig(model={"encoder": "a", "llm": "b"}, train={"steps": 1})
+    (tmp_path / "run.json").write_text('{"kind": "base"}')
+    with pytest.raises(DataError, match=r"config\.yaml: no such file\n  -> rm .*run\.json, and"):
+        is_finished(tmp_path, config, Inputs({}))
+    (tmp_path / "run.json").unlink()
+    assert not is_finished(tmp_path, config, Inputs({}))
+    (tmp_path / "run.json").write_text('{"kind": "base"}')
+    with pytest.raises(SpeechLLMError, match=r"made with other settings: inputs\.train"):
+        is_finished(tmp_path, config, Inputs({"train": ["x"]}))
+
+
 def test_only_the_last_line_of_hypotheses_may_be_half(tmp_path: Path) -> None:
     path = tmp_path / "hyp.jsonl"
     path.write_bytes(b'{"id": "a"}\n{"id": "b"')

@@ -132,7 +132,10 @@ def is_finished(folder: Path, config: BaseModel, inputs: Inputs) -> bool:
     """
     wanted = {"config": config.model_dump(mode="json"), "inputs": dict(inputs.names)}
     path, other = folder / CONFIG, f"rm -r {shell_word(folder)}, or name another folder with --exp"
-    if path.is_file() and any(folder.rglob(LOG)):
+    ended = (folder / RUN).is_file()
+    if ended and not path.is_file():
+        raise DataError("no such file", path, remedy=_trained_anew(folder))
+    if ended or (path.is_file() and any(folder.rglob(LOG))):
         found = read_mapping(path, made_again(folder))
         found["config"] = as_of_today(type(config), found["config"])
         if inputs.encoder and "sha256" in found["inputs"]:
@@ -154,7 +157,7 @@ def _has_ended(folder: Path) -> bool:
     """Whether a run left what it leaves at its end, and that is whole."""
     if not (folder / RUN).is_file():
         return False
-    remedy = f"rm {shell_word(folder / RUN)}, and run the stage again: it trains anew"
+    remedy = _trained_anew(folder)
     if read_mapping(folder / RUN, remedy)["kind"] == LANGUAGE_MODEL:
         check_lm(folder)
     elif not (folder / MODEL / DESCRIPTION).is_file():
@@ -162,3 +165,8 @@ def _has_ended(folder: Path) -> bool:
     else:
         check_bundle(folder / MODEL)
     return True
+
+
+def _trained_anew(folder: Path) -> str:
+    """The remedy for a finished run that is damaged."""
+    return f"rm {shell_word(folder / RUN)}, and run the stage again: it trains anew"

@@ -187,7 +187,7 @@ def _count(flagged: Mapping[str, Sequence[str]]) -> dict[str, int]:
 
 def check_settings(out: Path, settings: dict[str, Any]) -> None:
     """Raise SpeechLLMError, naming what changed, if a folder belongs to other settings."""
-    if (out / SETTINGS).is_file():
+    if any((out / name).is_file() for name in (SETTINGS, LINES)):
         # Keys that are younger than the folder had their defaults.
         before = read_mapping(out / SETTINGS, made_again(out))
         before.setdefault("language_models", {})
