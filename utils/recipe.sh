@@ -22,7 +22,9 @@ source_dev=${source_dev-source_dev}        # sets by which training is watched
 source_test=${source_test-source_test}     # sets that show what adaptation forgets
 targets=${targets-}                # domains; the sets of each are <target>_{train,dev,test}
 target_train=${target_train-train} # parts of a target that adaptation learns from, e.g. "train text"
-standins=${standins-false}         # stage 1 makes pretrained/encoder and pretrained/llm
+standins=${standins-false}         # stage 1 trains tiny models instead: pretrained/encoder and pretrained/llm
+encoder_package=${encoder_package-} # a model of utils/pretrained.tsv, that stage 1 makes the encoder of
+llm_package=${llm_package-}        # a model of utils/pretrained.tsv, that stage 1 makes the LLM of
 encoder=${encoder-}                # folder or hub id; if empty, that of base_config
 llm=${llm-}                        # folder or hub id; if empty, that of base_config
 speech_llm=${speech_llm-}          # folder or hub id of a trained Speech LLM, instead of encoder and llm
@@ -68,6 +70,13 @@ if $quick; then
     quick_settings
     parse_options "$@"
 fi
+# Stand-ins are trained whole, and by other rates than models that have heard and read a lot.
+if $standins && [ -d conf/standins ]; then
+    for name in base_config adapt_configs; do
+        config=conf/standins/${!name#conf/}
+        ! compgen -G "$config" >/dev/null || declare "$name=$config"
+    done
+fi
 [[ "$nj" =~ ^[1-9][0-9]*$ ]] || die "--nj is a whole number from 1 on, not '$nj'"
 for name in source_train source_dev source_test; do
     [[ "${!name}" =~ [^[:space:]] ]] || die "--$name names no set"
@@ -94,9 +103,15 @@ base=${in}exp/$(stem "$base_config")
 decode=decode_$(stem "$decode_config")
 log_dir=${in}exp/log
 
-if $standins && [ -z "$speech_llm" ]; then
-    : "${encoder:=${in}pretrained/encoder}" "${llm:=${in}pretrained/llm}"
-fi
+packaged=() # models that stage 1 makes of packages
+if $standins; then encoder_package=encoder llm_package=llm; fi
+for name in encoder llm; do
+    package=${name}_package
+    if [ -z "$speech_llm${!name}" ] && [ -n "${!package}" ]; then
+        declare "$name=${in}pretrained/${!package}"
+        $standins || packaged+=("${!package}")
+    fi
+done
 models=()
 for name in encoder llm speech_llm; do
     [ -z "${!name}" ] || models+=("--$name" "${!name}")
@@ -227,8 +242,12 @@ stage_data() {
     local name options=()
     for name in $corpus_options; do options+=("--$name" "${!name}"); done
     ! grep -q '^sets=' local/data.sh || options+=(--sets "${all_dirs[*]##*/}")
+    ! grep -q '^standins=' local/data.sh || options+=(--standins "$standins")
     # shellcheck disable=SC2086  # words
     run local/data.sh --work "$work" "${options[@]}" $data_opts
+    for name in "${packaged[@]}"; do
+        run ../../utils/pretrained.sh "$name" "${in}pretrained/$name"
+    done
 }
 
 stage_check() {

@@ -409,6 +409,34 @@ def test_without_standins_the_base_config_names_the_models(recipe, options, expe
         assert "--encoder" not in after[len(expected) :] and "--llm" not in after[len(expected) :]
 
 
+PACKAGED = RUN.replace("standins=true", "encoder_package=whisper-tiny.en llm_package=smollm2")
+
+
+def test_stage_1_makes_the_models_that_come_in_packages(recipe):
+    recipe.write("run.sh", PACKAGED, executable=True)
+    output = recipe.run("--dry_run", "--work", "w")
+    for name in ("whisper-tiny.en", "smollm2"):
+        assert f"utils/pretrained.sh {name} w/pretrained/{name}" in output
+    assert "--encoder w/pretrained/whisper-tiny.en --llm w/pretrained/smollm2" in output
+    output = recipe.run("--dry_run", "--encoder", "mine", "--standins", "false")
+    assert "pretrained.sh whisper" not in output and "--encoder mine" in output
+    assert "pretrained.sh" not in recipe.run("--dry_run", "--standins", "true")
+
+
+def test_standins_have_configs_of_their_own_where_there_are_some(recipe):
+    for config in ("base", "adapt/denoise"):
+        recipe.write(f"conf/standins/{config}.yaml", "")
+    recipe.write("run.sh", PACKAGED, executable=True)
+    assert "conf/standins" not in recipe.run("--dry_run")
+    output = recipe.run("--dry_run", "--standins", "true")
+    assert "--config conf/standins/base.yaml --encoder pretrained/encoder" in output
+    assert "conf/standins/adapt/denoise.yaml" in output and "text_only" not in output
+    other = recipe.run(
+        "--dry_run", "--standins", "true", "--base_config", "conf/standins/base.yaml"
+    )
+    assert "--config conf/standins/base.yaml" in other
+
+
 def test_a_folder_with_spaces_and_other_models(recipe):
     recipe.run("--work", "my work", "--encoder", "some/encoder", "--targets", "farm", "--nj=3")
     assert (recipe.folder / "my work/RESULTS.md").exists()
