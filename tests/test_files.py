@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -131,17 +132,19 @@ def test_the_longest_name_has_its_temporary_too(tmp_path):
     assert names(tmp_path) == sorted(["x" * 255, "ä" * 127])
 
 
-@pytest.fixture
+@contextmanager
 def small_files():
-    """No file may grow beyond 4096 bytes."""
+    """No file may grow beyond 4096 bytes, that of pytest's own output neither."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_file_that_has_no_room_is_named(tmp_path, small_files):
-    with pytest.raises(OSError) as error, whole_file(tmp_path / "x") as stream:
+def test_a_file_that_has_no_room_is_named(tmp_path):
+    with pytest.raises(OSError) as error, small_files(), whole_file(tmp_path / "x") as stream:
         stream.write("x" * 9999)
     assert (error.value.errno, error.value.filename) == (errno.EFBIG, str(tmp_path / "x"))
     assert names(tmp_path) == []
@@ -178,9 +181,10 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path, monkeypatch):
     assert error.value.filename == str(tmp_path / "x")
 
 
-def test_a_file_of_a_folder_that_never_appeared_is_named_as_it_would_be(tmp_path, small_files):
+def test_a_file_of_a_folder_that_never_appeared_is_named_as_it_would_be(tmp_path):
     with (
         pytest.raises(OSError) as error,
+        small_files(),
         whole_folder(tmp_path / "b", lambda path: True) as folder,
         whole_file(folder / "c/x") as stream,
     ):

@@ -103,9 +103,7 @@ def test_files_that_cannot_be_read(tmp_path):
         normalizer(str(tmp_path / "latin.yaml"))
 
 
-@pytest.mark.parametrize(
-    "find", ["(" * 5000, "a{1,99999999999}", "[[a]&&b", "(?P<x>a)(?P<x>b)", "(?i"]
-)
+@pytest.mark.parametrize("find", ["(" * 5000, "a{1,99999999999}", "(?P<x>a)(?P<x>b)", "(?i"])
 def test_a_regex_that_python_cannot_compile_is_refused(tmp_path, find):
     path = tmp_path / "x.yaml"
     path.write_text(f"rules:\n  - regex: {{find: '{find}', replace: ''}}\n")
