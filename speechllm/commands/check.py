@@ -153,13 +153,12 @@ def _transcript_limit(
 
 @cache
 def _encoder_least(name: str, trust_remote_code: bool, window: str) -> float:
-    from transformers.utils import logging
-
     from speechllm.data.audio import SAMPLE_RATE
     from speechllm.model.encoder import Encoder
+    from speechllm.pretrained import quietly
 
-    logging.set_verbosity_error()  # a model without weights is what is wanted here
-    return Encoder.sketch(name, trust_remote_code, window).least_samples / SAMPLE_RATE
+    with quietly():  # a model without weights is what is wanted here
+        return Encoder.sketch(name, trust_remote_code, window).least_samples / SAMPLE_RATE
 
 
 def _least_seconds(models: "ModelConfig | None") -> float:

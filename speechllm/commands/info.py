@@ -39,16 +39,15 @@ def run(args: argparse.Namespace) -> None:
     config, method = _read(args, args.overrides)
     durations = {path.name: _durations(path) for path in args.data}
 
-    from transformers.utils import logging
-
     from speechllm.model.encoder import Encoder
+    from speechllm.pretrained import quietly
 
-    logging.set_verbosity_error()  # a model without weights is what is wanted here
     model = config.model
     window = model.encoder_settings.get("window", "padded")
-    encoder = Encoder.sketch(model.audio_model, model.trust_remote_code, window)
-    for line in (*_models(config, method, encoder), *_caches(durations, encoder)):
-        print(line)
+    with quietly():  # a model without weights is what is wanted here
+        encoder = Encoder.sketch(model.audio_model, model.trust_remote_code, window)
+        lines = [*_models(config, method, encoder), *_caches(durations, encoder)]
+    print("\n".join(lines))
 
 
 def _read(args: argparse.Namespace, overrides: Sequence[str]) -> "tuple[BaseConfig, Method | None]":
