@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from speechllm.errors import DataError
 from speechllm.layout import DESCRIPTION, MODEL
 from speechllm.own_files import made_again_bundle, read_mapping
 from speechllm.tasks.task import Labels, Task, load_task
@@ -16,8 +17,14 @@ def task_of(model: Path) -> Task:
 
     Raises:
         ConfigError: the bundle names a task that there is not.
+        DataError: its description is damaged.
     """
-    return load_task(_description(model / MODEL).get("model", {}).get("task", "asr"))
+    bundle = model / MODEL
+    config = _description(bundle).get("model", {})
+    if not isinstance(config, dict):
+        message = "is damaged: `model` is no mapping of keys to values"
+        raise DataError(message, bundle / DESCRIPTION, remedy=made_again_bundle(bundle))
+    return load_task(config.get("task", "asr"))
 
 
 def labels_of(model: Path) -> Labels | None:

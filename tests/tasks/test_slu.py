@@ -5,6 +5,7 @@ import pytest
 
 from speechllm.data.kaldi import DataDir, write_data_dir, write_table
 from speechllm.errors import DataError
+from speechllm.tasks.of_model import task_of
 from speechllm.tasks.semantics import write_answer
 from speechllm.tasks.task import load_task
 
@@ -122,3 +123,12 @@ def test_slots_are_the_same_answers_by_other_figures(
     line = capsys.readouterr().out.splitlines()[0]
     assert line.startswith("%SLU-F1 error 33.33") and "; %exact error 66.67 [ 2 / 3 ]" in line
     assert (out / "slots.json").is_file()
+
+
+@pytest.mark.parametrize("damaged", ['{"format": 1, "model": null}', '{"model": ["slu"]}', "[]"])
+def test_a_damaged_description_is_told(tmp_path: Path, damaged: str) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/model.json").write_text(damaged)
+    with pytest.raises(DataError, match=r"model\.json: is damaged: .* mapping") as error:
+        task_of(tmp_path)
+    assert error.value.remedy

@@ -54,7 +54,7 @@ def read_set(
     remarks: list[str] = []
     about = _data_dir(test_set, data, remarks)
     source = _reference_file(test_set, about)
-    references = read_table(source, strict=False) if source else None
+    references = (read_table(source, strict=False) if source else {}) or None
     if references is None:
         remarks.append("the references were not found (--data), so nothing is aligned")
     digest = hashlib.sha256(source.read_bytes()).hexdigest() if source else ""
