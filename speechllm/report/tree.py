@@ -12,6 +12,7 @@ Whatever is absent is None or an empty dict here; the report shows it as absent.
 """
 
 import hashlib
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -274,7 +275,7 @@ def read_model(run_file: Path) -> Model:
     for text in sorted(run_file.parent.glob("decode_*/*/text")):
         decoding = Decoding(
             text.parent,
-            _json_or_empty(text.with_name("decode.json"), text.parent),
+            _decode_info(text.parent),
             _sealed_or_empty(text.with_name("score") / task.score_file),
             task,
         )
@@ -295,3 +296,13 @@ def _json_or_empty(path: Path, folder: Path | None = None) -> dict[str, Any]:
     if not path.exists():
         return {}
     return read_mapping(path, made_again(folder or path))
+
+
+def _decode_info(folder: Path) -> dict[str, Any]:
+    """decode.json of a decoded set; its real-time factor is a number, if it is there."""
+    path = folder / "decode.json"
+    info = _json_or_empty(path, folder)
+    rtf = info.get("rtf", 0.0)
+    if rtf is not None and not (isinstance(rtf, int | float) and math.isfinite(rtf)):
+        raise DataError("is damaged: `rtf` is no number", path, remedy=made_again(folder))
+    return info

@@ -5,7 +5,7 @@ import pytest
 from speechllm.errors import DataError
 from speechllm.made_from import seal
 from speechllm.report.results import make_results
-from speechllm.report.tree import read_families, source_set
+from speechllm.report.tree import read_families, read_model, source_set
 from tests.report.test_results import make_decoding, make_run
 
 
@@ -52,3 +52,14 @@ def test_figures_that_are_damaged_are_not_shown(tmp_path):
         with pytest.raises(DataError, match=rf"{path.name}: is not what was written"):
             read_families(tmp_path)
         path.write_text(whole)
+
+
+@pytest.mark.parametrize("rtf", ['""', "1e999", "[1]"])
+def test_a_speed_that_is_no_number_is_damage(tmp_path, rtf):
+    decoded = tmp_path / "exp/base/decode_b4/x"
+    decoded.mkdir(parents=True)
+    (tmp_path / "exp/base/run.json").write_text('{"kind": "base"}')
+    (decoded / "text").write_text("a hello\n")
+    (decoded / "decode.json").write_text(f'{{"set": "x", "rtf": {rtf}}}')
+    with pytest.raises(DataError, match=r"decode\.json: is damaged"):
+        read_model(tmp_path / "exp/base/run.json")
