@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hostile.kinds import make_all
+from tests.hostile.inputs import make_all
 
 
 @pytest.fixture(scope="session")

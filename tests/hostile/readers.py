@@ -1,0 +1,203 @@
+"""What reads the inputs that are not read by a command alone; each is given overrides."""
+
+from pathlib import Path
+
+from tests.hostile.inputs import TEXT
+
+
+def base(given: list[str]) -> None:
+    from speechllm.config import BaseConfig, load
+
+    load(BaseConfig, Path("conf/base.yaml"), given)
+
+
+def decode_config(given: list[str]) -> None:
+    from speechllm.config import load
+    from speechllm.decode.config import DecodeConfig
+
+    for path in sorted(Path("conf/decode").glob("*.yaml")):
+        load(DecodeConfig, path, given)
+
+
+def method(given: list[str]) -> None:
+    from speechllm.adapt.method import load_method
+
+    for path in sorted(Path("conf/methods").glob("*.yaml")):
+        load_method(path, given)
+
+
+def lm_config(given: list[str]) -> None:
+    from speechllm.lm.config import load_lm_config
+
+    for path in sorted(Path("conf/lm").glob("*.yaml")):
+        load_lm_config(path, given)
+
+
+def grid(given: list[str]) -> None:
+    from speechllm.compare.plan import load_grid, plan
+
+    grid = load_grid(Path("conf/compare.yaml"), given)
+    plan(grid, Path("exp/base/x"), ["agriculture", "music"])
+
+
+def arpa(given: list[str]) -> None:
+    from speechllm.lm.arpa import read_arpa
+
+    read_arpa("x.arpa").score(["hello", "world"])
+
+
+def ark(given: list[str]) -> None:
+    from speechllm.data.ark import ArkReader
+
+    reader = ArkReader(Path("feats.scp"))
+    for utt in reader:
+        reader[utt]
+
+
+def lexicon(given: list[str]) -> None:
+    from speechllm.data.spelling import read_lexicon
+
+    read_lexicon("lexicon")
+
+
+def phrases(given: list[str]) -> None:
+    from speechllm.adapt.selection import read_phrases
+
+    read_phrases("list")
+
+
+def tasks(given: list[str]) -> None:
+    from speechllm.jobs.run import read_tasks
+
+    read_tasks(Path("tasks"), Path("out/x.JOB.log"))
+
+
+def bundles(given: list[str]) -> None:
+    from speechllm.model.bundle import read_bundle
+    from speechllm.tasks.of_model import labels_of, task_of
+
+    task_of(Path("exp/base")), labels_of(Path("exp/base"))
+    read_bundle(Path("exp/base/model"))
+
+
+def run_folder(given: list[str]) -> None:
+    from speechllm.adapt.folder import Inputs, is_finished
+    from speechllm.config import BaseConfig
+
+    train = {"steps": 5}
+    config = BaseConfig.model_validate({"model": {"encoder": "e", "llm": "l"}, "train": train})
+    is_finished(Path("exp/base"), config, Inputs({"train": ["a"]}))
+
+
+def checkpoint(given: list[str]) -> None:
+    import torch
+
+    from speechllm.train.checkpoint import load_checkpoint
+
+    module = torch.nn.Module()
+    module.x = torch.nn.Parameter(torch.zeros(3))
+    load_checkpoint(Path("exp/base/checkpoint.safetensors"), module, [])
+
+
+def log(given: list[str]) -> None:
+    from speechllm.train.metrics import MetricLog
+
+    MetricLog(Path("exp/base"), 2).close()
+
+
+def done(given: list[str]) -> None:
+    from speechllm.jobs.run import Job
+
+    Job(1, ["true"], Path("x.log")).code()
+
+
+def pack(given: list[str]) -> None:
+    from speechllm.pack.manifest import read_manifest
+
+    read_manifest(Path("packed"))
+
+
+def tuning(given: list[str]) -> None:
+    from speechllm.decode.tuning import read_boost, read_tuning
+
+    read_tuning(Path("tuning")), read_boost(Path("tuning"))
+
+
+def claimed(given: list[str]) -> None:
+    from speechllm.decode.config import DecodeConfig
+    from speechllm.decode.results import check_settings, read_lines
+
+    decode = DecodeConfig().model_dump(mode="json", exclude={"batch_positions"})
+    folder = Path("exp/base/decode_b4/x")
+    read_lines(folder / "hyp.jsonl")
+    check_settings(folder, {"language_models": {}, "model": "a", "audio": "b", "decode": decode})
+
+
+def slurp(given: list[str]) -> None:
+    from speechllm.data.corpora.slurp import read_split
+    from speechllm.data.corpora.utterances import write_set
+
+    write_set(Path("out/x"), read_split(Path("slurp"), "train", with_audio=False))
+    read_split(Path("slurp"), "train")
+
+
+def massive(given: list[str]) -> None:
+    from speechllm.data.corpora.massive import read_text
+    from speechllm.data.corpora.utterances import write_set
+
+    write_set(Path("out/x"), read_text(Path("massive"), "fr-FR", "train"))
+
+
+def parquet(given: list[str]) -> None:
+    from speechllm.data.corpora.massive import read_split
+
+    read_split([Path("speech")], "fr-FR", "train", Path("out/audio"))
+
+
+def days(given: list[str]) -> None:
+    from speechllm.data.corpora.primock57 import read_days
+    from speechllm.data.corpora.utterances import write_set
+
+    write_set(Path("out/x"), read_days(Path("days"), [1], with_audio=False))
+
+
+def barista(given: list[str]) -> None:
+    import random
+
+    from speechllm.data.corpora.barista import read_grammar, read_recordings
+
+    grammar = read_grammar(Path("barista"))
+    grammar.sentence(random.Random(0))
+    list(grammar.read_corpus(Path("barista/corpus")))
+    read_recordings(Path("barista"), "train")
+
+
+def calls(given: list[str]) -> None:
+    from speechllm.data.corpora.definedai import read_set
+    from speechllm.data.corpora.utterances import write_set
+
+    write_set(Path("out/x"), read_set(Path("calls"), "x", with_audio=False))
+
+
+def tables(given: list[str]) -> None:
+    from speechllm.data.corpora.librispeech_biasing import read_biasing
+    from speechllm.data.corpora.mts_dialog import read_turns
+    from speechllm.data.corpora.pairs import Columns, column_names, read_pairs
+    from speechllm.data.corpora.slidespeech import read_split
+    from speechllm.data.corpora.utterances import write_set
+
+    for path, columns in (
+        ("pairs.csv", ("text", "audio", "id")),
+        ("pairs.jsonl", ("text", "", "id")),
+    ):
+        column_names(Path(path))
+        read_pairs(Path(path), Columns(*columns))
+    write_set(Path("out/x"), read_turns(Path("turns.csv"), "mts"))
+    read_biasing(Path("rare.tsv"), TEXT)
+    read_split(Path("slides.jsonl"), Path("."), with_audio=False)
+
+
+def transcribed(given: list[str]) -> None:
+    from speechllm.transcribe.recordings import find_recordings
+
+    find_recordings(["data/x", "data/x/wav.scp"])
