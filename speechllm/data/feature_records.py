@@ -21,7 +21,6 @@ from speechllm.made_from import (
     Files,
     Record,
     changed_since,
-    digest,
     refuse_changes,
     take,
     write_record,
@@ -146,12 +145,6 @@ def check_whole(folder: Path, data_dir: DataDir, chunks: Sequence[tuple[int, lis
 def audio_table(folder: Path) -> Path | None:
     """The table of a set's audio by content; None where it is not known."""
     return folder / AUDIO if (folder / AUDIO).is_file() else None
-
-
-def audio_digest(folder: Path) -> str | None:
-    """The hash of that table."""
-    table = audio_table(folder)
-    return table and digest(table)
 
 
 def _audio_files(data_dir: DataDir, ids: Sequence[str]) -> dict[str, Path]:
