@@ -49,6 +49,7 @@ COMMANDS = {
     "adapt": "adapt a base model to a target domain (stage 5)",
     "lm": "train a language model of domain text, for fusion and rescoring (stage lm)",
     "decode": "batched beam search of a model on test sets (stage 6)",
+    "whisper": "test sets by a Whisper alone, to stand beside the models (stage 6)",
     "perplexity": "of texts, under a recogniser's own LLM or a language model (stage 6)",
     "score": "WER, CER and SER of every decoded set (stage 7)",
     "compare_hyps": "two systems on the same utterances: tests, what was fixed and broken",

@@ -22,9 +22,11 @@ source_dev=${source_dev-source_dev}        # sets by which training is watched
 source_test=${source_test-source_test}     # sets that show what adaptation forgets
 targets=${targets-}                # domains; the sets of each are <target>_{train,dev,test}
 target_train=${target_train-train} # parts of a target that adaptation learns from, e.g. "train text"
+target_test=${target_test-test}    # those that models are tested on, e.g. "test natural"
 standins=${standins-false}         # stage 1 trains tiny models instead: pretrained/encoder and pretrained/llm
 encoder_package=${encoder_package-} # a model of utils/pretrained.tsv, that stage 1 makes the encoder of
 llm_package=${llm_package-}        # a model of utils/pretrained.tsv, that stage 1 makes the LLM of
+whisper_alone=${whisper_alone-false}   # the encoder is a Whisper's: stage 6 decodes with the whole one, too
 encoder=${encoder-}                # folder or hub id; if empty, that of base_config
 llm=${llm-}                        # folder or hub id; if empty, that of base_config
 speech_llm=${speech_llm-}          # folder or hub id of a trained Speech LLM, instead of encoder and llm
@@ -41,6 +43,7 @@ base_opts=${base_opts-}            # key=value changes of base_config
 adapt_opts=${adapt_opts-}          # key=value changes of all adapt_configs
 compare_opts=${compare_opts-}      # key=value changes of compare
 score_opts=${score_opts-}          # options of speechllm score, e.g. "--normalizer whisper-english"
+report_opts=${report_opts-}        # options of speechllm report, e.g. "--normalizer whisper-english"
 pack_opts=${pack_opts-}            # options of speechllm pack, e.g. "--models denoise_*"
 batch_seconds=${batch_seconds-100} # padded seconds of audio in a batch of the encoder
 allow_pipes=${allow_pipes-false}   # let wav.scp hold shell commands (lines that end in |)
@@ -112,6 +115,8 @@ for name in encoder llm; do
         $standins || packaged+=("${!package}")
     fi
 done
+whisper="" # the folder of its hypotheses
+if $whisper_alone && ! $standins && [ -n "$encoder" ]; then whisper=${in}exp/$(basename "$encoder"); fi
 models=()
 for name in encoder llm speech_llm; do
     [ -z "${!name}" ] || models+=("--$name" "${!name}")
@@ -142,7 +147,7 @@ parts_of() { data_dirs "${@/#/"$1_"}" | sed 1d; }
 }
 for target in $targets; do
     # shellcheck disable=SC2086  # words
-    mapfile -t -O ${#all_dirs[@]} all_dirs < <(parts_of "$target" $target_train dev test)
+    mapfile -t -O ${#all_dirs[@]} all_dirs < <(parts_of "$target" $target_train dev $target_test)
 done
 
 # Data dirs that have, or (before stage 1) may have, audio.
@@ -176,14 +181,23 @@ adapted_models() {
     done
 }
 
+# test_sets TARGET...: prints the test sets of the source and of targets, in one line.
+test_sets() {
+    local target part sets=$source_test
+    for target in "$@"; do
+        for part in $target_test; do sets+=" ${target}_$part"; done
+    done
+    echo "$sets"
+}
+
 # Lines of model folder, test sets, config of the search, target (or -). An adapted model is tested
 # on its target and on the source; further ways to decode are for target domains.
 decodings() {
-    local model target config tests=$source_test
-    for target in $targets; do tests+=" ${target}_test"; done
-    printf '%s\t%s\t%s\t-\n' "$base" "$tests" "$decode_config"
+    local model target config
+    # shellcheck disable=SC2086  # words
+    printf '%s\t%s\t%s\t-\n' "$base" "$(test_sets $targets)" "$decode_config"
     adapted_models | while IFS=$'\t' read -r model _ target _; do
-        printf '%s\t%s\t%s\t-\n' "$model" "${target}_test $source_test" "$decode_config"
+        printf '%s\t%s\t%s\t-\n' "$model" "$(test_sets "$target")" "$decode_config"
     done
     for target in $targets; do
         for config in $extra_decode_configs; do
@@ -230,6 +244,10 @@ outputs() {
                     [ "$1" = decode ] && set+=/decode.json || set+='/score/*.json'
                     echo "$model/$tag/$set"
                 done
+            done
+            # shellcheck disable=SC2086  # words
+            [ -z "$whisper" ] || for set in $(test_sets $targets); do
+                echo "$whisper/$decode/$set/$([ "$1" = decode ] && echo decode.json || echo 'score/*.json')"
             done ;;
         report) printf '%s\n' "${in}RESULTS.md" ${compare:+"$compare_report"} ;;
         pack) echo "${in}exp/packed/pack.json" ;;
@@ -316,6 +334,10 @@ stage_decode() {
             "${further[@]}" --data "${sets[@]}"
         [ "$target" != - ] || [ -n "$compare" ] ||
             quoted speechllm perplexity "${verifying[@]}" --model "$model" --dump "${in}dump" --data "${sets[@]}"
+    done
+    [ -z "$whisper" ] || for set in $(test_sets $targets); do # a command for each: it takes its time
+        quoted speechllm whisper --model "$encoder" --tag "${decode#decode_}" --out "$whisper" \
+            "${pipes[@]}" --data "${in}data/$set"
     done)
     run_tasks decode "$commands"
 }
@@ -333,7 +355,7 @@ stage_report() {
     # shellcheck disable=SC2086  # words
     run speechllm report --exp "${in}exp" --out "${in}RESULTS.md" --source_sets $source_test \
         --html "${in}exp/report" --data "${in}data" "${pipes[@]}" --tag "${decode#decode_}" \
-        --title "Results of egs/${PWD##*/}" --command "$command_line"
+        --title "Results of egs/${PWD##*/}" --command "$command_line" $report_opts
 }
 
 stage_pack() {

@@ -22,14 +22,15 @@ def legend(task: Task) -> str:
     """What the columns mean."""
     error = task.main.title
     return f"""\
-- {task.legend()}; on the target's test set, in percent, with 95 % intervals.
+- {task.legend()}; on the target's test set, or on the further set that is named instead, in
+  percent, with 95 % intervals.
 - source {error}: of the same model on the source test set; source change: what adaptation added to
   it (forgetting), in points; below zero it has become better.
 - gain: relative reduction of the base's {error}. gap closed: (base - model) / (base - audio), where
   audio is the model fine-tuned on the most audio of that target.
 - audio h: hours of the target's own audio trained on; trained M: trained parameters in millions;
   RTF: seconds of encoding (stage 3) and of decoding per second of
-  audio, on the target's test set."""
+  audio, on the same set."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,9 @@ class Comparison:
 def compare(family: Family, tag: str, normalizer: str) -> Comparison:
     """Compare a base and what was adapted from it, target by target."""
     rows = [
-        _row(family, model, target, tag, normalizer)
+        _row(family, model, target, name, tag, normalizer)
         for target in family.targets
+        for name in (target_set(target), *family.further_sets(target))
         for model in contenders(family, target)
     ]
     return Comparison(
@@ -61,20 +63,21 @@ def has_gap(base_error: float | None, audio_error: float | None) -> bool:
 
 
 def contenders(family: Family, target: str) -> list[Model]:
-    """The base, and what was adapted to `target`."""
-    return [m for m in family.models if m.is_base or m.target == target]
+    """The base, references, and what was adapted to `target`."""
+    return [m for m in family.models if target in m.own_targets([target])]
 
 
-def _row(family: Family, model: Model, target: str, tag: str, normalizer: str) -> list[str]:
+def _row(
+    family: Family, model: Model, target: str, name: str, tag: str, normalizer: str
+) -> list[str]:
     def percent(of: Model | None, name: str) -> float | None:
         return of.error(tag, name, normalizer).get("percent") if of else None
 
-    name = target_set(target)
     error, base_error = percent(model, name), percent(family.base, name)
     audio_error = percent(family.audio_reference(target), name)
     source, base_source = percent(model, family.source), percent(family.base, family.source)
     forgetting = gain = closed = None
-    if not model.is_base:
+    if model.target:
         if source is not None and base_source is not None:
             forgetting = source - base_source
         if error is not None and base_error:
@@ -85,7 +88,7 @@ def _row(family: Family, model: Model, target: str, tag: str, normalizer: str) -
     decoding = model.decodings.get((tag, name))
     parameters = model.run.get("trained_parameters")
     return [
-        target,
+        target if name == target_set(target) else name,
         model.name,
         f"{number(error)} {interval(here['interval'])}" if here else ABSENT,
         *model.task.details(decoding.figures(normalizer) if decoding else {}).values(),

@@ -90,7 +90,8 @@ def make_results(
         DataError: there is no model below `exp`, or a file of results is broken.
     """
     families = read_families(exp, source_sets)
-    models = [model for family in families for model in family.models]
+    # A reference stands in every family.
+    models = list({model.folder: model for f in families for model in f.models}.values())
     tags = [family.main_tag(tag) for family in families]
     comparisons = [
         compare(family, main, normalizer) for family, main in zip(families, tags, strict=True)

@@ -4,6 +4,7 @@
     exp/<base>/<method>_<target>/run.json            a model adapted from it
     exp/<base>/<comparison>/<cell>/run.json          left to `speechllm compare report`
     exp/lm/<lm>_<target>/run.json                    a language model, which is no recogniser
+    exp/<reference>/run.json                         a recogniser that was not trained here
     <model>/decode_<tag>/<set>/{text,decode.json}    hypotheses, how long they took
     <model>/decode_<tag>/<set>/score/wer.json        their score, named after the task
     <model>/perplexity.json                          of the sets' texts
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from speechllm.errors import DataError, shell_word
-from speechllm.layout import CONFIG, LANGUAGE_MODEL, RUN
+from speechllm.layout import CONFIG, LANGUAGE_MODEL, REFERENCE, RUN
 from speechllm.made_from import check_seal
 from speechllm.own_files import made_again, read_mapping
 from speechllm.tasks.of_model import task_of
@@ -128,6 +129,11 @@ class Model:
         return self.run.get("kind") == "base"
 
     @property
+    def is_reference(self) -> bool:
+        """Not trained here, and shown beside the base: a Whisper alone."""
+        return self.run.get("kind") == REFERENCE
+
+    @property
     def target(self) -> str | None:
         return self.run.get("target")
 
@@ -146,8 +152,10 @@ class Model:
         return [source, *map(target_set, self.own_targets(targets))]
 
     def own_targets(self, targets: list[str]) -> list[str]:
-        """Those of `targets` that it is tested on: all for a base."""
-        return targets if self.is_base else [self.target] if self.target else []
+        """Those of `targets` that it is tested on: all for a base or a reference."""
+        if self.is_base or self.is_reference:
+            return targets
+        return [self.target] if self.target else []
 
     @property
     def tags(self) -> set[str]:
@@ -165,12 +173,14 @@ class Family:
 
     Attributes:
         source_sets: the recipe's sets that show what adaptation forgets; empty if not known.
+        references: recognisers that were not trained here; the same for all families.
     """
 
     folder: Path
     base: Model | None
     adapted: list[Model]
     source_sets: tuple[str, ...] = ()
+    references: tuple[Model, ...] = ()
 
     @property
     def task(self) -> Task:
@@ -179,9 +189,9 @@ class Family:
 
     @property
     def models(self) -> list[Model]:
-        """The base first, then by target audio used, then by name."""
+        """The base first, then references, then by target audio used, then by name."""
         adapted = sorted(self.adapted, key=lambda m: (m.target or "", m.audio_hours, m.name))
-        return [self.base, *adapted] if self.base else adapted
+        return [*([self.base] if self.base else []), *self.references, *adapted]
 
     @property
     def tags(self) -> list[str]:
@@ -202,6 +212,15 @@ class Family:
             if name not in sources and name.endswith("_test"):
                 targets.add(name.removesuffix("_test"))
         return sorted(targets)
+
+    def further_sets(self, target: str) -> list[str]:
+        """Test sets of `target` beside that on which models are compared: `<target>_<part>`."""
+        names = {name for model in self.models for _, name in model.decodings}
+        return sorted(
+            name
+            for name in names - {self.source, *self.source_sets}
+            if name.startswith(f"{target}_") and not name.endswith("_test")
+        )
 
     @property
     def source(self) -> str:
@@ -241,6 +260,8 @@ def read_families(exp: Path, source_sets: Sequence[str] = ()) -> list[Family]:
         if not _is_cell(file.parent)
     }
     models = {folder: m for folder, m in models.items() if m.run.get("kind") != LANGUAGE_MODEL}
+    references = tuple(model for model in models.values() if model.is_reference)
+    models = {folder: m for folder, m in models.items() if not m.is_reference}
     if not models:
         raise DataError(f"no {RUN}, hence no trained model, below this folder", exp)
     families: dict[Path, Family] = {}
@@ -248,7 +269,7 @@ def read_families(exp: Path, source_sets: Sequence[str] = ()) -> list[Family]:
         home = folder if model.is_base else folder.parent
         base = models.get(home)
         base = base if base and base.is_base else None
-        family = families.setdefault(home, Family(home, base, [], tuple(source_sets)))
+        family = families.setdefault(home, Family(home, base, [], tuple(source_sets), references))
         if not model.is_base:
             family.adapted.append(model)
     return list(families.values())

@@ -197,7 +197,7 @@ def test_all_stages_run_in_order_from_any_folder(recipe, tmp_path):
     )
     decode = [call.partition("--data ")[2] for call in calls if call.startswith("decode")]
     assert "data/source_test data/farm_test data/music_test" in decode
-    assert decode.count("data/farm_test data/source_test") == 2
+    assert decode.count("data/source_test data/farm_test") == 2
     assert len(decode) == 5
 
 
@@ -484,7 +484,7 @@ def test_a_comparison_runs_the_cells_of_its_grid(grid):
     ) in adapt
     assert (
         "decode --config conf/decode.yaml --model exp/base/grid/mixed_p10_s2_farm --dump dump "
-        "--data data/farm_test data/source_test"
+        "--data data/source_test data/farm_test"
     ) in decode
     assert calls[-1].startswith("report --exp exp --out RESULTS.md")  # links what is there
     assert calls[-2] == (
@@ -552,3 +552,34 @@ def test_the_commands_take_the_options_that_the_stages_give():
         if name == "run":
             assert args.words[:3] == ["JOB=1:2", "quick/exp/log/features.JOB.log", "speechllm"]
             cli.parse("features", importlib.import_module("speechllm.commands.features"), argv[6:])
+
+
+def test_further_test_sets_and_a_whisper_alone(recipe):
+    options = [
+        "--dry_run",
+        "--stage",
+        "decode",
+        "--targets",
+        "farm",
+        "--target_test",
+        "test natural",
+    ]
+    options += [
+        "--whisper_alone",
+        "--encoder",
+        "some/whisper",
+        "--report_opts",
+        "--normalizer english",
+    ]
+    shown = recipe.run(*options, "--standins", "false").splitlines()
+    sets = [
+        line.rpartition("--data ")[2] for line in shown if line.startswith("$ speechllm decode")
+    ]
+    assert set(sets) == {"data/source_test data/farm_test data/farm_natural"}
+    alone = "$ speechllm whisper --model some/whisper --tag decode --out exp/whisper --data data/"
+    assert [line for line in shown if "whisper --model" in line] == [
+        f"{alone}{name}" for name in ("source_test", "farm_test", "farm_natural")
+    ]
+    assert next(line for line in shown if "report --exp" in line).endswith("--normalizer english")
+    with_standins = recipe.run(*options)
+    assert "speechllm whisper" not in with_standins

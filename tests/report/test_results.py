@@ -113,6 +113,35 @@ def test_cells_of_a_comparison_are_left_out(exp):
     assert make_results(exp).markdown == before
 
 
+def test_a_reference_stands_below_the_base_of_every_family(exp):
+    make_run(exp / "whisper-base", "whisper", kind="reference", steps=None, trained_parameters=None)
+    make_decoding(exp / "whisper-base/decode_b4/farm_test", 10, 5, 5)  # 10
+    make_decoding(exp / "whisper-base/decode_b4/source_test", 2, 0, 0)  # 1
+    make_run(exp / "other", "base")
+    make_decoding(exp / "other/decode_b4/farm_test", 20, 5, 5)
+    results = make_results(exp)
+    for comparison in results.comparisons:
+        row = comparison.table.rows[1]
+        assert " | ".join(row) == (
+            "farm | whisper-base | 10.00 [8.00, 12.00] | 10 / 5 / 5 | 1.00 | - | - | - | 0.00 | "
+            "- | - | 0.046"
+        )
+    assert len(results.comparisons) == 2
+    for _, table in results.details:
+        rows = [row for row in table.rows if row[:2] == ["whisper-base", "b4/farm_test"]]
+        assert len(rows) == 1
+
+
+def test_further_sets_of_a_target_have_rows_of_their_own(exp):
+    make_decoding(exp / "base/decode_b4/farm_natural", 50, 20, 10)  # 40
+    make_decoding(exp / "base/denoise_farm/decode_b4/farm_natural", 20, 20, 10)  # 25
+    rows = [row for row in main_rows(exp) if row["target"] == "farm_natural"]
+    found = {row["model"]: (row["WER [95 %]"], row["gain %"]) for row in rows}
+    assert found["base"] == ("40.00 [38.00, 42.00]", "-")
+    assert found["denoise"] == ("25.00 [23.00, 27.00]", "37.50")
+    assert found["text_only"] == ("-", "-")
+
+
 def test_every_cell_of_the_main_table(exp):
     big = "1,500 | 1.23 | 0.046"
     assert [" | ".join(row.values()) for row in main_rows(exp)] == [

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from speechllm.files import whole_file
 from speechllm.report.canvas import COLOURS, STYLE, draw_legend
+from speechllm.report.comparison import contenders
 from speechllm.report.tree import Family, Model, target_set
 
 if TYPE_CHECKING:
@@ -81,9 +82,7 @@ class _Point:
 
 def _points(family: Family, target: str, tag: str, normalizer: str) -> list[_Point]:
     points = []
-    for model in family.models:
-        if not (model.is_base or model.target == target):
-            continue
+    for model in contenders(family, target):
         here = model.error(tag, target_set(target), normalizer)
         if here.get("percent") is not None:
             source = model.error(tag, family.source, normalizer).get("percent")

@@ -53,9 +53,13 @@ def find_test_sets(exp: Path, families: Iterable[Family], tag: str | None = None
         tag: the main decoding, first among those of a model; see `Family.main_tag`.
     """
     found: dict[str, list[tuple[Model, Decoding]]] = {}
+    seen: set[Path] = set()
     for family in families:
         main = family.main_tag(tag)
         for model in family.models:
+            if model.folder in seen:  # a reference stands in every family
+                continue
+            seen.add(model.folder)
             for decoding in sorted(model.decodings.values(), key=lambda d: (d.tag != main, d.tag)):
                 found.setdefault(decoding.set, []).append((model, decoding))
     slugs: set[str] = set(TAKEN)

@@ -1,0 +1,203 @@
+"""What a Whisper alone makes of test sets: its own decoder, without a projector and an LLM.
+
+    <folder>/run.json                               which Whisper; kind: reference
+    <folder>/decode_<tag>/<set>/{text,decode.json}  as a model's, so that score and report take them
+
+Each utterance is heard by itself, in windows padded to the full length as in Whisper's training,
+and written by greedy search.
+"""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from speechllm.data.audio import SAMPLE_RATE, load_audio
+from speechllm.data.feature_records import audio_hash
+from speechllm.data.kaldi import DataDir, read_table, write_table
+from speechllm.decode.results import SETTINGS, SUMMARY, TEXT
+from speechllm.environment import environment
+from speechllm.errors import ConfigError, DataError, SpeechLLMError, shell_word
+from speechllm.files import sha256_of, write_json
+from speechllm.imported import source_of
+from speechllm.layout import REFERENCE, RUN
+from speechllm.locks import locked_folder
+from speechllm.model.precision import autocast
+from speechllm.model.window import pieces
+from speechllm.own_files import made_again, read_mapping
+from speechllm.pretrained import (
+    LOADING_ERRORS,
+    cannot_be_loaded,
+    load_model,
+    model_files,
+    resolve_folder,
+)
+from speechllm.progress import Progress
+
+log = logging.getLogger(__name__)
+
+KEY = "--model"
+
+
+class Whisper:
+    """A whole Whisper of transformers.
+
+    Args:
+        name: folder or hub id.
+        language: of the speech, such as `en`; of no meaning to a model of one language.
+        device: where to compute; in bfloat16 where it multiplies that natively.
+
+    Raises:
+        ConfigError: it cannot be loaded, is no Whisper, or does not know the language.
+    """
+
+    def __init__(self, name: str, language: str = "en", device: str = "cpu"):
+        from transformers import AutoConfig, AutoProcessor, WhisperForConditionalGeneration
+
+        folder = resolve_folder(name, KEY)
+        try:
+            kind = AutoConfig.from_pretrained(folder).model_type
+            if kind != "whisper":
+                message = f"{KEY}: {name} is no Whisper, its config says {kind}"
+                raise ConfigError(message, "name a folder or hub id of a Whisper")
+            self.processor = AutoProcessor.from_pretrained(folder)
+        except LOADING_ERRORS as error:
+            raise cannot_be_loaded(KEY, name, error) from error
+        model = load_model(WhisperForConditionalGeneration, folder, KEY, name, dtype=torch.float32)
+        self.model, self.device = model.eval().to(device), device
+        self.options: dict[str, Any] = {"do_sample": False, "num_beams": 1}
+        if getattr(model.generation_config, "is_multilingual", False):
+            if f"<|{language}|>" not in model.generation_config.lang_to_id:
+                message = f"--language: {name} does not know '{language}'"
+                raise ConfigError(message, "give a code such as en, de or fr")
+            self.options |= {"language": language, "task": "transcribe"}
+
+    @torch.inference_mode()
+    def transcribe(self, wave: np.ndarray) -> str:
+        """The words of one utterance, in one line.
+
+        Args:
+            wave: float32 [samples] at 16 kHz.
+        """
+        extractor = self.processor.feature_extractor
+        texts = []
+        for piece in pieces(wave, extractor.n_samples):
+            heard = extractor(
+                piece, sampling_rate=SAMPLE_RATE, return_attention_mask=True, return_tensors="pt"
+            ).to(self.device)
+            with autocast("auto", self.device):
+                tokens = self.model.generate(**heard, **self.options)
+            texts.append(self.processor.decode(tokens[0], skip_special_tokens=True))
+        return " ".join(" ".join(texts).split())
+
+
+def decode_alone(
+    name: str,
+    sets: Sequence[Path],
+    out: Path,
+    tag: str = "decode",
+    language: str = "en",
+    allow_pipes: bool = False,
+) -> None:
+    """Transcribe the sets that are not yet transcribed.
+
+    Args:
+        name: folder or hub id of a Whisper.
+        sets: data dirs with audio.
+        out: a folder beside the models'; its name is the system's in reports.
+        tag: of the decoding that it stands beside.
+        language: see `Whisper`.
+        allow_pipes: run the shell commands of wav.scp.
+
+    Raises:
+        SpeechLLMError: the folder holds what another model or audio made.
+        DataError: a set without audio.
+        ConfigError: see `Whisper`.
+        AudioError: a recording cannot be read.
+    """
+    weights = sha256_of(model_files("encoder", name).values())
+    open_sets = {path: DataDir.load(path) for path in sets}
+    for path, data_dir in open_sets.items():
+        if not data_dir.has_audio:
+            raise DataError("is text alone", path, remedy="name sets with audio")
+    _claim(name, weights, out)
+    whisper = None
+    for path, data_dir in open_sets.items():
+        folder = out / f"decode_{tag}" / path.name
+        with locked_folder(folder):
+            settings = {"model": weights, "audio": audio_hash(data_dir), "language": language}
+            if _is_done(folder, settings, data_dir):
+                log.info("%s: decoded already", folder)
+                continue
+            whisper = whisper or Whisper(
+                name, language, "cuda" if torch.cuda.is_available() else "cpu"
+            )
+            write_json(folder / SETTINGS, settings)
+            _decode(whisper, data_dir, folder, allow_pipes)
+
+
+def _claim(name: str, weights: str, out: Path) -> None:
+    """Make `out` the folder of this model's hypotheses."""
+    path = out / RUN
+    if path.is_file():
+        found = read_mapping(path, made_again(out))
+        if (found.get("kind"), found.get("sha256")) != (REFERENCE, weights):
+            raise SpeechLLMError(
+                f"{out} holds another model", f"rm -r {shell_word(out)}, or give another --out"
+            )
+        return
+    source = source_of(name)
+    write_json(
+        path,
+        {
+            "kind": REFERENCE,
+            "method": "whisper",
+            "model": name,
+            "sha256": weights,
+            "pretrained": {"encoder": dict(source)} if source else {},
+            "environment": environment(),
+        },
+    )
+
+
+def _is_done(folder: Path, settings: Mapping[str, str], data_dir: DataDir) -> bool:
+    if not (folder / SETTINGS).is_file():
+        return False
+    before = read_mapping(folder / SETTINGS, made_again(folder))
+    if changed := [key for key in settings if before.get(key) != settings[key]]:
+        raise SpeechLLMError(
+            f"{folder} holds hypotheses made with another {', '.join(changed)}",
+            f"rm -r {shell_word(folder)}, then decode again",
+        )
+    if not (folder / SUMMARY).is_file():
+        return False
+    return read_table(folder / TEXT).keys() == data_dir.audio.keys()
+
+
+def _decode(whisper: Whisper, data_dir: DataDir, folder: Path, allow_pipes: bool) -> None:
+    (folder / SUMMARY).unlink(missing_ok=True)
+    texts, samples, took = {}, 0, 0.0
+    with Progress(f"whisper {data_dir.name}", len(data_dir.audio)) as progress:
+        for utt, audio in data_dir.audio.items():
+            wave = load_audio(audio, allow_pipes=allow_pipes)
+            started = time.perf_counter()
+            texts[utt] = whisper.transcribe(wave)
+            took += time.perf_counter() - started
+            samples += len(wave)
+            progress.advance(1)
+    write_table(folder / TEXT, texts)
+    seconds = samples / SAMPLE_RATE
+    write_json(
+        folder / SUMMARY,
+        {
+            "set": data_dir.name,
+            "utterances": len(texts),
+            "audio_seconds": round(seconds, 3),
+            "decode_seconds": round(took, 3),
+            "rtf": took / seconds,
+        },
+    )

@@ -1,0 +1,94 @@
+"""A Whisper alone: what it makes of test sets, where that lies, and what is refused."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from speechllm.cli import main
+from speechllm.data.kaldi import read_table, write_data_dir
+from speechllm.decode.whisper import Whisper
+from speechllm.report.tree import read_families
+from tests.architectures import make_whisper
+from tests.tiny import make_encoder
+
+
+@pytest.fixture(scope="module")
+def whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_whisper(tmp_path_factory.mktemp("whisper") / "tiny-whisper")
+
+
+@pytest.fixture
+def test_set(tmp_path: Path) -> Path:
+    """Two utterances; the second is longer than the window of two seconds."""
+    rng, wav = np.random.default_rng(0), {}
+    for utt, seconds in (("a", 0.7), ("b", 3.5)):
+        wav[utt] = str(tmp_path / f"{utt}.wav")
+        soundfile.write(wav[utt], 0.1 * rng.standard_normal(int(16000 * seconds)), 16000)
+    write_data_dir(tmp_path / "data/farm_test", text={"a": "barley", "b": "sugar beet"}, wav=wav)
+    return tmp_path / "data/farm_test"
+
+
+def decode(model: Path, data: Path, out: Path, *options: str) -> None:
+    main(["whisper", "--model", str(model), "--data", str(data), "--out", str(out), *options])
+
+
+def test_a_long_utterance_is_heard_window_by_window(whisper: Path) -> None:
+    model = Whisper(str(whisper))
+    wave = np.random.default_rng(1).standard_normal(3 * 16000).astype(np.float32)
+    parts = [model.transcribe(wave[:32000]), model.transcribe(wave[32000:])]
+    assert any(parts) and model.transcribe(wave) == " ".join(" ".join(parts).split())
+
+
+def test_it_stands_beside_the_base_in_reports(
+    whisper: Path, test_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exp = tmp_path / "exp"
+    decode(whisper, test_set, exp / "tiny-whisper")
+    folder = exp / "tiny-whisper/decode_decode/farm_test"
+    text = read_table(folder / "text", strict=False)
+    assert text.keys() == {"a", "b"}
+    said = json.loads((folder / "decode.json").read_text())
+    assert said["utterances"] == 2 and said["audio_seconds"] == 4.2 and said["rtf"] > 0
+    (exp / "base").mkdir()
+    (exp / "base/run.json").write_text('{"kind": "base"}')
+    main(["score", "--exp", str(exp), "--data_root", str(test_set.parent)])
+    (family,) = read_families(exp)
+    assert [m.name for m in family.models] == ["base", "tiny-whisper"]
+    assert family.models[1].error("decode", "farm_test", "plain")["reference"] == 3
+    before = (folder / "decode.json").read_bytes()
+    decode(whisper, test_set, exp / "tiny-whisper")  # is there already
+    assert (folder / "decode.json").read_bytes() == before
+
+
+def test_what_another_model_or_audio_made_is_refused(
+    whisper: Path, test_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "exp/whisper"
+    decode(whisper, test_set, out)
+    wav = test_set / "wav.scp"
+    (tmp_path / "c.wav").write_bytes((tmp_path / "b.wav").read_bytes())
+    wav.write_text(wav.read_text().replace("b.wav", "c.wav"))
+    with pytest.raises(SystemExit):
+        decode(whisper, test_set, out)
+    assert "made with another audio" in capsys.readouterr().err
+    record = json.loads((out / "run.json").read_text())
+    (out / "run.json").write_text(json.dumps(record | {"sha256": "another"}))
+    with pytest.raises(SystemExit):
+        decode(whisper, test_set, out)
+    assert "holds another model" in capsys.readouterr().err
+
+
+def test_what_is_no_whisper_and_a_set_without_audio(
+    whisper: Path, test_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    encoder = make_encoder(tmp_path / "encoder")
+    with pytest.raises(SystemExit):
+        decode(encoder, test_set, tmp_path / "exp/one")
+    assert "encoder is no Whisper" in capsys.readouterr().err
+    (test_set / "wav.scp").unlink()
+    with pytest.raises(SystemExit):
+        decode(whisper, test_set, tmp_path / "exp/two")
+    assert "is text alone" in capsys.readouterr().err
