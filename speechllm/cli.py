@@ -42,6 +42,7 @@ COMMANDS = {
     "subset": "part of a data dir: utterances, hours or speakers",
     "split": "data dir in parts: for jobs, or for training and testing",
     "combine": "several data dirs as one",
+    "perturb": "data dir at another speed",
     "import": "data dir of a manifest, a table or a dataset",
     "export": "data dir as a manifest, a table or a dataset",
     "features": "cache the frozen encoder's output (stage 3)",

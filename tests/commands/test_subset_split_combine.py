@@ -121,5 +121,6 @@ def test_the_names_that_kaldi_has(data, tmp_path):
     assert "4 utterances" in call("combine_data.sh", "four", "two", "more")
     call("split_data.sh", "--per-utt", "four", 2)
     assert len(read_table(tmp_path / "four/split2utt/2/text")) == 2
+    assert "4 utterances" in call("perturb_data_dir_speed.sh", 1.1, "four", "fast")
     assert "nothing to fix" in call("fix_data_dir.sh", "four")
     assert "0 errors" in call("validate_data_dir.sh", "--no-feats", "four")

@@ -77,6 +77,7 @@ KINDS = [
     _command("data.subset_hours", DATA, "subset", "--hours", "0.0002", "data/x", "out/s"),
     _command("data.split", DATA, "split", "data/x", "2", may_write=SETS),
     _command("data.combine", DATA, "combine", "out/c", "data/x"),
+    _command("data.perturb", (*DATA, "data/x/audio/*"), "perturb", "0.9", "data/x", "out/p"),
     _command("data.export_nemo", (*DATA, "data/x/audio/*"), "export", "nemo", "data/x", "out/f"),
     _command("data.export_csv", DATA, "export", "csv", "data/x", "out/f"),
     _command("data.export_lhotse", DATA, "export", "lhotse", "data/x", "out/f"),

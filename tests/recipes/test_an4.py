@@ -188,20 +188,6 @@ def test_general_speech_is_labelled_with_the_phones_of_the_dictionary(tmp_path: 
 
 
 @needs_an4
-def test_speed_perturbation_changes_length_and_keeps_labels(data: Path, tmp_path: Path) -> None:
-    one = tmp_path / "some"
-    shutil.copytree(data / "alphanumeric_test", one)
-    python("perturb", "--data", one, "--speeds", 0.9)
-    slow, usual = DataDir.load(tmp_path / "some_sp0.9"), DataDir.load(one)
-    for utt in usual.ids:
-        assert slow.text[f"sp0.9-{utt}"] == usual.text[utt]
-        assert slow.utt2dur[f"sp0.9-{utt}"] == pytest.approx(usual.utt2dur[utt] / 0.9, abs=0.001)
-    assert list(read_table(tmp_path / "some_sp0.9/phones").values()) == list(
-        read_table(one / "phones").values()
-    )
-
-
-@needs_an4
 @pytest.mark.slow
 @pytest.mark.usefixtures("command")
 def test_the_packed_model_hears_what_stage_6_heard(tmp_path: Path) -> None:

@@ -39,7 +39,9 @@ wanted() { [ "$stage" -le "$1" ] && [ "$1" -le "$stop_stage" ]; }
 
 if wanted 1; then python3 local/prepare.py --an4_root "$an4_root" --data "$data"; fi
 if wanted 2; then
-    python3 local/perturb.py --data "$data/source_train" --speeds 0.9 1.1
+    for speed in 0.9 1.1; do
+        speechllm perturb "$speed" "$data/source_train" "$data/source_train_sp$speed"
+    done
     # Their phones are written last, so that they tell whether a set is whole.
     [ -e "$data/general_train/phones" ] || python3 local/make_general.py \
         --kind strings --utterances "$general" --out "$data/general_train"
