@@ -75,7 +75,8 @@ class Decoder:
         times_by: where word times come from.
 
     Raises:
-        ConfigError: answers are to be constrained, and the task or the tokenizer cannot do so.
+        ConfigError: answers are to be constrained, and the task or the tokenizer cannot do so; a
+            temperature of posteriors is given, and the model has none.
     """
 
     def __init__(
@@ -88,6 +89,11 @@ class Decoder:
     ):
         self.model, self.config = model, config
         self.sources, self.rescorers, self.hashes = list(sources), rescorers, hashes or {}
+        if config.speech_temperature is not None and not _weighs_embeddings(model):
+            raise ConfigError(
+                "speech_temperature: this model has no posteriors that embeddings are weighted by",
+                "leave it out, or train a base with model.projector.ctc.vectors: expected",
+            )
         hotwords = config.biasing.prompt if config.biasing else None
         by_ctc = hotwords is not None and hotwords.filter == "ctc"
         reader = CtcReader(model, config.ctc) if by_ctc else None
@@ -137,6 +143,9 @@ class Decoder:
             examples: utterances, whose transcripts are not looked at.
             seconds: duration of each.
         """
+        if self.model.ctc:  # which decoders of other domains share
+            own = self.model.ctc.config.temperature
+            self.model.ctc.temperature = self.config.speech_temperature or own
         chosen: list[list[str]] = [[] for _ in examples]
         if self._hotwords:
             chosen = self._hotwords.choose_all(examples, self._first_pass(examples, seconds))
@@ -260,3 +269,8 @@ def _constraint(model: SpeechLLM) -> Source:
     if source is None:
         raise ConfigError(f"constrained: answers of the task {task.name} have no form")
     return source
+
+
+def _weighs_embeddings(model: SpeechLLM) -> bool:
+    """Whether speech becomes expected embeddings (`vectors: expected`)."""
+    return model.ctc is not None and model.ctc.config.vectors == "expected"

@@ -34,11 +34,15 @@ class EmbeddingCtc(nn.Module):
     Args:
         config: what becomes of the posteriors.
         width: of an embedding.
+
+    Attributes:
+        temperature: of the posteriors behind expected embeddings; decoding may take another one
+            than training (LegoSLM, 2505.11352).
     """
 
     def __init__(self, config: CtcConfig, width: int):
         super().__init__()
-        self.config = config
+        self.config, self.temperature = config, config.temperature
         self.sharpness = nn.Parameter(torch.tensor(math.log(20.0)))
         self.blank = nn.Parameter(torch.zeros(width))
         self.blank_bias = nn.Parameter(torch.tensor(0.0))
@@ -97,7 +101,7 @@ class EmbeddingCtc(nn.Module):
         if self.config.vectors == "projected":
             vectors = self._as_long(speech, table)
         else:
-            posteriors = (logits / self.config.temperature).softmax(-1)
+            posteriors = (logits / self.temperature).softmax(-1)
             vectors = posteriors[:, 1:] @ table.float() + posteriors[:, :1] * self.blank_vector
         if not self.config.compress:
             return Read(vectors, None)

@@ -7,13 +7,13 @@ import pytest
 from tests.tiny import make_ctc_encoder, make_encoder, make_llm
 
 
-def sharpened(encoder: Path, llm: Path):
+def sharpened(encoder: Path, llm: Path, **projector):
     import torch
 
     from speechllm.config import ModelConfig, ProjectorConfig
     from speechllm.model.speech_llm import SpeechLLM
 
-    projector = ProjectorConfig(downsampling=2, hidden=16)
+    projector = ProjectorConfig(downsampling=2, hidden=16, **projector)
     torch.manual_seed(0)
     model = SpeechLLM(ModelConfig(encoder=str(encoder), llm=str(llm), projector=projector)).eval()
     with torch.no_grad():
@@ -33,3 +33,11 @@ def ctc_model(tmp_path_factory: pytest.TempPathFactory):
     """With an encoder that has a CTC head over letters."""
     work = tmp_path_factory.mktemp("model")
     return sharpened(make_ctc_encoder(work / "encoder"), make_llm(work / "llm"))
+
+
+@pytest.fixture(scope="module")
+def expected_model(tmp_path_factory: pytest.TempPathFactory):
+    """Whose speech becomes expected embeddings."""
+    work = tmp_path_factory.mktemp("model")
+    ctc = {"vectors": "expected", "temperature": 0.5}
+    return sharpened(make_encoder(work / "encoder"), make_llm(work / "llm"), ctc=ctc)

@@ -249,3 +249,21 @@ def test_times_by_ctc_need_a_head_and_auto_says_what_it_took(tmp_path: Path) -> 
 def test_impossible_settings_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         config(**settings)
+
+
+def test_a_temperature_of_speech_is_of_one_decoding_alone(expected_model) -> None:
+    as_trained = Decoder(expected_model, config())
+    given = Decoder(expected_model, config(speech_temperature=0.5))
+    flat = Decoder(expected_model, config(speech_temperature=100))
+    seconds = [n / 25 for n in LENGTHS]
+    first, flattened, again, same = (
+        texts(decoder.decode(examples(), seconds))
+        for decoder in (as_trained, flat, as_trained, given)
+    )
+    assert first == again == same
+    assert first != flattened
+
+
+def test_a_temperature_of_speech_needs_posteriors(ctc_model) -> None:
+    with pytest.raises(ConfigError, match=r"speech_temperature: .* posteriors"):
+        Decoder(ctc_model, config(speech_temperature=2))
