@@ -97,6 +97,22 @@ def test_the_projector_learns_to_be_read_before_the_llm_runs(
     assert dev[-1]["token_accuracy"] > 0.5
 
 
+def test_an_llm_that_only_its_projector_was_taught_for_answers_briefly_at_first(
+    work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from speechllm.adapt import engine
+
+    brief, dev_error = [], engine.DevError
+
+    def watched(*args, is_brief=False):
+        brief.append(is_brief)
+        return dev_error(*args, is_brief=is_brief)
+
+    monkeypatch.setattr(engine, "DevError", watched)
+    train(work, "brief", "monitor.decode=true", "warm_start.train.steps=2")
+    assert brief == [False, True]
+
+
 @pytest.mark.parametrize("vectors", ["projected", "expected"])
 def test_what_stands_on_a_compressed_base(work: Path, vectors: str) -> None:
     exp = work / "exp" / vectors

@@ -67,7 +67,7 @@ def fit(
     for phase in phases:
         set_trainable(model, phase.trainable)
         watchers.append(_monitor(model, phase, dev, world, views, is_trained))
-        is_trained = True
+        is_trained |= phase.errors is None  # a warm start does not teach the LLM to end
         mixtures.append(Mixture(phase.components, views, model, phase.train, world.size))
     reports = [
         _train_phase(
