@@ -33,6 +33,8 @@ class CtcConfig(Section):
     """Blank positions are left out, and repeated tokens merged (CJST, 2411.07607)."""
     temperature: PositiveFloat = 1.0
     """Of the posteriors behind `expected`: more of it trusts the LLM more than the ear."""
+    candidates: PositiveInt = 32
+    """Tokens that a position's posteriors are of: those nearest to it, beside the blank."""
 
 
 class ProjectorConfig(Section):

@@ -50,12 +50,21 @@ class EmbeddingCtc(nn.Module):
         """What the LLM is given for a blank among expected embeddings."""
 
     def logits(self, speech: Tensor, table: Tensor) -> Tensor:
-        """[N, E] projected speech, [V, E] embeddings -> [N, 1 + V] in float32, the blank first."""
+        """Scores of tokens, the blank's first, in float32.
+
+        Args:
+            speech: [N, E] projected speech.
+            table: [V, E] embeddings; or [N, K, E], those that each position is scored against.
+
+        Returns:
+            [N, 1 + V] or [N, 1 + K].
+        """
         with torch.autocast(speech.device.type, enabled=False):  # cosines are near to each other
             directions = functional.normalize(speech.float(), dim=-1)
             blank = directions @ self.blank + self.blank_bias
-            tokens = directions @ functional.normalize(table.float(), dim=-1).T
-            return torch.cat([blank[:, None], self.sharpness.exp() * tokens], dim=1)
+            rows = functional.normalize(table.float(), dim=-1)
+            cosines = directions @ rows.T if table.dim() == 2 else _dots(directions, rows)
+            return torch.cat([blank[:, None], self.sharpness.exp() * cosines], dim=1)
 
     @staticmethod
     def loss(logits: Tensor, lengths: list[int], labels: list[Tensor]) -> Tensor:
@@ -97,20 +106,41 @@ class EmbeddingCtc(nn.Module):
         """
         if self.config.vectors == "projected" and not self.config.compress:
             return Read(self._as_long(speech, table), None)
-        logits = self.logits(speech, table)
+        tokens = likely_tokens(speech, table, self.config.candidates)
+        embeddings = functional.embedding(tokens, table).float()
+        logits = self.logits(speech, embeddings)
         if self.config.vectors == "projected":
             vectors = self._as_long(speech, table)
         else:
             posteriors = (logits / self.temperature).softmax(-1)
-            vectors = posteriors[:, 1:] @ table.float() + posteriors[:, :1] * self.blank_vector
+            vectors = (posteriors[:, None, 1:] @ embeddings)[:, 0]
+            vectors = vectors + posteriors[:, :1] * self.blank_vector
         if not self.config.compress:
             return Read(vectors, None)
-        return compress(vectors, logits.argmax(-1), lengths)
+        symbols = functional.pad(tokens + 1, (1, 0))
+        best = symbols.gather(1, logits.argmax(-1, keepdim=True))[:, 0]
+        return compress(vectors, best, lengths)
 
     @staticmethod
     def _as_long(speech: Tensor, table: Tensor) -> Tensor:
         length = table.float().norm(dim=-1).mean()
         return functional.normalize(speech.float(), dim=-1) * length
+
+
+@torch.no_grad()
+def likely_tokens(speech: Tensor, table: Tensor, wanted: int) -> Tensor:
+    """[N, K] the tokens nearest to each position of [N, E], by cosine; all where there are fewer.
+
+    The whole vocabulary is looked at in the precision that training multiplies in, and without
+    gradients: with them it would cost more than a small LLM does.
+    """
+    cosines = speech @ functional.normalize(table.float(), dim=-1).T.to(speech.dtype)
+    return cosines.topk(min(wanted, len(table)), dim=-1).indices
+
+
+def _dots(vectors: Tensor, rows: Tensor) -> Tensor:
+    """[N, E] with [N, K, E] -> [N, K]."""
+    return (rows @ vectors[:, :, None])[:, :, 0]
 
 
 def compress(vectors: Tensor, best: Tensor, lengths: list[int]) -> Read:

@@ -62,6 +62,15 @@ def test_expected_embeddings_are_weighted_by_posteriors() -> None:
     torch.testing.assert_close(even.vectors, TABLE.sum(0)[None] / 4)
 
 
+def test_posteriors_are_of_the_nearest_tokens() -> None:
+    head = ctc(vectors="expected", candidates=2, temperature=1e9)
+    speech = torch.tensor([[-1.0, 0.1], [1.0, 0.1]])
+    expected = [(TABLE[2] + TABLE[1]) / 3, (TABLE[0] + TABLE[1]) / 3]
+    for dtype in (torch.float32, torch.bfloat16):
+        read = head.read(speech.to(dtype), [1, 1], TABLE)
+        torch.testing.assert_close(read.vectors, torch.stack(expected))
+
+
 def test_compression_by_hand() -> None:
     vectors = torch.arange(14.0).view(7, 2)
     best = torch.tensor([1, 1, 0, 1, 2, 2, 0])  # the first utterance ends after the fifth
