@@ -57,6 +57,15 @@ class LoraConfig(Section):
     targets: tuple[str, ...] = ("q_proj", "v_proj")
 
 
+class TimeMasksConfig(Section):
+    """Spans of encoder frames that a model in training does not hear (SpecAugment, 1904.08779)."""
+
+    frames: PositiveInt = 10
+    """Of a span at most; how many is drawn evenly, from none on."""
+    every: PositiveInt = 100
+    """Frames of an utterance for which it has one span; every utterance has one at least."""
+
+
 class ModelConfig(Section):
     """The Speech LLM: a frozen encoder, a projector and a decoder-only LLM.
 
@@ -73,6 +82,7 @@ class ModelConfig(Section):
     """Folder or hub id of a causal language model."""
     projector: ProjectorConfig | None = None
     """The projector to be trained between encoder and LLM; a `speech_llm` has its own."""
+    time_masks: TimeMasksConfig | None = None
     lora: LoraConfig | None = None
     prompt: str | None = None
     """The user's turn; the marker <speech> stands where the speech goes; by default the task's. For
