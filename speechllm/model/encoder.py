@@ -16,6 +16,7 @@ from torch.nn import functional
 from speechllm.data.audio import SAMPLE_RATE
 from speechllm.data.audio_error import WaveError
 from speechllm.errors import ConfigError
+from speechllm.model.cpu_layers import with_cpu_layers
 from speechllm.model.fbank import without_frame_loop
 from speechllm.model.half import ROUNDING, difference, try_out
 from speechllm.model.tower import Tower, find_tower, load_extractor, load_tower
@@ -104,7 +105,7 @@ class Encoder:
         from transformers import SeamlessM4TFeatureExtractor
 
         self.name, self.tower, self.device = name, tower, device
-        self.model = model.eval().requires_grad_(False).to(device)
+        self.model = with_cpu_layers(model).eval().requires_grad_(False).to(device)
         self.window_samples = window_samples(extractor, model)
         self.cut = window == "cut"
         self.keeps_window = bool(window == "kept" and self.window_samples and tower.keeps_window)

@@ -13,6 +13,7 @@ from speechllm.config import LoraConfig, ModelConfig
 from speechllm.data.collate import IGNORED, Batch
 from speechllm.data.prompt import Prompt, make_prompt
 from speechllm.errors import ConfigError, DataError
+from speechllm.model.cpu_layers import with_cpu_layers
 from speechllm.model.embedding_ctc import EmbeddingCtc
 from speechllm.model.encoder import encoder_width
 from speechllm.model.half import try_out
@@ -74,6 +75,7 @@ class SpeechLLM(nn.Module):
         try_out(self.llm, "model.llm", "set model.llm_dtype: float32 and precision: fp32")
         if config.lora:
             self.llm = add_lora(self.llm, config.lora)
+        with_cpu_layers(self)
         self.scaffold = nn.ModuleDict()
         self.labels: Labels = {}
         """What answers in training were made of (speechllm.tasks.task)."""
@@ -116,7 +118,7 @@ class SpeechLLM(nn.Module):
         """Fold the present LoRA into the weights and add a fresh one, if one is asked for."""
         self.llm = merge_lora(self.llm)
         if lora:
-            self.llm = add_lora(self.llm, lora).train(self.training)
+            self.llm = with_cpu_layers(add_lora(self.llm, lora)).train(self.training)
         self.config = self.config.model_copy(update={"lora": lora})
 
     def fill(self, batch: Batch) -> Filled:
