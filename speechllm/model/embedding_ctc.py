@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from speechllm.config import CtcConfig
+from speechllm.model.cpu_layers import product
 
 
 class Read(NamedTuple):
@@ -63,7 +64,7 @@ class EmbeddingCtc(nn.Module):
             directions = functional.normalize(speech.float(), dim=-1)
             blank = directions @ self.blank + self.blank_bias
             rows = functional.normalize(table.float(), dim=-1)
-            cosines = directions @ rows.T if table.dim() == 2 else _dots(directions, rows)
+            cosines = product(directions, rows) if rows.dim() == 2 else _dots(directions, rows)
             return torch.cat([blank[:, None], self.sharpness.exp() * cosines], dim=1)
 
     @staticmethod
@@ -134,7 +135,7 @@ def likely_tokens(speech: Tensor, table: Tensor, wanted: int) -> Tensor:
     The whole vocabulary is looked at in the precision that training multiplies in, and without
     gradients: with them it would cost more than a small LLM does.
     """
-    cosines = speech @ functional.normalize(table.float(), dim=-1).T.to(speech.dtype)
+    cosines = product(speech, functional.normalize(table.float(), dim=-1).to(speech.dtype))
     return cosines.topk(min(wanted, len(table)), dim=-1).indices
 
 
