@@ -11,6 +11,7 @@ stop_stage=${stop_stage-report}    # last stage to run; pack is only run when as
 list=${list-false}                 # show the stages, what they read and write, what is done
 dry_run=${dry_run-false}           # print the commands, run nothing
 quick=${quick-false}               # tiny sizes, to see in a minute or so that all works
+sample=${sample-false}             # a small part of the corpus and small pretrained models: real results in minutes
 work=${work-.}                     # folder in which data/, dump/ and exp/ are made
 nj=${nj-2}                         # jobs that run at once in stages 3, 5 and 6
 verify=${verify-false}             # hash all that results were made from, whatever its size and time say
@@ -68,11 +69,13 @@ stages=(
 # shellcheck source=stages.sh
 . "$(dirname "${BASH_SOURCE[0]}")/stages.sh"
 
-if $quick; then
-    declare -F quick_settings >/dev/null || die "this recipe has no quick_settings"
-    quick_settings
-    parse_options "$@"
-fi
+for mode in sample quick; do
+    if ${!mode}; then
+        declare -F "${mode}_settings" >/dev/null || die "this recipe has no ${mode}_settings"
+        "${mode}_settings"
+        parse_options "$@"
+    fi
+done
 # Stand-ins are trained whole, and by other rates than models that have heard and read a lot.
 if $standins && [ -d conf/standins ]; then
     for name in base_config adapt_configs; do

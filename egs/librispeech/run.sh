@@ -22,5 +22,19 @@ quick_settings() {
     base_opts="train.epochs=null train.steps=20 train.warmup_steps=5"
 }
 
+# What is in a folder of Mini LibriSpeech or of single utterances; three speakers of train are dev.
+sample_settings() {
+    work=sample
+    source_train="train_clean_5 train_clean_5_sp0.9 train_clean_5_sp1.1"
+    source_dev="train_clean_5_dev dev_clean"
+    encoder_package="whisper-base"
+    llm_package="smollm2-135m-instruct"
+    base_config=conf/sample/base.yaml
+    decode_config=conf/sample/decode.yaml
+    whisper_alone=true
+    score_opts="--normalizer whisper-english plain" # Whisper alone writes figures and commas
+    report_opts="--normalizer whisper-english"
+}
+
 # shellcheck source=../../utils/recipe.sh
 . ../../utils/recipe.sh "$@"

@@ -3,6 +3,7 @@ models, and the recipes' own configs."""
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -37,7 +38,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
 
 def made_by_runs_in(recipe: Path) -> Callable[[str, list[str]], set[str]]:
     """What a copy of the recipe leaves out: folders that stages make, at its top alone."""
-    made = {"data", "dump", "exp", "pretrained", "quick", "l95", "downloads", "corpus"}
+    made = {"data", "dump", "exp", "pretrained", "quick", "sample", "l95", "downloads", "corpus"}
     made |= {"slu", "massive", "quick_slu", "quick_massive"}
     return lambda folder, names: made & set(names) if Path(folder) == recipe else set()
 
@@ -129,6 +130,40 @@ def test_librispeech_with_real_utterances(
     assert len(data.ids) == 8 and 1 < min(data.utt2dur.values()) < 20 and not data.bias_lists
     test = DataDir.load(tmp_path / "work/data/test_clean")
     assert list(test.bias_lists.own) == test.ids
+
+
+def test_librispeech_sample_makes_its_own_sets(tmp_path: Path, shared_data: Path) -> None:
+    sample = (shared_data / "librispeech_sample").resolve()
+    options = ("--sample", "--librispeech_root", sample, "--work", tmp_path)
+    shown = run(ROOT / "egs/librispeech/run.sh", *options, "--dry_run")
+    assert f"utils/pretrained.sh whisper-base {tmp_path}/pretrained/whisper-base" in shown
+    assert "speechllm base --config conf/sample/base.yaml" in shown
+    assert "speechllm whisper" in shown
+    (made,) = [line for line in shown.splitlines() if line.startswith("$ local/data.sh")]
+    sets = shlex.split(made)[-1]
+    make_sets("librispeech", *shlex.split(made)[2:])
+    data = {name: DataDir.load(tmp_path / "data" / name) for name in sets.split()}
+    seconds = {name: sum(found.utt2dur.values()) for name, found in data.items()}
+    slow, usual = seconds["train_clean_5_sp0.9"], seconds["train_clean_5"]
+    assert slow == pytest.approx(usual / 0.9, rel=0.001)
+    heard = {data["train_clean_5"].utt2spk[utt] for utt in data["train_clean_5"].ids}
+    for name in ("train_clean_5_dev", "dev_clean", "test_clean", "test_other"):
+        assert not heard & set(data[name].utt2spk.values())
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("command")
+def test_librispeech_sample_with_tiny_models(
+    copy_of: Callable, models: tuple[str, ...], tmp_path: Path, shared_data: Path
+) -> None:
+    sample = (shared_data / "librispeech_sample").resolve()
+    options = (*models, "--sample", "--limit", 6, "--whisper_alone", "false")
+    few = "warm_start.train.epochs=null warm_start.train.steps=2 train.steps=2"
+    recipe = copy_of("librispeech") / "run.sh"
+    run_all(
+        *(recipe, tmp_path / "work", *options, "--librispeech_root", sample, "--base_opts", few)
+    )
+    assert (tmp_path / "work/exp/base/warm_start").is_dir()
 
 
 @pytest.mark.slow

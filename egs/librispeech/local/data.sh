@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Stage 1: data dirs of LibriSpeech's splits, each named after its split: train_clean_100, ...
 #   1  download  OpenSLR 12 -> <librispeech_root>/<split>/, where it is not there; only with --download
-#   2  sets      <librispeech_root> -> <work>/data/<set>/
+#   2  sets      <librispeech_root> -> <work>/data/<set>/; <set>_dev is three speakers of a set
+#   3  speeds    <work>/data/<set>/ -> <work>/data/<set>_sp0.9/ and the like
 set -euo pipefail
 
 work=.                                 # folder in which data/ is made
@@ -11,8 +12,8 @@ limit=0                                # at most so many utterances of each set;
 biasing=""                             # folder of <split>.biasing_<size>.tsv of fbai-speech: bias lists
 biasing_size=100                       # distractors of a list: 100, 500, 1000 or 2000
 sets="dev_clean"                       # data dirs to make
-stage=1                                # first of the two steps
-stop_stage=2                           # last of the two steps
+stage=1                                # first of the three steps
+stop_stage=3                           # last of the three steps
 # shellcheck source=../../../utils/parse_options.sh
 . ../../utils/parse_options.sh
 
@@ -28,12 +29,23 @@ fi
 
 wanted() { [ "$stage" -le "$1" ] && [ "$1" -le "$stop_stage" ]; }
 
+spoken=() perturbed=()
+for set in $sets; do
+    case $set in
+        *_sp[0-9]*) perturbed+=("$set") ;;
+        *) spoken+=("$set") ;;
+    esac
+done
+
 if wanted 1 && $download; then
-    # shellcheck disable=SC2086  # words
-    python3 local/download.py --librispeech_root "$librispeech_root" --sets $sets
+    python3 local/download.py --librispeech_root "$librispeech_root" --sets "${spoken[@]}"
 fi
 if wanted 2; then
-    # shellcheck disable=SC2086  # words
     python3 local/prepare.py --librispeech_root "$librispeech_root" --data "$work/data" \
-        --limit "$limit" ${biasing:+--biasing "$biasing"} --biasing_size "$biasing_size" --sets $sets
+        --limit "$limit" ${biasing:+--biasing "$biasing"} --biasing_size "$biasing_size" --sets "${spoken[@]}"
+fi
+if wanted 3; then
+    for set in "${perturbed[@]}"; do
+        speechllm perturb "${set##*_sp}" "$work/data/${set%_sp*}" "$work/data/$set"
+    done
 fi

@@ -4,7 +4,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from speechllm.data.corpora.librispeech import download, split_of
+from speechllm.data.corpora.librispeech import cut_from, download, split_of
 from speechllm.errors import SpeechLLMError
 
 
@@ -15,7 +15,7 @@ def main() -> None:
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     for name in args.sets:
-        download(args.librispeech_root, split_of(name))
+        download(args.librispeech_root, split_of(cut_from(name)))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from speechllm.data.corpora.librispeech import read_split, split_of
+from speechllm.data.corpora.librispeech import is_set, read_sets, split_of
 from speechllm.data.corpora.librispeech_biasing import add_biasing, biasing_file
 from speechllm.data.corpora.utterances import write_set
 from speechllm.errors import SpeechLLMError
@@ -20,10 +20,9 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", required=True, help="names of data dirs")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    for name in args.sets:
-        utterances = read_split(args.librispeech_root, split_of(name))
+    for name, utterances in read_sets(args.librispeech_root, args.sets):
         write_set(args.data / name, utterances, args.limit)
-        if args.biasing is not None:
+        if args.biasing is not None and is_set(name):
             lists = biasing_file(args.biasing, split_of(name), args.biasing_size)
             if lists.is_file():  # there are some for the test sets alone
                 add_biasing(args.data / name, lists)

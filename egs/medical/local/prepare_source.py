@@ -4,7 +4,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from speechllm.data.corpora.librispeech import read_split, split_of
+from speechllm.data.corpora.librispeech import read_sets
 from speechllm.data.corpora.utterances import write_set
 from speechllm.errors import SpeechLLMError
 
@@ -17,8 +17,7 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", required=True, help="names of data dirs")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    for name in args.sets:
-        utterances = read_split(args.librispeech_root, split_of(name))
+    for name, utterances in read_sets(args.librispeech_root, args.sets):
         write_set(args.data / name, utterances, args.limit)
 
 

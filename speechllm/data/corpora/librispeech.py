@@ -4,6 +4,7 @@
 <root>/<split>/<speaker>/<chapter>/<speaker>-<chapter>-<number>.flac
 """
 
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from speechllm.data.corpora.download import fetch, unpack
@@ -23,19 +24,51 @@ MD5 = {
     "train-other-500": "d1a0fd59409feb2c614ce4d30c387708",
 }
 """Of the archives <split>.tar.gz, as OpenSLR publishes them in md5sum.txt."""
+MINI = ("train-clean-5", "dev-clean-2")
+"""Splits of Mini LibriSpeech (OpenSLR 31), which is laid out alike."""
+HELD_OUT = "_dev"
+DEV_SPEAKERS = 3
 
 
 def is_set(name: str) -> bool:
     """Say whether a data dir's name (`dev_clean`) is that of a split (`dev-clean`)."""
-    return name.replace("_", "-") in MD5
+    return name.replace("_", "-") in (*MD5, *MINI)
 
 
 def split_of(name: str) -> str:
     """Return the split that a data dir's name stands for; raises DataError if there is none."""
     if not is_set(name):
-        near = did_you_mean(name, [split.replace("-", "_") for split in MD5])
+        near = did_you_mean(name, [split.replace("-", "_") for split in (*MD5, *MINI)])
         raise DataError(f"LibriSpeech has no set {name}{near}")
     return name.replace("_", "-")
+
+
+def cut_from(name: str) -> str:
+    """Return the data dir that `<set>_dev` takes its speakers from; any other is its own."""
+    whole = name.removesuffix(HELD_OUT)
+    return whole if is_set(whole) else name
+
+
+def read_sets(root: Path, names: Collection[str]) -> Iterator[tuple[str, list[Utterance]]]:
+    """Read data dirs by name: those of splits, and `<split>_dev`.
+
+    `train_clean_5_dev` is the first three speakers of `train_clean_5`, in the order of their names;
+    where it is asked for, `train_clean_5` is without them.
+
+    Raises:
+        DataError: as `split_of` and `read_split`, or a split with too few speakers for both.
+    """
+    for name in names:
+        split, dev = split_of(cut_from(name)), cut_from(name) + HELD_OUT
+        utterances = read_split(root, split)
+        if dev in names:
+            speakers = sorted({u.speaker for u in utterances})
+            if len(speakers) <= DEV_SPEAKERS:
+                message = f"{len(speakers)} speakers, and {dev} takes {DEV_SPEAKERS} of them"
+                raise DataError(message, root / split)
+            held_out = set(speakers[:DEV_SPEAKERS])
+            utterances = [u for u in utterances if (u.speaker in held_out) == (name == dev)]
+        yield name, utterances
 
 
 def download(root: Path, split: str) -> None:
@@ -46,6 +79,9 @@ def download(root: Path, split: str) -> None:
     """
     if (root / split).is_dir():
         return
+    if split in MINI:
+        remedy = f"unpack it from https://www.openslr.org/31 into {root}"
+        raise DataError(f"{split} is not fetched by this recipe", remedy=remedy)
     archive = root / f"{split}.tar.gz"
     fetch(f"{URL}/{archive.name}", archive, MD5[split])
     unpack(archive, f"LibriSpeech/{split}", root / split)

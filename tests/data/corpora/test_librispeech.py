@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.data.corpora.librispeech import is_set, read_split, split_of
+from speechllm.data.corpora.librispeech import is_set, read_sets, read_split, split_of
 from speechllm.errors import DataError
 from tests.corpora import edit, make_librispeech
 
@@ -31,6 +31,23 @@ def test_real_utterances(shared_data: Path) -> None:
     sample = shared_data / "librispeech_sample"
     counts = {"train-clean-5": 159, "dev-clean": 6, "test-clean": 86, "test-other": 60}
     assert {split: len(read_split(sample, split)) for split in counts} == counts
+
+
+def test_three_speakers_of_a_set_may_be_dev(tmp_path: Path, shared_data: Path) -> None:
+    sample = shared_data / "librispeech_sample"
+    sets = dict(read_sets(sample, ["train_clean_5", "train_clean_5_dev", "dev_clean"]))
+    speakers = {name: {u.speaker for u in utterances} for name, utterances in sets.items()}
+    assert speakers["train_clean_5_dev"] == {"1088", "118", "163"}
+    assert len(speakers["train_clean_5"]) == 25 and not (
+        speakers["train_clean_5"] & speakers["train_clean_5_dev"]
+    )
+    assert sum(map(len, sets.values())) == 159 + 6
+    assert len(dict(read_sets(sample, ["train_clean_5"]))["train_clean_5"]) == 159
+    make_librispeech(tmp_path, ["dev-clean"])
+    with pytest.raises(DataError, match="2 speakers, and dev_clean_dev takes 3 of them"):
+        list(read_sets(tmp_path, ["dev_clean_dev"]))
+    with pytest.raises(DataError, match="has no set train_dev"):
+        list(read_sets(tmp_path, ["train_dev"]))
 
 
 @pytest.mark.parametrize(
@@ -64,7 +81,7 @@ def test_what_is_not_there(root: Path) -> None:
 
 
 def test_names_of_data_dirs() -> None:
-    assert is_set("train_clean_100") and not is_set("train_clean_5")
+    assert is_set("train_clean_100") and is_set("train_clean_5") and not is_set("train_clean_10")
     assert split_of("test_other") == "test-other"
     with pytest.raises(DataError, match="no set train_100, did you mean 'train_clean_100'"):
         split_of("train_100")
