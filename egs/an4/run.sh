@@ -8,12 +8,14 @@ CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
 
 an4_root=downloads/an4 # folder of AN4, with etc/ and wav/ in it
 
-source_train="general_train source_train source_train_sp0.9 source_train_sp1.1"
-standins=true
+source_train="source_train source_train_sp0.9 source_train_sp1.1"
+encoder_package=whisper-base
+llm_package=smollm2-135m-instruct
 targets="alphanumeric"
 
 quick_settings() {
-    work=quick
+    work=quick standins=true
+    source_train="general_train $source_train"
     data_opts="--quick true"
     base_opts="train.steps=20 train.warmup_steps=5 monitor.every=10 monitor.utterances=10"
     adapt_opts="train.steps=6 monitor.every=3 monitor.utterances=10"

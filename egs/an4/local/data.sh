@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Stage 1: data dirs of AN4, and two small models that stand in for a pretrained encoder and LLM.
-# README.md says what they are trained on. What is there is kept.
+# Stage 1: data dirs of AN4, and with --standins true two small models that stand in for a pretrained
+# encoder and LLM. README.md says what they are trained on. What is there is kept.
 #   1  sets      AN4 -> <work>/data/{source,alphanumeric}_{train,dev,test}
 #   2  general   speed perturbation, synthetic general speech, text for the LLM -> <work>/data/
 #   3  standins  -> <work>/pretrained/{encoder,llm}
@@ -8,6 +8,7 @@ set -euo pipefail
 
 work=.                 # folder in which data/ and pretrained/ are made
 an4_root=downloads/an4 # folder of AN4, with etc/ and wav/ in it
+standins=false         # train the small models, and make what they are trained on
 quick=false            # tiny sizes, to see that all works
 stage=1                # first of the three steps
 stop_stage=3           # last of the three steps
@@ -42,6 +43,8 @@ if wanted 2; then
     for speed in 0.9 1.1; do
         speechllm perturb "$speed" "$data/source_train" "$data/source_train_sp$speed"
     done
+fi
+if wanted 2 && $standins; then
     # Their phones are written last, so that they tell whether a set is whole.
     [ -e "$data/general_train/phones" ] || python3 local/make_general.py \
         --kind strings --utterances "$general" --out "$data/general_train"
@@ -50,7 +53,7 @@ if wanted 2; then
     python3 local/make_llm_text.py --dictionary "$an4_root/etc/an4.dic" \
         --source "$data/source_train" --out "$data/llm_text/text" --sentences "$sentences"
 fi
-if wanted 3; then
+if wanted 3 && $standins; then
     # shellcheck disable=SC2086  # words
     standin encoder speechllm standin_encoder --dev "$data/source_dev" \
         --data "$data"/{source_train{,_sp0.9,_sp1.1},general_train,words_train} \
