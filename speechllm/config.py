@@ -44,6 +44,9 @@ class ProjectorConfig(Section):
     downsampling: PositiveInt = 5
     """Encoder frames that become one LLM position."""
     hidden: PositiveInt = 2048
+    position_dropout: Fraction = 0.0
+    """Share of positions whose frames are not heard in training: what is not always there cannot be
+    learnt by heart, where speech is scarce (docs/warm-start.md)."""
     ctc: CtcConfig | None = None
     """Reads projected speech as the LLM's tokens; `warm_start` teaches it."""
 
@@ -55,15 +58,6 @@ class LoraConfig(Section):
     alpha: PositiveInt = 32
     dropout: Fraction = 0.05
     targets: tuple[str, ...] = ("q_proj", "v_proj")
-
-
-class TimeMasksConfig(Section):
-    """Spans of encoder frames that a model in training does not hear (SpecAugment, 1904.08779)."""
-
-    frames: PositiveInt = 10
-    """Of a span at most; how many is drawn evenly, from none on."""
-    every: PositiveInt = 100
-    """Frames of an utterance for which it has one span; every utterance has one at least."""
 
 
 class ModelConfig(Section):
@@ -82,7 +76,6 @@ class ModelConfig(Section):
     """Folder or hub id of a causal language model."""
     projector: ProjectorConfig | None = None
     """The projector to be trained between encoder and LLM; a `speech_llm` has its own."""
-    time_masks: TimeMasksConfig | None = None
     lora: LoraConfig | None = None
     prompt: str | None = None
     """The user's turn; the marker <speech> stands where the speech goes; by default the task's. For

@@ -51,10 +51,11 @@ class WarmStart:
         """The score of a batch in which every row has speech."""
         model, ctc = self.model, self.model.ctc
         assert ctc is not None
+        assert batch.frames is not None
         targets = [torch.tensor(e.transcript, device=model.device) for e in batch.examples]
         ids = self._told_apart(torch.cat(targets))
         lengths = model.speech_lengths(batch)
-        speech = model.project(batch)
+        speech = model.projector(batch.frames, batch.frame_lengths)
         logits = ctc.logits(speech, model.known_embeddings[ids])
         labels = [torch.searchsorted(ids, target) + 1 for target in targets]
         paths = ctc.paths(logits.detach(), lengths)

@@ -18,7 +18,7 @@ class Projector(nn.Module):
 
     def __init__(self, config: ProjectorConfig, encoder_width: int, llm_width: int):
         super().__init__()
-        self.downsampling = config.downsampling
+        self.downsampling, self.position_dropout = config.downsampling, config.position_dropout
         self.convolution: nn.Conv1d | None = None
         width = config.downsampling * encoder_width
         if config.kind == "conv1d":
@@ -48,6 +48,9 @@ class Projector(nn.Module):
         groups = frames[:, : t // k * k].reshape(a, t // k, k, d)
         positions = torch.arange(t // k, device=frames.device)
         groups = groups[positions < (lengths // k)[:, None]]  # [N, k, D]
+        if self.training and self.position_dropout:
+            heard = torch.rand(len(groups), device=groups.device) >= self.position_dropout
+            groups = groups * heard[:, None, None]
         if self.convolution is None:
             return self.layers(groups.flatten(1))
         return self.layers(self.convolution(groups.transpose(1, 2)).squeeze(-1).relu())

@@ -22,7 +22,6 @@ from speechllm.model.own_prompt import OwnPrompts, own_prompts
 from speechllm.model.projector import OwnProjector, Projector
 from speechllm.model.slot import Filled, fill_slot, without_positions
 from speechllm.model.soft_prompt import SOFT_PROMPT
-from speechllm.model.time_masks import masked
 from speechllm.model.whole import load_whole
 from speechllm.tasks.task import Labels
 
@@ -130,7 +129,7 @@ class SpeechLLM(nn.Module):
             embeddings = fill_slot(embeddings, batch.soft_mask, vectors.repeat(rows, 1))
         kept = None
         if batch.frames is not None:
-            speech = self.project(batch)
+            speech = self.projector(batch.frames, batch.frame_lengths)
             if self.ctc:
                 lengths = self.speech_lengths(batch)
                 speech, kept = self.ctc.read(speech, lengths, self.known_embeddings)
@@ -138,17 +137,6 @@ class SpeechLLM(nn.Module):
         if kept is not None:
             return without_positions(embeddings, batch, kept)
         return Filled(embeddings, batch.attention_mask, batch.labels, batch.speech_mask)
-
-    def project(self, batch: Batch) -> Tensor:
-        """[N, E] projected speech of a batch that has any, row after row, without padding.
-
-        In training, parts of it are not heard (`model.time_masks`).
-        """
-        frames = batch.frames
-        assert frames is not None
-        if self.training and self.config.time_masks:
-            frames = masked(frames, batch.frame_lengths, self.config.time_masks)
-        return self.projector(frames, batch.frame_lengths)
 
     def speech_lengths(self, batch: Batch) -> list[int]:
         """Positions that the projector gives each row with speech."""
@@ -194,7 +182,7 @@ class SpeechLLM(nn.Module):
         Returns:
             One string for each row with speech, special tokens left out.
         """
-        speech = self.project(batch)
+        speech = self.projector(batch.frames, batch.frame_lengths)
         lengths, table = self.speech_lengths(batch), self.known_embeddings
         if self.ctc:
             paths = self.ctc.paths(self.ctc.logits(speech, table), lengths)
