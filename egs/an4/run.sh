@@ -9,8 +9,8 @@ CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
 an4_root=downloads/an4 # folder of AN4, with etc/ and wav/ in it
 
 source_train="source_train source_train_sp0.9 source_train_sp1.1"
-encoder_package=whisper-base
-llm_package=smollm2-135m-instruct
+encoder_package="whisper-base"
+llm_package="smollm2-135m-instruct"
 whisper_alone=true
 report_opts="--normalizer english"
 targets="alphanumeric"
