@@ -1,5 +1,6 @@
 """Typed configs from yaml files and key=value overrides. An unknown key is an error."""
 
+import string
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -26,6 +27,9 @@ MOST_FAULTS = 8
 class CtcConfig(Section):
     """CTC over projected speech, with the LLM's token embeddings as its output layer."""
 
+    units: Literal["tokens", "letters"] = "tokens"
+    """What speech is read as: the LLM's tokens, or those of them that are single letters, which
+    little speech teaches better. Text in the speech slot is spelled alike."""
     vectors: Literal["projected", "expected"] = "projected"
     """What stands at a position of speech: the projected vector, as long as an embedding is, or
     the embedding that is expected under the position's posteriors (LegoSLM, 2505.11352)."""
@@ -290,6 +294,27 @@ class WarmStartConfig(Section):
     monitor: MonitorConfig = MonitorConfig()
 
 
+class NoiseConfig(Section):
+    """Corruption of text in the slot. The defaults are those of the released code of 2601.20900."""
+
+    kind: Literal["naive", "misspelt", "random", "echo", "empty", "projector"] = "naive"
+    """`misspelt` changes a share of all letters, `char_rate`, as a reader of letters would;
+    `projector` does what the base's projector does to source speech
+    (speechllm.data.confusions)."""
+    word_rate: Fraction = 0.15
+    """Share of all words in which characters are substituted."""
+    max_words: PositiveInt = 10
+    min_word_length: PositiveInt = 4
+    """Shorter words are never substituted in."""
+    char_rate: Fraction = 0.30
+    """Share of a chosen word's characters that are substituted."""
+    max_chars: PositiveInt = 10
+    alphabet: str = Field(default=string.ascii_letters + "!@#$%^&*()_+", min_length=1)
+    duplicate_rate: Fraction = 0.10
+    """Chance that a letter is repeated."""
+    max_repeats: PositiveInt = 3
+
+
 class BaseConfig(Section):
     """Stage 4: a projector (and what `trainable` names) learns on source pairs.
 
@@ -302,6 +327,8 @@ class BaseConfig(Section):
     views: dict[str, Fraction] = Field(default={"audio": 1.0})
     """What stands in the speech slot, and in which shares. Text beside the audio keeps an LLM
     that is trained whole able to read it, as text-based adaptation needs."""
+    noise: NoiseConfig = NoiseConfig()
+    """The corruption of `noisy_text`."""
     warm_start: WarmStartConfig | None = None
     """Before `train`: the projector learns alone. Needs `model.projector.ctc`."""
     train: TrainConfig | None = None

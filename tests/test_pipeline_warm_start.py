@@ -97,6 +97,14 @@ def test_the_projector_learns_to_be_read_before_the_llm_runs(
     assert dev[-1]["token_accuracy"] > 0.5
 
 
+def test_speech_is_read_in_letters(work: Path) -> None:
+    letters = "model.projector.ctc={units: letters, vectors: expected, compress: true}"
+    train(work, "letters", letters, "model.projector.downsampling=1")
+    lines = (work / "exp/letters/warm_start/train.jsonl").read_text().splitlines()
+    dev = [json.loads(line)["dev"]["source"] for line in lines if '"dev"' in line]
+    assert dev[-1]["loss"] < 0.5 * dev[0]["loss"] and dev[-1]["wer"] < 70 < dev[0]["wer"]
+
+
 def test_an_llm_that_only_its_projector_was_taught_for_answers_briefly_at_first(
     work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,11 +121,14 @@ def test_an_llm_that_only_its_projector_was_taught_for_answers_briefly_at_first(
     assert brief == [False, True]
 
 
-@pytest.mark.parametrize("vectors", ["projected", "expected"])
-def test_what_stands_on_a_compressed_base(work: Path, vectors: str) -> None:
-    exp = work / "exp" / vectors
-    ctc = f"model.projector.ctc={{vectors: {vectors}, compress: true}}"
-    train(work, vectors, ctc)
+@pytest.mark.parametrize(
+    ("vectors", "units"), [("projected", "tokens"), ("expected", "tokens"), ("expected", "letters")]
+)
+def test_what_stands_on_a_compressed_base(work: Path, vectors: str, units: str) -> None:
+    exp = work / "exp" / f"{vectors}_{units}"
+    ctc = f"model.projector.ctc={{vectors: {vectors}, compress: true, units: {units}}}"
+    views = "views={audio: 0.5, noisy_text: 0.5}"
+    train(work, exp.name, ctc, views, "noise={kind: misspelt, char_rate: 0.2}")
     config = {"method": "mixed_batching", "train": TRAIN, "monitor": {"every": 2}}
     (work / "mixed.yaml").write_text(yaml.safe_dump(config))
     main(

@@ -60,7 +60,7 @@ def train_base(
 
     world = join_world()
     corpora = {"source": open_corpus(train) if config.train else Corpus.load(train, task)}
-    views = Views(model.tokenizer, corpora, seed=train_config.seed)
+    views = Views(model.tokenizer, corpora, config.noise, train_config.seed, spell=model.spell)
     components = [Component(view, "source", share) for view, share in config.views.items()]
     heard = {"source": open_corpus(dev)}
     phases = [Phase("", components, config.trainable, train_config, config.monitor)]

@@ -204,7 +204,8 @@ def _dev_batches(
     model: SpeechLLM, corpus: Corpus, view: str, train: TrainConfig, wanted: int, like: Views
 ) -> list[Batch]:
     """A seeded part of a dev corpus through a view, in batches of like length."""
-    views = Views(model.tokenizer, {"dev": corpus}, seed=train.seed, prompts=like.prompts)
+    own = {"seed": train.seed, "prompts": like.prompts, "spell": model.spell}
+    views = Views(model.tokenizer, {"dev": corpus}, **own)
     shown = shown_by(view, corpus)
     ids = subset(shown, min(1.0, wanted / len(shown)), train.seed)
     pool = [(i, model.prompt.overhead + views.length(view, "dev", i)) for i in ids]

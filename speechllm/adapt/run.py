@@ -103,6 +103,7 @@ def adapt(
         snapped,
         model.soft_length,
         method.prompts(model, corpora),
+        model.spell,
     )
     record = {
         "kind": "adapted",

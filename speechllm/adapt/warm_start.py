@@ -52,11 +52,13 @@ class WarmStart:
         model, ctc = self.model, self.model.ctc
         assert ctc is not None
         assert batch.frames is not None
-        targets = [torch.tensor(e.transcript, device=model.device) for e in batch.examples]
+        units = model.units.to(model.device)
+        spelled = [torch.tensor(e.transcript, device=model.device) for e in batch.examples]
+        targets = [torch.searchsorted(units, ids) for ids in spelled]
         ids = self._told_apart(torch.cat(targets))
         lengths = model.speech_lengths(batch)
         speech = model.projector(batch.frames, batch.frame_lengths)
-        logits = ctc.logits(speech, model.known_embeddings[ids])
+        logits = ctc.logits(speech, model.unit_embeddings[ids])
         labels = [torch.searchsorted(ids, target) + 1 for target in targets]
         paths = ctc.paths(logits.detach(), lengths)
         right = sum(_in_common(a, b.tolist()) for a, b in zip(paths, labels, strict=True))
@@ -64,8 +66,8 @@ class WarmStart:
         return Score(nll, sum(map(len, labels)), nll.new_tensor(right))
 
     def _told_apart(self, needed: Tensor) -> Tensor:
-        """Sorted ids of the tokens of a batch and of those that they are told from."""
-        size = len(self.model.known_embeddings)
+        """Sorted rows of units: those of a batch and those that they are told from."""
+        size = len(self.model.units)
         if self.negatives is None or not torch.is_grad_enabled():
             return torch.arange(size, device=needed.device)
         drawn = torch.randint(size, (self.negatives,)).to(needed.device)

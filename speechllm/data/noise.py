@@ -3,31 +3,12 @@
 import random
 import string
 from collections.abc import Callable
-from typing import Literal
 
-from pydantic import Field
+from speechllm.config import NoiseConfig
 
-from speechllm.config import Fraction, PositiveInt, Section
+__all__ = ["NoiseConfig", "corrupt"]
 
-
-class NoiseConfig(Section):
-    """The constants of the `naive` corruption, as in the released code of 2601.20900."""
-
-    kind: Literal["naive", "random", "echo", "empty", "projector"] = "naive"
-    """`projector` does what the base's projector does to source speech
-    (speechllm.data.confusions)."""
-    word_rate: Fraction = 0.15
-    """Share of all words in which characters are substituted."""
-    max_words: PositiveInt = 10
-    min_word_length: PositiveInt = 4
-    """Shorter words are never substituted in."""
-    char_rate: Fraction = 0.30
-    """Share of a chosen word's characters that are substituted."""
-    max_chars: PositiveInt = 10
-    alphabet: str = Field(default=string.ascii_letters + "!@#$%^&*()_+", min_length=1)
-    duplicate_rate: Fraction = 0.10
-    """Chance that a letter is repeated."""
-    max_repeats: PositiveInt = 3
+KINDS_OF_LETTERS = ("AEIOUY", "BCDFGHJKLMNPQRSTVWXZ", "aeiouy", "bcdfghjklmnpqrstvwxz")
 
 
 def corrupt(text: str, noise: NoiseConfig, rng: random.Random) -> str:
@@ -84,8 +65,23 @@ def _random(text: str, noise: NoiseConfig, rng: random.Random) -> str:
     return "".join(rng.choice(string.ascii_letters + " ") for _ in text)
 
 
+def _misspell(text: str, noise: NoiseConfig, rng: random.Random) -> str:
+    """A letter is left out, is another of its kind, or is followed by one; as often each."""
+    out = []
+    for char in text:
+        kind = next((k for k in KINDS_OF_LETTERS if char in k), "")
+        if not kind or rng.random() >= noise.char_rate:
+            out.append(char)
+            continue
+        change = rng.randrange(3)
+        if change:
+            out.append(rng.choice(kind) if change == 1 else char + rng.choice(kind))
+    return " ".join("".join(out).split()) or text
+
+
 _KINDS: dict[str, Callable[[str, NoiseConfig, random.Random], str]] = {
     "naive": _naive,
+    "misspelt": _misspell,
     "random": _random,
     "echo": lambda text, noise, rng: text,
     "empty": lambda text, noise, rng: "",

@@ -50,6 +50,7 @@ class Views:
             vocabulary, by utterance id; for noise like the projector's, that of the source.
         soft_length: for `soft_prompt`, how many positions it takes.
         prompts: for `hotwords`, what makes the prompt of each utterance.
+        spell: writes text into the slot, as ids; None is the tokenizer.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Views:
         projected_text: Mapping[str, str] | None = None,
         soft_length: int = 0,
         prompts: PromptMaker | None = None,
+        spell: Callable[[str], list[int]] | None = None,
     ):
         self.tokenizer = tokenizer
         self.corpora = corpora
@@ -69,6 +71,7 @@ class Views:
         self.projected = projected_text or {}
         self.soft_length = soft_length
         self.prompts = prompts
+        self.in_slot = spell or self.tokens
 
     def render(self, view: str, domain: str, utt_id: str, epoch: int = 0) -> Example:
         """One utterance through one view."""
@@ -77,7 +80,8 @@ class Views:
         slot = VIEWS[view](self, corpus, utt_id, rng)
         text, target = corpus.text[utt_id], corpus.targets[utt_id]
         tokens = self.tokens(target)
-        transcript = tokens if text == target else self.tokens(text)
+        plain = text == target and self.in_slot == self.tokens
+        transcript = tokens if plain else self.in_slot(text)
         prompt = self.prompts(text, rng) if self.prompts and view == "hotwords" else None
         return Example(utt_id, view, slot, tokens, transcript, prompt)
 
@@ -99,11 +103,14 @@ class Views:
         if view == "soft_prompt":
             return self.soft_length + target
         if view == "projected_text":
-            return len(self.tokens(self.projected[utt_id])) + target
+            return len(self.in_slot(self.projected[utt_id])) + target
         if view == "noisy_text" and self.noise.kind not in NOISE_GROWTH:
             return len(self.render(view, domain, utt_id).slot) + target  # as in the first epoch
         growth = {"noisy_text": NOISE_GROWTH.get(self.noise.kind), "upsample_mask": UPSAMPLED}
-        return round(growth.get(view, 1) * corpus.text_tokens[utt_id]) + target
+        shown = corpus.text_tokens[utt_id]
+        if self.in_slot != self.tokens:
+            shown = len(self.in_slot(corpus.text[utt_id]))
+        return round(growth.get(view, 1) * shown) + target
 
     def corrupt(self, text: str, rng: random.Random) -> str:
         """Noise of the configured kind."""
@@ -129,15 +136,15 @@ def _empty(views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -> Slo
 
 
 def _clean_text(views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -> Slot:
-    return views.tokens(corpus.text[utt_id])
+    return views.in_slot(corpus.text[utt_id])
 
 
 def _noisy_text(views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -> Slot:
-    return views.tokens(views.corrupt(corpus.text[utt_id], rng))
+    return views.in_slot(views.corrupt(corpus.text[utt_id], rng))
 
 
 def _projected_text(views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -> Slot:
-    return views.tokens(views.projected[utt_id])
+    return views.in_slot(views.projected[utt_id])
 
 
 def _no_prompt(views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -> Slot:
@@ -145,7 +152,7 @@ def _no_prompt(views: Views, corpus: Corpus, utt_id: str, rng: random.Random) ->
 
 
 def _upsample_mask(views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -> Slot:
-    tokens = views.tokens(corpus.text[utt_id])
+    tokens = views.in_slot(corpus.text[utt_id])
     return upsample_and_mask(tokens, mask_token(views.tokenizer), rng)
 
 

@@ -1,6 +1,6 @@
 """Projector and LLM around the speech slot. The encoder stands before it, frozen and cached."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from speechllm.config import LoraConfig, ModelConfig
 from speechllm.data.collate import IGNORED, Batch
+from speechllm.data.letters import Letters
 from speechllm.data.prompt import Prompt, make_prompt
 from speechllm.errors import ConfigError, DataError
 from speechllm.model.cpu_layers import with_cpu_layers
@@ -70,6 +71,13 @@ class SpeechLLM(nn.Module):
                 encoder_width(config.encoder, config.trust_remote_code),
                 self.embedding.weight.shape[1],
             )
+        letters = (
+            Letters(self.tokenizer) if self.ctc and self.ctc.config.units == "letters" else None
+        )
+        self.spell: Callable[[str], list[int]] | None = letters
+        """How text is written into the speech slot; None is as the tokenizer does."""
+        self.units = torch.tensor(letters.ids) if letters else torch.arange(len(self.tokenizer))
+        """[U] sorted ids of the tokens that speech is read as."""
         try_out(self.projector, "projector", "set precision: fp32")
         try_out(self.llm, "model.llm", "set model.llm_dtype: float32 and precision: fp32")
         if config.lora:
@@ -132,7 +140,7 @@ class SpeechLLM(nn.Module):
             speech = self.projector(batch.frames, batch.frame_lengths)
             if self.ctc:
                 lengths = self.speech_lengths(batch)
-                speech, kept = self.ctc.read(speech, lengths, self.known_embeddings)
+                speech, kept = self.ctc.read(speech, lengths, self.unit_embeddings)
             embeddings = fill_slot(embeddings, batch.speech_mask, speech)
         if kept is not None:
             return without_positions(embeddings, batch, kept)
@@ -151,6 +159,12 @@ class SpeechLLM(nn.Module):
     def known_embeddings(self) -> Tensor:
         """[V, E] rows of the tokenizer's tokens; some LLMs have rows of no token."""
         return self.embedding.weight[: len(self.tokenizer)]
+
+    @property
+    def unit_embeddings(self) -> Tensor:
+        """[U, E] rows of `units`."""
+        known = self.known_embeddings
+        return known if self.spell is None else known[self.units.to(known.device)]
 
     def forward(self, batch: Batch) -> Score:
         """Score the transcripts of a batch; the loss is on transcript and eos alone."""
@@ -185,8 +199,8 @@ class SpeechLLM(nn.Module):
         speech = self.projector(batch.frames, batch.frame_lengths)
         lengths, table = self.speech_lengths(batch), self.known_embeddings
         if self.ctc:
-            paths = self.ctc.paths(self.ctc.logits(speech, table), lengths)
-            rows = [[symbol - 1 for symbol in path] for path in paths]
+            paths = self.ctc.paths(self.ctc.logits(speech, self.unit_embeddings), lengths)
+            rows = [[int(self.units[symbol - 1]) for symbol in path] for path in paths]
         else:
             cosines = (
                 functional.normalize(speech, dim=-1) @ functional.normalize(table.float(), dim=-1).T

@@ -76,3 +76,15 @@ def test_a_rate_above_one_is_refused() -> None:
 
     with pytest.raises(ConfigError, match="word_rate"):
         parse(NoiseConfig, {"word_rate": 1.5}, "noise.yaml")
+
+
+def test_misspelt_words_stay_words_of_letters() -> None:
+    """A share of all letters: left out, another of its kind, or followed by one."""
+    texts = SENTENCES * 100
+    noisy = corrupted("misspelt", char_rate=0.2)
+    assert jiwer.cer(texts, noisy) == pytest.approx(0.2 * 57 / 69, rel=0.2)  # spaces stay
+    assert len({len(text) for text in noisy}) > 4
+    assert all(set(text) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZ ") for text in noisy)
+    assert corrupted("misspelt", char_rate=0.0) == texts
+    always = corrupt("a I", NoiseConfig(kind="misspelt", char_rate=1.0), random.Random(1))
+    assert always.strip() == always != ""

@@ -134,3 +134,14 @@ def test_the_same_id_in_two_sets_is_refused(tmp_path: Path) -> None:
     paths = [make_set(tmp_path / name, "spk", audio=False) for name in ("one", "two")]
     with pytest.raises(DataError, match=r"spk-0 is also in another set of one\+two"):
         Corpus.load(paths)
+
+
+def test_text_in_the_slot_may_be_spelled_otherwise_than_the_answer(views) -> None:
+    spelled = Views(views.tokenizer, views.corpora, spell=lambda text: [7] * len(text))
+    domain, corpus = next(iter(views.corpora.items()))
+    utt, text = next(iter(corpus.text.items()))
+    shown = spelled.render("clean_text", domain, utt)
+    assert shown.slot == shown.transcript == [7] * len(text)
+    assert shown.target == views.render("clean_text", domain, utt).target
+    usual = spelled.length("clean_text", domain, utt)
+    assert usual == len(text) + corpus.target_tokens[utt]

@@ -1,0 +1,60 @@
+"""Text spelled in tokens of one letter each, the symbols of CTC where speech is short.
+
+Twenty minutes of speech hold most of a vocabulary's tokens never or once, and each letter often.
+"""
+
+from typing import Any
+
+from speechllm.errors import ConfigError
+
+LONGEST = 5
+"""Of such a token in the vocabulary: a mark for the space, and up to four bytes of UTF-8."""
+
+BYTE = "\N{REPLACEMENT CHARACTER}"
+"""What a part of a character is decoded to."""
+
+
+class Letters:
+    """The tokens of single characters, at the beginning of a word and inside; `T`, `H`, `E` for
+    ` THE` are ` T`, `H` and `E`, so that no symbol is needed for what lies between words.
+
+    Args:
+        tokenizer: of the LLM.
+
+    Raises:
+        ConfigError: the tokenizer has no such tokens.
+    """
+
+    def __init__(self, tokenizer: Any):
+        self.tokenizer = tokenizer
+        self.ids = _letters(tokenizer)
+        """All tokens that a text may be spelled in, sorted."""
+        self._known: dict[str, list[int]] = {}
+        if tokenizer.decode(self("AB ab")).strip() != "AB ab":
+            raise ConfigError(
+                "model.projector.ctc.units: this LLM's tokenizer has no letters inside words",
+                "set model.projector.ctc.units: tokens",
+            )
+
+    def __call__(self, text: str) -> list[int]:
+        """Token ids; characters that have no token of their own are left out."""
+        return [i for word in text.split() for c in (f" {word[0]}", *word[1:]) for i in self._of(c)]
+
+    def _of(self, character: str) -> list[int]:
+        if character not in self._known:
+            ids = self.tokenizer(character, add_special_tokens=False).input_ids
+            self._known[character] = ids if set(ids) <= set(self.ids) else []
+        return self._known[character]
+
+
+def _letters(tokenizer: Any) -> list[int]:
+    special = set(tokenizer.all_special_ids)
+    short = sorted(i for token, i in tokenizer.get_vocab().items() if len(token) <= LONGEST)
+    texts = tokenizer.batch_decode([[i] for i in short])
+    return [i for i, t in zip(short, texts, strict=True) if i not in special and _is_letter(t)]
+
+
+def _is_letter(text: str) -> bool:
+    """A character, a space before it, or a space alone, where vocabularies have no more."""
+    character = text.removeprefix(" ")
+    return text == " " or (len(character) == 1 and text.isprintable() and character != BYTE)
