@@ -56,6 +56,8 @@ def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         or not x.numel()
     ):
         return functional.linear(x, weight, bias)
+    if not torch.is_grad_enabled():
+        return _multiplied(x, weight, bias)
     return _Product.apply(x, weight, bias)
 
 

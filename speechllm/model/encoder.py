@@ -33,12 +33,13 @@ from speechllm.pretrained import resolve_folder
 log = logging.getLogger(__name__)
 
 AMPLE = SAMPLE_RATE  # samples that are enough for every encoder
-WINDOWS = 8  # of one length that are encoded at once: four minutes, where they are of 30 s
+AT_ONCE = 240 * SAMPLE_RATE  # samples, with padding, of windows that are encoded at once
+AT_ONCE_ON_CPU = 16 * SAMPLE_RATE  # of any utterances: layers of more do not stay in its caches
 TRIED = (9_123, 9_603, 10_083, 10_563, 20_000)
 """Samples of what is encoded beside the longest of them: whole and broken stacks of 2 or 4 frames,
 since an encoder that squeezes them (SEW) lets padding into a broken one alone."""
 LEAK = {torch.float32: 1e-3, torch.float16: 2e-2, torch.bfloat16: 1e-1}
-"""A difference, in standard deviations of the frames, that rounding does not explain."""
+"""A difference, as a part of a frame's length, that rounding does not explain."""
 LEAK_ON_GPU = 1e-2  # in float32, where convolutions round to TF32
 
 
@@ -147,15 +148,20 @@ class Encoder:
                 raise WaveError(position, self.least_samples / SAMPLE_RATE)
         cut = [pieces(wave, self.window_samples) for wave in waves]
         flat = [piece for wave in cut for piece in wave]
-        most = 1 if not self.batches else len(flat)
-        if self.batches and self.window_samples:
-            longest = max(map(len, flat)) if self.cut else self.window_samples
-            most = max(1, WINDOWS * self.window_samples // longest)
+        most = self._most_at_once(max(map(len, flat)), len(flat)) if self.batches else 1
         batches = [flat[start : start + most] for start in range(0, len(flat), most)]
         found = iter([frames for batch in batches for frames in self._encode_batch(batch)])
         return [
             torch.cat([next(found) for _ in wave]).to(torch.float16).cpu().numpy() for wave in cut
         ]
+
+    def _most_at_once(self, longest: int, all_of_them: int) -> int:
+        """Pieces of up to `longest` samples that are encoded side by side."""
+        if self.window_samples and not self.cut:
+            longest = self.window_samples
+        if self.device == "cpu":
+            return max(1, AT_ONCE_ON_CPU // longest)
+        return max(1, AT_ONCE // longest) if self.window_samples else all_of_them
 
     @cached_property
     def least_samples(self) -> int:
@@ -296,9 +302,15 @@ class Encoder:
         if self.device != "cpu":
             rounding = max(rounding, LEAK_ON_GPU)
         return all(
-            one.shape == other.shape and bool((one - other).abs().max() < rounding * one.std())
+            one.shape == other.shape and bool((_parts(one, other) < rounding).all())
             for one, other in zip(alone, beside, strict=True)
         )
+
+
+def _parts(found: Tensor, wanted: Tensor) -> Tensor:
+    """[T] how far frames [T, D] are from those wanted, as parts of their lengths."""
+    found, wanted = found.float(), wanted.float()
+    return (found - wanted).norm(dim=-1) / wanted.norm(dim=-1)
 
 
 def encoder_width(name: str, trust_remote_code: bool = False) -> int:

@@ -9,6 +9,7 @@ import torch
 
 from speechllm.data.audio_error import WaveError
 from speechllm.errors import ConfigError
+from speechllm.model import encoder as encoder_module
 from speechllm.model import tower as tower_module
 from speechllm.model.encoder import Encoder, encoder_width
 from tests.architectures import ENCODERS, WIDTH, make_bert, make_vit
@@ -51,6 +52,21 @@ def test_frames_do_not_depend_on_the_batch(name: str, folder_of) -> None:
         assert frames.dtype == np.float16 and frames.shape[1] == WIDTH
         assert abs(len(frames) - len(wave) / 16000 * rate) <= 1
     assert encoder_width(folder_of(name)) == WIDTH
+
+
+def test_on_a_cpu_no_batch_leaves_the_caches(folder_of, monkeypatch) -> None:
+    """And frames are those of larger batches."""
+    encoder = Encoder(folder_of("hubert"))
+    waves = noise(*[16000] * 20)
+    sizes = []
+    real = encoder._encode_batch
+    monkeypatch.setattr(encoder, "_encode_batch", lambda b: sizes.append(len(b)) or real(b))
+    few = encoder.encode(waves)
+    assert sizes == [16, 4]
+    monkeypatch.setattr(encoder_module, "AT_ONCE_ON_CPU", 60 * 16000)
+    for one, other in zip(few, encoder.encode(waves), strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-3)
+    assert sizes == [16, 4, 20]
 
 
 @pytest.mark.parametrize("name", ENCODERS)
