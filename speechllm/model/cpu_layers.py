@@ -13,15 +13,20 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from speechllm.model.rms_norm import with_quick_norms
+
 
 def with_cpu_layers(model: nn.Module) -> nn.Module:
-    """Let a model's plain linear layers and dropouts be those below; weights stay as they are."""
+    """Let a model's plain linear layers and dropouts be those below, and its RMSNorms quick.
+
+    Weights stay as they are.
+    """
     for module in model.modules():
         if type(module) is nn.Linear:
             module.__class__ = Linear
         elif type(module) is nn.Dropout:
             module.__class__ = Dropout
-    return model
+    return with_quick_norms(model)
 
 
 class Linear(nn.Linear):

@@ -24,7 +24,9 @@ def make_optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.O
     decay = config.weight_decay
     optimizers: list[torch.optim.Optimizer] = []
     if adam:
-        optimizers.append(torch.optim.AdamW(adam, lr=config.lr, weight_decay=decay))
+        # On a CPU torch does not choose its fused step by itself.
+        fused = all(p.device.type == "cpu" for p in adam) or None
+        optimizers.append(torch.optim.AdamW(adam, config.lr, weight_decay=decay, fused=fused))
     if muon:
         optimizers.append(torch.optim.Muon(muon, lr=config.muon_lr, weight_decay=decay))
     return optimizers

@@ -1,0 +1,35 @@
+"""The machine that figures were measured on, and how fast it multiplies."""
+
+import os
+import time
+from typing import Any
+
+import torch
+
+SIZE = 768  # rows and columns: the matrices and their product fit into a core's cache and L3
+
+
+def describe(threads: int) -> dict[str, Any]:
+    """Kind of machine, threads, torch, and GFLOPS of matrix products by dtype."""
+    torch.set_num_threads(threads)
+    abilities = torch.cpu.get_capabilities()
+    kinds = ("avx2", "avx512_f", "avx512_bf16", "amx_bf16")
+    return {
+        "machine": abilities.get("cpu_name", abilities.get("architecture", "unknown")),
+        "abilities": [kind for kind in kinds if abilities.get(kind)],
+        "cores": os.cpu_count(),
+        "threads": threads,
+        "torch": torch.__version__,
+        "gflops": {n: gflops(d) for n, d in (("fp32", torch.float32), ("bf16", torch.bfloat16))},
+    }
+
+
+def gflops(dtype: torch.dtype, seconds: float = 0.5) -> float:
+    """The best rate of a square product in so many seconds."""
+    a, b = torch.randn(2, SIZE, SIZE).to(dtype)
+    best, end = 0.0, time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        started = time.perf_counter()
+        a @ b
+        best = max(best, 2 * SIZE**3 / (time.perf_counter() - started) / 1e9)
+    return best

@@ -1,0 +1,72 @@
+#!/usr/bin/env python3
+"""How fast this build is: ratios of what is measured in turn, in one run, on one machine.
+
+    tools/benchmark/run.py step features --baseline ../before --encoder pretrained/whisper-base \
+        --llm pretrained/smollm2-135m-instruct --source data/source_train \
+        --target data/alphanumeric_train --work exp/benchmark
+
+writes exp/benchmark/benchmark.json and prints it as a table (docs/performance.md).
+"""
+
+import argparse
+import importlib
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+from machine import describe
+from tiny import make_tiny
+
+CASES = ("step", "features")
+"""Each a module beside this one: `measure(args)` gives its figures."""
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("cases", nargs="+", choices=CASES)
+    parser.add_argument("--work", required=True, type=Path, help="folder for all that is made")
+    parser.add_argument(
+        "--shape",
+        choices=("smollm2", "tiny"),
+        default="smollm2",
+        help="tiny: random models and noise, which are made; smollm2: the models and data given",
+    )
+    parser.add_argument("--encoder", type=Path, help="folder of whisper-base")
+    parser.add_argument("--llm", type=Path, help="folder of smollm2-135m-instruct")
+    parser.add_argument("--source", type=Path, help="data dir with audio")
+    parser.add_argument("--target", type=Path, help="data dir with audio, to be adapted to")
+    parser.add_argument("--baseline", type=Path, help="step: checkout of the build before")
+    parser.add_argument("--weights", type=Path, help="step: the recipe's warm_start tensors")
+    parser.add_argument("--utterances", type=int, default=44, help="of each set (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each (%(default)s)")
+    parser.add_argument("--threads", type=int, default=1, help="of each turn (%(default)s)")
+    parser.add_argument("--dtypes", nargs="+", choices=("fp32", "bf16"), default=["fp32", "bf16"])
+    args = parser.parse_args()
+    if args.shape == "tiny":
+        given = make_tiny(args.work / "tiny")
+        args.encoder, args.llm, args.source, args.target = given
+    for name in ("encoder", "llm", "source", "target", *(["baseline"] * ("step" in args.cases))):
+        if getattr(args, name) is None:
+            parser.error(f"--{name} is missing")
+        setattr(args, name, getattr(args, name).resolve())
+    args.work = args.work.resolve()
+    return args
+
+
+def main() -> None:
+    args = parse()
+    found = {"shape": args.shape, **describe(args.threads), "figures": []}
+    for case in args.cases:
+        found["figures"] += importlib.import_module(case).measure(args)
+    (args.work / "benchmark.json").write_text(json.dumps(found, indent=2) + "\n")
+    rates = ", ".join(f"{dtype} {rate:.0f}" for dtype, rate in found["gflops"].items())
+    print(f"{found['machine']}, {args.threads} of {found['cores']} cores, GFLOPS: {rates}")
+    print(f"{'':<42} {'before':>9} {'now':>9} {'ratio':>7}")
+    for row in found["figures"]:
+        name = f"{row['case']}, {row['what']}, {row['dtype']}"
+        print(f"{name:<42} {row['before']:>9.2f} {row['now']:>9.2f} {row['ratio']:>7.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""A worker of step.py: one turn trains once on all utterances. Runs in old builds, too."""
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from turns import serve
+
+from speechllm.adapt.method import load_method
+from speechllm.adapt.mixing import Mixture
+from speechllm.config import BaseConfig, load
+from speechllm.data.corpus import Corpus
+from speechllm.data.mixture import Component
+from speechllm.data.views import Views
+from speechllm.model.speech_llm import SpeechLLM, set_trainable
+from speechllm.tasks.task import load_task
+from speechllm.train.loop import Trainer
+
+settings = json.loads(sys.argv[1])
+conf = Path(settings["conf"])
+config = load(BaseConfig, conf / "base.yaml", [*settings["models"], settings["precision"]])
+torch.manual_seed(0)
+model = SpeechLLM(config.model)
+if settings["weights"]:
+    model.load_state_dict(load_file(settings["weights"]), strict=False)
+
+corpora = {}
+for name in ("source", "target"):
+    corpora[name] = Corpus.load([Path(settings["data"]) / name], load_task("asr"))
+    corpora[name].open_frames(
+        Path(settings["dump"]), config.model.audio_model, config.model.encoder_settings
+    )
+    corpora[name].measure(model.tokenizer, model.projector.output_length)
+
+components = [Component(view, "source", share) for view, share in config.views.items()]
+trainable, train = config.trainable, config.train
+if settings["kind"] == "adapt":
+    method = load_method(conf / "adapt.yaml", [settings["precision"]])
+    model.replace_lora(method.lora)
+    components = method.components({name: len(c.text) for name, c in corpora.items()})
+    trainable, train = method.trainable, method.train
+set_trainable(model, trainable)
+mixture = Mixture(components, Views(model.tokenizer, corpora), model, train, 1)
+once = train.model_copy(update={"steps": mixture.steps(), "epochs": None})
+
+
+def work() -> float:
+    """Train; returns utterances in a second."""
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = Trainer(model, mixture.plan, mixture.batch, once, Path(folder))
+        position = trainer.train()
+    return sum(position.seen.values()) / position.seconds
+
+
+if __name__ == "__main__":
+    serve(work)

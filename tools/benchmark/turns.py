@@ -1,0 +1,76 @@
+"""Workers that take turns, so that what else the machine does meets all of them alike."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+BUILD = Path(__file__).resolve().parents[2]
+"""The checkout that this file is part of."""
+
+
+class Worker:
+    """A process of one build; whenever it is told to, it does its work once.
+
+    Args:
+        script: beside this file; takes its settings as JSON in its argument.
+        build: checkout whose `speechllm` it imports.
+        threads: that it computes with.
+        settings: for the script.
+    """
+
+    def __init__(self, script: str, build: Path, threads: int, settings: dict[str, Any]):
+        self._process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name(script)), json.dumps(settings)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment(build, threads),
+        )
+
+    def turn(self) -> float:
+        """Let it work once; returns what it did in a second."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write("go\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise SystemExit(f"{self._process.args[1]} has failed: see above")
+        return float(answer)
+
+    def end(self) -> None:
+        """Close its input, upon which it ends."""
+        self._process.communicate()
+
+
+def environment(build: Path, threads: int) -> dict[str, str]:
+    """In which a process imports a build's `speechllm` and computes with so many threads."""
+    quiet = {"PYTHONWARNINGS": "ignore", "TQDM_DISABLE": "1", "HF_HUB_OFFLINE": "1"}
+    own = {"PYTHONPATH": str(build), "OMP_NUM_THREADS": str(threads)}
+    return {**os.environ, **quiet, **own}
+
+
+def in_turn(workers: dict[str, Worker], rounds: int) -> dict[str, float]:
+    """The median rate of each over so many rounds, after one that does not count."""
+    try:
+        found = [{name: w.turn() for name, w in workers.items()} for _ in range(rounds + 1)][1:]
+    finally:
+        for worker in workers.values():
+            worker.end()
+    return {name: median(turn[name] for turn in found) for name in workers}
+
+
+def figure(case: str, what: str, dtype: str, before: float, now: float, unit: str) -> dict:
+    """A row of the table: two rates of one run, and their ratio."""
+    ratio = now / before
+    return dict(case=case, what=what, dtype=dtype, unit=unit, before=before, now=now, ratio=ratio)
+
+
+def serve(work: Any) -> None:
+    """The script's side: do `work()` at each line, and print what it returns."""
+    for _ in sys.stdin:
+        print(work(), flush=True)
