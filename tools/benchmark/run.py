@@ -51,21 +51,24 @@ def parse() -> argparse.Namespace:
             parser.error(f"--{name} is missing")
         setattr(args, name, getattr(args, name).resolve())
     args.work = args.work.resolve()
+    args.work.mkdir(parents=True, exist_ok=True)
     return args
 
 
 def main() -> None:
     args = parse()
     found = {"shape": args.shape, **describe(args.threads), "figures": []}
-    for case in args.cases:
-        found["figures"] += importlib.import_module(case).measure(args)
-    (args.work / "benchmark.json").write_text(json.dumps(found, indent=2) + "\n")
     rates = ", ".join(f"{dtype} {rate:.0f}" for dtype, rate in found["gflops"].items())
     print(f"{found['machine']}, {args.threads} of {found['cores']} cores, GFLOPS: {rates}")
     print(f"{'':<42} {'before':>9} {'now':>9} {'ratio':>7}")
-    for row in found["figures"]:
-        name = f"{row['case']}, {row['what']}, {row['dtype']}"
-        print(f"{name:<42} {row['before']:>9.2f} {row['now']:>9.2f} {row['ratio']:>7.2f}")
+    for case in args.cases:
+        figures = importlib.import_module(case).measure(args)
+        found["figures"] += figures
+        (args.work / "benchmark.json").write_text(json.dumps(found, indent=2) + "\n")
+        for row in figures:
+            name = f"{row['case']}, {row['what']}, {row['dtype']}"
+            numbers = f"{row['before']:>9.2f} {row['now']:>9.2f} {row['ratio']:>7.2f}"
+            print(f"{name:<42} {numbers}", flush=True)
 
 
 if __name__ == "__main__":
