@@ -2,9 +2,8 @@
 
 import json
 import sys
-import time
 
-from turns import serve
+from turns import seconds, serve
 
 from speechllm.data.audio import SAMPLE_RATE, load_audio
 from speechllm.data.kaldi import DataDir
@@ -19,10 +18,10 @@ batches = [[wave] for wave in waves] if settings["alone"] else [waves]
 
 def work() -> float:
     """Encode; returns seconds of audio in a second."""
-    started = time.perf_counter()
+    started = seconds()
     for batch in batches:
         encoder.encode(batch)
-    return sum(map(len, waves)) / SAMPLE_RATE / (time.perf_counter() - started)
+    return sum(map(len, waves)) / SAMPLE_RATE / (seconds() - started)
 
 
 if __name__ == "__main__":

@@ -4,9 +4,12 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+import torch
 
 BUILD = Path(__file__).resolve().parents[2]
 """The checkout that this file is part of."""
@@ -68,6 +71,11 @@ def figure(case: str, what: str, dtype: str, before: float, now: float, unit: st
     """A row of the table: two rates of one run, and their ratio."""
     ratio = now / before
     return dict(case=case, what=what, dtype=dtype, unit=unit, before=before, now=now, ratio=ratio)
+
+
+def seconds() -> float:
+    """Processor time of this process for each of its threads; others cannot take away from it."""
+    return time.process_time() / torch.get_num_threads()
 
 
 def serve(work: Any) -> None:
