@@ -38,7 +38,12 @@ fi
 
 wanted() { [ "$stage" -le "$1" ] && [ "$1" -le "$stop_stage" ]; }
 
-if wanted 1; then python3 local/prepare.py --an4_root "$an4_root" --data "$data"; fi
+if wanted 1; then
+    # A pretrained LLM has read `nine` a thousand times as often as `NINE`, which is two tokens to it.
+    case=()
+    $standins || case=(--lower_case)
+    python3 local/prepare.py --an4_root "$an4_root" --data "$data" "${case[@]}"
+fi
 if wanted 2; then
     for speed in 0.9 1.1; do
         speechllm perturb "$speed" "$data/source_train" "$data/source_train_sp$speed"

@@ -91,7 +91,9 @@ def read_list(root: Path, part: str) -> list[Utterance]:
     return utterances
 
 
-def write_set(folder: Path, utterances: list[Utterance], dictionary: Mapping[str, str]) -> None:
+def write_set(
+    folder: Path, utterances: list[Utterance], dictionary: Mapping[str, str], lower_case: bool
+) -> None:
     """Write a data dir and its `phones`."""
     unknown = sorted({w for u in utterances for w in u.words.split()} - dictionary.keys())
     if unknown:
@@ -100,7 +102,7 @@ def write_set(folder: Path, utterances: list[Utterance], dictionary: Mapping[str
         )
     write_data_dir(
         folder,
-        text={u.utt_id: u.words for u in utterances},
+        text={u.utt_id: u.words.lower() if lower_case else u.words for u in utterances},
         wav={u.utt_id: str(u.audio) for u in utterances},
         utt2spk={u.utt_id: u.speaker for u in utterances},
         utt2dur={u.utt_id: audio_duration(Audio(str(u.audio))) for u in utterances},
@@ -114,6 +116,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--an4_root", type=Path, required=True, help="folder with etc/ and wav/")
     parser.add_argument("--data", type=Path, required=True, help="folder of the sets")
+    parser.add_argument("--lower_case", action="store_true", help="as an LLM knows words best")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
 
@@ -123,7 +126,7 @@ def main() -> None:
     for domain in DOMAINS.values():
         for part, utterances in parts.items():
             chosen = [u for u in utterances if u.domain == domain]
-            write_set(args.data / f"{domain}_{part}", chosen, dictionary)
+            write_set(args.data / f"{domain}_{part}", chosen, dictionary, args.lower_case)
 
 
 if __name__ == "__main__":
