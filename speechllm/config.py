@@ -49,8 +49,8 @@ class ProjectorConfig(Section):
     """Encoder frames that become one LLM position."""
     hidden: PositiveInt = 2048
     position_dropout: Fraction = 0.0
-    """Share of positions whose frames are not heard in training: what is not always there cannot be
-    learnt by heart, where speech is scarce (docs/warm-start.md)."""
+    """Share of positions that the warm start hides from the projector: what is not always there
+    cannot be learnt by heart, where speech is scarce. The LLM then hears all of them."""
     ctc: CtcConfig | None = None
     """Reads projected speech as the LLM's tokens; `warm_start` teaches it."""
 

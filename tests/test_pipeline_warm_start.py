@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 import yaml
 
 from speechllm.cli import main
@@ -161,3 +162,21 @@ def test_what_does_not_go_together_is_refused(
         with pytest.raises(SystemExit):
             train(work, "refused", change)
         assert said in capsys.readouterr().err
+
+
+def test_positions_are_hidden_in_the_warm_start_alone(
+    work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from speechllm.model.projector import Projector
+
+    hidden, forward = [], Projector.forward
+
+    def watched(self, frames, lengths, hide=False):
+        hidden.append((hide, torch.is_grad_enabled()))
+        return forward(self, frames, lengths, hide)
+
+    monkeypatch.setattr(Projector, "forward", watched)
+    train(work, "hidden", "warm_start.train.steps=2", "model.projector.position_dropout=0.5")
+    learning = [hide for hide, learns in hidden if learns]
+    assert learning[:2] == [True, True] and not any(learning[2:])
+    assert not any(hide for hide, learns in hidden if not learns)

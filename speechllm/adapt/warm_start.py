@@ -57,7 +57,7 @@ class WarmStart:
         targets = [torch.searchsorted(units, ids) for ids in spelled]
         ids = self._told_apart(torch.cat(targets))
         lengths = model.speech_lengths(batch)
-        speech = model.projector(batch.frames, batch.frame_lengths)
+        speech = model.projector(batch.frames, batch.frame_lengths, hide=model.training)
         logits = ctc.logits(speech, model.unit_embeddings[ids])
         labels = [torch.searchsorted(ids, target) + 1 for target in targets]
         paths = ctc.paths(logits.detach(), lengths)

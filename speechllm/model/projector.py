@@ -33,12 +33,13 @@ class Projector(nn.Module):
         """LLM positions that so many encoder frames become."""
         return frames // self.downsampling
 
-    def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
+    def forward(self, frames: Tensor, lengths: Tensor, hide: bool = False) -> Tensor:
         """Project a padded batch.
 
         Args:
             frames: [A, T, D] encoder output.
             lengths: [A] valid frames of each utterance.
+            hide: set the frames of some positions to zero (`position_dropout`).
 
         Returns:
             [N, E] embeddings of all utterances' positions one after the other, without padding.
@@ -48,7 +49,7 @@ class Projector(nn.Module):
         groups = frames[:, : t // k * k].reshape(a, t // k, k, d)
         positions = torch.arange(t // k, device=frames.device)
         groups = groups[positions < (lengths // k)[:, None]]  # [N, k, D]
-        if self.training and self.position_dropout:
+        if hide and self.position_dropout:
             heard = torch.rand(len(groups), device=groups.device) >= self.position_dropout
             groups = groups * heard[:, None, None]
         if self.convolution is None:
