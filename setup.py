@@ -34,7 +34,7 @@ setup(
         "rich>=13",
     ],
     extras_require={
-        "mini": ["espeakng-loader"],
+        "mini": ["espeakng-loader", "onnxruntime"],
         "import": ["gguf>=0.17"],
         "report": ["matplotlib", "jinja2"],
         "score": ["whisper-normalizer==0.1.1"],  # later ones are not OpenAI's: score/whisper.py

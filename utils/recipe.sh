@@ -76,11 +76,15 @@ for mode in sample quick; do
         parse_options "$@"
     fi
 done
+if $standins && ! $quick && declare -F standin_settings >/dev/null; then # quick_settings calls it
+    standin_settings
+    parse_options "$@"
+fi
 # Stand-ins are trained whole, and by other rates than models that have heard and read a lot.
 if $standins && [ -d conf/standins ]; then
-    for name in base_config adapt_configs; do
+    for name in base_config adapt_configs decode_config lm_configs extra_decode_configs compare; do
         config=conf/standins/${!name#conf/}
-        ! compgen -G "$config" >/dev/null || declare "$name=$config"
+        [ -z "${!name}" ] || ! compgen -G "$config" >/dev/null || declare "$name=$config"
     done
 fi
 [[ "$nj" =~ ^[1-9][0-9]*$ ]] || die "--nj is a whole number from 1 on, not '$nj'"

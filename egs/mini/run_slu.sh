@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Spoken language understanding with little speech: the same synthetic speech as run.sh, but the LLM
-# answers with what is meant. A base model that understands calls (bank, insurance, health) and takes
-# dictation is adapted to farming, of which there is text with its meaning, and little speech.
+# Spoken language understanding with little speech, on stand-ins: the synthetic speech of
+# run.sh --standins true, but the LLM answers with what is meant. A base model that understands calls
+# (bank, insurance, health) and takes dictation is adapted to farming, of which there is text with its
+# meaning, and little speech.
 set -euo pipefail
 CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
 

@@ -152,6 +152,23 @@ class Espeak:
         Raises:
             SpeechLLMError: unknown accent.
         """
+        # \u0361 and \u200d tie letters of one sound.
+        ipa = re.sub("[ˈˌ\u0361\u200d]", "", self.ipa(text, accent, _SEPARATOR))
+        english = accent.startswith("en")
+        phones: list[str] = []
+        for phone in re.split(r"[_\s]+", ipa.strip("_ \n")):
+            phones.extend(_ENGLISH.get(phone, phone).split() if english else [phone] * bool(phone))
+        return phones
+
+    def ipa(self, text: str, accent: str = "en-us", separator: int = 0) -> str:
+        """Return `text` in IPA as espeak writes it: with stress, words parted by spaces.
+
+        Args:
+            separator: a character between phones, as espeak takes it; none by default.
+
+        Raises:
+            SpeechLLMError: unknown accent.
+        """
         buffer = ctypes.create_string_buffer(text.encode())
         rest = ctypes.c_void_p(ctypes.addressof(buffer))
         clauses = []
@@ -159,16 +176,10 @@ class Espeak:
             self._use(accent, "")
             while rest.value:  # one call for each clause; the pointer ends as NULL
                 clauses.append(
-                    self._lib.espeak_TextToPhonemes(ctypes.byref(rest), _UTF8, _IPA | _SEPARATOR)
+                    self._lib.espeak_TextToPhonemes(ctypes.byref(rest), _UTF8, _IPA | separator)
                 )
-        ipa = b" ".join(clauses).decode()
-        # "(en)" marks a switch of language, \u0361 and \u200d tie letters of one sound.
-        ipa = re.sub(r"\([a-z-]+\)|[ˈˌ\u0361\u200d]", "", ipa)
-        english = accent.startswith("en")
-        phones: list[str] = []
-        for phone in re.split(r"[_\s]+", ipa.strip("_ \n")):
-            phones.extend(_ENGLISH.get(phone, phone).split() if english else [phone] * bool(phone))
-        return phones
+        # "(en)" marks a switch of language.
+        return re.sub(r"\([a-z-]+\)", "", b" ".join(clauses).decode())
 
     def _use(self, accent: str, variant: str) -> None:
         """Give espeak the voice anew, which also makes it forget the text before.

@@ -9,7 +9,7 @@ from speechllm.errors import ConfigError
 
 SIZES = {"source": 300, "target": 100}
 EGS = Path(__file__).parents[2] / "egs"
-CONFIGS = sorted([*EGS.glob("*/conf/adapt/*.yaml"), *EGS.glob("*/conf/methods/*.yaml")])
+CONFIGS = sorted([*EGS.glob("*/conf/**/adapt/*.yaml"), *EGS.glob("*/conf/**/methods/*.yaml")])
 
 
 def method(tmp_path: Path, **values: object):

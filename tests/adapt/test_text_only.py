@@ -16,7 +16,7 @@ from speechllm.train.loop import CHECKPOINT, Trainer
 from tests.forkserver import run_ranks
 from tests.test_pipeline import TRAIN, adapt_command, refused, run, work  # noqa: F401
 
-CONFIGS = sorted(Path(__file__).parents[2].glob("egs/mini/conf/methods/text_only_*.yaml"))
+CONFIGS = sorted(Path(__file__).parents[2].glob("egs/mini/conf/standins/methods/text_only_*.yaml"))
 SIZES = {"source": 300, "target": 100}
 WER = {"every": 2, "decode": True}
 SWITCHES = {

@@ -158,8 +158,8 @@ def test_to_plan_needs_no_torch(write) -> None:
     subprocess.run([sys.executable, "-c", code, write()], cwd=ROOT, check=True)
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob("egs/*/conf/compare*.yaml")), ids=str)
+@pytest.mark.parametrize("path", sorted(ROOT.glob("egs/*/conf/**/compare*.yaml")), ids=str)
 def test_the_recipes_grids_are_in_order(path: Path, monkeypatch) -> None:
-    monkeypatch.chdir(path.parents[1])
+    monkeypatch.chdir(ROOT / "egs" / path.relative_to(ROOT / "egs").parts[0])
     grid = load_grid(path)
     assert plan(grid, HOME, grid.targets or ["farm"])

@@ -11,7 +11,7 @@ import soundfile
 from speechllm import cli
 from speechllm.data.kaldi import write_data_dir, write_table
 
-CONF = Path(__file__).parents[2] / "egs/mini/conf"
+CONF = Path(__file__).parents[2] / "egs/mini/conf/standins"
 TEXT = {"a-1": "hello world", "a-2": "two sugar beets", "b-1": "good morning 7 am"}
 MEANING = {"scenario": "farm", "action": "greet", "entities": [{"type": "crop", "filler": "beets"}]}
 TABLES = ("text", "wav.scp", "segments", "utt2spk", "spk2utt", "utt2dur", "entities", "biasing")
@@ -248,7 +248,7 @@ def _corpora() -> None:
 
 def _configs() -> None:
     for path in CONF.rglob("*.yaml"):
-        target = Path("conf") / path.relative_to(CONF)
+        target = Path("conf/standins") / path.relative_to(CONF)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(path.read_bytes())
 

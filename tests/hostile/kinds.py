@@ -152,7 +152,7 @@ KINDS = [
     ),
     _read(
         "configs.base",
-        "conf/base.yaml",
+        "conf/standins/base.yaml",
         readers.base,
         keys=(
             "model.projector.downsampling",
@@ -168,7 +168,7 @@ KINDS = [
     ),
     _read(
         "configs.decode",
-        "conf/decode/*",
+        "conf/standins/decode/*",
         readers.decode_config,
         keys=(
             "beam",
@@ -185,7 +185,7 @@ KINDS = [
     ),
     _read(
         "configs.method",
-        "conf/methods/*",
+        "conf/standins/methods/*",
         readers.method,
         keys=(
             "method",
@@ -202,13 +202,13 @@ KINDS = [
     ),
     _read(
         "configs.lm",
-        "conf/lm/*",
+        "conf/standins/lm/*",
         readers.lm_config,
         keys=("kind", "order", "train.steps", "width"),
     ),
     _read(
         "configs.grid",
-        ("conf/compare.yaml", "conf/methods/*", "conf/adapt/*"),
+        ("conf/standins/compare.yaml", "conf/standins/methods/*", "conf/standins/adapt/*"),
         readers.grid,
         keys=("seeds", "budget", "match", "methods", "pairs", "targets", "baseline"),
     ),

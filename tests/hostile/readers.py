@@ -8,35 +8,35 @@ from tests.hostile.inputs import TEXT
 def base(given: list[str]) -> None:
     from speechllm.config import BaseConfig, load
 
-    load(BaseConfig, Path("conf/base.yaml"), given)
+    load(BaseConfig, Path("conf/standins/base.yaml"), given)
 
 
 def decode_config(given: list[str]) -> None:
     from speechllm.config import load
     from speechllm.decode.config import DecodeConfig
 
-    for path in sorted(Path("conf/decode").glob("*.yaml")):
+    for path in sorted(Path("conf/standins/decode").glob("*.yaml")):
         load(DecodeConfig, path, given)
 
 
 def method(given: list[str]) -> None:
     from speechllm.adapt.method import load_method
 
-    for path in sorted(Path("conf/methods").glob("*.yaml")):
+    for path in sorted(Path("conf/standins/methods").glob("*.yaml")):
         load_method(path, given)
 
 
 def lm_config(given: list[str]) -> None:
     from speechllm.lm.config import load_lm_config
 
-    for path in sorted(Path("conf/lm").glob("*.yaml")):
+    for path in sorted(Path("conf/standins/lm").glob("*.yaml")):
         load_lm_config(path, given)
 
 
 def grid(given: list[str]) -> None:
     from speechllm.compare.plan import load_grid, plan
 
-    grid = load_grid(Path("conf/compare.yaml"), given)
+    grid = load_grid(Path("conf/standins/compare.yaml"), given)
     plan(grid, Path("exp/base/x"), ["agriculture", "music"])
 
 

@@ -437,6 +437,19 @@ def test_standins_have_configs_of_their_own_where_there_are_some(recipe):
     assert "--config conf/standins/base.yaml" in other
 
 
+def test_standins_may_have_settings_of_their_own(recipe):
+    settings = 'standin_settings() {\n    targets="farm" source_train="general_train"\n}\n'
+    sourced = '. ../../utils/recipe.sh "$@"\n'
+    script = RUN.replace("standins=true", 'adapt_configs="conf/adapt/denoise.yaml"')
+    recipe.write("run.sh", script.replace(sourced, settings + sourced), executable=True)
+    recipe.write("conf/standins/decode.yaml", "")
+    real = recipe.run("--dry_run", "--encoder", "some/encoder", "--llm", "some/llm")
+    assert "denoise_music" in real and "data/source_train" in real and "conf/standins" not in real
+    toy = recipe.run("--dry_run", "--standins", "--targets", "farm music")
+    assert "denoise_music" in toy and "data/source_train" not in toy  # the user's word is the last
+    assert "--config conf/standins/decode.yaml" in toy
+
+
 def test_a_folder_with_spaces_and_other_models(recipe):
     recipe.run("--work", "my work", "--encoder", "some/encoder", "--targets", "farm", "--nj=3")
     assert (recipe.folder / "my work/RESULTS.md").exists()

@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-# Stage 1: synthetic speech of a general part, a source domain and three target domains, and, from
-# the general part alone, two small models that stand in for a pretrained encoder and LLM.
+# Stage 1: synthetic speech of a source domain and three target domains. With --standins true also a
+# general part and, from it alone, two small models that stand in for a pretrained encoder and LLM.
 # What is there is kept; a run that was killed goes on where it stopped.
 #   1  text      sentences by local/grammars -> <work>/data/<set>/{text,semantics,biasing}
-#   2  speech    espeak-ng, many voices, noise -> <work>/data/audio/<set>/*.flac, wav.scp
+#   2  speech    espeak-ng, many voices, noise; Piper -> <work>/data/audio/<set>/*.flac, wav.scp
 #   3  standins  -> <work>/pretrained/{encoder,llm}
 set -euo pipefail
 
 work=.          # folder in which data/ and pretrained/ are made
+sets=""         # those that are spoken; empty: all
+standins=false  # make the small models, and what they learn from
 quick=false     # tiny sizes, to see that all works
 nj=2            # processes that synthesise
 stage=1         # first of the three steps
@@ -21,8 +23,13 @@ llm_opts=""     # further options of speechllm standin_llm
 . ../../utils/standins.sh
 
 data=$work/data
-sizes=(--general 9000 --general_dev 200 --general_text 60000)
-sizes+=(--source 3000 --target 1000 --dev 100 --test 150)
+natural=$work/pretrained/piper-joe
+sizes=(--general 1500 --source 900 --target 600 --dev 60 --test 120 --natural 60)
+if $standins; then
+    sets="" # the stand-ins' too
+    sizes=(--general 9000 --general_dev 200 --general_text 60000)
+    sizes+=(--source 3000 --target 1000 --dev 100 --test 150)
+fi
 if $quick; then
     sizes=(--general 300 --general_dev 40 --general_text 2000)
     sizes+=(--source 60 --target 40 --dev 10 --test 12)
@@ -36,8 +43,12 @@ if wanted 1; then
     python3 local/make_text.py --data "$data" "${sizes[@]}"
     python3 local/make_bias_lists.py --data "$data"
 fi
-if wanted 2; then python3 local/make_speech.py --data "$data" --nj "$nj"; fi
-if wanted 3; then
+if wanted 2; then
+    case ${sizes[*]} in *--natural*) ../../utils/pretrained.sh piper-joe "$natural" ;; esac
+    # shellcheck disable=SC2086  # names
+    python3 local/make_speech.py --data "$data" --nj "$nj" --natural "$natural" --sets $sets
+fi
+if wanted 3 && $standins; then
     text=$data/general_text/text
     if $slu; then
         text=$data/llm_text/text

@@ -26,8 +26,9 @@ KNOWN = ("general_train", "source_train")
 
 
 def words_of(data: Path, names: Iterable[str]) -> Counter[str]:
-    """Count the words of some sets."""
-    texts = (text for name in names for text in read_table(data / name / "text").values())
+    """Count the words of some sets, of those that are there."""
+    paths = [path for name in names if (path := data / name / "text").is_file()]
+    texts = (text for path in paths for text in read_table(path).values())
     return Counter(word for text in texts for word in text.split())
 
 
@@ -44,8 +45,8 @@ def make(data: Path) -> None:
     common = {word for word, count in words_of(data, KNOWN).items() if count >= OFTEN}
     for target in TARGETS:
         rare = sorted(words_of(data, [f"{target}_train"]).keys() - common)
-        for name in (f"{target}_dev", f"{target}_test"):
-            if (data / name / BIASING).exists():
+        for name in (f"{target}_dev", f"{target}_test", f"{target}_natural"):
+            if (data / name / BIASING).exists() or not (data / name).exists():
                 continue
             text = read_table(data / name / "text")
             write_biasing(data / name, {u: bias_list(u, t, common, rare) for u, t in text.items()})

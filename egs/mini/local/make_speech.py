@@ -8,6 +8,7 @@ import argparse
 import hashlib
 import logging
 import os
+from collections.abc import Collection
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 from acoustics import record
-from voices import Speaker, speakers
+from piper import piper
+from voices import NATURAL, Speaker, speakers
 
 from speechllm.data.kaldi import DataDir, read_table, write_data_dir, write_table
 from speechllm.data.tts import SAMPLE_RATE, Voice, espeak
@@ -24,7 +26,7 @@ from speechllm.progress import Progress
 
 log = logging.getLogger(__name__)
 
-CHUNK = 50  # utterances a process takes at a time
+CHUNK = 20  # utterances a process takes at a time
 
 
 def utterance_rng(utt: str) -> np.random.Generator:
@@ -32,21 +34,23 @@ def utterance_rng(utt: str) -> np.random.Generator:
     return np.random.default_rng(np.frombuffer(hashlib.sha256(utt.encode()).digest(), np.uint32))
 
 
-def speak(utt: str, text: str, speaker: Speaker) -> np.ndarray:
+def speak(utt: str, text: str, speaker: Speaker, natural: Path) -> np.ndarray:
     """Return float32 [samples] at 16 kHz: the speaker's voice, a little different each time."""
     rng = utterance_rng(utt)
+    if speaker == NATURAL:
+        return record(piper(natural).synthesise(text, int(rng.integers(2**31))), rng)
     rate = round(speaker.rate * rng.uniform(0.92, 1.08))
     pitch = int(np.clip(speaker.pitch + rng.integers(-6, 7), 0, 99))
     voice = Voice(speaker.accent, speaker.variant, rate, pitch)
     return record(espeak().synthesise(text, voice), rng)
 
 
-def make_file(folder: Path, utt: str, text: str, speaker: Speaker) -> float:
+def make_file(folder: Path, natural: Path, utt: str, text: str, speaker: Speaker) -> float:
     """Make one FLAC file unless it is there; return its duration in seconds."""
     path = folder / f"{utt}.flac"
     if path.exists():
         return soundfile.info(path).duration
-    samples = speak(utt, text, speaker)
+    samples = speak(utt, text, speaker, natural)
     # Not fsynced as whole_file does: 15,000 small files; a half-written one keeps its own name.
     temporary = folder / f".{utt}.{os.getpid()}.tmp"
     soundfile.write(temporary, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
@@ -54,9 +58,9 @@ def make_file(folder: Path, utt: str, text: str, speaker: Speaker) -> float:
     return len(samples) / SAMPLE_RATE
 
 
-def make_files(folder: Path, items: list[tuple[str, str, Speaker]]) -> list[float]:
+def make_files(folder: Path, natural: Path, items: list[tuple[str, str, Speaker]]) -> list[float]:
     """Make several files; return their durations."""
-    return [make_file(folder, *item) for item in items]
+    return [make_file(folder, natural, *item) for item in items]
 
 
 def forget_other_words(folder: Path, text: dict[str, str]) -> None:
@@ -69,23 +73,23 @@ def forget_other_words(folder: Path, text: dict[str, str]) -> None:
     write_table(spoken, text)
 
 
-def speak_set(data: Path, name: str, pool: ProcessPoolExecutor, with_phones: bool) -> None:
-    """Make the audio of one set and complete its data dir."""
+def speak_set(data: Path, name: str, pool: ProcessPoolExecutor, natural: Path) -> None:
+    """Make the audio of one set and complete its data dir; general sets get their phones."""
     here = DataDir.load(data / name)
     if here.has_audio:
         return
     folder = data / "audio" / name
     folder.mkdir(parents=True, exist_ok=True)
     forget_other_words(folder, here.text)
-    people = {speaker.name: speaker for speaker in speakers()}
+    people = {speaker.name: speaker for speaker in (*speakers(), NATURAL)}
     items = [(utt, here.text[utt], people[here.utt2spk[utt]]) for utt in here.ids]
     chunks = [items[i : i + CHUNK] for i in range(0, len(items), CHUNK)]
     seconds: list[float] = []
     with Progress(name, len(items)) as progress:
-        for found in pool.map(partial(make_files, folder), chunks):
+        for found in pool.map(partial(make_files, folder, natural), chunks):
             seconds += found
             progress.advance(len(found))
-    if with_phones:
+    if name.startswith("general"):
         phones = {utt: " ".join(espeak().phones(text, who.accent)) for utt, text, who in items}
         write_table(data / name / "phones", phones)
     write_data_dir(  # its wav.scp says that the set is done
@@ -98,21 +102,33 @@ def speak_set(data: Path, name: str, pool: ProcessPoolExecutor, with_phones: boo
     )
 
 
-def make(data: Path, nj: int) -> None:
-    """Make the audio of all sets in `data` that have speakers, with `nj` processes."""
+def make(
+    data: Path, nj: int, sets: Collection[str] = (), natural: Path = Path("pretrained/piper-joe")
+) -> None:
+    """Make the audio of sets in `data`.
+
+    Args:
+        data: folder of the sets.
+        nj: processes.
+        sets: their names; empty: all that have speakers.
+        natural: folder of the natural voice, for sets that it speaks.
+    """
     espeak()  # a missing package is reported once, and not by every process
     with ProcessPoolExecutor(nj) as pool:
         for name in sorted(path.parent.name for path in data.glob("*/utt2spk")):
-            speak_set(data, name, pool, with_phones=name.startswith("general"))
+            if not sets or name in sets:
+                speak_set(data, name, pool, natural)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of the sets")
     parser.add_argument("--nj", type=int, default=2, help="processes")
+    parser.add_argument("--sets", nargs="*", default=(), help="names (default: all)")
+    parser.add_argument("--natural", type=Path, help="folder of the natural voice")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    make(args.data, args.nj)
+    make(args.data, args.nj, args.sets, args.natural)
 
 
 if __name__ == "__main__":

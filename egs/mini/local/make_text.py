@@ -23,6 +23,7 @@ GRAMMARS = Path(__file__).parent / "grammars"
 TARGETS = ("agriculture", "music", "medical")
 WORDS = range(3, 15)  # of an utterance
 SEED = 1
+SIZES = ("general", "general_dev", "general_text", "source", "target", "dev", "test", "natural")
 
 
 def sentences(grammar: str, seen: set[str]) -> Iterator[Sentence]:
@@ -61,7 +62,8 @@ def make(data: Path, sizes: dict[str, int]) -> None:
 
     Args:
         sizes: utterances of `general` (training), `general_dev`, `general_text` (sentences for the
-            LLM), `source` and `target` (training, of each), `dev` and `test` (of each domain).
+            LLM), `source` and `target` (training, of each), `dev` and `test` (of each domain),
+            `natural` (of each target, spoken by the natural voice). Sets of size 0 are not made.
 
     Raises:
         SpeechLLMError: the sets in `data` were made with other sizes or grammars.
@@ -74,32 +76,43 @@ def make(data: Path, sizes: dict[str, int]) -> None:
             f"rm -r {data}, or choose another --work",
         )
     domains = ("source", *TARGETS)
-    names = [f"{domain}_{part}" for domain in domains for part in ("train", "dev", "test")]
-    names += ["general_train", "general_dev", "general_text"]
+    parts = {"dev": sizes["dev"], "test": sizes["test"]}
+    of_target = {"train": sizes["target"], **parts, "natural": sizes["natural"]}
+    wanted = {domain: of_target for domain in domains}
+    wanted["source"] = {"train": sizes["source"], **parts}
+    wanted["general"] = {
+        "train": sizes["general"],
+        "dev": sizes["general_dev"],
+        "text": sizes["general_text"],
+    }
+    wanted = {
+        domain: {part: size for part, size in of_parts.items() if size}
+        for domain, of_parts in wanted.items()
+    }
+    names = [f"{domain}_{part}" for domain, of_parts in wanted.items() for part in of_parts]
     if done.exists() and all((data / name / "text").exists() for name in names):
         log.info("text is made already")
         return
 
     seen: set[str] = set()
-    for domain in domains:
-        train = sizes["source" if domain == "source" else "target"]
+    for domain, of_parts in wanted.items():
         stream = sentences(domain, seen)
-        for part, size in (("train", train), ("dev", sizes["dev"]), ("test", sizes["test"])):
-            write_set(data, f"{domain}_{part}", list(islice(stream, size)))
-    general = sentences("general", seen)
-    for name, size in (("train", sizes["general"]), ("dev", sizes["general_dev"])):
-        write_set(data, f"general_{name}", list(islice(general, size)))
-    text = {f"text-{i:06d}": next(general).text for i in range(sizes["general_text"])}
-    write_table(data / "general_text" / "text", text)
-    log.info("general_text: %d sentences", len(text))
+        for part, size in of_parts.items():
+            found = list(islice(stream, size))
+            if part != "text":
+                write_set(data, f"{domain}_{part}", found)
+                continue
+            text = {f"text-{i:06d}": sentence.text for i, sentence in enumerate(found)}
+            write_table(data / f"{domain}_text" / "text", text)
+            log.info("%s_text: %d sentences", domain, len(text))
     write_json(done, made_of)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of the sets")
-    for name in ("general", "general_dev", "general_text", "source", "target", "dev", "test"):
-        parser.add_argument(f"--{name}", type=int, required=True, help="utterances")
+    for name in SIZES:
+        parser.add_argument(f"--{name}", type=int, default=0, help="utterances (%(default)s)")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     make(args.data, {name: size for name, size in vars(args).items() if name != "data"})

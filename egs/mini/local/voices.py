@@ -1,4 +1,7 @@
-"""The speakers: an accent, a vocal tract, a usual rate and pitch. Test speakers are new voices."""
+"""The speakers: an accent, a vocal tract, a usual rate and pitch. Test speakers are new voices.
+
+One more is natural: a voice of Piper, which speaks sets of its own and is in no training.
+"""
 
 import itertools
 import random
@@ -24,8 +27,11 @@ class Speaker:
     pitch: int
 
 
+NATURAL = Speaker("joe", "en-us", "piper", 0, 0)  # it has one rate and pitch
+
+
 def speakers() -> list[Speaker]:
-    """Return all speakers, those of train first, then dev, then test; no voice comes twice."""
+    """Return espeak-ng's speakers: of train, then dev, then test; no voice comes twice."""
     rng = random.Random("speakers")
     voices = rng.sample(list(itertools.product(ACCENTS, VARIANTS)), sum(COUNTS.values()))
     return [
@@ -35,7 +41,9 @@ def speakers() -> list[Speaker]:
 
 
 def speakers_of(part: str) -> list[Speaker]:
-    """Return the speakers of `train`, `dev` or `test`."""
+    """Return the speakers of `train`, `dev`, `test` or `natural`."""
+    if part == "natural":
+        return [NATURAL]
     everyone = iter(speakers())
     groups = {name: list(itertools.islice(everyone, count)) for name, count in COUNTS.items()}
     return groups[part]
