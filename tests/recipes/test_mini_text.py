@@ -108,6 +108,21 @@ def test_text_is_the_same_every_time(data, tmp_path):
     assert digests(tmp_path / "data", "*/*") == digests(data, "*/*")
 
 
+def test_capitals_are_the_same_text(tmp_path):
+    for capitals in (False, True):
+        make_text.make(tmp_path / str(capitals), TINY | {"natural": 2}, capitals)
+    small, large = (sets_of(tmp_path / name) for name in ("False", "True"))
+    assert large == {
+        name: {utt: text.upper() for utt, text in table.items()} for name, table in small.items()
+    }
+    for path in (tmp_path / "True").glob("*/entities"):
+        here = DataDir.load(path.parent)
+        for utt, found in here.entities.items():
+            assert all(f" {e['text']} " in f" {here.text[utt]} " for e in found)
+    with pytest.raises(SpeechLLMError, match="other sizes or grammars"):
+        make_text.make(tmp_path / "True", TINY | {"natural": 2})
+
+
 def test_changed_sizes_are_refused(tmp_path):
     make_text.make(tmp_path, TINY)
     make_text.make(tmp_path, TINY)
@@ -325,6 +340,7 @@ def test_only_the_natural_sets_have_the_natural_voice(data, natural):
     one, again = (make_speech.speak("joe-1", "go", speaker, natural) for _ in range(2))
     np.testing.assert_array_equal(one, again)
     assert not np.array_equal(one, make_speech.speak("joe-2", "go", speaker, natural))
+    np.testing.assert_array_equal(one, make_speech.speak("joe-1", "GO", speaker, natural))
 
 
 def test_without_a_voice_it_says_what_makes_it(tmp_path, monkeypatch):

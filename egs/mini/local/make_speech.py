@@ -36,6 +36,7 @@ def utterance_rng(utt: str) -> np.random.Generator:
 
 def speak(utt: str, text: str, speaker: Speaker, natural: Path) -> np.ndarray:
     """Return float32 [samples] at 16 kHz: the speaker's voice, a little different each time."""
+    text = text.lower()  # espeak-ng spells some words in capitals
     rng = utterance_rng(utt)
     if speaker == NATURAL:
         return record(piper(natural).synthesise(text, int(rng.integers(2**31))), rng)

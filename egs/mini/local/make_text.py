@@ -5,6 +5,7 @@ import json
 import logging
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -26,14 +27,20 @@ SEED = 1
 SIZES = ("general", "general_dev", "general_text", "source", "target", "dev", "test", "natural")
 
 
-def sentences(grammar: str, seen: set[str]) -> Iterator[Sentence]:
+def sentences(grammar: str, seen: set[str], capitals: bool = False) -> Iterator[Sentence]:
     """Yield ever new sentences of the right length; `seen` grows."""
     source = Grammar(GRAMMARS / f"{grammar}.txt", f"{SEED} {grammar}")
     while True:
         sentence = source.sentence()
         if sentence.text not in seen and len(sentence.text.split()) in WORDS:
             seen.add(sentence.text)
-            yield sentence
+            yield in_capitals(sentence) if capitals else sentence
+
+
+def in_capitals(sentence: Sentence) -> Sentence:
+    """The sentence and its entities in capital letters."""
+    entities = [entity | {"text": entity["text"].upper()} for entity in sentence.entities]
+    return replace(sentence, text=sentence.text.upper(), entities=entities)
 
 
 def write_set(data: Path, name: str, found: list[Sentence]) -> None:
@@ -57,18 +64,20 @@ def write_set(data: Path, name: str, found: list[Sentence]) -> None:
     log.info("%s: %d utterances", name, len(rows))
 
 
-def make(data: Path, sizes: dict[str, int]) -> None:
+def make(data: Path, sizes: dict[str, int], capitals: bool = False) -> None:
     """Write all sets into `data`, unless they are there.
 
     Args:
         sizes: utterances of `general` (training), `general_dev`, `general_text` (sentences for the
             LLM), `source` and `target` (training, of each), `dev` and `test` (of each domain),
             `natural` (of each target, spoken by the natural voice). Sets of size 0 are not made.
+        capitals: write all text in capital letters.
 
     Raises:
         SpeechLLMError: the sets in `data` were made with other sizes or grammars.
     """
     made_of = {"sizes": sizes, "seed": SEED, "grammars": sha256_of(GRAMMARS.glob("*.txt"))}
+    made_of["capitals"] = capitals
     done = data / "made_of.json"
     if done.exists() and read_json(done) != made_of:
         raise SpeechLLMError(
@@ -96,7 +105,7 @@ def make(data: Path, sizes: dict[str, int]) -> None:
 
     seen: set[str] = set()
     for domain, of_parts in wanted.items():
-        stream = sentences(domain, seen)
+        stream = sentences(domain, seen, capitals)
         for part, size in of_parts.items():
             found = list(islice(stream, size))
             if part != "text":
@@ -113,9 +122,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of the sets")
     for name in SIZES:
         parser.add_argument(f"--{name}", type=int, default=0, help="utterances (%(default)s)")
+    parser.add_argument("--capitals", action="store_true", help="write text in capital letters")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    make(args.data, {name: size for name, size in vars(args).items() if name != "data"})
+    make(args.data, {name: getattr(args, name) for name in SIZES}, args.capitals)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,9 @@ SUBJECTS = {
     "plan_sentence": "health",
     "small_talk": "call",
 }
-QUESTIONS = re.compile(r"(how|what|why|when|where|who|which|can|could|do|is|are|may|will)\b")
+QUESTIONS = re.compile(
+    r"(how|what|why|when|where|who|which|can|could|do|is|are|may|will)\b", re.IGNORECASE
+)
 
 
 def meaning(domain: str, sentence: Sentence) -> dict[str, Any]:
