@@ -36,7 +36,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--llm", type=Path, help="folder of smollm2-135m-instruct")
     parser.add_argument("--source", type=Path, help="data dir with audio")
     parser.add_argument("--target", type=Path, help="data dir with audio, to be adapted to")
-    parser.add_argument("--baseline", type=Path, help="step: checkout of the build before")
+    parser.add_argument(
+        "--baseline", type=Path, help="checkout of an older build; features do without"
+    )
     parser.add_argument("--weights", type=Path, help="step: the recipe's warm_start tensors")
     parser.add_argument("--utterances", type=int, default=44, help="of each set (%(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each (%(default)s)")

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -38,16 +39,20 @@ class Worker:
         """Let it work once; returns what it did in a second."""
         assert self._process.stdin
         assert self._process.stdout
-        self._process.stdin.write("go\n")
-        self._process.stdin.flush()
-        answer = self._process.stdout.readline()
+        try:
+            print("go", file=self._process.stdin, flush=True)
+            answer = self._process.stdout.readline()
+        except BrokenPipeError:
+            answer = ""
         if not answer:
-            raise SystemExit(f"{self._process.args[1]} has failed: see above")
+            code = self._process.wait()
+            raise SystemExit(f"a worker has failed (exit code {code}; -9 is mostly memory)")
         return float(answer)
 
     def end(self) -> None:
-        """Close its input, upon which it ends."""
-        self._process.communicate()
+        """It ends when its input does."""
+        with suppress(BrokenPipeError):
+            self._process.communicate()
 
 
 def environment(build: Path, threads: int) -> dict[str, str]:
@@ -57,7 +62,7 @@ def environment(build: Path, threads: int) -> dict[str, str]:
     return {**os.environ, **quiet, **own}
 
 
-def in_turn(workers: dict[str, Worker], rounds: int) -> dict[str, float]:
+def in_turn(workers: dict[Any, Worker], rounds: int) -> dict[Any, float]:
     """The median rate of each over so many rounds, after one that does not count."""
     try:
         found = [{name: w.turn() for name, w in workers.items()} for _ in range(rounds + 1)][1:]
