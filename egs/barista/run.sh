@@ -8,22 +8,23 @@ set -euo pipefail
 CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
 
 barista_root=downloads/barista # folder with label/, speech/ and coffee_maker.yaml in it
-librispeech_root=""            # folder with train-clean-5/ in it: real speech for the stand-in encoder
+librispeech_root=""            # folder with train-clean-5/ in it: real speech for the source
 librispeech_split="train-clean-5" # or another one, of which 600 utterances are taken
 
 source_train="dictation_train shop_train"
 source_dev="shop_dev"
 source_test="shop_test"
-standins=true
+encoder_package="whisper-base"
+llm_package="smollm2-135m-instruct"
 targets="barista"
 target_train="train text" # recordings without transcripts, and sentences without recordings
 
 quick_settings() {
-    work=quick
+    work=quick standins=true
     data_opts="--quick true"
     base_opts="train.steps=20 train.warmup_steps=5 monitor.every=10 monitor.utterances=10"
     adapt_opts="train.steps=6 monitor.every=3 monitor.utterances=10"
-    adapt_configs="conf/adapt/text_only.yaml conf/adapt/direct_mixing_10.yaml conf/adapt/synthetic_audio.yaml"
+    adapt_configs="conf/standins/adapt/text_only.yaml conf/standins/adapt/direct_mixing_10.yaml conf/standins/adapt/synthetic_audio.yaml"
     compare_opts="seeds=[42,43] budget=6"
 }
 

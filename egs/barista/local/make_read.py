@@ -1,4 +1,4 @@
-"""Real read speech beside the synthetic source: LibriSpeech, at three speeds (Ko et al. 2015).
+"""Real read speech beside the synthetic source: LibriSpeech, at some speeds (Ko et al. 2015).
 
 Its meaning is its words, dictated; espeak-ng says its phones.
 """
@@ -20,8 +20,6 @@ from speechllm.data.tts import espeak
 from speechllm.errors import SpeechLLMError
 from speechllm.progress import track
 
-SPEEDS = (0.9, 1.0, 1.1)
-
 
 def at_speed(utterance: Utterance, speed: float, folder: Path) -> Utterance:
     """Write it `speed` times as fast, and so higher in pitch."""
@@ -41,6 +39,7 @@ def main() -> None:
     parser.add_argument("--librispeech_root", type=Path, required=True)
     parser.add_argument("--split", required=True)
     parser.add_argument("--utterances", type=int, required=True, help="at most so many")
+    parser.add_argument("--speeds", type=float, nargs="+", required=True)
     parser.add_argument("--out", type=Path, required=True, help="data dir")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -48,7 +47,7 @@ def main() -> None:
         return
     found = read_split(args.librispeech_root, args.split)
     found = found[:: max(1, len(found) // args.utterances)][: args.utterances]
-    items = [(utterance, speed, args.out / "wav") for utterance in found for speed in SPEEDS]
+    items = [(utterance, speed, args.out / "wav") for utterance in found for speed in args.speeds]
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         made = track(pool.map(lambda item: at_speed(*item), items), args.out.name, len(items))
         made = list(made)

@@ -1,5 +1,8 @@
 """Synthetic speech of the source: orders in other shops, and dictation of words in no order.
 
+A projector has to hear how the LLM's tokens sound: dictation is of those that are words, each said
+once (--vocabulary). For the stand-ins it is of everyday and made-up words.
+
 Each file is a function of its utterance's id and text, so that any number of processes makes the
 same ones, and what is there is kept. espeak-ng says the phones, from which the stand-in encoder
 learns.
@@ -13,7 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from words import dictation
+from words import dictation, dictations_of, words_of
 
 from speechllm.data.audio import write_audio
 from speechllm.data.corpora.rhino import RhinoGrammar
@@ -86,25 +89,34 @@ def draw(
     return parts
 
 
+def dictation_set(count: int, vocabulary: Path | None) -> list[Utterance]:
+    """Dictations of everyday words, or of an LLM's."""
+    rng = random.Random("dictation")
+    if vocabulary:
+        texts = dictations_of(words_of(vocabulary), rng)
+    else:
+        texts = list(dict.fromkeys(dictation(rng) for _ in range(count)))
+    return [
+        Utterance(f"dictation-train-{i:05d}", text, semantics=dictated(text))
+        for i, text in enumerate(texts[:count])
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of the sets")
     for name in ("dictation", "shop", "dev", "test"):
         parser.add_argument(f"--{name}", type=int, required=True, help="utterances")
+    parser.add_argument("--vocabulary", type=Path, help="folder of an LLM whose words are dictated")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     grammar = RhinoGrammar(Path(__file__).with_name("shop.yaml"), "shop")
-
-    def dictate(rng: random.Random) -> Utterance:
-        words = dictation(rng)
-        return Utterance("", words, semantics=dictated(words))
 
     espeak()  # a missing package is reported once, and not by every process
     sizes = {"train": args.shop, "dev": args.dev, "test": args.test}
     for part, utterances in draw("shop", sizes, grammar.sentence).items():
         make_set(args.data / f"shop_{part}", utterances)
-    general = draw("dictation", {"train": args.dictation}, dictate)["train"]
-    make_set(args.data / "dictation_train", general)
+    make_set(args.data / "words_train", dictation_set(args.dictation, args.vocabulary))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
-"""Random words for dictation: everyday ones, numbers, and made-up ones, in English spelling."""
+"""Words for dictation: everyday ones, numbers and made-up ones in English spelling, or an LLM's."""
 
 import random
+import re
+from collections.abc import Sequence
+from pathlib import Path
 
 
 def _words(text: str) -> list[str]:
@@ -60,3 +63,23 @@ def dictation(rng: random.Random) -> str:
         made_up_word(rng) if rng.random() < 0.3 else rng.choice(EVERYDAY)
         for _ in range(rng.randint(4, 12))
     )
+
+
+def words_of(llm: Path) -> list[str]:
+    """Tokens of an LLM that are words of three lower-case letters or more, the usual ones first."""
+    from transformers import AutoTokenizer
+
+    vocabulary = AutoTokenizer.from_pretrained(llm).get_vocab()
+    tokens = sorted(vocabulary, key=lambda token: vocabulary[token])
+    return [token[1:] for token in tokens if re.fullmatch("[\u0120\u2581][a-z]{3,}", token)]
+
+
+def dictations_of(words: Sequence[str], rng: random.Random) -> list[str]:
+    """All of the words, each once, five to twelve at a time and in no order."""
+    left = rng.sample(words, len(words))
+    found = []
+    while left:
+        size = rng.randint(5, 12)
+        found.append(" ".join(left[:size]))
+        left = left[size:]
+    return found
