@@ -294,6 +294,13 @@ class WarmStartConfig(Section):
     monitor: MonitorConfig = MonitorConfig()
 
 
+class TargetWarmStartConfig(WarmStartConfig):
+    """The same while adapting: the projector learns the target's speech before the LLM does."""
+
+    source_share: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    """Of the items that are source speech; the others are the target speech of the method."""
+
+
 class NoiseConfig(Section):
     """Corruption of text in the slot. The defaults are those of the released code of 2601.20900."""
 

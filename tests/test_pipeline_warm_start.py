@@ -180,3 +180,44 @@ def test_positions_are_hidden_in_the_warm_start_alone(
     learning = [hide for hide, learns in hidden if learns]
     assert learning[:2] == [True, True] and not any(learning[2:])
     assert not any(hide for hide, learns in hidden if not learns)
+
+
+def adapt(work: Path, exp: Path, name: str, **config: object) -> dict:
+    path = work / f"{name}.yaml"
+    path.write_text(yaml.safe_dump({"train": TRAIN, "monitor": {"every": 2}, **config}))
+    main(
+        [
+            *("adapt", "--config", str(path), "--base", str(exp)),
+            *("--dump", f"{work}/dump", "--exp", str(exp / name)),
+            *("--source", f"{work}/data/train", "--source_dev", f"{work}/data/dev"),
+            *("--target", f"{work}/data/train", "--target_dev", f"{work}/data/dev"),
+        ]
+    )
+    return json.loads((exp / name / "run.json").read_text())
+
+
+def test_a_projector_goes_on_learning_from_the_target(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from safetensors.torch import load_file
+
+    exp = work / "exp/goes_on"
+    train(work, "goes_on", "warm_start.train.steps=20")
+    first = {"train": {**TRAIN, "steps": 60, "lr": 2e-2}, "source_share": 0.25}
+    first["monitor"] = {"every": 30, "decode": True, "watch": "target", "signal": "error"}
+    record = adapt(work, exp, "audio", method="audio", warm_start=first)
+    assert [phase["name"] for phase in record["phases"]] == ["warm_start", ""]
+    seen = record["phases"][0]["seen"]
+    assert seen["target/audio"] == pytest.approx(3 * seen["source/audio"], rel=0.2)
+    lines = (exp / "audio/warm_start/train.jsonl").read_text().splitlines()
+    errors = [json.loads(line)["dev"]["target"]["error"] for line in lines if '"dev"' in line]
+    assert errors[-1] < 0.7 * errors[0]
+    kept = load_file(exp / "audio/model/trained.safetensors")
+    taught = load_file(exp / "audio/warm_start/trained.safetensors")
+    name = "projector.layers.0.weight"
+    assert torch.equal(kept[name], taught[name])
+    assert any("lora" in key for key in kept)
+
+    with pytest.raises(SystemExit):
+        adapt(work, exp, "text", method="text_only", warm_start=first)
+    assert "this method hears no speech of the target" in capsys.readouterr().err

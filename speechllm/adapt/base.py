@@ -65,7 +65,7 @@ def train_base(
     heard = {"source": open_corpus(dev)}
     phases = [Phase("", components, config.trainable, train_config, config.monitor)]
     if config.warm_start:
-        phases.insert(0, warm_start_phase(config.warm_start, model, heard["source"]))
+        phases.insert(0, warm_start_phase(config.warm_start, model, heard["source"].text))
     record = {
         "kind": "base",
         "method": "base",

@@ -138,7 +138,7 @@ def _train_phase(
         watcher,
         world,
         phase.score or objective,
-        controller_of(mixture),
+        None if phase.score else controller_of(mixture),  # which steers by the LLM's losses
     )
     position = trainer.train()
     report = {

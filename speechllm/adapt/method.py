@@ -10,6 +10,7 @@ from speechllm.config import (
     LoraConfig,
     MonitorConfig,
     Section,
+    TargetWarmStartConfig,
     TrainConfig,
     parse,
     read_yaml,
@@ -103,6 +104,8 @@ class Method(Section):
     trainable: tuple[str, ...] = ("llm.*.lora_*",)
     """Patterns of parameter names that are trained; all else is frozen."""
     noise: NoiseConfig = NoiseConfig()
+    warm_start: TargetWarmStartConfig | None = None
+    """Before all else, the base's projector goes on learning CTC (docs/warm-start.md)."""
     train: TrainConfig
     monitor: MonitorConfig = MonitorConfig()
 

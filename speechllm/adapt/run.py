@@ -7,8 +7,9 @@ from pathlib import Path
 import torch
 
 from speechllm.adapt.engine import fit
-from speechllm.adapt.method import Method, Phase, Workspace
+from speechllm.adapt.method import Method, Workspace
 from speechllm.adapt.projected import projected_text
+from speechllm.adapt.warm_start import heard_in, warm_start_phase
 from speechllm.data.corpus import Corpus
 from speechllm.data.forms import count_words, unlike
 from speechllm.data.mixture import Component, resolve_shares
@@ -59,7 +60,10 @@ def adapt(
             *(corpora["target"].name, said),
         )
     phases = method.phases(_sizes(corpora))
-    used = [component for phase in phases for component in _with_share(phase)]
+    mixtures = [phase.components for phase in phases]
+    if method.warm_start:
+        mixtures.insert(0, heard_in(phases, method.warm_start.source_share))
+    used = [component for mixture in mixtures for component in _with_share(mixture)]
     for component in used:
         check_view(component.view)
     audible = {c.domain for c in used if c.view in NEED_AUDIO}
@@ -71,6 +75,11 @@ def adapt(
             raise ConfigError(
                 f"{method.method} needs {domain} speech, but {corpora[domain].name} has no audio"
             )
+    if method.warm_start and {*corpora["target"].spoken} - {*corpora["target"].written}:
+        raise ConfigError(
+            f"warm_start needs the words of all speech, which {corpora['target'].name} lacks",
+            "leave it out",
+        )
     world = join_world()
     model = load_bundle(bundle).to(world.device)
 
@@ -89,6 +98,9 @@ def adapt(
     with world.first_before_others():
         made = method.prepare(Workspace(model, bundle, corpora, dump, folder, world.device))
     corpora |= made
+    if method.warm_start:
+        said = {utt: text for corpus in dev.values() for utt, text in corpus.text.items()}
+        phases = [warm_start_phase(method.warm_start, model, said, mixtures[0]), *phases]
     snapped: dict[str, str] = {}
     for domain in sorted(snapping):
         snapped |= projected_text(model, bundle, corpora[domain])
@@ -133,7 +145,7 @@ def _sizes(corpora: Mapping[str, Corpus]) -> dict[str, int]:
     return sizes | {f"{name}/text": len(corpus.written) for name, corpus in corpora.items()}
 
 
-def _with_share(phase: Phase) -> list[Component]:
-    """The components that a phase really draws from."""
-    shares = resolve_shares([c.share for c in phase.components])
-    return [c for c, share in zip(phase.components, shares, strict=True) if share > 0]
+def _with_share(components: Sequence[Component]) -> list[Component]:
+    """Those of a mixture that it really draws from."""
+    shares = resolve_shares([c.share for c in components])
+    return [c for c, share in zip(components, shares, strict=True) if share > 0]

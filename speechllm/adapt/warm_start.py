@@ -1,6 +1,7 @@
 """Before the LLM is run: the projector learns to be read as the LLM's tokens."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -8,8 +9,8 @@ from torch import Tensor
 from speechllm.adapt.method import Phase
 from speechllm.config import WarmStartConfig
 from speechllm.data.collate import Batch
-from speechllm.data.corpus import Corpus
 from speechllm.data.mixture import Component
+from speechllm.errors import ConfigError
 from speechllm.model.speech_llm import Score, SpeechLLM
 from speechllm.tasks.task import load_task
 from speechllm.train.monitor import ERROR
@@ -17,23 +18,50 @@ from speechllm.train.monitor import ERROR
 NAME = "warm_start"
 
 
-def warm_start_phase(config: WarmStartConfig, model: SpeechLLM, dev: Corpus) -> Phase:
+def warm_start_phase(
+    config: WarmStartConfig,
+    model: SpeechLLM,
+    text: Mapping[str, str],
+    components: Sequence[Component] = (Component("audio", "source", 1.0),),
+) -> Phase:
     """The phase that goes before the LLM's.
 
     Args:
         config: its optimisation and monitor.
         model: whose projector has CTC.
-        dev: transcripts that its readings are scored against.
+        text: transcripts of the dev sets, that readings are scored against.
+        components: speech with transcripts.
+
+    Raises:
+        ConfigError: the projector has no CTC.
     """
+    if model.ctc is None:
+        raise ConfigError(
+            "warm_start: the projector of this base has no CTC",
+            "leave it out, or train a base with model.projector.ctc",
+        )
     return Phase(
         NAME,
-        [Component("audio", "source", 1.0)],
+        components,
         ("projector.*",),
         config.train,
         config.monitor,
         score=WarmStart(model, config.negatives),
-        errors=ReadingError(model, dev.text),
+        errors=ReadingError(model, text),
     )
+
+
+def heard_in(phases: Sequence[Phase], source_share: float) -> list[Component]:
+    """All speech of the target that phases hear, with source speech beside it.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    heard = [c for phase in phases for c in phase.components if c.view == "audio"]
+    target = dict.fromkeys(replace(c, share=None) for c in heard if c.domain != "source")
+    if not target:
+        raise ConfigError("warm_start: this method hears no speech of the target", "leave it out")
+    return [Component("audio", "source", source_share), *target]
 
 
 class WarmStart:
