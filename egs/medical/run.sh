@@ -32,5 +32,24 @@ quick_settings() {
     adapt_opts="train.epochs=null train.steps=10 train.warmup_steps=2"
 }
 
+# What is in a folder of Mini LibriSpeech or of single utterances, and MTS-Dialog as text; its test
+# sentences are said by synthesisers, since no recording of such a conversation is at hand.
+sample_settings() {
+    work=sample
+    source_train="train_clean_5 train_clean_5_sp0.9 train_clean_5_sp1.1"
+    source_dev="train_clean_5_dev dev_clean"
+    source_test="test_clean"
+    targets="mts_spoken"
+    target_test="test natural"
+    encoder_package="whisper-base"
+    llm_package="smollm2-135m-instruct"
+    base_config=conf/sample/base.yaml
+    adapt_configs="conf/sample/adapt/*.yaml"
+    decode_config=conf/sample/decode.yaml
+    whisper_alone=true
+    score_opts="--normalizer whisper-english plain" # Whisper alone writes figures and commas
+    report_opts="--normalizer whisper-english"
+}
+
 # shellcheck source=../../utils/recipe.sh
 . ../../utils/recipe.sh "$@"

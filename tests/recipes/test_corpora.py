@@ -374,6 +374,26 @@ def test_medical_with_the_real_transcripts(tmp_path: Path, shared_data: Path) ->
     assert len(dev.ids) == 1057 and max(dev.utt2dur.values()) < 30
 
 
+def test_medical_sample_speaks_sentences_that_are_not_in_training(
+    tmp_path: Path, shared_data: Path
+) -> None:
+    pytest.importorskip("espeakng_loader")
+    mts_dialog = (shared_data / "medical/mts_dialog").resolve()
+    options = ("--mts_dialog_root", mts_dialog, "--work", tmp_path)
+    shown = run(ROOT / "egs/medical/run.sh", "--sample", *options, "--dry_run")
+    assert "speechllm base --config conf/sample/base.yaml" in shown
+    assert "mts_spoken_natural" in shown and "mixed_batching" not in shown
+    make_sets("medical", *options, "--limit", 12, "--sets", "mts_spoken_dev mts_spoken_test")
+    make_sets("medical", *options, "--sets", "mts_spoken_train")
+    data = {p: DataDir.load(tmp_path / f"data/mts_spoken_{p}") for p in ("train", "dev", "test")}
+    assert len(data["train"].ids) == 1500 and not data["train"].has_audio
+    said = set(data["dev"].text.values()) | set(data["test"].text.values())
+    assert len(said) == 24 and not said & set(data["train"].text.values())
+    voices = [set(data[part].utt2spk.values()) for part in ("dev", "test")]
+    assert len(voices[1]) == 12 and not voices[0] & voices[1]
+    assert all(0.5 < seconds < 15 for seconds in data["test"].utt2dur.values())
+
+
 def test_slidespeech_limits_its_sets(tmp_path: Path) -> None:
     corpora.make_slidespeech(tmp_path / "audio", tmp_path / "splits", ["animation"])
     make_sets(

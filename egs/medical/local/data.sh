@@ -3,6 +3,7 @@
 # own pairs of audio and transcript.
 #   1  source   <librispeech_root> -> <work>/data/train_clean_100/, ...
 #   2  targets  <primock57_root>, <mts_dialog_root>, <pairs_root> -> <work>/data/<target>_{train,dev,test}/
+#   3  spoken   MTS-Dialog's sentences, said by espeak-ng and Piper -> <work>/data/mts_spoken_{dev,test,natural}/
 set -euo pipefail
 
 work=.                                 # folder in which data/ is made
@@ -19,14 +20,17 @@ keep_unintelligible=false              # take stretches that the transcriber did
 target_audio=true                      # false: the targets' training sets are text alone
 limit=0                                # at most so many utterances of each set; 0 is all
 sets="primock57_train"                 # data dirs to make
-stage=1                                # first of the two steps
-stop_stage=2                           # last of the two steps
+nj=2                                   # processes that synthesise
+stage=1                                # first of the three steps
+stop_stage=3                           # last of the three steps
 # shellcheck source=../../../utils/parse_options.sh
 . ../../utils/parse_options.sh
 
-source_sets=() target_sets=()
+source_sets=() perturbed=() target_sets=() spoken_sets=()
 for set in $sets; do
     case $set in
+        *_sp[0-9]*) perturbed+=("$set") ;;
+        mts_spoken_*) spoken_sets+=("$set") ;;
         primock57_* | mts_dialog_* | pairs_*) target_sets+=("$set") ;;
         *) source_sets+=("$set") ;;
     esac
@@ -39,6 +43,11 @@ need() {
     ./run.sh --$4 /where/it/is"
 }
 
+need_mts_dialog() {
+    need "$mts_dialog_root" MTS-Dialog \
+        "Take Main-Dataset/ of https://github.com/abachaa/MTS-Dialog" mts_dialog_root
+}
+
 wanted() { [ "$stage" -le "$1" ] && [ "$1" -le "$stop_stage" ]; }
 
 common=(--data "$work/data" --limit "$limit" --sets)
@@ -46,16 +55,16 @@ if wanted 1 && [ ${#source_sets[@]} -gt 0 ]; then
     need "$librispeech_root" LibriSpeech "Get it from https://www.openslr.org/12" librispeech_root
     python3 local/prepare_source.py --librispeech_root "$librispeech_root" \
         "${common[@]}" "${source_sets[@]}"
+    for set in "${perturbed[@]}"; do
+        speechllm perturb "${set##*_sp}" "$work/data/${set%_sp*}" "$work/data/$set"
+    done
 fi
 if wanted 2 && [ ${#target_sets[@]} -gt 0 ]; then
     case " $sets" in
         *" primock57_"* | *" mts_dialog_"*) need "$primock57_root" PriMock57 \
             "Clone https://github.com/babylonhealth/primock57 with Git LFS" primock57_root ;;
     esac
-    case " $sets" in
-        *" mts_dialog_"*) need "$mts_dialog_root" MTS-Dialog \
-            "Take Main-Dataset/ of https://github.com/abachaa/MTS-Dialog" mts_dialog_root ;;
-    esac
+    case " $sets" in *" mts_dialog_"*) need_mts_dialog ;; esac
     case " $sets" in
         *" pairs_"*) need "$pairs_root" "table of pairs" "Put train, dev and test there" pairs_root ;;
     esac
@@ -64,4 +73,12 @@ if wanted 2 && [ ${#target_sets[@]} -gt 0 ]; then
     if $keep_unintelligible; then options+=(--keep_unintelligible); fi
     python3 local/prepare_targets.py --primock57_root "$primock57_root" --days "$days" \
         --mts_dialog_root "$mts_dialog_root" "${options[@]}" "${common[@]}" "${target_sets[@]}"
+fi
+if wanted 3 && [ ${#spoken_sets[@]} -gt 0 ]; then
+    need_mts_dialog
+    natural=$work/pretrained/piper-joe
+    case " $sets" in *" mts_spoken_natural"*) ../../utils/pretrained.sh piper-joe "$natural" ;; esac
+    python3 local/prepare_spoken.py --mts_dialog_root "$mts_dialog_root" "${common[@]}" "${spoken_sets[@]}"
+    python3 ../mini/local/make_speech.py --data "$work/data" --nj "$nj" --natural "$natural" \
+        --sets "${spoken_sets[@]}"
 fi
