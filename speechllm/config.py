@@ -30,6 +30,9 @@ class CtcConfig(Section):
     units: Literal["tokens", "letters"] = "tokens"
     """What speech is read as: the LLM's tokens, or those of them that are single letters, which
     little speech teaches better. Text in the speech slot is spelled alike."""
+    alphabet: str | None = None
+    """Speech is read as tokens of these characters alone; null is all tokens. Little speech cannot
+    teach what the many others do not sound like."""
     vectors: Literal["projected", "expected"] = "projected"
     """What stands at a position of speech: the projected vector, as long as an embedding is, or
     the embedding that is expected under the position's posteriors (LegoSLM, 2505.11352)."""

@@ -106,6 +106,19 @@ def test_speech_is_read_in_letters(work: Path) -> None:
     assert dev[-1]["loss"] < 0.5 * dev[0]["loss"] and dev[-1]["wer"] < 70 < dev[0]["wer"]
 
 
+def test_speech_is_read_as_tokens_of_an_alphabet(work: Path) -> None:
+    few = "abcdefghijklmnopqrst"
+    ctc = f"model.projector.ctc={{alphabet: {few}, vectors: expected, compress: true}}"
+    train(work, "alphabet", ctc)
+    from speechllm.model.bundle import load_bundle
+
+    model = load_bundle(work / "exp/alphabet/model")
+    texts = model.tokenizer.batch_decode([[i] for i in model.units.tolist()])
+    assert len(texts) > 30 and all(text.strip() and set(text.strip()) <= set(few) for text in texts)
+    with pytest.raises(SystemExit):
+        train(work, "none", "model.projector.ctc={alphabet: \N{SNOWMAN}}")
+
+
 def test_an_llm_that_only_its_projector_was_taught_for_answers_briefly_at_first(
     work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

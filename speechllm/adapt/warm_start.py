@@ -82,7 +82,7 @@ class WarmStart:
         assert batch.frames is not None
         units = model.units.to(model.device)
         spelled = [torch.tensor(e.transcript, device=model.device) for e in batch.examples]
-        targets = [torch.searchsorted(units, ids) for ids in spelled]
+        targets = [torch.searchsorted(units, ids[torch.isin(ids, units)]) for ids in spelled]
         ids = self._told_apart(torch.cat(targets))
         lengths = model.speech_lengths(batch)
         speech = model.projector(batch.frames, batch.frame_lengths, hide=model.training)

@@ -47,6 +47,17 @@ class Letters:
         return self._known[character]
 
 
+def tokens_of(tokenizer: Any, alphabet: str) -> list[int]:
+    """Sorted ids of the tokens that these characters spell, with or without a space before."""
+    known = set(alphabet)
+    special = set(tokenizer.all_special_ids)
+    texts = tokenizer.batch_decode([[i] for i in range(len(tokenizer))])
+    spelled = [i for i, text in enumerate(texts) if text.strip() and known >= {*text.strip()}]
+    if not (found := [i for i in spelled if i not in special]):
+        raise ConfigError("model.projector.ctc.alphabet: no token is spelled in these characters")
+    return found
+
+
 def _letters(tokenizer: Any) -> list[int]:
     special = set(tokenizer.all_special_ids)
     short = sorted(i for token, i in tokenizer.get_vocab().items() if len(token) <= LONGEST)

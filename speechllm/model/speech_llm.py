@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from speechllm.config import LoraConfig, ModelConfig
 from speechllm.data.collate import IGNORED, Batch
-from speechllm.data.letters import Letters
+from speechllm.data.letters import Letters, tokens_of
 from speechllm.data.prompt import Prompt, make_prompt
 from speechllm.errors import ConfigError, DataError
 from speechllm.model.cpu_layers import with_cpu_layers
@@ -49,6 +49,8 @@ class SpeechLLM(nn.Module):
     """frames -> projector -> slot of the prompt -> LLM -> transcript.
 
     Attributes:
+        spell: how text is written into the speech slot; None is as the tokenizer does.
+        units: [U] sorted ids of the tokens that speech is read as.
         scaffold: modules that only training needs (soft prompts, temperatures of losses). They
             are part of checkpoints, but never of a bundle: inference does without them.
     """
@@ -71,13 +73,7 @@ class SpeechLLM(nn.Module):
                 encoder_width(config.encoder, config.trust_remote_code),
                 self.embedding.weight.shape[1],
             )
-        letters = (
-            Letters(self.tokenizer) if self.ctc and self.ctc.config.units == "letters" else None
-        )
-        self.spell: Callable[[str], list[int]] | None = letters
-        """How text is written into the speech slot; None is as the tokenizer does."""
-        self.units = torch.tensor(letters.ids) if letters else torch.arange(len(self.tokenizer))
-        """[U] sorted ids of the tokens that speech is read as."""
+        self.spell, self.units = _units(self.tokenizer, self.ctc)
         try_out(self.projector, "projector", "set precision: fp32")
         try_out(self.llm, "model.llm", "set model.llm_dtype: float32 and precision: fp32")
         if config.lora:
@@ -164,7 +160,7 @@ class SpeechLLM(nn.Module):
     def unit_embeddings(self) -> Tensor:
         """[U, E] rows of `units`."""
         known = self.known_embeddings
-        return known if self.spell is None else known[self.units.to(known.device)]
+        return known if len(self.units) == len(known) else known[self.units.to(known.device)]
 
     def forward(self, batch: Batch) -> Score:
         """Score the transcripts of a batch; the loss is on transcript and eos alone."""
@@ -207,6 +203,17 @@ class SpeechLLM(nn.Module):
             )
             rows = cosines.argmax(-1).split(lengths)
         return [self.tokenizer.decode(ids, skip_special_tokens=True) for ids in rows]
+
+
+def _units(
+    tokenizer: Any, ctc: EmbeddingCtc | None
+) -> tuple[Callable[[str], list[int]] | None, Tensor]:
+    """`SpeechLLM.spell` and `SpeechLLM.units`."""
+    letters = Letters(tokenizer) if ctc and ctc.config.units == "letters" else None
+    units = torch.tensor(letters.ids) if letters else torch.arange(len(tokenizer))
+    if ctc and ctc.config.alphabet:
+        units = units[torch.isin(units, torch.tensor(tokens_of(tokenizer, ctc.config.alphabet)))]
+    return letters, units
 
 
 def set_trainable(model: nn.Module, patterns: tuple[str, ...]) -> list[str]:

@@ -18,6 +18,7 @@ speaker_column=""                      # their column of speakers; if empty, the
 days="1,2,3/4/5"                       # PriMock57's days of train/dev/test
 keep_unintelligible=false              # take stretches that the transcriber did not understand whole
 target_audio=true                      # false: the targets' training sets are text alone
+books=""                               # folder of books (*.txt), for the set books_train
 limit=0                                # at most so many utterances of each set; 0 is all
 sets="primock57_train"                 # data dirs to make
 nj=2                                   # processes that synthesise
@@ -29,6 +30,7 @@ stop_stage=3                           # last of the three steps
 source_sets=() perturbed=() target_sets=() spoken_sets=()
 for set in $sets; do
     case $set in
+        books_train) ;;
         *_sp[0-9]*) perturbed+=("$set") ;;
         mts_spoken_*) spoken_sets+=("$set") ;;
         primock57_* | mts_dialog_* | pairs_*) target_sets+=("$set") ;;
@@ -55,6 +57,9 @@ if wanted 1 && [ ${#source_sets[@]} -gt 0 ]; then
     need "$librispeech_root" LibriSpeech "Get it from https://www.openslr.org/12" librispeech_root
     python3 local/prepare_source.py --librispeech_root "$librispeech_root" \
         "${common[@]}" "${source_sets[@]}"
+    case " $sets " in *" books_train "*)
+        python3 ../librispeech/local/prepare_books.py --books "$books" --out "$work/data/books_train" ;;
+    esac
     for set in "${perturbed[@]}"; do
         speechllm perturb "${set##*_sp}" "$work/data/${set%_sp*}" "$work/data/$set"
     done
