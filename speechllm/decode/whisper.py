@@ -34,6 +34,7 @@ from speechllm.pretrained import (
     cannot_be_loaded,
     load_model,
     model_files,
+    quietly,
     resolve_folder,
 )
 from speechllm.progress import Progress
@@ -89,7 +90,7 @@ class Whisper:
             heard = extractor(
                 piece, sampling_rate=SAMPLE_RATE, return_attention_mask=True, return_tensors="pt"
             ).to(self.device)
-            with autocast("auto", self.device):
+            with quietly(), autocast("auto", self.device):
                 tokens = self.model.generate(**heard, **self.options)
             texts.append(self.processor.decode(tokens[0], skip_special_tokens=True))
         return " ".join(" ".join(texts).split())
