@@ -14,13 +14,14 @@ librispeech_split="train-clean-5" # or another one, of which 600 utterances are 
 source_train="dictation_train shop_train"
 source_dev="shop_dev"
 source_test="shop_test"
+standins=true # tiny models; with --standins false those of the packages below, not run whole yet
 encoder_package="whisper-base"
 llm_package="smollm2-135m-instruct"
 targets="barista"
 target_train="train text" # recordings without transcripts, and sentences without recordings
 
 quick_settings() {
-    work=quick standins=true
+    work=quick
     data_opts="--quick true"
     base_opts="train.steps=20 train.warmup_steps=5 monitor.every=10 monitor.utterances=10"
     adapt_opts="train.steps=6 monitor.every=3 monitor.utterances=10"
