@@ -15,9 +15,12 @@ whisper_alone=true
 report_opts="--normalizer english"
 targets="alphanumeric"
 
+# --standins true: the base, too, hears the stand-ins' general speech.
+standin_settings() { source_train="general_train $source_train"; }
+
 quick_settings() {
+    standin_settings
     work=quick standins=true
-    source_train="general_train $source_train"
     data_opts="--quick true"
     base_opts="train.steps=20 train.warmup_steps=5 monitor.every=10 monitor.utterances=10"
     adapt_opts="train.steps=6 monitor.every=3 monitor.utterances=10"
