@@ -36,6 +36,12 @@ cli.main(["trial"])
 """
 
 
+def _heed_signals() -> None:
+    """Tests in the background of a script have been told to ignore SIGINT, under nohup SIGHUP."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 def start(folder: Path, before=lambda: None, **environment: str) -> subprocess.Popen:
     process = subprocess.Popen(
         [sys.executable, "-c", TRIAL, str(folder)],
@@ -43,8 +49,7 @@ def start(folder: Path, before=lambda: None, **environment: str) -> subprocess.P
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, **environment},
-        # A test run in the background of a script has been told to ignore SIGINT.
-        preexec_fn=lambda: (signal.signal(signal.SIGINT, signal.default_int_handler), before()),
+        preexec_fn=lambda: (_heed_signals(), before()),
     )
     wait_for_text(folder / "ready")
     return process
