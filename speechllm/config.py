@@ -47,10 +47,16 @@ class CtcConfig(Section):
 class ProjectorConfig(Section):
     """From encoder frames to LLM embeddings (SLAM-ASR, 2402.08846, section 3)."""
 
-    kind: Literal["linear", "conv1d"] = "linear"
+    kind: Literal["linear", "conv1d", "convnext"] = "linear"
+    """`convnext` lets positions see their neighbours, the others do not."""
     downsampling: PositiveInt = 5
     """Encoder frames that become one LLM position."""
     hidden: PositiveInt = 2048
+    """Width of the hidden layer; of `convnext`, inside its blocks, four times that between them."""
+    blocks: PositiveInt = 2
+    """Of `convnext`; each sees three positions more to both sides."""
+    dropout: Fraction = 0.1
+    """In the blocks of `convnext`."""
     position_dropout: Fraction = 0.0
     """Share of positions that the warm start hides from the projector: what is not always there
     cannot be learnt by heart, where speech is scarce. The LLM then hears all of them."""
@@ -293,6 +299,10 @@ class WarmStartConfig(Section):
     negatives: PositiveInt | None = 2000
     """Tokens of the vocabulary, drawn evenly for every step, that those of the batch's transcripts
     are told from; null is all of them."""
+    share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Of the source utterances, that the projector learns from. The LLM then hears the others: what
+    the projector knows by heart it hardly misreads, and the LLM would not learn to make good what
+    it misreads in speech that is new to both."""
     train: TrainConfig
     monitor: MonitorConfig = MonitorConfig()
 

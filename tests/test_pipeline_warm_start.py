@@ -164,6 +164,25 @@ def test_what_stands_on_a_compressed_base(work: Path, vectors: str, units: str) 
     assert len(found) == 8
 
 
+def test_the_llm_hears_what_the_warm_start_has_not(
+    work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from speechllm.adapt import mixing
+
+    pools, pool_of = [], mixing.Mixture._pool
+
+    def watched(self, *args):
+        pools.append([utt for utt, _ in pool_of(self, *args)])
+        return pool_of(self, *args)
+
+    monkeypatch.setattr(mixing.Mixture, "_pool", watched)
+    views = "views={audio: 0.5, noisy_text: 0.5}"
+    train(work, "part", views, "warm_start.share=0.75", "warm_start.train.steps=2")
+    warm, audio, text = pools
+    assert (len(warm), len(audio), len(text)) == (6, 2, 8)
+    assert {*warm, *audio} == {*text}
+
+
 def test_what_does_not_go_together_is_refused(
     work: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -171,6 +190,7 @@ def test_what_does_not_go_together_is_refused(
         "warm_start=null": "taught by warm_start",
         "model.projector.ctc=null": "give it, e.g. ctc: {}",
         "train=null": "a new projector must learn",
+        "warm_start={train: {steps: 1, batch_positions: 9, seed: 7}, share: 0.5}": "the seeds",
     }.items():
         with pytest.raises(SystemExit):
             train(work, "refused", change)

@@ -61,11 +61,19 @@ def train_base(
     world = join_world()
     corpora = {"source": open_corpus(train) if config.train else Corpus.load(train, task)}
     views = Views(model.tokenizer, corpora, config.noise, train_config.seed, spell=model.spell)
-    components = [Component(view, "source", share) for view, share in config.views.items()]
+    warm = config.warm_start
+    if warm and warm.share < 1 and warm.train.seed != train_config.seed:
+        raise ConfigError("warm_start.share: the seeds of both `train` sections must be the same")
+    components = [
+        Component(view, "source", share, fraction=warm.share, complement=True)
+        if warm and warm.share < 1 and view == "audio"
+        else Component(view, "source", share)
+        for view, share in config.views.items()
+    ]
     heard = {"source": open_corpus(dev)}
     phases = [Phase("", components, config.trainable, train_config, config.monitor)]
-    if config.warm_start:
-        phases.insert(0, warm_start_phase(config.warm_start, model, heard["source"].text))
+    if warm:
+        phases.insert(0, warm_start_phase(warm, model, heard["source"].text))
     record = {
         "kind": "base",
         "method": "base",

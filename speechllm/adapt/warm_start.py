@@ -22,7 +22,7 @@ def warm_start_phase(
     config: WarmStartConfig,
     model: SpeechLLM,
     text: Mapping[str, str],
-    components: Sequence[Component] = (Component("audio", "source", 1.0),),
+    components: Sequence[Component] | None = None,
 ) -> Phase:
     """The phase that goes before the LLM's.
 
@@ -30,7 +30,7 @@ def warm_start_phase(
         config: its optimisation and monitor.
         model: whose projector has CTC.
         text: transcripts of the dev sets, that readings are scored against.
-        components: speech with transcripts.
+        components: speech with transcripts; by default the share of the source's that is meant.
 
     Raises:
         ConfigError: the projector has no CTC.
@@ -42,7 +42,7 @@ def warm_start_phase(
         )
     return Phase(
         NAME,
-        components,
+        components or [Component("audio", "source", 1.0, fraction=config.share)],
         ("projector.*",),
         config.train,
         config.monitor,

@@ -12,22 +12,35 @@ class Projector(nn.Module):
     """Turns every `downsampling` frames into one LLM position; a remainder is dropped.
 
     `linear` concatenates the frames (SLAM-ASR, 2402.08846, section 3); `conv1d` convolves them
-    with kernel = stride first (MaLa-ASR). Positions do not see each other, so padding beyond an
-    utterance never leaks into it.
+    with kernel = stride first (MaLa-ASR); `convnext` concatenates them and then lets positions see
+    their neighbours. Padding beyond an utterance never leaks into it.
     """
 
     def __init__(self, config: ProjectorConfig, encoder_width: int, llm_width: int):
         super().__init__()
         self.downsampling, self.position_dropout = config.downsampling, config.position_dropout
         self.convolution: nn.Conv1d | None = None
+        self.blocks: nn.ModuleList | None = None
         width = config.downsampling * encoder_width
-        if config.kind == "conv1d":
-            self.convolution = nn.Conv1d(encoder_width, encoder_width, config.downsampling)
-            width = encoder_width
-        self.layers = nn.Sequential(
-            nn.Linear(width, config.hidden), nn.ReLU(), nn.Linear(config.hidden, llm_width)
-        )
+        if config.kind == "convnext":
+            between = max(1, config.hidden // 4)
+            self.reduce = nn.Linear(width, between)
+            self.blocks = nn.ModuleList(
+                ConvNextBlock(between, config.hidden, config.dropout) for _ in range(config.blocks)
+            )
+            self.layers = nn.Sequential(nn.LayerNorm(between), nn.Linear(between, llm_width))
+        else:
+            if config.kind == "conv1d":
+                self.convolution = nn.Conv1d(encoder_width, encoder_width, config.downsampling)
+                width = encoder_width
+            self.layers = nn.Sequential(
+                nn.Linear(width, config.hidden), nn.ReLU(), nn.Linear(config.hidden, llm_width)
+            )
         self.ctc = EmbeddingCtc(config.ctc, llm_width) if config.ctc else None
+
+    def train(self, mode: bool = True) -> "Projector":
+        """Dropout is for a projector that learns: what is frozen stays in eval mode."""
+        return super().train(mode and any(p.requires_grad for p in self.parameters()))
 
     def output_length(self, frames: int) -> int:
         """LLM positions that so many encoder frames become."""
@@ -47,14 +60,56 @@ class Projector(nn.Module):
         a, t, d = frames.shape
         k = self.downsampling
         groups = frames[:, : t // k * k].reshape(a, t // k, k, d)
-        positions = torch.arange(t // k, device=frames.device)
-        groups = groups[positions < (lengths // k)[:, None]]  # [N, k, D]
+        inside = torch.arange(t // k, device=frames.device) < (lengths // k)[:, None]  # [A, P]
+        groups = groups[inside]  # [N, k, D]
         if hide and self.position_dropout:
             heard = torch.rand(len(groups), device=groups.device) >= self.position_dropout
             groups = groups * heard[:, None, None]
-        if self.convolution is None:
+        if self.convolution is not None:
+            return self.layers(self.convolution(groups.transpose(1, 2)).squeeze(-1).relu())
+        if self.blocks is None:
             return self.layers(groups.flatten(1))
-        return self.layers(self.convolution(groups.transpose(1, 2)).squeeze(-1).relu())
+        positions = self.reduce(groups.flatten(1))
+        for block in self.blocks:
+            positions = block(positions, inside)
+        return self.layers(positions)
+
+
+class ConvNextBlock(nn.Module):
+    """Mixes neighbours, then features; added to what came in (ConvNeXt, 2201.03545, figure 4).
+
+    As in Transformers, the norm comes first.
+
+    Args:
+        width: of a position.
+        hidden: between the two pointwise layers.
+        dropout: of what is added.
+    """
+
+    KERNEL = 7
+
+    def __init__(self, width: int, hidden: int, dropout: float):
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.neighbours = nn.Conv1d(width, width, self.KERNEL, padding="same", groups=width)
+        self.pointwise = nn.Sequential(
+            nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width), nn.Dropout(dropout)
+        )
+
+    def forward(self, positions: Tensor, inside: Tensor) -> Tensor:
+        """Args:
+            positions: [N, W] of all utterances one after the other.
+            inside: [A, P] bool, which positions of a padded batch these are.
+
+        Returns:
+            [N, W].
+        """
+        padded = positions.new_zeros(*inside.shape, positions.shape[-1], dtype=torch.float32)
+        padded[inside] = self.norm(positions).float()
+        # Not in half precision: grouped convolutions in bfloat16 are wrong on some CPUs.
+        with torch.autocast(positions.device.type, enabled=False):
+            mixed = self.neighbours(padded.transpose(1, 2)).transpose(1, 2)
+        return positions + self.pointwise(mixed[inside])
 
 
 class OwnProjector(nn.Module):

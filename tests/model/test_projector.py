@@ -5,10 +5,10 @@ from speechllm.config import ProjectorConfig
 from speechllm.model.projector import Projector
 
 
-@pytest.mark.parametrize("kind", ["linear", "conv1d"])
+@pytest.mark.parametrize("kind", ["linear", "conv1d", "convnext"])
 def test_padding_never_leaks(kind: str) -> None:
     torch.manual_seed(0)
-    projector = Projector(ProjectorConfig(kind=kind, downsampling=3, hidden=8), 4, 6)
+    projector = Projector(ProjectorConfig(kind=kind, downsampling=3, hidden=8), 4, 6).eval()
     frames = torch.randn(2, 11, 4)
     lengths = torch.tensor([11, 7])
     together = projector(frames, lengths)
@@ -39,6 +39,17 @@ def test_some_positions_can_be_hidden(kind: str) -> None:
     hidden = torch.isclose(found, silence).all(1)
     assert 30 < hidden.sum() < 70
     torch.testing.assert_close(found[~hidden], heard[~hidden])
+
+
+def test_convnext_sees_neighbours() -> None:
+    """Two blocks with kernels of 7 see 6 positions to both sides, and no further."""
+    torch.manual_seed(0)
+    projector = Projector(ProjectorConfig(kind="convnext", downsampling=1, hidden=32), 4, 6).eval()
+    frames, lengths = torch.randn(1, 40, 4), torch.tensor([40])
+    before = projector(frames, lengths)
+    frames[0, 20] += 1
+    changed = (projector(frames, lengths) - before).abs().amax(1) > 1e-7
+    assert changed.nonzero()[:, 0].tolist() == list(range(14, 27))
 
 
 def test_published_size() -> None:

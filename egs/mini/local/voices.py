@@ -35,7 +35,7 @@ def speakers() -> list[Speaker]:
     rng = random.Random("speakers")
     voices = rng.sample(list(itertools.product(ACCENTS, VARIANTS)), sum(COUNTS.values()))
     return [
-        Speaker(f"spk{i:03d}", accent, variant, rng.randint(165, 220), rng.randint(30, 70))
+        Speaker(f"spk{i:03d}", accent, variant, round(rng.randint(165, 220) * 0.75), rng.randint(30, 70))
         for i, (accent, variant) in enumerate(voices)
     ]
 
