@@ -27,9 +27,11 @@ MOST_FAULTS = 8
 class CtcConfig(Section):
     """CTC over projected speech, with the LLM's token embeddings as its output layer."""
 
-    units: Literal["tokens", "letters"] = "tokens"
-    """What speech is read as: the LLM's tokens, or those of them that are single letters, which
-    little speech teaches better. Text in the speech slot is spelled alike."""
+    units: Literal["tokens", "pieces", "letters"] = "tokens"
+    """What speech is read as: the LLM's tokens; those of them that its first `merges` make, which
+    little speech holds often; or single letters. Text in the speech slot is spelled alike."""
+    merges: PositiveInt = 1000
+    """Of the LLM's BPE, that make `pieces`."""
     alphabet: str | None = None
     """Speech is read as tokens of these characters alone; null is all tokens. Little speech cannot
     teach what the many others do not sound like."""

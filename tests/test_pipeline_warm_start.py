@@ -183,6 +183,49 @@ def test_the_llm_hears_what_the_warm_start_has_not(
     assert {*warm, *audio} == {*text}
 
 
+@pytest.mark.parametrize("units", ["units: tokens", "units: pieces, merges: 30"])
+def test_the_search_listens_to_ctc(work: Path, units: str) -> None:
+    """What it weighs is added up rightly, and does not depend on the batch."""
+    ctc = f"model.projector.ctc={{vectors: expected, compress: true, {units}}}"
+    joint = {"weight": 20.0, "candidates": 1000}  # this LLM has learnt nothing
+    exp = work / "exp" / units.split()[1].strip(",")
+    train(work, exp.name, ctc, "trainable=[llm.*lora_*]")
+    found = {}
+    for name, change in {
+        "alone": {"batch_positions": 60},
+        "all": {},
+        "llm": {"joint_ctc": None},
+    }.items():
+        config = {"beam": 3, "nbest": 2, "joint_ctc": joint, "guard": None} | change
+        (work / f"{name}.yaml").write_text(yaml.safe_dump(config))
+        main(
+            [
+                *("decode", "--config", f"{work}/{name}.yaml", "--model", str(exp)),
+                *("--dump", f"{work}/dump", "--data", f"{work}/data/dev"),
+            ]
+        )
+        out = exp / f"decode_{name}/dev"
+        found[name] = {
+            line["id"]: line["nbest"]
+            for line in map(json.loads, (out / "nbest.jsonl").read_text().splitlines())
+        }
+    assert found["alone"] != found["llm"]
+    for utt, nbest in found["all"].items():
+        assert [h["text"] for h in found["alone"][utt]] == [h["text"] for h in nbest]
+        for hypothesis in nbest:
+            parts = hypothesis["scores"]
+            assert parts.keys() == {"llm", "ctc"} and parts["ctc"] < 0
+            assert hypothesis["score"] == pytest.approx(parts["llm"] + 20 * parts["ctc"], abs=1e-3)
+    from jiwer import wer
+
+    said = dict(line.split(" ", 1) for line in (work / "data/dev/text").read_text().splitlines())
+    errors = {
+        name: wer([said[utt] for utt in said], [nbests[utt][0]["text"] for utt in said])
+        for name, nbests in found.items()
+    }
+    assert errors["all"] < 0.7 * errors["llm"]
+
+
 def test_what_does_not_go_together_is_refused(
     work: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -38,7 +38,14 @@ class Letters:
 
     def __call__(self, text: str) -> list[int]:
         """Token ids; characters that have no token of their own are left out."""
-        return [i for word in text.split() for c in (f" {word[0]}", *word[1:]) for i in self._of(c)]
+        return self.part("".join(f" {word}" for word in text.split()))
+
+    def part(self, text: str) -> list[int]:
+        """Token ids of a part of a text, in which a space begins a word."""
+        words = text.split(" ")
+        spelled = [*words[0]]
+        spelled += [c for word in words[1:] for c in (f" {word[:1]}", *word[1:])]
+        return [i for c in spelled for i in self._of(c)]
 
     def _of(self, character: str) -> list[int]:
         if character not in self._known:

@@ -145,6 +145,15 @@ class RescoreConfig(Section):
         return self
 
 
+class JointCtcConfig(Section):
+    """The projector's CTC inside the search (speechllm.decode.joint_ctc): score + weight x log p of
+    the speech being read so. For transcripts, of models whose base had a `warm_start`."""
+
+    weight: Annotated[float, Field(gt=0)] = 0.5
+    candidates: PositiveInt = 40
+    """Next tokens that are scored: the likeliest by the LLM. No other can come next."""
+
+
 class TuneConfig(Section):
     """How the dev set is decoded to tune weights: once."""
 
@@ -188,6 +197,7 @@ class DecodeConfig(Section):
     word_times: Literal["none", "auto", "ctc", "attention"] = "none"
     """By the encoder's CTC head, or by the LLM's attention; auto: by the first that there is."""
     ctc: SpellingConfig = SpellingConfig()
+    joint_ctc: JointCtcConfig | None = None
     fusion: FusionConfig | None = None
     rescore: RescoreConfig | None = None
     tune: TuneConfig = TuneConfig()

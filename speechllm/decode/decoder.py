@@ -10,6 +10,7 @@ from speechllm.decode.config import DecodeConfig
 from speechllm.decode.ctc import CtcReader
 from speechllm.decode.guard import GuardConfig, flags_of, prefers_retry
 from speechllm.decode.hotword_prompts import HotwordPrompts
+from speechllm.decode.joint_ctc import JointCtc
 from speechllm.decode.knowledge import knowledge_hashes, make_sources
 from speechllm.decode.search import Hypothesis, search, token_bound
 from speechllm.decode.source import Source
@@ -89,6 +90,8 @@ class Decoder:
     ):
         self.model, self.config = model, config
         self.sources, self.rescorers, self.hashes = list(sources), rescorers, hashes or {}
+        if config.joint_ctc:
+            self.sources.insert(0, JointCtc(model, config.joint_ctc))
         if config.speech_temperature is not None and not _weighs_embeddings(model):
             raise ConfigError(
                 "speech_temperature: this model has no posteriors that embeddings are weighted by",

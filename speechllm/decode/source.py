@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 from torch import Tensor
 from transformers import LogitsProcessor
 
@@ -51,22 +52,30 @@ class Step(NamedTuple):
 
 
 class Prefixes:
-    """Tells which prefixes go on from which, so that a state is computed once for each."""
+    """Tells which prefixes go on from which, so that a state is computed once for each.
 
-    def __init__(self) -> None:
-        self._last: dict[bytes, int] = {}
+    Args:
+        beam: rows of an utterance, where equal prefixes of two utterances are not the same.
+    """
+
+    def __init__(self, beam: int | None = None) -> None:
+        self._beam = beam
+        self._last: dict[tuple[int, bytes], int] = {}
 
     def step(self, input_ids: Tensor) -> Step:
         """Take the next step; one without any ids is the first of a search."""
         ids = input_ids.cpu().numpy()
-        numbers: dict[bytes, int] = {}
+        numbers: dict[tuple[int, bytes], int] = {}
         rows: list[int] = []
         prefix_of = []
         for row, prefix in enumerate(ids):
-            number = numbers.setdefault(prefix.tobytes(), len(numbers))
+            number = numbers.setdefault(self._key(row, prefix), len(numbers))
             if number == len(rows):
                 rows.append(row)
             prefix_of.append(number)
-        before = [self._last[ids[row, :-1].tobytes()] for row in rows] if ids.shape[1] else []
+        before = [self._last[self._key(row, ids[row, :-1])] for row in rows] if ids.shape[1] else []
         self._last = numbers
         return Step(rows, before, prefix_of)
+
+    def _key(self, row: int, prefix: np.ndarray) -> tuple[int, bytes]:
+        return (row // self._beam if self._beam else 0, prefix.tobytes())

@@ -202,6 +202,8 @@ def _parts(config: DecodeConfig, weights: Mapping[str, float]) -> dict[str, floa
         return weights[f"{section}.{name}"] if fixed is None else fixed
 
     parts = {"llm": 1.0}
+    if config.joint_ctc:
+        parts["ctc"] = config.joint_ctc.weight
     if config.fusion:
         parts["lm"] = weight("fusion", "weight")
         if config.fusion.has_prior:

@@ -1,6 +1,6 @@
 """Projector and LLM around the speech slot. The encoder stands before it, frozen and cached."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
@@ -12,6 +12,7 @@ from torch.nn import functional
 from speechllm.config import LoraConfig, ModelConfig
 from speechllm.data.collate import IGNORED, Batch
 from speechllm.data.letters import Letters, tokens_of
+from speechllm.data.pieces import Pieces
 from speechllm.data.prompt import Prompt, make_prompt
 from speechllm.errors import ConfigError, DataError
 from speechllm.model.cpu_layers import with_cpu_layers
@@ -205,15 +206,17 @@ class SpeechLLM(nn.Module):
         return [self.tokenizer.decode(ids, skip_special_tokens=True) for ids in rows]
 
 
-def _units(
-    tokenizer: Any, ctc: EmbeddingCtc | None
-) -> tuple[Callable[[str], list[int]] | None, Tensor]:
+def _units(tokenizer: Any, ctc: EmbeddingCtc | None) -> tuple[Letters | Pieces | None, Tensor]:
     """`SpeechLLM.spell` and `SpeechLLM.units`."""
-    letters = Letters(tokenizer) if ctc and ctc.config.units == "letters" else None
-    units = torch.tensor(letters.ids) if letters else torch.arange(len(tokenizer))
+    spell: Letters | Pieces | None = None
+    if ctc and ctc.config.units == "letters":
+        spell = Letters(tokenizer)
+    elif ctc and ctc.config.units == "pieces":
+        spell = Pieces(tokenizer, ctc.config.merges)
+    units = torch.tensor(spell.ids) if spell else torch.arange(len(tokenizer))
     if ctc and ctc.config.alphabet:
         units = units[torch.isin(units, torch.tensor(tokens_of(tokenizer, ctc.config.alphabet)))]
-    return letters, units
+    return spell, units
 
 
 def set_trainable(model: nn.Module, patterns: tuple[str, ...]) -> list[str]:

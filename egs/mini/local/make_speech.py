@@ -82,7 +82,8 @@ def speak_set(data: Path, name: str, pool: ProcessPoolExecutor, natural: Path) -
     folder = data / "audio" / name
     folder.mkdir(parents=True, exist_ok=True)
     forget_other_words(folder, here.text)
-    people = {speaker.name: speaker for speaker in (*speakers(), NATURAL)}
+    everyone = (*speakers(), *speakers(clear=True), NATURAL)
+    people = {speaker.name: speaker for speaker in everyone}
     items = [(utt, here.text[utt], people[here.utt2spk[utt]]) for utt in here.ids]
     chunks = [items[i : i + CHUNK] for i in range(0, len(items), CHUNK)]
     seconds: list[float] = []

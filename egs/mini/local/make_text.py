@@ -5,7 +5,6 @@ import json
 import logging
 import random
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -27,27 +26,21 @@ SEED = 1
 SIZES = ("general", "general_dev", "general_text", "source", "target", "dev", "test", "natural")
 
 
-def sentences(grammar: str, seen: set[str], capitals: bool = False) -> Iterator[Sentence]:
+def sentences(grammar: str, seen: set[str]) -> Iterator[Sentence]:
     """Yield ever new sentences of the right length; `seen` grows."""
     source = Grammar(GRAMMARS / f"{grammar}.txt", f"{SEED} {grammar}")
     while True:
         sentence = source.sentence()
         if sentence.text not in seen and len(sentence.text.split()) in WORDS:
             seen.add(sentence.text)
-            yield in_capitals(sentence) if capitals else sentence
+            yield sentence
 
 
-def in_capitals(sentence: Sentence) -> Sentence:
-    """The sentence and its entities in capital letters."""
-    entities = [entity | {"text": entity["text"].upper()} for entity in sentence.entities]
-    return replace(sentence, text=sentence.text.upper(), entities=entities)
-
-
-def write_set(data: Path, name: str, found: list[Sentence]) -> None:
+def write_set(data: Path, name: str, found: list[Sentence], clear: bool) -> None:
     """Deal the sentences out to the speakers; write text, utt2spk, spk2utt, entities, semantics."""
     deck = list(found)
     random.Random(f"{SEED} {name}").shuffle(deck)
-    voices = speakers_of(name.rpartition("_")[2])
+    voices = speakers_of(name.rpartition("_")[2], clear)
     rows = {
         f"{voices[i % len(voices)].name}-{name}-{i:05d}": sentence
         for i, sentence in enumerate(deck)
@@ -64,20 +57,20 @@ def write_set(data: Path, name: str, found: list[Sentence]) -> None:
     log.info("%s: %d utterances", name, len(rows))
 
 
-def make(data: Path, sizes: dict[str, int], capitals: bool = False) -> None:
+def make(data: Path, sizes: dict[str, int], clear: bool = False) -> None:
     """Write all sets into `data`, unless they are there.
 
     Args:
         sizes: utterances of `general` (training), `general_dev`, `general_text` (sentences for the
             LLM), `source` and `target` (training, of each), `dev` and `test` (of each domain),
             `natural` (of each target, spoken by the natural voice). Sets of size 0 are not made.
-        capitals: write all text in capital letters.
+        clear: the clear voices speak.
 
     Raises:
         SpeechLLMError: the sets in `data` were made with other sizes or grammars.
     """
     made_of = {"sizes": sizes, "seed": SEED, "grammars": sha256_of(GRAMMARS.glob("*.txt"))}
-    made_of["capitals"] = capitals
+    made_of["clear"] = clear
     done = data / "made_of.json"
     if done.exists() and read_json(done) != made_of:
         raise SpeechLLMError(
@@ -105,11 +98,11 @@ def make(data: Path, sizes: dict[str, int], capitals: bool = False) -> None:
 
     seen: set[str] = set()
     for domain, of_parts in wanted.items():
-        stream = sentences(domain, seen, capitals)
+        stream = sentences(domain, seen)
         for part, size in of_parts.items():
             found = list(islice(stream, size))
             if part != "text":
-                write_set(data, f"{domain}_{part}", found)
+                write_set(data, f"{domain}_{part}", found, clear)
                 continue
             text = {f"text-{i:06d}": sentence.text for i, sentence in enumerate(found)}
             write_table(data / f"{domain}_text" / "text", text)
@@ -122,10 +115,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of the sets")
     for name in SIZES:
         parser.add_argument(f"--{name}", type=int, default=0, help="utterances (%(default)s)")
-    parser.add_argument("--capitals", action="store_true", help="write text in capital letters")
+    parser.add_argument("--clear", action="store_true", help="let the clear voices speak")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    make(args.data, {name: getattr(args, name) for name in SIZES}, args.capitals)
+    make(args.data, {name: getattr(args, name) for name in SIZES}, args.clear)
 
 
 if __name__ == "__main__":
