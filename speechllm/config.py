@@ -278,6 +278,9 @@ class MonitorConfig(Section):
     decode: bool = False
     """Also decode them (greedily) and log the task's errors: the WER, for transcripts. Before the
     first step of a base, a model that is not trained yet, answers have 10 tokens."""
+    joint_ctc: PositiveFloat | None = None
+    """Weight of the projector's CTC in that decoding, as in `joint_ctc` of a decode config; null is
+    the LLM alone."""
     watch: Literal["source", "target"] = "source"
     signal: Literal["loss", "perplexity", "token_accuracy", "error"] = "loss"
     """`error` is the main error of the task that runs: the WER, for transcripts."""

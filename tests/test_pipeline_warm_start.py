@@ -226,6 +226,17 @@ def test_the_search_listens_to_ctc(work: Path, units: str) -> None:
     assert errors["all"] < 0.7 * errors["llm"]
 
 
+def test_dev_sets_are_decoded_with_ctc_where_it_is_asked_for(work: Path) -> None:
+    ctc = "model.projector.ctc={vectors: expected, compress: true}"
+    first = {}
+    for name, weight in {"without": "null", "with": "50.0"}.items():
+        monitor = f"monitor={{every: 2, decode: true, joint_ctc: {weight}}}"
+        train(work, f"dev_{name}", ctc, "trainable=[llm.*lora_*]", monitor)
+        line = (work / f"exp/dev_{name}/train.jsonl").read_text().splitlines()[-1]
+        first[name] = json.loads(line)["dev"]["source"]["wer"]
+    assert first["with"] < first["without"]
+
+
 def test_what_does_not_go_together_is_refused(
     work: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
-# Synthetic speech, every stage, two CPU cores: a base model that knows calls to a bank, an insurer
-# and a health plan is adapted to three target domains in several ways. Where the environment is
-# missing, it is made first. With --standins false: a real encoder and LLM, and dictated medicine.
+# Every stage, two CPU cores: a base model of a real encoder and a real LLM knows calls to a bank, an
+# insurer and a health plan, and is adapted to dictated medicine in several ways. Speech is
+# synthetic. Where the environment is missing, it is made first. --standins true: tiny models that
+# are trained on the spot, and three target domains.
 set -euo pipefail
 CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
 
-standins=true # tiny models, trained on the spot on speech and text of their own
+standins=false # tiny models instead, trained on the spot on speech and text of their own
 encoder_package="whisper-base"
 llm_package="smollm2-135m-instruct"
 whisper_alone=true
 source_train="general_train source_train"
-targets="medical" # or agriculture, music: one or several
+targets="medical" # agriculture, music: one or several
 target_test="test natural"
 score_opts="--normalizer whisper-english plain"
 report_opts="--normalizer whisper-english"

@@ -183,12 +183,12 @@ def _monitor(
     }
     targets = {utt: target for c in dev.values() for utt, target in c.targets.items()}
     seconds = {utt: s for c in dev.values() for d in c.dirs for utt, s in d.utt2dur.items()}
-    task = load_task(model.config.task)
+    task, joint_ctc = load_task(model.config.task), phase.monitor.joint_ctc
     return Monitor(
         phase.monitor,
         {name: [b.to(world.device) for b in bs] for name, bs in batches.items()},
-        phase.errors or DevError(task, targets, seconds),
-        phase.errors or DevError(task, targets, seconds, is_brief=not is_trained),
+        phase.errors or DevError(task, targets, seconds, joint_ctc),
+        phase.errors or DevError(task, targets, seconds, joint_ctc, is_brief=not is_trained),
         phase.score,
     )
 

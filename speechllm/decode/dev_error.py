@@ -4,7 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 
 from speechllm.data.collate import Batch, collate
-from speechllm.decode.config import DecodeConfig
+from speechllm.decode.config import DecodeConfig, JointCtcConfig
+from speechllm.decode.joint_ctc import JointCtc
 from speechllm.decode.search import search
 from speechllm.model.speech_llm import SpeechLLM
 from speechllm.tasks.task import Task
@@ -21,6 +22,7 @@ class DevError:
         task: counts the errors.
         targets: what is to be answered, by utterance id.
         seconds: duration by utterance id.
+        joint_ctc: weight of the projector's CTC in the search; None is the LLM alone.
         is_brief: give every answer but `BRIEF` tokens. A model that learnt nothing yet finds no
             end, and would be wrong at any length; it would only take minutes.
     """
@@ -30,9 +32,11 @@ class DevError:
         task: Task,
         targets: Mapping[str, str],
         seconds: Mapping[str, float],
+        joint_ctc: float | None = None,
         is_brief: bool = False,
     ):
         self.task, self.targets, self.seconds = task, targets, seconds
+        self.joint_ctc = JointCtcConfig(weight=joint_ctc) if joint_ctc else None
         self.config = task.suit(DecodeConfig(beam=1))
         if is_brief:
             bound = {"min_tokens": BRIEF, "max_tokens_per_second": TINY}
@@ -43,12 +47,14 @@ class DevError:
         and those of its figures that can be had, by their keys.
         """
         hypotheses: dict[str, str] = {}
+        sources = [JointCtc(model, self.joint_ctc)] if self.joint_ctc else []
         for batch in batches:
             prompts = collate(batch.examples, model.prompt, model.projector.output_length, False)
-            ids = [example.utt_id for example in batch.examples]
-            found = search(
-                model, prompts.to(model.device), [self.seconds[i] for i in ids], self.config
-            )
+            prompts = prompts.to(model.device)
+            for source in sources:
+                source.begin(prompts, self.config.beam)
+            seconds = [self.seconds[example.utt_id] for example in batch.examples]
+            found = search(model, prompts, seconds, self.config, sources)
             hypotheses |= {best.utt_id: best.text for best, *_ in found}
         counted = self.task.count({utt: self.targets[utt] for utt in hypotheses}, hypotheses)
         rates = {key: rate.percent for key, rate in counted.rates.items()}
