@@ -293,6 +293,12 @@ class MonitorConfig(Section):
     rollback: RollbackAction | None = None
     lower_lr: LowerLrAction | None = None
 
+    @model_validator(mode="after")
+    def _ctc_of_a_search(self) -> Self:
+        if self.joint_ctc and not self.decode:
+            raise ValueError("joint_ctc has a say in decoding: set decode: true")
+        return self
+
 
 class WarmStartConfig(Section):
     """The projector learns to be read as tokens by CTC, before any step of the LLM.
@@ -311,12 +317,26 @@ class WarmStartConfig(Section):
     train: TrainConfig
     monitor: MonitorConfig = MonitorConfig()
 
+    @model_validator(mode="after")
+    def _no_llm(self) -> Self:
+        if self.monitor.joint_ctc:
+            raise ValueError(
+                "monitor.joint_ctc: a warm start is watched by CTC alone; leave it out"
+            )
+        return self
+
 
 class TargetWarmStartConfig(WarmStartConfig):
     """The same while adapting: the projector learns the target's speech before the LLM does."""
 
     source_share: Annotated[float, Field(ge=0, lt=1)] = 0.5
     """Of the items that are source speech; the others are the target speech of the method."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.share < 1:
+            raise ValueError("share is of a base's warm start; leave it out")
+        return self
 
 
 class NoiseConfig(Section):

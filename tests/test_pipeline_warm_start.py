@@ -215,6 +215,7 @@ def test_the_search_listens_to_ctc(work: Path, units: str) -> None:
         for hypothesis in nbest:
             parts = hypothesis["scores"]
             assert parts.keys() == {"llm", "ctc"} and parts["ctc"] < 0
+            assert parts["llm"] < 0
             assert hypothesis["score"] == pytest.approx(parts["llm"] + 20 * parts["ctc"], abs=1e-3)
     from jiwer import wer
 
@@ -245,6 +246,8 @@ def test_what_does_not_go_together_is_refused(
         "model.projector.ctc=null": "give it, e.g. ctc: {}",
         "train=null": "a new projector must learn",
         "warm_start={train: {steps: 1, batch_positions: 9, seed: 7}, share: 0.5}": "the seeds",
+        "monitor={joint_ctc: 1.0}": "set decode: true",
+        "warm_start.monitor.joint_ctc=1.0": "watched by CTC alone",
     }.items():
         with pytest.raises(SystemExit):
             train(work, "refused", change)

@@ -64,6 +64,8 @@ def train_base(
     warm = config.warm_start
     if warm and warm.share < 1 and warm.train.seed != train_config.seed:
         raise ConfigError("warm_start.share: the seeds of both `train` sections must be the same")
+    if warm and warm.share < 1 and not config.views.get("audio"):
+        raise ConfigError("warm_start.share: the rest is for the view audio, which `views` lacks")
     components = [
         Component(view, "source", share, fraction=warm.share, complement=True)
         if warm and warm.share < 1 and view == "audio"

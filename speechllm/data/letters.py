@@ -47,6 +47,16 @@ class Letters:
         spelled += [c for word in words[1:] for c in (f" {word[:1]}", *word[1:])]
         return [i for c in spelled for i in self._of(c)]
 
+    def of_token(self, token: int, begins: bool) -> list[int]:
+        """Token ids that a token of the LLM is spelled in.
+
+        Args:
+            token: any; one that is no text, or a part of a character, is spelled in none.
+            begins: it is the first of a text, and so of a word, whether it has a space or not.
+        """
+        text = self.tokenizer.decode([token], skip_special_tokens=True)
+        return self.part(f" {text.lstrip()}" if begins and text.strip() else text)
+
     def _of(self, character: str) -> list[int]:
         if character not in self._known:
             ids = self.tokenizer(character, add_special_tokens=False).input_ids

@@ -10,6 +10,9 @@ from typing import Any
 
 from speechllm.errors import ConfigError
 
+SPACE = "\N{LATIN CAPITAL LETTER G WITH DOT ABOVE}"
+"""How byte-level BPE writes a space."""
+
 
 class Pieces:
     """The tokens that the first merges make, and single characters.
@@ -33,16 +36,19 @@ class Pieces:
                 "model.projector.ctc.units: pieces are of BPE, and this LLM's tokenizer is another",
                 "set model.projector.ctc.units: tokens",
             )
-        model["merges"] = model["merges"][:merges]
+        model |= {"merges": model["merges"][:merges], "ignore_merges": False}
         parts |= {"added_tokens": [], "post_processor": None}  # transcripts are no control tokens
         self._tokenizer = Tokenizer.from_str(json.dumps(parts))
         made = [m if isinstance(m, list) else m.split(" ") for m in model["merges"]]
         tokens = {"".join(pair) for pair in made} | {t for t in model["vocab"] if len(t) == 1}
         self.ids = sorted(model["vocab"][token] for token in tokens)
         """All tokens that a text may be spelled in, sorted."""
-        if tokenizer.decode(self("AB ab")).strip() != "AB ab":
+        self._special = set(tokenizer.all_special_ids)
+        self._token_of = tokenizer.convert_ids_to_tokens
+        known = set(self.ids) >= {*self("AB ab"), *self.part("AB")}
+        if not known or tokenizer.decode(self.part("AB")) != "AB" or SPACE not in model["vocab"]:
             raise ConfigError(
-                "model.projector.ctc.units: this LLM's tokenizer does not give back its pieces",
+                "model.projector.ctc.units: this LLM's tokenizer is no BPE of bytes",
                 "set model.projector.ctc.units: tokens",
             )
 
@@ -53,3 +59,17 @@ class Pieces:
     def part(self, text: str) -> list[int]:
         """Token ids of a part of a text, as it stands."""
         return self._tokenizer.encode(text, add_special_tokens=False).ids
+
+    def of_token(self, token: int, begins: bool) -> list[int]:
+        """Token ids of the pieces that a token of the LLM is made of.
+
+        Args:
+            token: any; control tokens are made of none.
+            begins: it is the first of a text, and so of a word, whether it has a space or not.
+        """
+        if token in self._special:
+            return []
+        text = self._token_of(token)
+        if begins and not text.startswith(SPACE):
+            text = SPACE + text
+        return [piece.id for piece in self._tokenizer.model.tokenize(text)]

@@ -9,6 +9,7 @@ Speech Recognition", section IV-B).
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -20,7 +21,7 @@ from speechllm.errors import ConfigError
 from speechllm.model.speech_llm import SpeechLLM
 
 FLOOR = -100.0
-"""Least that a token is given, in nats; of those that are no candidates, too."""
+"""Least that a candidate or an end is given, in nats, so that a search never stands still."""
 NEVER = -1e8
 """A log-probability of 0: finite, as differences are taken."""
 
@@ -57,6 +58,22 @@ class State(NamedTuple):
         return State(*(torch.where(is_so.view(-1, *[1] * (a.dim() - 1)), a, b) for a, b in pairs))
 
 
+def check_joint_ctc(model: SpeechLLM, key: str = "joint_ctc") -> None:
+    """Raise ConfigError where CTC cannot have a say in the answers of a model.
+
+    Args:
+        model: any.
+        key: that asks for it.
+    """
+    if model.ctc is None:
+        why = "the projector of this model has no CTC"
+    elif model.config.task != "asr":
+        why = f"the answers of the task {model.config.task} are no transcripts"
+    else:
+        return
+    raise ConfigError(f"{key}: {why}", "leave it out")
+
+
 class JointCtc(Source):
     """Scores the LLM's likeliest next tokens by CTC prefix scores, once for each prefix.
 
@@ -71,14 +88,8 @@ class JointCtc(Source):
     name = "ctc"
 
     def __init__(self, model: SpeechLLM, config: JointCtcConfig):
+        check_joint_ctc(model)
         self.model, self.weight, self.candidates = model, config.weight, config.candidates
-        why = None
-        if model.ctc is None:
-            why = "the projector of this model has no CTC"
-        elif model.config.task != "asr":
-            why = f"the answers of the task {model.config.task} are no transcripts"
-        if why:
-            raise ConfigError(f"joint_ctc: {why}", "leave it out")
         self._ends = [model.prompt.eos, *model.prompt.stops]
         self._column = {unit: column for column, unit in enumerate(model.units.tolist(), 1)}
         self._symbols: dict[tuple[int, bool], list[int]] = {}
@@ -87,75 +98,87 @@ class JointCtc(Source):
         self._number: dict[str, int] = {}
         self._read = torch.empty(0)
         self._state: State | None = None
+        self._known = self._totals = torch.empty(0)
+        self._given: dict[tuple[int, bytes], tuple[float, float]] = {}
+        """What each prefix of the batch was given, and what its end was, by utterance and ids."""
 
     def begin(self, batch: Batch, beam: int) -> None:
         model, self._beam = self.model, beam
         assert model.ctc is not None and batch.frames is not None
+        self._read = torch.empty(0)  # the last batch's, which may be large
         with torch.inference_mode():
             speech = model.projector(batch.frames, batch.frame_lengths)
-            logits = model.ctc.logits(speech, model.unit_embeddings).log_softmax(-1).double()
-        rows = logits.split(model.speech_lengths(batch))
+            logits = model.ctc.logits(speech, model.unit_embeddings).log_softmax(-1)
         # Positions beyond an utterance are blanks for certain, which changes nothing.
-        self._read = nn.utils.rnn.pad_sequence(list(rows), batch_first=True, padding_value=NEVER)
+        beyond = torch.full((1, logits.shape[1]), NEVER, device=logits.device)
+        beyond[:, 0] = 0.0
+        rows = [row if len(row) else beyond for row in logits.split(model.speech_lengths(batch))]
+        self._read = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=NEVER)
         for row, read in zip(rows, self._read, strict=True):
             read[len(row) :, 0] = 0.0
         self._number = {e.utt_id: number for number, e in enumerate(batch.examples)}
-        self._prefixes = Prefixes(beam)
+        self._prefixes, self._given = Prefixes(beam), {}
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        step, is_first = self._prefixes.step(input_ids), input_ids.shape[1] == 0
+        step, read = self._prefixes.step(input_ids), self._read
         rows = torch.tensor(step.rows, device=scores.device)
-        read = self._read
-        if is_first:
+        before = torch.tensor(step.before, device=scores.device)
+        given = torch.zeros(len(rows), device=scores.device)
+        if input_ids.shape[1] == 0:
             state = nothing_read(read, rows // self._beam)
         else:
             assert self._state is not None
-            state = self._state.of(torch.tensor(step.before, device=scores.device))
-            symbols = self._spelled(input_ids[rows, -1:], input_ids.shape[1] == 1)[:, 0]
-            state = read_all(state, read, symbols)
-        self._state = state
+            last = input_ids[rows, -1]
+            given = self._known[before, last] + self._totals[before]
+            state = self._state.of(before)
+            state = read_all(state, read, self._spelled(last[:, None], state)[:, 0])
         best = scores[rows].topk(min(self.candidates, scores.shape[1]), dim=-1).indices  # [N, K]
         n, k = best.shape
         one = torch.arange(n, device=best.device).repeat_interleave(k)
-        symbols = self._spelled(best, is_first).flatten(0, 1)
+        symbols = self._spelled(best, state).flatten(0, 1)
         begins = begins_with(state.of(one), read, symbols)
-        # Nothing is written that speech is not read as.
-        gain = (begins - state.begins[one]).masked_fill(symbols[:, 0] == 0, FLOOR)
-        gain = gain.clamp(min=FLOOR).view(n, k)
-        known = torch.full((n, scores.shape[1]), FLOOR, device=scores.device)
-        known.scatter_(1, best, gain.float())
-        known[:, self._ends] = (state.ends - state.begins).clamp(min=FLOOR).float()[:, None]
+        gain = _gain(begins, state.of(one)).masked_fill(symbols[:, 0] == 0, -torch.inf)
+        known = torch.full((n, scores.shape[1]), -torch.inf, device=scores.device)
+        known.scatter_(1, best, gain.view(n, k))
+        end = _gain(state.ends, state)
+        known[:, self._ends] = end[:, None]
+        keys = [(row // self._beam, input_ids[row].cpu().numpy().tobytes()) for row in step.rows]
+        self._given |= zip(keys, zip(given.tolist(), end.tolist(), strict=True), strict=True)
+        self._state, self._known, self._totals = state, known, given
         return scores + self.weight * known[step.prefix_of]
 
     def score(self, hypotheses: Sequence[Hypothesis]) -> list[float]:
         found = []
         for hypothesis in hypotheses:
-            number, read = self._number[hypothesis.utt_id], self._read
-            state = nothing_read(read, torch.tensor([number], device=read.device))
-            for place, token in enumerate(hypothesis.ids):
-                symbols = self._spelled(torch.tensor([[token]]), place == 0)[:, 0]
-                state = read_all(state, read, symbols)
-            whole = state.begins if hypothesis.truncated else state.ends
-            found.append(max(float(whole), FLOOR * (1 + len(hypothesis.ids))))
+            ids = np.array(hypothesis.ids, dtype=np.int64).tobytes()
+            given, end = self._given[self._number[hypothesis.utt_id], ids]
+            found.append(given if hypothesis.truncated else given + end)
         return found
 
-    def _spelled(self, tokens: Tensor, is_first: bool) -> Tensor:
+    def _spelled(self, tokens: Tensor, state: State) -> Tensor:
         """[N, K] tokens -> [N, K, L] symbols that they are read as, with zeros behind them."""
-        rows = [[self._of(token, is_first) for token in row] for row in tokens.tolist()]
-        most = max(1, *(len(symbols) for row in rows for symbols in row), 1)
+        firsts = (state.last == 0).tolist()
+        rows = [
+            [self._of(token, first) for token in row]
+            for row, first in zip(tokens.tolist(), firsts, strict=True)
+        ]
+        most = max(1, max((len(symbols) for row in rows for symbols in row), default=0))
         padded = [[s + [0] * (most - len(s)) for s in row] for row in rows]
         return torch.tensor(padded, device=self._read.device)
 
     def _of(self, token: int, is_first: bool) -> list[int]:
         key = (token, is_first)
         if key not in self._symbols:
-            spell, ids = self.model.spell, [token]
-            if spell is not None:
-                text = self.model.tokenizer.decode([token], skip_special_tokens=True)
-                # The answer's first word has no space before it; where it is spelled, it has.
-                ids = spell.part(f" {text.lstrip()}" if is_first and text.strip() else text)
+            spell = self.model.spell
+            ids = [token] if spell is None else spell.of_token(token, is_first)
             self._symbols[key] = [self._column[i] for i in ids if i in self._column]
         return self._symbols[key]
+
+
+def _gain(after: Tensor, state: State) -> Tensor:
+    """[N] in float32: what prefixes are given for going on; the least if none is in the speech."""
+    gain = (after - state.begins).clamp(min=FLOOR, max=0.0)
+    return gain.masked_fill(state.begins < NEVER / 2, FLOOR).float()
 
 
 def nothing_read(read: Tensor, heard: Tensor) -> State:
@@ -165,7 +188,7 @@ def nothing_read(read: Tensor, heard: Tensor) -> State:
         read: [B, P, 1 + U] log-probabilities of the positions, the blank's first.
         heard: [N] rows of it.
     """
-    blank = nn.functional.pad(read[heard, :, 0].cumsum(1), (1, 0))
+    blank = nn.functional.pad(read[heard, :, 0].double().cumsum(1), (1, 0))
     begins = torch.zeros_like(blank[:, 0])
     return State(torch.full_like(blank, NEVER), blank, begins, torch.zeros_like(heard), heard)
 
@@ -175,7 +198,7 @@ def read_all(state: State, read: Tensor, symbols: Tensor) -> State:
     for symbol in symbols.unbind(1):
         ways, said = _ways(state, read, symbol)
         longer = _recurrence(ways, said)
-        blank = _recurrence(longer[:, :-1], read[state.heard, :, 0])
+        blank = _recurrence(longer[:, :-1], read[state.heard, :, 0].double())
         after = State(longer, blank, (ways + said).logsumexp(1), symbol, state.heard)
         state = after.where(symbol > 0, state)
     return state
@@ -202,7 +225,7 @@ def _ways(state: State, read: Tensor, symbol: Tensor) -> tuple[Tensor, Tensor]:
     """
     ways = torch.logaddexp(state.symbol, state.blank)
     ways = torch.where((symbol == state.last)[:, None], state.blank, ways)[:, :-1]
-    return ways, read[state.heard, :, symbol]
+    return ways, read[state.heard, :, symbol].double()
 
 
 def _recurrence(enters: Tensor, stays: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ class Tuning:
         chosen: weight by key ("fusion.weight").
         figure: which error is meant by all that follow: the key of the task's main one.
         error: of that choice, in percent, `plain` normaliser.
-        error_without: of those among the same hypotheses that are best by the LLM alone.
+        error_without: of those among the same hypotheses that are best without language models.
         error_oracle: of those with the fewest errors each.
         grid: every point, with its error.
         made_from: all that it depends on (`tuning_settings`).
@@ -180,7 +180,7 @@ def tune(
         {key: best[key] for key in grids},
         figure.key,
         best["error"],
-        error_without=errors.percent(scores.choose({"llm": 1.0})),
+        error_without=errors.percent(scores.choose(_without_lm(config))),
         error_oracle=errors.percent(errors.fewest),
         grid=points,
     )
@@ -194,6 +194,11 @@ def _grids(config: DecodeConfig) -> dict[str, tuple[float, ...]]:
     return grids
 
 
+def _without_lm(config: DecodeConfig) -> dict[str, float]:
+    """Factors of the parts that are no language model's."""
+    return {"llm": 1.0} | ({"ctc": config.joint_ctc.weight} if config.joint_ctc else {})
+
+
 def _parts(config: DecodeConfig, weights: Mapping[str, float]) -> dict[str, float]:
     """Factor of each part of a score, by its name in N-best lists."""
 
@@ -201,9 +206,7 @@ def _parts(config: DecodeConfig, weights: Mapping[str, float]) -> dict[str, floa
         fixed = getattr(getattr(config, section), name)
         return weights[f"{section}.{name}"] if fixed is None else fixed
 
-    parts = {"llm": 1.0}
-    if config.joint_ctc:
-        parts["ctc"] = config.joint_ctc.weight
+    parts = _without_lm(config)
     if config.fusion:
         parts["lm"] = weight("fusion", "weight")
         if config.fusion.has_prior:

@@ -70,7 +70,7 @@ class Projector(nn.Module):
         if self.blocks is None:
             return self.layers(groups.flatten(1))
         positions = self.reduce(groups.flatten(1))
-        for block in self.blocks:
+        for block in self.blocks if len(positions) else ():  # nobody may have a position
             positions = block(positions, inside)
         return self.layers(positions)
 

@@ -2,12 +2,28 @@
 
 import itertools
 import math
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from speechllm.decode.joint_ctc import NEVER, State, begins_with, nothing_read, read_all
+from speechllm.data.collate import Example
+from speechllm.decode.config import DecodeConfig, JointCtcConfig
+from speechllm.decode.decoder import Decoder
+from speechllm.decode.joint_ctc import (
+    FLOOR,
+    NEVER,
+    State,
+    _gain,
+    begins_with,
+    nothing_read,
+    read_all,
+)
+from tests.decode.conftest import sharpened
+from tests.tiny import make_encoder, make_llm
 
+WIDTH = 16  # of the tiny encoder
 POSITIONS, SYMBOLS = 5, 3  # the first symbol is the blank
 
 
@@ -58,3 +74,28 @@ def test_positions_beyond_an_utterance_change_nothing() -> None:
 def test_what_is_longer_than_its_speech_is_never_read() -> None:
     read = torch.zeros(1, 2, SYMBOLS).double().log_softmax(-1)
     assert float(after(read, (1, 2, 1)).begins) < NEVER / 2
+    after_it = after(read, (1, 2, 1, 1))
+    assert _gain(after_it.begins, after(read, (1, 2, 1))).tolist() == [FLOOR]  # nor is it free then
+
+
+@pytest.mark.parametrize("kind", ["linear", "convnext"])
+def test_utterances_without_a_position_do_not_stop_the_others(tmp_path: Path, kind: str) -> None:
+    """An utterance of fewer frames than a position has is read as nothing."""
+    ctc = {"vectors": "expected", "units": "pieces", "merges": 30}
+    model = sharpened(make_encoder(tmp_path / "e"), make_llm(tmp_path / "l"), kind=kind, ctc=ctc)
+    found = {}
+    for name, frames in {"both": (30, 1), "long": (30,), "short": (1,)}.items():
+        examples = [
+            Example(
+                f"u{n}", "audio", np.random.default_rng(n).standard_normal((n, WIDTH), np.float32)
+            )
+            for n in frames
+        ]
+        config = DecodeConfig(beam=3, nbest=2, joint_ctc=JointCtcConfig(weight=1.0), guard=None)
+        decoder = Decoder(model, config)
+        found[name] = decoder.decode(examples, [n / 50 for n in frames])
+    both, alone = found["both"], [*found["long"], *found["short"]]
+    assert [d.best.text for d in both] == [d.best.text for d in alone]
+    for one in (*both, *alone):
+        for candidate in one.nbest:
+            assert -1e4 < candidate.scores["ctc"] <= 0 and -1e4 < candidate.scores["llm"] <= 0

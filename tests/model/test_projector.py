@@ -20,6 +20,12 @@ def test_padding_never_leaks(kind: str) -> None:
     torch.testing.assert_close(projector(frames, lengths), together)
 
 
+@pytest.mark.parametrize("kind", ["linear", "conv1d", "convnext"])
+def test_nobody_may_have_a_position(kind: str) -> None:
+    projector = Projector(ProjectorConfig(kind=kind, downsampling=3, hidden=8), 4, 6).eval()
+    assert projector(torch.randn(2, 2, 4), torch.tensor([2, 1])).shape == (0, 6)
+
+
 def test_linear_concatenates_frames() -> None:
     projector = Projector(ProjectorConfig(downsampling=2, hidden=8), 3, 5)
     frames = torch.arange(12.0).view(1, 4, 3)
