@@ -19,6 +19,7 @@ from speechllm.decode.search import Hypothesis
 from speechllm.decode.source import Prefixes, Source
 from speechllm.errors import ConfigError
 from speechllm.model.speech_llm import SpeechLLM
+from speechllm.tasks.task import load_task
 
 FLOOR = -100.0
 """Least that a candidate or an end is given, in nats, so that a search never stands still."""
@@ -67,7 +68,7 @@ def check_joint_ctc(model: SpeechLLM, key: str = "joint_ctc") -> None:
     """
     if model.ctc is None:
         why = "the projector of this model has no CTC"
-    elif model.config.task != "asr":
+    elif load_task(model.config.task).table != "text":
         why = f"the answers of the task {model.config.task} are no transcripts"
     else:
         return

@@ -108,7 +108,10 @@ def test_another_command_with_the_same_log_is_not_taken_for_done(tmp_path):
 
 
 def test_no_more_than_max_jobs_run_at_once(tmp_path):
-    script = f"touch {tmp_path}/on.JOB; ls {tmp_path} | grep -c on; sleep 0.2; rm {tmp_path}/on.JOB"
+    """A job waits a while for another, however slowly that one is started."""
+    running = f"ls {tmp_path} | grep -c on"
+    wait = f"for i in $(seq 40); do [ $({running}) -lt 2 ] || break; sleep 0.05; done"
+    script = f"touch {tmp_path}/on.JOB; {wait}; {running}; sleep 0.2; rm {tmp_path}/on.JOB"
     jobs = array(tmp_path, script, last=4)
     run_jobs(jobs, max_jobs_run=2)
     counts = [int(job.log.read_text().splitlines()[3]) for job in jobs]
