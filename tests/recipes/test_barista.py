@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from speechllm.data.corpora.rhino import RhinoGrammar
-from speechllm.data.kaldi import read_table
 from tests.tiny import make_llm
 
 RECIPE = Path(__file__).parents[2] / "egs" / "barista"
@@ -76,14 +75,3 @@ def test_a_rule_finds_the_longest_values(
     found = {entity["type"]: entity["filler"] for entity in answer["entities"]}
     assert answer["action"] == "orderDrink"
     assert found == expected
-
-
-def test_transcripts_in_capitals(tmp_path: Path) -> None:
-    import capitals
-
-    (tmp_path / "text").write_text("a one café\nb\n")
-    for _ in range(2):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sys, "argv", ["capitals.py", str(tmp_path)])
-            capitals.main()
-        assert read_table(tmp_path / "text") == {"a": "ONE CAFÉ", "b": ""}

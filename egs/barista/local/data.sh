@@ -34,7 +34,7 @@ fi
 data=$work/data
 read=(--utterances 600 --speeds 1.0) # of LibriSpeech
 llm="smollm2-135m-instruct" # whose words are dictated
-sizes=(--vocabulary "$work/pretrained/$llm" --dictation 1500 --shop 800 --dev 60 --test 60)
+sizes=(--vocabulary "$work/pretrained/$llm" --dictation 2500 --shop 1000 --dev 60 --test 60)
 text=1000 # sentences of the domain
 limit=0
 if $standins; then
@@ -65,7 +65,6 @@ if wanted 2; then
         dictation+=("$data/read_train")
     fi
     speechllm combine "$data/dictation_train" "${dictation[@]}"
-    $standins || python3 local/capitals.py "$data"/{dictation_train,shop_{train,dev,test},barista_text}
 fi
 if wanted 3 && $standins; then
     python3 local/make_llm_text.py --out "$data/llm_text/text" --sentences "$sentences"
