@@ -15,8 +15,8 @@ VARIANTS = (
 )
 COUNTS = {"train": 60, "dev": 10, "test": 12}
 
-# Of them, those that a recogniser of people makes out. Whisper base read 11 sentences of each of
-# 29 voices, at 150 and at 190 words a minute: of these it got 10 to 19 % wrong, of others 20 to 36.
+# Of them, those that a recogniser of people makes out. Whisper base read 11 sentences of each of 29
+# (en-us, at 150 and 190 words a minute): of these it got 10 to 19 % wrong, of the others 20 to 36.
 CLEAR_ACCENTS = ("en-us", "en-gb")
 CLEAR_VARIANTS = (
     *("m1", "m2", "m3", "m4", "m6", "m7", "m8", "f1", "f2", "f3", "f5"),
