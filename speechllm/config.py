@@ -300,6 +300,17 @@ class MonitorConfig(Section):
         return self
 
 
+class AugmentConfig(Section):
+    """How frames are changed while the projector learns, anew in every epoch."""
+
+    stretch: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    """An utterance is slower or faster by up to this share."""
+    noise: Annotated[float, Field(ge=0)] = 0.0
+    """Gaussian, in standard deviations of the batch's frames."""
+    feature_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the encoder's features that an utterance goes without."""
+
+
 class WarmStartConfig(Section):
     """The projector learns to be read as tokens by CTC, before any step of the LLM.
 
@@ -314,6 +325,7 @@ class WarmStartConfig(Section):
     """Of the source utterances, that the projector learns from. The LLM then hears the others: what
     the projector knows by heart it hardly misreads, and the LLM would not learn to make good what
     it misreads in speech that is new to both."""
+    augment: AugmentConfig = AugmentConfig()
     train: TrainConfig
     monitor: MonitorConfig = MonitorConfig()
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from speechllm.adapt.augment import augment
 from speechllm.adapt.method import Phase
-from speechllm.config import WarmStartConfig
+from speechllm.config import AugmentConfig, WarmStartConfig
 from speechllm.data.collate import Batch
 from speechllm.data.mixture import Component
 from speechllm.errors import ConfigError
@@ -46,7 +47,7 @@ def warm_start_phase(
         ("projector.*",),
         config.train,
         config.monitor,
-        score=WarmStart(model, config.negatives),
+        score=WarmStart(model, config.negatives, config.augment),
         errors=ReadingError(model, text),
     )
 
@@ -70,16 +71,20 @@ class WarmStart:
     Args:
         model: whose projector has CTC.
         negatives: as in `WarmStartConfig`; all tokens where nothing is learnt.
+        augment: of frames, where something is learnt.
     """
 
-    def __init__(self, model: SpeechLLM, negatives: int | None):
-        self.model, self.negatives = model, negatives
+    def __init__(self, model: SpeechLLM, negatives: int | None, augment: AugmentConfig):
+        self.model, self.negatives, self.augment = model, negatives, augment
 
     def __call__(self, batch: Batch) -> Score:
         """The score of a batch in which every row has speech."""
         model, ctc = self.model, self.model.ctc
         assert ctc is not None
-        assert batch.frames is not None
+        assert batch.frames is not None and batch.frame_lengths is not None
+        if model.training:
+            frames, lengths = augment(batch.frames, batch.frame_lengths, self.augment)
+            batch = replace(batch, frames=frames, frame_lengths=lengths)
         units = model.units.to(model.device)
         spelled = [torch.tensor(e.transcript, device=model.device) for e in batch.examples]
         targets = [torch.searchsorted(units, ids[torch.isin(ids, units)]) for ids in spelled]
