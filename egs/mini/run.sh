@@ -13,12 +13,14 @@ whisper_alone=true
 source_train="general_train source_train"
 targets="medical" # agriculture, music: one or several
 target_test="test natural"
+extra_decode_configs="conf/decode/ngram.yaml" # bias_trie.yaml is one more
 score_opts="--normalizer whisper-english plain"
 report_opts="--normalizer whisper-english"
 
 standin_settings() {
     targets="agriculture music medical"
     target_test="test"
+    extra_decode_configs="conf/decode/*.yaml"
     score_opts="" report_opts=""
 }
 
