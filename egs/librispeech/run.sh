@@ -11,7 +11,8 @@ download=false                         # fetch the splits that are wanted and no
 limit=0                                # at most so many utterances of each set; 0 is all
 biasing=""                             # folder of <split>.biasing_<size>.tsv of fbai-speech: bias lists
 biasing_size=100                       # distractors of a list: 100, 500, 1000 or 2000
-books=""                               # folder of books (*.txt), for --source_train "... books_train": text
+books=""                               # folder of books (*.txt), for --source_train "... books_train books_said"
+lower_case=false                       # transcripts in small letters
 
 source_train="train_clean_100 train_clean_360 train_other_500"
 source_dev="dev_other"
@@ -27,7 +28,8 @@ quick_settings() {
 sample_settings() {
     work=sample
     source_train="train_clean_5 train_clean_5_sp0.9 train_clean_5_sp1.1"
-    source_train+="${books:+ books_train}"
+    source_train+="${books:+ books_said books_train}"
+    lower_case=true
     source_dev="train_clean_5_dev dev_clean"
     encoder_package="whisper-base"
     llm_package="smollm2-135m-instruct"

@@ -19,7 +19,8 @@ days="1,2,3/4/5"                       # PriMock57's days of train/dev/test
 keep_unintelligible=false              # take stretches that the transcriber did not understand whole
 target_audio=true                      # false: the targets' training sets are text alone
 limit=0                                # at most so many utterances of each set; 0 is all
-books=""                               # folder of books (*.txt), for --source_train "... books_train": text
+books=""                               # folder of books (*.txt), for --source_train "... books_train books_said"
+lower_case=false                       # transcripts in small letters
 
 source_train="train_clean_100 train_clean_360 train_other_500"
 source_dev="dev_other"
@@ -38,7 +39,8 @@ quick_settings() {
 sample_settings() {
     work=sample
     source_train="train_clean_5 train_clean_5_sp0.9 train_clean_5_sp1.1"
-    source_train+="${books:+ books_train}"
+    source_train+="${books:+ books_said books_train}"
+    lower_case=true
     source_dev="train_clean_5_dev dev_clean"
     source_test="test_clean"
     targets="mts_spoken"

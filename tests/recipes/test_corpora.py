@@ -151,6 +151,22 @@ def test_librispeech_sample_makes_its_own_sets(tmp_path: Path, shared_data: Path
         assert not heard & set(data[name].utt2spk.values())
 
 
+def test_books_are_read_and_said_in_other_sentences(tmp_path: Path) -> None:
+    pytest.importorskip("espeakng_loader")
+    lines = [f"Once he had {word} ten of the green boxes there." for word in "abcdefghijklmnopqrst"]
+    (tmp_path / "books").mkdir()
+    (tmp_path / "books/one.txt").write_text(" ".join(lines))
+    script = ROOT / "egs/librispeech/local/prepare_books.py"
+    options = ("--books", tmp_path / "books", "--sentences", 10, "--limit", 5, "--lower_case")
+    sets = ("--data", tmp_path / "data", "--sets", "books_train", "books_said")
+    run(Path(sys.executable), script, *options, *sets)
+    read, said = (DataDir.load(tmp_path / "data" / name) for name in ("books_train", "books_said"))
+    assert len(read.ids) == len(said.ids) == 5 and not read.has_audio
+    assert not set(read.text.values()) & set(said.text.values())
+    assert all(text.islower() for text in (*read.text.values(), *said.text.values()))
+    assert all(1 < said.utt2dur[utt] < 8 for utt in said.ids)
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("command")
 def test_librispeech_sample_with_tiny_models(
@@ -391,7 +407,7 @@ def test_medical_sample_speaks_sentences_that_are_not_in_training(
     said = set(data["dev"].text.values()) | set(data["test"].text.values())
     assert len(said) == 24 and not said & set(data["train"].text.values())
     voices = [set(data[part].utt2spk.values()) for part in ("dev", "test")]
-    assert len(voices[1]) == 12 and not voices[0] & voices[1]
+    assert len(voices[1]) == 8 and not voices[0] & voices[1]
     assert all(0.5 < seconds < 15 for seconds in data["test"].utt2dur.values())
 
 

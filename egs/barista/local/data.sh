@@ -32,14 +32,13 @@ if ! [ -e "$barista_root/coffee_maker.yaml" ]; then
 fi
 
 data=$work/data
-read=(--utterances 600 --speeds 1.0) # of LibriSpeech
+read=(--utterances 600 --speeds 0.9 1.0 1.1) # of LibriSpeech
 llm="smollm2-135m-instruct" # whose words are dictated
-sizes=(--vocabulary "$work/pretrained/$llm" --dictation 2500 --shop 1000 --dev 60 --test 60)
+sizes=(--vocabulary "$work/pretrained/$llm" --dictation 7500 --shop 2000 --dev 60 --test 60)
 text=1000 # sentences of the domain
 limit=0
 if $standins; then
     sizes=(--dictation 3000 --shop 2000 --dev 60 --test 100)
-    read=(--utterances 600 --speeds 0.9 1.0 1.1)
 fi
 sentences=40000 # of the stand-in LLM's text
 if $quick; then

@@ -1,7 +1,7 @@
 """Synthetic speech of the source: orders in other shops, and dictation of words in no order.
 
 A projector has to hear how the LLM's tokens sound: dictation is of those that are words, each said
-once (--vocabulary). For the stand-ins it is of everyday and made-up words.
+equally often (--vocabulary). For the stand-ins it is of everyday and made-up words.
 
 Each file is a function of its utterance's id and text, so that any number of processes makes the
 same ones, and what is there is kept. espeak-ng says the phones, from which the stand-in encoder
@@ -93,7 +93,9 @@ def dictation_set(count: int, vocabulary: Path | None) -> list[Utterance]:
     """Dictations of everyday words, or of an LLM's."""
     rng = random.Random("dictation")
     if vocabulary:
-        texts = dictations_of(words_of(vocabulary), rng)
+        words, texts = words_of(vocabulary), []
+        while len(texts) < count:  # all words again, beside others and in other voices
+            texts += dictations_of(words, rng)
     else:
         texts = list(dict.fromkeys(dictation(rng) for _ in range(count)))
     return [

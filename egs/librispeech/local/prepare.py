@@ -15,13 +15,14 @@ def main() -> None:
     parser.add_argument("--librispeech_root", type=Path, required=True)
     parser.add_argument("--data", type=Path, required=True, help="folder of the sets")
     parser.add_argument("--limit", type=int, default=0, help="at most so many utterances of each")
+    parser.add_argument("--lower_case", action="store_true", help="write in small letters")
     parser.add_argument("--biasing", type=Path, help="folder of <split>.biasing_<size>.tsv")
     parser.add_argument("--biasing_size", type=int, default=100, help="distractors of a list")
     parser.add_argument("--sets", nargs="+", required=True, help="names of data dirs")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     for name, utterances in read_sets(args.librispeech_root, args.sets):
-        write_set(args.data / name, utterances, args.limit)
+        write_set(args.data / name, utterances, args.limit, args.lower_case)
         if args.biasing is not None and is_set(name):
             lists = biasing_file(args.biasing, split_of(name), args.biasing_size)
             if lists.is_file():  # there are some for the test sets alone

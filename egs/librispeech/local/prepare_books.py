@@ -1,18 +1,30 @@
-"""Sentences of books as a data dir of text: what an LLM reads beside little speech."""
+"""Data dirs of sentences of books: `books_train`, text that an LLM reads beside little speech, and
+`books_said`, other and shorter sentences, said by espeak-ng's clear voices.
+"""
 
 import argparse
 import logging
 import random
 import re
+import sys
 from pathlib import Path
 
 from speechllm.data.corpora.spoken import spoken_form
 from speechllm.data.corpora.utterances import Utterance, write_set
+from speechllm.data.kaldi import DataDir, write_data_dir
 from speechllm.errors import DataError, SpeechLLMError
 from speechllm.utf8 import read_text
 
+sys.path.append(str(Path(__file__).parents[2] / "mini/local"))
+from make_speech import make as make_speech
+from voices import speakers_of
+
+log = logging.getLogger(__name__)
+
 END = re.compile(r"[.!?;:]+[\"'\N{RIGHT DOUBLE QUOTATION MARK}]*\s|--|\n\s*\n")
 WORDS = range(6, 31)  # of a sentence
+WORDS_SAID = range(6, 13)  # of one that is said: three to five seconds
+READ, SAID = "books_train", "books_said"
 
 
 def sentences(path: Path) -> list[str]:
@@ -22,11 +34,30 @@ def sentences(path: Path) -> list[str]:
     return [sentence for sentence in found if len(sentence.split()) in WORDS]
 
 
+def say(data: Path, lines: list[str], nj: int) -> None:
+    """Write the data dir of sentences and their speech, unless they are there."""
+    people = [speaker.name for speaker in speakers_of("train", clear=True)]
+    said = {
+        f"{people[n % len(people)]}-book-{n:05d}": (people[n % len(people)], line)
+        for n, line in enumerate(lines)
+    }
+    text = {utt: line for utt, (_, line) in said.items()}
+    folder = data / SAID
+    if not (folder / "text").is_file() or DataDir.load(folder).text != dict(sorted(text.items())):
+        write_data_dir(folder, text=text, utt2spk={utt: who for utt, (who, _) in said.items()})
+    make_speech(data, nj, [SAID])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--books", type=Path, required=True, help="folder of *.txt")
-    parser.add_argument("--out", type=Path, required=True, help="data dir to write")
-    parser.add_argument("--sentences", type=int, default=6000, help="drawn from all books")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the sets")
+    parser.add_argument("--sets", nargs="+", choices=(READ, SAID), required=True)
+    parser.add_argument("--sentences", type=int, default=6000, help=f"of {READ}, drawn from all")
+    parser.add_argument("--said", type=int, default=9000, help=f"sentences of {SAID}")
+    parser.add_argument("--limit", type=int, default=0, help="at most so many of each")
+    parser.add_argument("--lower_case", action="store_true", help="in small letters")
+    parser.add_argument("--nj", type=int, default=2, help="processes that synthesise")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     paths = sorted(args.books.glob("*.txt"))
@@ -34,8 +65,14 @@ def main() -> None:
         raise DataError("there is no *.txt in this folder", args.books)
     found = sorted({sentence for path in paths for sentence in sentences(path)})
     random.Random(0).shuffle(found)
-    chosen = found[: args.sentences]
-    write_set(args.out, [Utterance(f"book-{n:05d}", line) for n, line in enumerate(chosen)])
+    if READ in args.sets:
+        read = found[: args.sentences]
+        utterances = [Utterance(f"book-{n:05d}", line) for n, line in enumerate(read)]
+        write_set(args.data / READ, utterances, args.limit, args.lower_case)
+    if SAID in args.sets:
+        short = [line for line in found[args.sentences :] if len(line.split()) in WORDS_SAID]
+        said = short[: min(args.said, args.limit or args.said)]
+        say(args.data, [s.lower() for s in said] if args.lower_case else said, args.nj)
 
 
 if __name__ == "__main__":

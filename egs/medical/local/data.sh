@@ -18,7 +18,8 @@ speaker_column=""                      # their column of speakers; if empty, the
 days="1,2,3/4/5"                       # PriMock57's days of train/dev/test
 keep_unintelligible=false              # take stretches that the transcriber did not understand whole
 target_audio=true                      # false: the targets' training sets are text alone
-books=""                               # folder of books (*.txt), for the set books_train
+books=""                               # folder of books (*.txt), for the sets books_train, books_said
+lower_case=false                       # transcripts in small letters
 limit=0                                # at most so many utterances of each set; 0 is all
 sets="primock57_train"                 # data dirs to make
 nj=2                                   # processes that synthesise
@@ -27,10 +28,11 @@ stop_stage=3                           # last of the three steps
 # shellcheck source=../../../utils/parse_options.sh
 . ../../utils/parse_options.sh
 
-source_sets=() perturbed=() target_sets=() spoken_sets=()
+source_sets=() perturbed=() from_books=() target_sets=() spoken_sets=() case=()
+! $lower_case || case=(--lower_case)
 for set in $sets; do
     case $set in
-        books_train) ;;
+        books_*) from_books+=("$set") ;;
         *_sp[0-9]*) perturbed+=("$set") ;;
         mts_spoken_*) spoken_sets+=("$set") ;;
         primock57_* | mts_dialog_* | pairs_*) target_sets+=("$set") ;;
@@ -52,14 +54,13 @@ need_mts_dialog() {
 
 wanted() { [ "$stage" -le "$1" ] && [ "$1" -le "$stop_stage" ]; }
 
-common=(--data "$work/data" --limit "$limit" --sets)
+common=(--data "$work/data" --limit "$limit" "${case[@]}" --sets)
 if wanted 1 && [ ${#source_sets[@]} -gt 0 ]; then
     need "$librispeech_root" LibriSpeech "Get it from https://www.openslr.org/12" librispeech_root
     python3 local/prepare_source.py --librispeech_root "$librispeech_root" \
         "${common[@]}" "${source_sets[@]}"
-    case " $sets " in *" books_train "*)
-        python3 ../librispeech/local/prepare_books.py --books "$books" --out "$work/data/books_train" ;;
-    esac
+    [ ${#from_books[@]} -eq 0 ] || python3 ../librispeech/local/prepare_books.py --books "$books" \
+        --data "$work/data" --nj "$nj" --limit "$limit" "${case[@]}" --sets "${from_books[@]}"
     for set in "${perturbed[@]}"; do
         speechllm perturb "${set##*_sp}" "$work/data/${set%_sp*}" "$work/data/$set"
     done

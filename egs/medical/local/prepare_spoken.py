@@ -50,15 +50,15 @@ def choose(root: Path, limit: int) -> dict[str, list[Utterance]]:
     return parts
 
 
-def write(folder: Path, part: str, utterances: list[Utterance]) -> None:
+def write(folder: Path, part: str, utterances: list[Utterance], lower_case: bool) -> None:
     """Write one data dir, unless it is there with these words: then its audio stays."""
     voices = None
     if part != "train":
-        people = [speaker.name for speaker in speakers_of(part)]
+        people = [speaker.name for speaker in speakers_of(part, clear=True)]
         spoken = [(people[n % len(people)], u) for n, u in enumerate(utterances)]
         utterances = [Utterance(f"{who}-{u.id}", u.text) for who, u in spoken]
         voices = {u.id: who for u, (who, _) in zip(utterances, spoken, strict=True)}
-    text = {u.id: u.text for u in utterances}
+    text = {u.id: u.text.lower() if lower_case else u.text for u in utterances}
     if (folder / "text").is_file() and DataDir.load(folder).text == dict(sorted(text.items())):
         return
     write_data_dir(folder, text=text, utt2spk=voices)
@@ -70,6 +70,7 @@ def main() -> None:
     parser.add_argument("--mts_dialog_root", type=Path, required=True)
     parser.add_argument("--data", type=Path, required=True, help="folder of the sets")
     parser.add_argument("--limit", type=int, default=0, help="at most so many utterances of each")
+    parser.add_argument("--lower_case", action="store_true", help="write in small letters")
     parser.add_argument("--sets", nargs="+", required=True, help="names of data dirs")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -78,7 +79,7 @@ def main() -> None:
         part = name.removeprefix(f"{CORPUS}_")
         if part not in parts:
             raise DataError(f"a set is {CORPUS}_{{{','.join(SIZES)}}}, not {name}")
-        write(args.data / name, part, parts[part])
+        write(args.data / name, part, parts[part], args.lower_case)
 
 
 if __name__ == "__main__":

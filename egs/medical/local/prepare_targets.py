@@ -53,11 +53,12 @@ def main() -> None:
     parser.add_argument("--text_only", action="store_true", help="no audio for <target>_train")
     parser.add_argument("--data", type=Path, required=True, help="folder of the sets")
     parser.add_argument("--limit", type=int, default=0, help="at most so many utterances of each")
+    parser.add_argument("--lower_case", action="store_true", help="write in small letters")
     parser.add_argument("--sets", nargs="+", required=True, help="names of data dirs")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     for name in args.sets:
-        write_set(args.data / name, read_set(name, args), args.limit)
+        write_set(args.data / name, read_set(name, args), args.limit, args.lower_case)
 
 
 if __name__ == "__main__":

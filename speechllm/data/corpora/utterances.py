@@ -39,13 +39,16 @@ class Utterance(NamedTuple):
     semantics: dict[str, Any] | None = None
 
 
-def write_set(folder: Path, utterances: Sequence[Utterance], limit: int = 0) -> None:
+def write_set(
+    folder: Path, utterances: Sequence[Utterance], limit: int = 0, lower_case: bool = False
+) -> None:
     """Write a data dir of utterances that all have audio, or of text alone.
 
     Args:
         folder: of the data dir.
         utterances: in any order.
         limit: if above 0, at most so many of them, always the same ones.
+        lower_case: write transcripts in small letters.
 
     Raises:
         DataError: no utterance, an id that stands twice, an utterance without a transcript (and
@@ -53,7 +56,7 @@ def write_set(folder: Path, utterances: Sequence[Utterance], limit: int = 0) -> 
     """
     utterances = _some(utterances, limit)
     _check(folder, utterances)
-    text = {u.id: u.text for u in utterances}
+    text = {u.id: u.text.lower() if lower_case else u.text for u in utterances}
     meant = {
         u.id: json.dumps(u.semantics, ensure_ascii=False)
         for u in utterances
