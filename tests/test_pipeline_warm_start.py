@@ -274,6 +274,25 @@ def test_positions_are_hidden_in_the_warm_start_alone(
     assert not any(hide for hide, learns in hidden if not learns)
 
 
+def test_frames_are_augmented_in_the_warm_start_alone(
+    work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from speechllm.model.projector import Projector
+
+    heard, forward = [], Projector.forward
+
+    def watched(self, frames, lengths, hide=False):
+        heard.append((hide, torch.is_grad_enabled(), {*lengths.tolist()}))
+        return forward(self, frames, lengths, hide)
+
+    monkeypatch.setattr(Projector, "forward", watched)
+    augment = "warm_start.augment={stretch: 0.4, noise: 0.1, feature_dropout: 0.1}"
+    train(work, "augmented", "warm_start.train.steps=3", augment)
+    real = {n for _, learns, lengths in heard if not learns for n in lengths}
+    for hide, learns, lengths in heard:
+        assert (lengths <= real) == (not (hide and learns))
+
+
 def adapt(work: Path, exp: Path, name: str, **config: object) -> dict:
     path = work / f"{name}.yaml"
     path.write_text(yaml.safe_dump({"train": TRAIN, "monitor": {"every": 2}, **config}))

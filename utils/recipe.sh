@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # The stages of every recipe. A recipe's run.sh goes to its own folder, sets the variables below
 # that differ for its corpus, and sources this file with "$@". A variable that only run.sh knows is
-# an option of the corpus: stage 1 hands it on to local/data.sh, and the names of all sets to one
-# that has an option `sets`. --quick calls quick_settings, a function of run.sh; what the command
-# line says goes before what that sets.
+# an option of the corpus: stage 1 hands it on to local/data.sh, and the names of all sets and nj to
+# one that has an option `sets` or `nj`. --quick calls quick_settings, a function of run.sh; what
+# the command line says goes before what that sets.
 set -euo pipefail
 
 stage=${stage-data}                # first stage to run, a number, 5b or a name
@@ -13,7 +13,7 @@ dry_run=${dry_run-false}           # print the commands, run nothing
 quick=${quick-false}               # tiny sizes, to see in a minute or so that all works
 sample=${sample-false}             # a small part of the corpus and small pretrained models: real results in minutes
 work=${work-.}                     # folder in which data/, dump/ and exp/ are made
-nj=${nj-2}                         # jobs that run at once in stages 3, 5 and 6
+nj=${nj-2}                         # jobs that run at once in stages 1, 3, 5 and 6
 verify=${verify-false}             # hash all that results were made from, whatever its size and time say
 nproc=${nproc-1}                   # processes that train the base together, by torchrun; each adds its
                                    # batches, so a step has nproc x accumulate of them; with
@@ -267,6 +267,7 @@ stage_data() {
     local name options=()
     for name in $corpus_options; do options+=("--$name" "${!name}"); done
     ! grep -q '^sets=' local/data.sh || options+=(--sets "${all_dirs[*]##*/}")
+    ! grep -q '^nj=' local/data.sh || options+=(--nj "$nj")
     ! grep -q '^standins=' local/data.sh || options+=(--standins "$standins")
     # shellcheck disable=SC2086  # words
     run local/data.sh --work "$work" "${options[@]}" $data_opts

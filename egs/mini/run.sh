@@ -13,7 +13,7 @@ whisper_alone=true
 source_train="general_train source_train"
 targets="medical" # agriculture, music: one or several
 target_test="test natural"
-extra_decode_configs="conf/decode/ngram.yaml" # bias_trie.yaml is one more
+extra_decode_configs="conf/decode/ngram.yaml" # further ways to decode, for target domains; bias_trie.yaml is one more
 score_opts="--normalizer whisper-english plain"
 report_opts="--normalizer whisper-english"
 

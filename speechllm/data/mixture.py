@@ -6,6 +6,7 @@ same number of batches; and a killed run finds its place again from (epoch, batc
 
 import math
 import random
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from typing import TypeVar
 from speechllm.errors import ConfigError
 
 T = TypeVar("T")
+
+_SPEED = re.compile(r"^sp\d+(?:\.\d+)?-")
 
 JITTER = 0.1
 """Lengths are blurred by so much (relative) before sorting, so that batches differ by epoch."""
@@ -100,18 +103,19 @@ def subset(
 ) -> list[str]:
     """A seeded part of `ids`, in their order; larger fractions contain the smaller ones.
 
-    At least one id is chosen when `fraction` is above zero.
+    At least one id is chosen when `fraction` is above zero. An utterance goes together with its
+    copies at other speeds (`speechllm perturb`), which say the same in the same voice.
 
     Raises:
         ConfigError: `fraction` outside [0, 1].
     """
     if not 0 <= fraction <= 1:
         raise ConfigError(f"a fraction must lie in [0, 1], not {fraction}")
-    order = list(ids)
+    order = list(dict.fromkeys(_SPEED.sub("", utt) for utt in ids))
     random.Random(f"subset {seed}").shuffle(order)
     size = max(1, round(fraction * len(order))) if fraction > 0 and order else 0
     chosen = set(order[:size])
-    return [utt for utt in ids if (utt in chosen) != complement]
+    return [utt for utt in ids if (_SPEED.sub("", utt) in chosen) != complement]
 
 
 def plan_epoch(

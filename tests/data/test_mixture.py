@@ -124,6 +124,17 @@ def test_an_item_beyond_the_budget_names_the_option() -> None:
         plan(budget=40)
 
 
+def test_an_utterance_and_its_copies_at_other_speeds_are_in_one_part() -> None:
+    said = [f"spk-{i}" for i in range(20)]
+    copies = [f"{speed}{utt}" for utt in said for speed in ("", "sp0.9-", "sp1.1-")]
+    part, rest = subset(copies, 0.25, 3), subset(copies, 0.25, 3, complement=True)
+    chosen = subset(said, 0.25, 3)
+    assert part == [
+        utt for utt in copies if utt.removeprefix("sp0.9-").removeprefix("sp1.1-") in chosen
+    ]
+    assert len(part) == 15 and sorted(part + rest) == sorted(copies)
+
+
 def test_subsets_are_seeded_nested_and_complementary() -> None:
     everyone = [f"u{i:03d}" for i in range(200)]
     tenth, half = subset(everyone, 0.1, seed=1), subset(everyone, 0.5, seed=1)

@@ -146,6 +146,7 @@ def test_librispeech_sample_makes_its_own_sets(tmp_path: Path, shared_data: Path
     seconds = {name: sum(found.utt2dur.values()) for name, found in data.items()}
     slow, usual = seconds["train_clean_5_sp0.9"], seconds["train_clean_5"]
     assert slow == pytest.approx(usual / 0.9, rel=0.001)
+    assert all(text.islower() for found in data.values() for text in found.text.values())
     heard = {data["train_clean_5"].utt2spk[utt] for utt in data["train_clean_5"].ids}
     for name in ("train_clean_5_dev", "dev_clean", "test_clean", "test_other"):
         assert not heard & set(data[name].utt2spk.values())
@@ -392,7 +393,7 @@ def test_medical_with_the_real_transcripts(tmp_path: Path, shared_data: Path) ->
 
 
 def test_medical_sample_speaks_sentences_that_are_not_in_training(
-    tmp_path: Path, shared_data: Path
+    tmp_path: Path, shared_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("espeakng_loader")
     mts_dialog = (shared_data / "medical/mts_dialog").resolve()
@@ -408,6 +409,14 @@ def test_medical_sample_speaks_sentences_that_are_not_in_training(
     assert len(said) == 24 and not said & set(data["train"].text.values())
     voices = [set(data[part].utt2spk.values()) for part in ("dev", "test")]
     assert len(voices[1]) == 8 and not voices[0] & voices[1]
+    monkeypatch.syspath_prepend(ROOT / "egs/mini/local")
+    from voices import speakers_of
+
+    people = {
+        who.name: (who.accent, who.variant) for p in ("dev", "test") for who in speakers_of(p, True)
+    }
+    heard = {(who.accent, who.variant) for who in speakers_of("train", clear=True)}
+    assert not {people[name] for both in voices for name in both} & heard
     assert all(0.5 < seconds < 15 for seconds in data["test"].utt2dur.values())
 
 

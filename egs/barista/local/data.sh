@@ -34,7 +34,7 @@ fi
 data=$work/data
 read=(--utterances 600 --speeds 0.9 1.0 1.1) # of LibriSpeech
 llm="smollm2-135m-instruct" # whose words are dictated
-sizes=(--vocabulary "$work/pretrained/$llm" --dictation 7500 --shop 2000 --dev 60 --test 60)
+sizes=(--vocabulary "$work/pretrained/$llm" --dictation 7458 --shop 2000 --dev 60 --test 60)
 text=1000 # sentences of the domain
 limit=0
 if $standins; then

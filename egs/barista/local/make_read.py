@@ -15,15 +15,20 @@ from make_source import dictated
 from speechllm.data.audio import SAMPLE_RATE, load_audio, write_audio
 from speechllm.data.corpora.librispeech import read_split
 from speechllm.data.corpora.utterances import Utterance, write_set
-from speechllm.data.kaldi import Audio, write_table
+from speechllm.data.kaldi import Audio, read_table, write_table
 from speechllm.data.tts import espeak
 from speechllm.errors import SpeechLLMError
 from speechllm.progress import track
 
 
+def named(utterance: Utterance, speed: float) -> str:
+    """The id at a speed."""
+    return f"sp{speed:g}-{utterance.id}"
+
+
 def at_speed(utterance: Utterance, speed: float, folder: Path) -> Utterance:
     """Write it `speed` times as fast, and so higher in pitch."""
-    utt = f"sp{speed:g}-{utterance.id}"
+    utt = named(utterance, speed)
     path = folder / f"{utt}.flac"
     samples = soxr.resample(
         load_audio(utterance.audio, SAMPLE_RATE), SAMPLE_RATE * speed, SAMPLE_RATE
@@ -43,11 +48,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="data dir")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    if (args.out / "phones").is_file():  # which are written last
-        return
     found = read_split(args.librispeech_root, args.split)
     found = found[:: max(1, len(found) // args.utterances)][: args.utterances]
     items = [(utterance, speed, args.out / "wav") for utterance in found for speed in args.speeds]
+    wanted = {named(utterance, speed) for utterance, speed, _ in items}
+    phones = args.out / "phones"  # which are written last
+    if phones.is_file() and read_table(phones).keys() == wanted:
+        return
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         made = track(pool.map(lambda item: at_speed(*item), items), args.out.name, len(items))
         made = list(made)

@@ -11,6 +11,7 @@ learns.
 import argparse
 import logging
 import random
+import zlib
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -21,7 +22,7 @@ from words import dictation, dictations_of, words_of
 from speechllm.data.audio import write_audio
 from speechllm.data.corpora.rhino import RhinoGrammar
 from speechllm.data.corpora.utterances import Utterance, write_set
-from speechllm.data.kaldi import Audio, write_table
+from speechllm.data.kaldi import Audio, DataDir, write_table
 from speechllm.data.room import made_response, reverberate
 from speechllm.data.tts import SAMPLE_RATE, Voice, espeak
 from speechllm.errors import SpeechLLMError
@@ -59,10 +60,12 @@ def make_file(item: tuple[Path, str, str]) -> str:
 
 
 def make_set(folder: Path, utterances: list[Utterance]) -> None:
-    """Speak a set, unless its phones, which are written last, are there."""
-    if (folder / "phones").is_file():
+    """Speak a set, unless its phones, which are written last, are there, and it says the same."""
+    said = {u.id: u.text for u in utterances}
+    if (folder / "phones").is_file() and DataDir.load(folder).text == said:
         return
-    items = [(folder / "wav" / f"{u.id}.flac", u.id, u.text) for u in utterances]
+    (folder / "phones").unlink(missing_ok=True)
+    items = [(folder / "wav" / f"{_name(u)}.flac", u.id, u.text) for u in utterances]
     with ProcessPoolExecutor() as pool:
         made = track(pool.map(make_file, items, chunksize=32), folder.name, len(items))
         phones = dict(zip((u.id for u in utterances), made, strict=True))
@@ -71,6 +74,11 @@ def make_set(folder: Path, utterances: list[Utterance]) -> None:
     ]
     write_set(folder, spoken)
     write_table(folder / "phones", phones)
+
+
+def _name(utterance: Utterance) -> str:
+    """Of its file: other words are another file."""
+    return f"{utterance.id}-{zlib.crc32(utterance.text.encode()):08x}"
 
 
 def draw(
@@ -94,7 +102,7 @@ def dictation_set(count: int, vocabulary: Path | None) -> list[Utterance]:
     rng = random.Random("dictation")
     if vocabulary:
         words, texts = words_of(vocabulary), []
-        while len(texts) < count:  # all words again, beside others and in other voices
+        while words and len(texts) < count:  # all words again, beside others and in other voices
             texts += dictations_of(words, rng)
     else:
         texts = list(dict.fromkeys(dictation(rng) for _ in range(count)))

@@ -37,8 +37,8 @@ spoken=() perturbed=() from_books=() case=()
 ! $lower_case || case=(--lower_case)
 for set in $sets; do
     case $set in
-        books_*) from_books+=("$set") ;;
         *_sp[0-9]*) perturbed+=("$set") ;;
+        books_*) from_books+=("$set") ;;
         *) spoken+=("$set") ;;
     esac
 done
@@ -47,9 +47,12 @@ if wanted 1 && $download; then
     python3 local/download.py --librispeech_root "$librispeech_root" --sets "${spoken[@]}"
 fi
 if wanted 2; then
-    [ ${#from_books[@]} -eq 0 ] || python3 local/prepare_books.py --books "$books" --data "$work/data" \
-        --nj "$nj" --limit "$limit" "${case[@]}" --sets "${from_books[@]}"
-    python3 local/prepare.py --librispeech_root "$librispeech_root" --data "$work/data" \
+    if [ ${#from_books[@]} -gt 0 ]; then
+        [ -d "$books" ] || die "--books: there is no folder '$books'"
+        python3 local/prepare_books.py --books "$books" --data "$work/data" \
+            --nj "$nj" --limit "$limit" "${case[@]}" --sets "${from_books[@]}"
+    fi
+    [ ${#spoken[@]} -eq 0 ] || python3 local/prepare.py --librispeech_root "$librispeech_root" --data "$work/data" \
         --limit "$limit" ${biasing:+--biasing "$biasing"} --biasing_size "$biasing_size" "${case[@]}" --sets "${spoken[@]}"
 fi
 if wanted 3; then

@@ -23,6 +23,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     for name, utterances in read_sets(args.librispeech_root, args.sets):
         write_set(args.data / name, utterances, args.limit, args.lower_case)
+        (args.data / name / "biasing").unlink(missing_ok=True)  # of other words, by an earlier run
         if args.biasing is not None and is_set(name):
             lists = biasing_file(args.biasing, split_of(name), args.biasing_size)
             if lists.is_file():  # there are some for the test sets alone

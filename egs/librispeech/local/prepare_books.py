@@ -65,6 +65,7 @@ def main() -> None:
         raise DataError("there is no *.txt in this folder", args.books)
     found = sorted({sentence for path in paths for sentence in sentences(path)})
     random.Random(0).shuffle(found)
+    args.sentences = min(args.sentences, len(found) // 2)  # others are said
     if READ in args.sets:
         read = found[: args.sentences]
         utterances = [Utterance(f"book-{n:05d}", line) for n, line in enumerate(read)]
@@ -72,6 +73,9 @@ def main() -> None:
     if SAID in args.sets:
         short = [line for line in found[args.sentences :] if len(line.split()) in WORDS_SAID]
         said = short[: min(args.said, args.limit or args.said)]
+        if not said:
+            message = f"{len(found)} sentences, of which none is left to be said"
+            raise DataError(message, args.books, remedy="give more books")
         say(args.data, [s.lower() for s in said] if args.lower_case else said, args.nj)
 
 

@@ -2,6 +2,7 @@
 # Stage 1: data dirs of LibriSpeech's splits, of PriMock57 (speech), of MTS-Dialog (text), and of your
 # own pairs of audio and transcript.
 #   1  source   <librispeech_root> -> <work>/data/train_clean_100/, ...
+#               <books> -> <work>/data/books_train/, text alone; books_said/, which espeak-ng says
 #   2  targets  <primock57_root>, <mts_dialog_root>, <pairs_root> -> <work>/data/<target>_{train,dev,test}/
 #   3  spoken   MTS-Dialog's sentences, said by espeak-ng and Piper -> <work>/data/mts_spoken_{dev,test,natural}/
 set -euo pipefail
@@ -32,8 +33,8 @@ source_sets=() perturbed=() from_books=() target_sets=() spoken_sets=() case=()
 ! $lower_case || case=(--lower_case)
 for set in $sets; do
     case $set in
-        books_*) from_books+=("$set") ;;
         *_sp[0-9]*) perturbed+=("$set") ;;
+        books_*) from_books+=("$set") ;;
         mts_spoken_*) spoken_sets+=("$set") ;;
         primock57_* | mts_dialog_* | pairs_*) target_sets+=("$set") ;;
         *) source_sets+=("$set") ;;
@@ -59,8 +60,13 @@ if wanted 1 && [ ${#source_sets[@]} -gt 0 ]; then
     need "$librispeech_root" LibriSpeech "Get it from https://www.openslr.org/12" librispeech_root
     python3 local/prepare_source.py --librispeech_root "$librispeech_root" \
         "${common[@]}" "${source_sets[@]}"
-    [ ${#from_books[@]} -eq 0 ] || python3 ../librispeech/local/prepare_books.py --books "$books" \
-        --data "$work/data" --nj "$nj" --limit "$limit" "${case[@]}" --sets "${from_books[@]}"
+fi
+if wanted 1; then
+    if [ ${#from_books[@]} -gt 0 ]; then
+        [ -d "$books" ] || die "--books: there is no folder '$books'"
+        python3 ../librispeech/local/prepare_books.py --books "$books" --data "$work/data" \
+            --nj "$nj" --limit "$limit" "${case[@]}" --sets "${from_books[@]}"
+    fi
     for set in "${perturbed[@]}"; do
         speechllm perturb "${set##*_sp}" "$work/data/${set%_sp*}" "$work/data/$set"
     done

@@ -67,10 +67,11 @@ def make_files(folder: Path, natural: Path, items: list[tuple[str, str, Speaker]
 def forget_other_words(folder: Path, text: dict[str, str]) -> None:
     """Remove files in which an utterance says something else, as with an earlier grammar."""
     spoken = folder / "spoken"
-    before = read_table(spoken) if spoken.is_file() else {}
-    for utt in before.keys() & text.keys():
-        if before[utt] != text[utt]:
-            (folder / f"{utt}.flac").unlink(missing_ok=True)
+    if spoken.is_file():
+        before = read_table(spoken)
+        for utt, words in text.items():
+            if before.get(utt) != words:
+                (folder / f"{utt}.flac").unlink(missing_ok=True)
     write_table(spoken, text)
 
 
