@@ -266,8 +266,8 @@ outputs() {
 stage_data() {
     local name options=()
     for name in $corpus_options; do options+=("--$name" "${!name}"); done
-    ! grep -q '^sets=' local/data.sh || options+=(--sets "${all_dirs[*]##*/}")
     ! grep -q '^nj=' local/data.sh || options+=(--nj "$nj")
+    ! grep -q '^sets=' local/data.sh || options+=(--sets "${all_dirs[*]##*/}")
     ! grep -q '^standins=' local/data.sh || options+=(--standins "$standins")
     # shellcheck disable=SC2086  # words
     run local/data.sh --work "$work" "${options[@]}" $data_opts

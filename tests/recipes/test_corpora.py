@@ -177,6 +177,7 @@ def test_librispeech_sample_with_tiny_models(
     options = (*models, "--sample", "--limit", 6, "--whisper_alone", "false")
     few = "warm_start.train.epochs=null warm_start.train.steps=2 train.steps=2"
     few += " model.encoder_window=padded"  # the tiny encoder has none of one length
+    few += " warm_start.share=0.5"  # of six utterances
     recipe = copy_of("librispeech") / "run.sh"
     run_all(
         *(recipe, tmp_path / "work", *options, "--librispeech_root", sample, "--base_opts", few)
