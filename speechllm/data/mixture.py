@@ -6,17 +6,15 @@ same number of batches; and a killed run finds its place again from (epoch, batc
 
 import math
 import random
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from speechllm.data.copies import original
 from speechllm.errors import ConfigError
 
 T = TypeVar("T")
-
-_SPEED = re.compile(r"^sp\d+(?:\.\d+)?-")
 
 JITTER = 0.1
 """Lengths are blurred by so much (relative) before sorting, so that batches differ by epoch."""
@@ -111,11 +109,11 @@ def subset(
     """
     if not 0 <= fraction <= 1:
         raise ConfigError(f"a fraction must lie in [0, 1], not {fraction}")
-    order = list(dict.fromkeys(_SPEED.sub("", utt) for utt in ids))
+    order = list(dict.fromkeys(original(utt) for utt in ids))
     random.Random(f"subset {seed}").shuffle(order)
     size = max(1, round(fraction * len(order))) if fraction > 0 and order else 0
     chosen = set(order[:size])
-    return [utt for utt in ids if (_SPEED.sub("", utt) in chosen) != complement]
+    return [utt for utt in ids if (original(utt) in chosen) != complement]
 
 
 def plan_epoch(

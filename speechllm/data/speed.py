@@ -7,6 +7,7 @@ from pathlib import Path
 import soxr
 
 from speechllm.data.audio import SAMPLE_RATE, load_audio, write_audio
+from speechllm.data.copies import speed_prefix
 from speechllm.data.kaldi import CHANNELS, DataDir
 from speechllm.data.set_tables import SetTables, Table, is_data_dir, read_set, refuse_inside
 from speechllm.errors import DataError
@@ -44,7 +45,7 @@ def perturb(source: Path, speed: float, target: Path, allow_pipes: bool = False)
     tables, data = read_set(source), DataDir.load(source)
     if not data.has_audio:
         raise DataError("this set has no audio, and it is needed", source)
-    prefix = f"sp{speed:g}-"
+    prefix = speed_prefix(speed)
     wav = {utt: f"audio/{prefix}{utt}.flac" for utt in data.ids}
 
     with whole_folder(target, is_data_dir) as folder:

@@ -13,6 +13,7 @@ import soxr
 from make_source import dictated
 
 from speechllm.data.audio import SAMPLE_RATE, load_audio, write_audio
+from speechllm.data.copies import speed_prefix
 from speechllm.data.corpora.librispeech import read_split
 from speechllm.data.corpora.utterances import Utterance, write_set
 from speechllm.data.kaldi import Audio, read_table, write_table
@@ -21,21 +22,16 @@ from speechllm.errors import SpeechLLMError
 from speechllm.progress import track
 
 
-def named(utterance: Utterance, speed: float) -> str:
-    """The id at a speed."""
-    return f"sp{speed:g}-{utterance.id}"
-
-
-def at_speed(utterance: Utterance, speed: float, folder: Path) -> Utterance:
+def copy(utterance: Utterance, speed: float, folder: Path) -> Utterance:
     """Write it `speed` times as fast, and so higher in pitch."""
-    utt = named(utterance, speed)
+    utt = speed_prefix(speed) + utterance.id
     path = folder / f"{utt}.flac"
     samples = soxr.resample(
         load_audio(utterance.audio, SAMPLE_RATE), SAMPLE_RATE * speed, SAMPLE_RATE
     )
     write_audio(path, samples, SAMPLE_RATE)
     words = utterance.text.lower()
-    speaker = f"sp{speed:g}-{utterance.speaker}"
+    speaker = speed_prefix(speed) + utterance.speaker
     return Utterance(utt, words, Audio(str(path)), speaker, dictated(words))
 
 
@@ -51,12 +47,12 @@ def main() -> None:
     found = read_split(args.librispeech_root, args.split)
     found = found[:: max(1, len(found) // args.utterances)][: args.utterances]
     items = [(utterance, speed, args.out / "wav") for utterance in found for speed in args.speeds]
-    wanted = {named(utterance, speed) for utterance, speed, _ in items}
+    wanted = {speed_prefix(speed) + utterance.id for utterance, speed, _ in items}
     phones = args.out / "phones"  # which are written last
     if phones.is_file() and read_table(phones).keys() == wanted:
         return
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        made = track(pool.map(lambda item: at_speed(*item), items), args.out.name, len(items))
+        made = track(pool.map(lambda item: copy(*item), items), args.out.name, len(items))
         made = list(made)
     write_set(args.out, made)
     write_table(args.out / "phones", {u.id: " ".join(espeak().phones(u.text)) for u in made})

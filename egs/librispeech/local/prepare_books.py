@@ -19,8 +19,6 @@ sys.path.append(str(Path(__file__).parents[2] / "mini/local"))
 from make_speech import make as make_speech
 from voices import speakers_of
 
-log = logging.getLogger(__name__)
-
 END = re.compile(r"[.!?;:]+[\"'\N{RIGHT DOUBLE QUOTATION MARK}]*\s|--|\n\s*\n")
 WORDS = range(6, 31)  # of a sentence
 WORDS_SAID = range(6, 13)  # of one that is said: three to five seconds
