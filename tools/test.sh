@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Sets up what is missing, checks the style, and runs the tests, in two processes at once. Arguments
-# go to pytest, which then runs alone, e.g.
+# Sets up what is missing, checks the style, and runs the tests, files of them side by side.
+# Arguments go to pytest, which then is one process, e.g.
 # tools/test.sh -m "not slow" tests/jobs
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -16,15 +16,7 @@ for data in an4 librispeech_sample; do
 done
 if [ $# -gt 0 ]; then exec python -m pytest "$@"; fi
 
-# All tests: whole recipes, which are waited for more than computed, beside the rest.
-slow=$(mktemp)
-set -m # a group of its own, to be interrupted as one
-python -m pytest -m slow >"$slow" 2>&1 &
-trap 'kill -INT -- -$! 2>/dev/null || true; wait $! || true; rm -f "$slow"' EXIT
-status=0
-python -m pytest -m "not slow" || status=$?
-[ "$status" != 2 ] || exit 2 # interrupted
-echo "whole recipes:"
-wait $! || status=$?
-cat "$slow"
-exit "$status"
+# A file stays in one process, so that what its tests share is made once. One thread each: tiny
+# models gain nothing by more, and two processes that want all cores wait for each other.
+export OMP_NUM_THREADS=${OMP_NUM_THREADS-1}
+exec python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
