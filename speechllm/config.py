@@ -103,8 +103,9 @@ class ModelConfig(Section):
     encoder_window: Literal["padded", "cut"] = "padded"
     """Of an encoder that was trained on windows of one length (Whisper: 30 s): fill the window
     with silence, as in its training, or show it the utterance alone."""
-    encoder_dtype: Literal["float32", "float16", "bfloat16"] = "float32"
-    """Precision in which the encoder computes; its frames are cached as float16 in any case."""
+    encoder_dtype: Literal["auto", "float32", "float16", "bfloat16"] = "float32"
+    """Precision in which the encoder computes; auto is bfloat16 where the device multiplies it
+    natively, float32 elsewhere. Its frames are cached as float16 in any case."""
     llm_dtype: Literal["float32", "bfloat16"] = "float32"
     """Precision in which frozen LLM weights are kept."""
     llm_attention: Literal["auto", "eager", "sdpa", "flash_attention_2"] = "auto"

@@ -19,6 +19,7 @@ from speechllm.errors import ConfigError
 from speechllm.model.cpu_layers import with_cpu_layers
 from speechllm.model.fbank import without_frame_loop
 from speechllm.model.half import ROUNDING, difference, try_out
+from speechllm.model.precision import multiplies_bfloat16
 from speechllm.model.tower import Tower, find_tower, load_extractor, load_tower
 from speechllm.model.window import (
     can_be_cut,
@@ -71,7 +72,8 @@ class Encoder:
                 utterance alone; `kept` is `padded`, but where the model around the encoder is
                 given the frames of that silence too (Voxtral), they are kept. A longer utterance
                 is heard window by window in any case.
-            dtype: of its weights: float32, float16 or bfloat16.
+            dtype: of its weights: float32, float16 or bfloat16; auto is bfloat16 where the device
+                multiplies it natively, float32 elsewhere.
 
         Raises:
             ConfigError: no such encoder, none that can be used, or one that this device computes
@@ -80,6 +82,8 @@ class Encoder:
         folder = resolve_folder(name, "model.encoder")
         tower = find_tower(folder, name, trust_remote_code)
         extractor = load_extractor(folder, name, trust_remote_code)
+        if dtype == "auto":
+            dtype = "bfloat16" if multiplies_bfloat16(device) else "float32"
         model = load_tower(tower, folder, name, getattr(torch, dtype), trust_remote_code)
         self._prepare(name, tower, extractor, model, device, window)
 

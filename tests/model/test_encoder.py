@@ -210,6 +210,13 @@ def test_half_precision_is_near_or_refused(name: str, dtype: str, folder_of) -> 
     assert 0 < difference < 0.2 * full.std()
 
 
+@pytest.mark.parametrize("native", [True, False])
+def test_auto_is_bfloat16_where_that_is_native(native: bool, folder_of, monkeypatch) -> None:
+    monkeypatch.setattr("speechllm.model.encoder.multiplies_bfloat16", lambda device: native)
+    auto = Encoder(folder_of("whisper"), dtype="auto")
+    assert auto.model.dtype == (torch.bfloat16 if native else torch.float32)
+
+
 def test_half_precision_that_is_computed_wrongly_is_refused(folder_of, monkeypatch) -> None:
     """As oneDNN does on CPUs with AMX: a grouped convolution in bfloat16."""
     right = torch.nn.functional.conv1d
