@@ -14,7 +14,7 @@ librispeech_split="train-clean-5" # or another one, of which 600 utterances are 
 source_train="dictation_train shop_train"
 source_dev="shop_dev"
 source_test="shop_test"
-standins=true # tiny models; with --standins false those of the packages below, not run whole yet
+standins=false # train tiny models on the spot instead of those of the packages below
 encoder_package="whisper-base"
 llm_package="smollm2-135m-instruct"
 targets="barista"
@@ -22,6 +22,7 @@ target_train="train text" # recordings without transcripts, and sentences withou
 
 quick_settings() {
     work=quick
+    standins=true
     data_opts="--quick true"
     base_opts="train.steps=20 train.warmup_steps=5 monitor.every=10 monitor.utterances=10"
     adapt_opts="train.steps=6 monitor.every=3 monitor.utterances=10"
