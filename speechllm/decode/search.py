@@ -16,6 +16,7 @@ from transformers import (
 
 from speechllm.data.collate import Batch
 from speechllm.decode.config import DecodeConfig
+from speechllm.decode.prompts import read_prompts
 from speechllm.model.precision import autocast
 from speechllm.model.speech_llm import SpeechLLM
 
@@ -164,14 +165,16 @@ def search(
         processors.insert(0, RepetitionPenaltyLogitsProcessor(config.repetition_penalty))
     with autocast(config.precision, str(model.device)):
         filled = model.fill(batch)
+        longest = int(bounds.max()) + 1
         sequences = model.llm.generate(
             inputs_embeds=filled.embeddings,
             attention_mask=filled.attention_mask,
+            past_key_values=read_prompts(model.llm, filled, config.beam, longest),
             generation_config=GenerationConfig(
                 num_beams=config.beam,
                 num_return_sequences=config.nbest,
                 do_sample=False,
-                max_new_tokens=int(bounds.max()) + 1,
+                max_new_tokens=longest,
                 length_penalty=config.length_penalty,
                 eos_token_id=ends,
                 pad_token_id=model.prompt.pad,
