@@ -38,8 +38,20 @@ def decode(model: Path, data: Path, out: Path, *options: str) -> None:
 def test_a_long_utterance_is_heard_window_by_window(whisper: Path) -> None:
     model = Whisper(str(whisper))
     wave = np.random.default_rng(1).standard_normal(3 * 16000).astype(np.float32)
-    parts = [model.transcribe(wave[:32000]), model.transcribe(wave[32000:])]
-    assert any(parts) and model.transcribe(wave) == " ".join(" ".join(parts).split())
+    parts = [model.transcribe([part])[0] for part in (wave[:32000], wave[32000:])]
+    assert any(parts) and model.transcribe([wave]) == [" ".join(" ".join(parts).split())]
+
+
+def test_what_is_heard_at_once_changes_no_text(
+    whisper: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, rng = Whisper(str(whisper)), np.random.default_rng(2)
+    waves = [rng.standard_normal(n).astype(np.float32) for n in (9000, 70000, 30000, 16000)]
+    alone = [text for wave in waves for text in model.transcribe([wave])]
+    assert len(set(alone)) > 1
+    for windows in (2, 8):
+        monkeypatch.setattr("speechllm.decode.whisper.AT_ONCE", windows)
+        assert model.transcribe(waves) == alone
 
 
 def test_it_stands_beside_the_base_in_reports(
