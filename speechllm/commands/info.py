@@ -79,6 +79,7 @@ def _read(args: argparse.Namespace, overrides: Sequence[str]) -> "tuple[BaseConf
 def _models(config: "BaseConfig", method: "Method | None", encoder: "Encoder") -> Iterator[str]:
     import torch
 
+    from speechllm.model.precision import resolve_dtype
     from speechllm.model.speech_llm import SpeechLLM, parameter_table, set_trainable
 
     settings = config.model
@@ -92,7 +93,8 @@ def _models(config: "BaseConfig", method: "Method | None", encoder: "Encoder") -
     precision = "4 bits" if settings.load_in_4bit else settings.llm_dtype
     llm = model.llm.get_base_model() if hasattr(model.llm, "get_base_model") else model.llm
     yield f"encoder  {settings.audio_model}"
-    of = f"{tower.parameters:,} parameters in {settings.encoder_dtype}"
+    dtype = resolve_dtype(settings.encoder_dtype, "cuda" if torch.cuda.is_available() else "cpu")
+    of = f"{tower.parameters:,} parameters in {dtype}"
     yield f"         {tower.cls.__name__}{part}, {of}"
     yield f"llm      {settings.text_model}"
     yield f"         {type(llm).__name__}, {_count(llm):,} parameters in {precision}"

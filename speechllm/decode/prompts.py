@@ -34,10 +34,11 @@ class BeamLayer(DynamicLayer):
             self.prompt = self.length
             self._hold(key_states, value_states)
         else:
+            assert self.length <= self.held_keys.shape[-2], "there is no room left"
             self.held_keys[:, :, start : self.length] = key_states
             self.held_values[:, :, start : self.length] = value_states
-        self.keys = self.held_keys[:, :, : self.length]
-        self.values = self.held_values[:, :, : self.length]
+            self.keys = self.held_keys[:, :, : self.length]
+            self.values = self.held_values[:, :, : self.length]
         return self.keys, self.values
 
     def get_seq_length(self) -> int:
@@ -45,12 +46,16 @@ class BeamLayer(DynamicLayer):
 
     def batch_repeat_interleave(self, repeats: int) -> None:
         """Give each utterance's prompt to all its beams."""
+        if not self.is_initialized:
+            return
         self._hold(
             self.keys.repeat_interleave(repeats, 0), self.values.repeat_interleave(repeats, 0)
         )
 
     def reorder_cache(self, beam_idx: Tensor) -> None:
         """Let row r go on from row beam_idx[r], a beam of the same utterance."""
+        if not self.is_initialized:
+            return
         for held in (self.held_keys, self.held_values):
             generated = held[:, :, self.prompt : self.length]
             generated.copy_(generated[beam_idx])
@@ -61,7 +66,8 @@ class BeamLayer(DynamicLayer):
             states.new_empty(rows, heads, length + self.room, states.shape[-1])
             for states in (keys, values)
         )
-        self.held_keys[:, :, :length], self.held_values[:, :, :length] = keys, values
+        self.keys, self.values = self.held_keys[:, :, :length], self.held_values[:, :, :length]
+        self.keys[:], self.values[:] = keys, values
 
 
 def read_prompts(llm: nn.Module, filled: Filled, beam: int, room: int) -> Cache | None:

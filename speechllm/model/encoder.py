@@ -19,7 +19,7 @@ from speechllm.errors import ConfigError
 from speechllm.model.cpu_layers import with_cpu_layers
 from speechllm.model.fbank import without_frame_loop
 from speechllm.model.half import ROUNDING, difference, try_out
-from speechllm.model.precision import multiplies_bfloat16
+from speechllm.model.precision import resolve_dtype
 from speechllm.model.tower import Tower, find_tower, load_extractor, load_tower
 from speechllm.model.window import (
     can_be_cut,
@@ -82,9 +82,10 @@ class Encoder:
         folder = resolve_folder(name, "model.encoder")
         tower = find_tower(folder, name, trust_remote_code)
         extractor = load_extractor(folder, name, trust_remote_code)
+        chosen = resolve_dtype(dtype, device)
         if dtype == "auto":
-            dtype = "bfloat16" if multiplies_bfloat16(device) else "float32"
-        model = load_tower(tower, folder, name, getattr(torch, dtype), trust_remote_code)
+            log.info("%s computes in %s here", name, chosen)
+        model = load_tower(tower, folder, name, getattr(torch, chosen), trust_remote_code)
         self._prepare(name, tower, extractor, model, device, window)
 
     @classmethod

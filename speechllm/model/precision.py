@@ -34,6 +34,13 @@ def resolve(precision: str, device: str) -> str:
     return precision
 
 
+def resolve_dtype(dtype: str, device: str) -> str:
+    """The same of the name of a dtype in which weights are kept."""
+    if dtype == "auto":
+        return "bfloat16" if multiplies_bfloat16(device) else "float32"
+    return dtype
+
+
 def autocast(precision: str, device: str) -> torch.autocast:
     """Compute what is inside in that precision: "fp32", "bf16" or "auto"."""
     enabled = resolve(precision, device) == "bf16"

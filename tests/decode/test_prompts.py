@@ -4,24 +4,43 @@ import pytest
 import torch
 from transformers import MistralConfig, MistralForCausalLM
 
+from speechllm.config import LoraConfig
 from speechllm.decode import search as searching
 from speechllm.decode.prompts import BeamLayer, read_prompts
+from speechllm.model.llm import add_lora
 from tests.architectures import LLMS
 from tests.decode.conftest import sharpened
 from tests.decode.test_search import decode, examples
 from tests.tiny import make_encoder
 
 
-@pytest.fixture(scope="module", params=["qwen3", "smollm2", "smollm3", "gemma3"])
+@pytest.fixture(scope="module", params=["qwen3", "smollm2", "smollm3", "smollm2 with LoRA"])
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
-    work = tmp_path_factory.mktemp(request.param)
-    LLMS[request.param](work / "llm")
-    return sharpened(make_encoder(work / "encoder"), work / "llm")
+    name, _, lora = request.param.partition(" with ")
+    work = tmp_path_factory.mktemp(name)
+    LLMS[name](work / "llm")
+    model = sharpened(make_encoder(work / "encoder"), work / "llm")
+    if lora:
+        model.llm = add_lora(model.llm, LoraConfig(rank=2, targets=["q_proj", "v_proj"]))
+        with torch.no_grad():
+            for part, weight in model.llm.named_parameters():
+                if "lora_B" in part:
+                    weight.normal_(generator=torch.Generator().manual_seed(0))
+    return model.eval()
 
 
 @pytest.mark.parametrize("beam", [1, 4])
 def test_every_llm_hears_the_same(model, beam: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    caches = []
+
+    def watched(*args):
+        caches.append(read_prompts(*args))
+        return caches[-1]
+
+    monkeypatch.setattr(searching, "read_prompts", watched)
     quick = decode(model, examples(), beam)
+    assert all(isinstance(layer, BeamLayer) for cache in caches for layer in cache.layers)
+    assert caches and caches[0].get_seq_length() > 10, "the prompt was read before"
     monkeypatch.setattr(searching, "read_prompts", lambda *args: None)
     plain = decode(model, examples(), beam)
     assert quick == plain
@@ -53,3 +72,5 @@ def test_beams_change_places_behind_the_prompt() -> None:
     ]
     assert torch.equal(values, -keys)
     assert layer.get_seq_length() == 5
+    with pytest.raises(AssertionError, match="no room"):
+        layer.update(token, token)

@@ -212,7 +212,7 @@ def test_half_precision_is_near_or_refused(name: str, dtype: str, folder_of) -> 
 
 @pytest.mark.parametrize("native", [True, False])
 def test_auto_is_bfloat16_where_that_is_native(native: bool, folder_of, monkeypatch) -> None:
-    monkeypatch.setattr("speechllm.model.encoder.multiplies_bfloat16", lambda device: native)
+    monkeypatch.setattr("speechllm.model.precision.multiplies_bfloat16", lambda device: native)
     auto = Encoder(folder_of("whisper"), dtype="auto")
     assert auto.model.dtype == (torch.bfloat16 if native else torch.float32)
 
