@@ -24,7 +24,7 @@ llm_opts=""     # further options of speechllm standin_llm
 
 data=$work/data
 natural=$work/pretrained/piper-joe
-sizes=(--clear --general 16000 --source 2000 --target 400 --dev 50 --test 100 --natural 50)
+sizes=(--clear --general 12000 --source 2000 --target 400 --dev 50 --test 100 --natural 50)
 if $standins; then
     sets="" # the stand-ins' too
     sizes=(--general 9000 --general_dev 200 --general_text 60000)

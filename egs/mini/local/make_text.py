@@ -26,11 +26,17 @@ SEED = 1
 SIZES = ("general", "general_dev", "general_text", "source", "target", "dev", "test", "natural")
 
 
-def sentences(grammar: str, seen: set[str]) -> Iterator[Sentence]:
-    """Yield ever new sentences of the right length; `seen` grows."""
+def sentences(grammar: str, seen: set[str], clear: bool) -> Iterator[Sentence]:
+    """Yield ever new sentences of the right length; `seen` grows.
+
+    The clear voices are for an encoder that has heard people: it needs no made-up words, to hear
+    each sequence of sounds, but rather all words a little more often.
+    """
     source = Grammar(GRAMMARS / f"{grammar}.txt", f"{SEED} {grammar}")
     while True:
         sentence = source.sentence()
+        if clear and "made_up" in sentence.rules:
+            continue
         if sentence.text not in seen and len(sentence.text.split()) in WORDS:
             seen.add(sentence.text)
             yield sentence
@@ -64,7 +70,7 @@ def make(data: Path, sizes: dict[str, int], clear: bool = False) -> None:
         sizes: utterances of `general` (training), `general_dev`, `general_text` (sentences for the
             LLM), `source` and `target` (training, of each), `dev` and `test` (of each domain),
             `natural` (of each target, spoken by the natural voice). Sets of size 0 are not made.
-        clear: the clear voices speak.
+        clear: the clear voices speak, and no word is made up.
 
     Raises:
         SpeechLLMError: the sets in `data` were made with other sizes or grammars.
@@ -98,7 +104,7 @@ def make(data: Path, sizes: dict[str, int], clear: bool = False) -> None:
 
     seen: set[str] = set()
     for domain, of_parts in wanted.items():
-        stream = sentences(domain, seen)
+        stream = sentences(domain, seen, clear)
         for part, size in of_parts.items():
             found = list(islice(stream, size))
             if part != "text":
