@@ -1,8 +1,9 @@
-"""Word, character and sentence error rates from jiwer's alignments, keyed by utterance id.
+"""Word, character and sentence error rates, keyed by utterance id, from rapidfuzz's alignments.
 
 Definitions, all in percent:
 
-* WER = (S + D + I) / reference words. The alignment is one of minimal edit distance.
+* WER = (S + D + I) / reference words. The alignment is one of minimal edit distance, the same as
+  jiwer's.
 * CER = the same over characters, counted as jiwer and ESPnet do: Unicode code points of the
   normalised text, the single space between two words being a character too.
 * SER = utterances with at least one word error / utterances.
@@ -12,11 +13,12 @@ deletions and is listed. A rate over no reference tokens at all is undefined (No
 into an empty reference still count in the total.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
-import jiwer
+from rapidfuzz.distance import Levenshtein
 
 from speechllm.data.kaldi import first_ids
 from speechllm.errors import SpeechLLMError
@@ -24,7 +26,7 @@ from speechllm.score.normalize import Normalizer
 from speechllm.score.normalize import normalizer as find_normalizer
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Counts:
     """Hits, substitutions, deletions and insertions of one utterance or of a set."""
 
@@ -65,7 +67,10 @@ class Counts:
         )
 
 
-@dataclass(frozen=True)
+Pair = tuple[str | None, str | None]
+
+
+@dataclass(frozen=True, slots=True)
 class Utterance:
     """One aligned utterance.
 
@@ -78,7 +83,7 @@ class Utterance:
     """
 
     id: str
-    pairs: tuple[tuple[str | None, str | None], ...]
+    pairs: tuple[Pair, ...]
     words: Counts
     characters: Counts
 
@@ -143,41 +148,48 @@ def score_texts(
         )
     normalize = find_normalizer(normalizer) if isinstance(normalizer, str) else normalizer
     ids = sorted(references)
-    reference_texts = [normalize(references[i]) for i in ids]
-    hypothesis_texts = [normalize(hypotheses.get(i, "")) for i in ids]
-    by_word = jiwer.process_words(reference_texts, hypothesis_texts)
-    by_character = jiwer.process_characters(reference_texts, hypothesis_texts)
-    utterances = (
-        Utterance(i, _pairs(ref, hyp, word_chunks), _count(word_chunks), _count(char_chunks))
-        for i, ref, hyp, word_chunks, char_chunks in zip(
-            ids,
-            by_word.references,
-            by_word.hypotheses,
-            by_word.alignments,
-            by_character.alignments,
-            strict=True,
-        )
+    align = _Aligner()
+    utterances = tuple(
+        align(i, normalize(references[i]), normalize(hypotheses.get(i, ""))) for i in ids
     )
-    return Score(normalize, tuple(utterances), tuple(i for i in ids if i not in hypotheses))
+    return Score(normalize, utterances, tuple(i for i in ids if i not in hypotheses))
 
 
-def _pairs(
-    reference: list[str], hypothesis: list[str], chunks: list[jiwer.AlignmentChunk]
-) -> tuple[tuple[str | None, str | None], ...]:
-    pairs: list[tuple[str | None, str | None]] = []
-    for chunk in chunks:
-        left = reference[chunk.ref_start_idx : chunk.ref_end_idx]
-        right = hypothesis[chunk.hyp_start_idx : chunk.hyp_end_idx]
-        # A chunk of one kind: both sides are equally long, or one of them is empty.
-        pairs += zip(left or [None] * len(right), right or [None] * len(left), strict=True)
-    return tuple(pairs)
+class _Aligner:
+    """Aligns utterance after utterance; what they share, words and pairs of words, is kept once."""
+
+    def __init__(self) -> None:
+        self._pairs: dict[Pair, Pair] = {}
+        self._numbers: dict[str, int] = {}
+
+    def __call__(self, utt: str, reference: str, hypothesis: str) -> Utterance:
+        left, right = reference.split(), hypothesis.split()
+        if left == right:
+            pairs = tuple(self._pair(word, word) for word in left)
+            characters = Counts(hits=len(" ".join(left)))
+            return Utterance(utt, pairs, Counts(hits=len(left)), characters)
+        words = Levenshtein.opcodes(self._numbered(left), self._numbered(right))
+        characters = _count(Levenshtein.opcodes(" ".join(left), " ".join(right)))
+        return Utterance(utt, tuple(self._aligned(left, right, words)), _count(words), characters)
+
+    def _aligned(self, left: list[str], right: list[str], chunks: Any) -> Iterator[Pair]:
+        for _, start, end, other_start, other_end in chunks:
+            one, other = left[start:end], right[other_start:other_end]
+            # A chunk of one kind: both sides are equally long, or one of them is empty.
+            gaps = [None] * max(len(one), len(other))
+            yield from map(self._pair, one or gaps, other or gaps)
+
+    def _pair(self, left: str | None, right: str | None) -> Pair:
+        pair = (left, right)
+        return self._pairs.setdefault(pair, pair)
+
+    def _numbered(self, words: list[str]) -> list[int]:
+        """Words by number: rapidfuzz compares them by hash, and hashes of words may be equal."""
+        return [self._numbers.setdefault(word, len(self._numbers)) for word in words]
 
 
-def _count(chunks: list[jiwer.AlignmentChunk]) -> Counts:
-    totals = {"equal": 0, "substitute": 0, "delete": 0, "insert": 0}
-    for chunk in chunks:
-        length = max(
-            chunk.ref_end_idx - chunk.ref_start_idx, chunk.hyp_end_idx - chunk.hyp_start_idx
-        )
-        totals[chunk.type] += length
-    return Counts(totals["equal"], totals["substitute"], totals["delete"], totals["insert"])
+def _count(chunks: Any) -> Counts:
+    totals = {"equal": 0, "replace": 0, "delete": 0, "insert": 0}
+    for tag, start, end, other_start, other_end in chunks:
+        totals[tag] += max(end - start, other_end - other_start)
+    return Counts(*totals.values())
