@@ -4,6 +4,7 @@ Sorted by key in the C locale (which is Python's order of str), UTF-8, Unix line
 """
 
 import codecs
+import io
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -21,6 +22,7 @@ TABLES = ("text", "wav.scp", CHANNELS, "segments", "utt2spk", "spk2utt", "utt2du
 """Those that `speechllm fix` mends."""
 NO_DATA_DIR = "check the path; a recipe makes its data dirs in stage 1 (data)"
 NO_TEXT = "write it, a line `utterance transcript` for each; a recipe does in stage 1 (data)"
+_PLAIN_ID = re.compile(r"[!-.0-\[\]-~]+")  # ASCII that is seen, without slashes
 _BLANK_OR_CONTROL = re.compile(r"[\s\x00-\x1f\x7f-\x9f]")
 
 
@@ -58,6 +60,8 @@ def first_ids(ids: Iterable[str]) -> str:
 
 def id_problem(key: str) -> str | None:
     """Say why `key` cannot be an id, or None. Ids become file names, so paths are refused."""
+    if _PLAIN_ID.fullmatch(key) and ".." not in key:
+        return None
     if "/" in key or "\\" in key or ".." in key:
         return "id holds '/', '\\' or '..'"
     if not key or _BLANK_OR_CONTROL.search(key):
@@ -91,27 +95,29 @@ def scan_table(path: str | Path, report: Callable[[Fault], None]) -> list[Row]:
         content = content[3:]
     rows: list[Row] = []
     first: dict[str, Row] = {}
-    lines = content.split(b"\n")
-    if lines[-1] == b"":
-        lines.pop()
-    for number, raw in enumerate(lines, 1):
+    for number, raw in enumerate(io.BytesIO(content), 1):
         try:
             text = raw.decode("utf-8")
         except UnicodeDecodeError:
             message, remedy = not_utf8(path, content)
-            report(Fault(message, number, remedy, repr(raw[:40]), mendable=False))
+            start = raw.removesuffix(b"\n")[:40]
+            report(Fault(message, number, remedy, repr(start), mendable=False))
             text = raw.decode("utf-8", errors="replace")
+        text = text.removesuffix("\n")
         if text.endswith("\r"):
             tidy("Windows line end (CRLF)", number, mend.by("tr -d '\\r' < {} > {new}"))
         # ASCII blanks only: a no-break space must not cut an id or a word.
-        key, *rest = re.split(r"[ \t]+", text.strip(" \t\r"), maxsplit=1)
+        key, blank, value = text.strip(" \t\r").partition(" ")
+        if "\t" in key:
+            key, _, begin = key.partition("\t")
+            value = begin + blank + value
         if not key:
             tidy("empty line", number, mend.by("grep -v '^[[:space:]]*$' {} > {new}"))
             continue
         if problem := id_problem(key):
             rename = "rename it in every file of the data dir"
             report(Fault(problem, number, rename, repr(key), mendable=False))
-        row = Row(key, rest[0] if rest else "", number)
+        row = Row(key, value.lstrip(" \t"), number)
         if key in first:
             remedy = mend.double(first[key].value == row.value)
             report(Fault("id occurs more than once", number, remedy, key))
