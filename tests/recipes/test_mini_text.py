@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -100,7 +101,7 @@ def test_targets_have_new_words_and_the_source_has_not(data):
 
     assert new_words("source") < 0.03
     for target in make_text.TARGETS:
-        assert 0.12 < new_words(target) < 0.3
+        assert 0.08 < new_words(target) < 0.2
 
 
 def test_text_is_the_same_every_time(data, tmp_path):
@@ -108,15 +109,19 @@ def test_text_is_the_same_every_time(data, tmp_path):
     assert digests(tmp_path / "data", "*/*") == digests(data, "*/*")
 
 
-def test_clear_voices_say_the_same_sentences(tmp_path):
+def test_clear_voices_say_the_same_sentences_but_for_made_up_words(tmp_path):
     for clear in (False, True):
         make_text.make(tmp_path / str(clear), TINY | {"natural": 2}, clear)
     all_voices, clear_ones = (sets_of(tmp_path / name) for name in ("False", "True"))
     for name, table in clear_ones.items():
-        assert sorted(table.values()) == sorted(all_voices[name].values())
+        if not name.startswith("general"):
+            assert sorted(table.values()) == sorted(all_voices[name].values())
         assert all(utt.startswith(("clear", "joe", "text-")) for utt in table)
     with pytest.raises(SpeechLLMError, match="other sizes or grammars"):
         make_text.make(tmp_path / "True", TINY | {"natural": 2})
+    for clear in (False, True):
+        some = islice(make_text.sentences("general", set(), clear), 100)
+        assert any("made_up" in sentence.rules for sentence in some) != clear
 
 
 def test_changed_sizes_are_refused(tmp_path):
