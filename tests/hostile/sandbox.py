@@ -78,11 +78,13 @@ def watched(folder: Path, may_write: list[str]) -> Iterator[None]:
     before = Path.cwd()
     seen = Watched([folder / name for name in may_write])
     os.chdir(folder)
+    as_before, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # of modules not seen yet
     _watcher.append(seen)
     try:
         yield
     finally:
         _watcher.pop()
+        sys.dont_write_bytecode = as_before
         os.chdir(before)
     assert not seen.faults, seen.faults
 

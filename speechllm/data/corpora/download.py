@@ -97,7 +97,7 @@ def _unpack(archive: Path, member: str, out: Path) -> None:
         ):
             for item in tar:
                 if item.name.startswith(f"{member}/"):
-                    tar.extract(item, temporary, filter="data")
+                    _extract(tar, item, temporary)
                 raw = getattr(tar.fileobj, "fileobj", tar.fileobj)  # below the decompression
                 progress.advance(raw.tell() / MEGA - progress.done)
         if not (temporary / member).is_dir():
@@ -107,6 +107,21 @@ def _unpack(archive: Path, member: str, out: Path) -> None:
         raise DataError(f"cannot be unpacked: {error}", archive, remedy="fetch it again") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _extract(tar: tarfile.TarFile, item: tarfile.TarInfo, folder: Path) -> None:
+    """Write a file or folder of an archive; Python has filters for that from 3.11.4 on only."""
+    place = folder / item.name
+    if ".." in place.parts or not (item.isfile() or item.isdir()):
+        raise tarfile.TarError(f"{item.name} is no file or folder within it")
+    if item.isdir():
+        place.mkdir(parents=True, exist_ok=True)
+        return
+    place.parent.mkdir(parents=True, exist_ok=True)
+    source = tar.extractfile(item)
+    assert source is not None, "a file has content"
+    with source, place.open("wb") as stream:
+        shutil.copyfileobj(source, stream)
 
 
 def _continue(url: str, part: Path) -> None:

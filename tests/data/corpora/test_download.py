@@ -68,13 +68,16 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     server.server_close()
 
 
-def archive(files: dict[str, bytes]) -> bytes:
+def archive(files: dict[str, bytes | None]) -> bytes:
+    """A tar.gz of files by name; None makes a link."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w:gz") as tar:
         for name, content in files.items():
             info = tarfile.TarInfo(name)
-            info.size = len(content)
-            tar.addfile(info, io.BytesIO(content))
+            if content is None:
+                info.type, info.linkname = tarfile.SYMTYPE, "b"
+            info.size = len(content or b"")
+            tar.addfile(info, io.BytesIO(content or b""))
     return stream.getvalue()
 
 
@@ -137,6 +140,7 @@ def test_a_split_of_librispeech(
         (archive({"other/a": b"x"}), "there is no set/ in it"),
         (archive({"set/../../a": b"x"}), "cannot be unpacked"),
         (archive({"set/a": b"x" * 99999})[:-20], "cannot be unpacked"),
+        (archive({"set/a": None}), "set/a is no file or folder"),
         (b"no archive", "cannot be unpacked"),
     ],
 )
