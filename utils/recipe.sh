@@ -28,6 +28,7 @@ standins=${standins-false}         # stage 1 trains tiny models instead: pretrai
 encoder_package=${encoder_package-} # a model of utils/pretrained.tsv, that stage 1 makes the encoder of
 llm_package=${llm_package-}        # a model of utils/pretrained.tsv, that stage 1 makes the LLM of
 whisper_alone=${whisper_alone-false}   # the encoder is a Whisper's: stage 6 decodes with the whole one, too
+whisper_command=${whisper_command-speechllm whisper}  # what does: a script where the task is another than asr
 encoder=${encoder-}                # folder or hub id; if empty, that of base_config
 llm=${llm-}                        # folder or hub id; if empty, that of base_config
 speech_llm=${speech_llm-}          # folder or hub id of a trained Speech LLM, instead of encoder and llm
@@ -83,8 +84,12 @@ fi
 # Stand-ins are trained whole, and by other rates than models that have heard and read a lot.
 if $standins && [ -d conf/standins ]; then
     for name in base_config adapt_configs decode_config lm_configs extra_decode_configs compare; do
-        config=conf/standins/${!name#conf/}
-        [ -z "${!name}" ] || ! compgen -G "$config" >/dev/null || declare "$name=$config"
+        read -ra configs <<<"${!name}" # paths and patterns
+        for i in "${!configs[@]}"; do
+            config=conf/standins/${configs[i]#conf/}
+            ! compgen -G "$config" >/dev/null || configs[i]=$config
+        done
+        declare "$name=${configs[*]}"
     done
 fi
 [[ "$nj" =~ ^[1-9][0-9]*$ ]] || die "--nj is a whole number from 1 on, not '$nj'"
@@ -344,7 +349,8 @@ stage_decode() {
             quoted speechllm perplexity "${verifying[@]}" --model "$model" --dump "${in}dump" --data "${sets[@]}"
     done
     [ -z "$whisper" ] || for set in $(test_sets $targets); do # a command for each: it takes its time
-        quoted speechllm whisper --model "$encoder" --tag "${decode#decode_}" --out "$whisper" \
+        # shellcheck disable=SC2086  # a command with options
+        quoted $whisper_command --model "$encoder" --tag "${decode#decode_}" --out "$whisper" \
             "${pipes[@]}" --data "${in}data/$set"
     done)
     run_tasks decode "$commands"

@@ -17,6 +17,8 @@ source_test="shop_test"
 standins=false # train tiny models on the spot instead of those of the packages below
 encoder_package="whisper-base"
 llm_package="smollm2-135m-instruct"
+whisper_alone=true
+whisper_command="python3 local/whisper_alone.py" # whose transcripts a rule understands
 targets="barista"
 target_train="train text" # recordings without transcripts, and sentences without recordings
 
@@ -26,7 +28,7 @@ quick_settings() {
     data_opts="--quick true"
     base_opts="train.steps=20 train.warmup_steps=5 monitor.every=10 monitor.utterances=10"
     adapt_opts="train.steps=6 monitor.every=3 monitor.utterances=10"
-    adapt_configs="conf/standins/adapt/text_only.yaml conf/standins/adapt/direct_mixing_10.yaml conf/standins/adapt/synthetic_audio.yaml"
+    adapt_configs="conf/adapt/text_only.yaml conf/adapt/direct_mixing_10.yaml conf/adapt/synthetic_audio.yaml"
     compare_opts="seeds=[42,43] budget=6"
 }
 

@@ -2,6 +2,7 @@
 
     <folder>/run.json                               which Whisper; kind: reference
     <folder>/decode_<tag>/<set>/{text,decode.json}  as a model's, so that score and report take them
+    <folder>/decode_<tag>/<set>/transcripts         what it heard, where `text` says what that means
 
 Each utterance is heard by itself, in windows padded to the full length as in Whisper's training,
 and written by greedy search.
@@ -9,7 +10,7 @@ and written by greedy search.
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,10 @@ from speechllm.progress import Progress
 log = logging.getLogger(__name__)
 
 KEY = "--model"
+TRANSCRIPTS = "transcripts"
+Understand = Callable[[Path, str], str]
+"""The answer that a transcript of a data dir gives."""
+
 AT_ONCE = 8  # windows and utterances: a token then reads the weights once for all of them
 
 
@@ -116,6 +121,8 @@ def decode_alone(
     tag: str = "decode",
     language: str = "en",
     allow_pipes: bool = False,
+    task: str = "asr",
+    understand: Understand | None = None,
 ) -> None:
     """Transcribe the sets that are not yet transcribed.
 
@@ -126,6 +133,8 @@ def decode_alone(
         tag: of the decoding that it stands beside.
         language: see `Whisper`.
         allow_pipes: run the shell commands of wav.scp.
+        task: that its answers are scored by.
+        understand: makes them of transcripts, for a task other than asr.
 
     Raises:
         SpeechLLMError: the folder holds what another model or audio made.
@@ -138,7 +147,7 @@ def decode_alone(
     for path, data_dir in open_sets.items():
         if not data_dir.has_audio:
             raise DataError("is text alone", path, remedy="name sets with audio")
-    _claim(name, weights, out)
+    _claim(name, weights, out, task)
     whisper = None
     for path, data_dir in open_sets.items():
         folder = out / f"decode_{tag}" / path.name
@@ -151,17 +160,19 @@ def decode_alone(
                 name, language, "cuda" if torch.cuda.is_available() else "cpu"
             )
             write_json(folder / SETTINGS, settings)
-            _decode(whisper, data_dir, folder, allow_pipes)
+            _decode(whisper, data_dir, folder, allow_pipes, understand)
 
 
-def _claim(name: str, weights: str, out: Path) -> None:
+def _claim(name: str, weights: str, out: Path, task: str) -> None:
     """Make `out` the folder of this model's hypotheses."""
     path = out / RUN
     if path.is_file():
         found = read_mapping(path, made_again(out))
-        if (found.get("kind"), found.get("sha256")) != (REFERENCE, weights):
+        made = (found.get("kind"), found.get("sha256"), found.get("task", "asr"))
+        if made != (REFERENCE, weights, task):
             raise SpeechLLMError(
-                f"{out} holds another model", f"rm -r {shell_word(out)}, or give another --out"
+                f"{out} holds another model or task",
+                f"rm -r {shell_word(out)}, or give another --out",
             )
         return
     source = source_of(name)
@@ -170,6 +181,7 @@ def _claim(name: str, weights: str, out: Path) -> None:
         {
             "kind": REFERENCE,
             "method": "whisper",
+            "task": task,
             "model": name,
             "sha256": weights,
             "pretrained": {"encoder": dict(source)} if source else {},
@@ -192,7 +204,13 @@ def _is_done(folder: Path, settings: Mapping[str, str], data_dir: DataDir) -> bo
     return read_table(folder / TEXT).keys() == data_dir.audio.keys()
 
 
-def _decode(whisper: Whisper, data_dir: DataDir, folder: Path, allow_pipes: bool) -> None:
+def _decode(
+    whisper: Whisper,
+    data_dir: DataDir,
+    folder: Path,
+    allow_pipes: bool,
+    understand: Understand | None,
+) -> None:
     (folder / SUMMARY).unlink(missing_ok=True)
     texts: dict[str, str] = {}
     samples, took = 0, 0.0
@@ -206,6 +224,9 @@ def _decode(whisper: Whisper, data_dir: DataDir, folder: Path, allow_pipes: bool
             texts |= zip(batch, found, strict=True)
             samples += sum(map(len, waves))
             progress.advance(len(batch))
+    if understand:
+        write_table(folder / TRANSCRIPTS, texts)
+        texts = {utt: understand(data_dir.path, text) for utt, text in texts.items()}
     write_table(folder / TEXT, texts)
     seconds = samples / SAMPLE_RATE
     write_json(

@@ -1,11 +1,11 @@
-"""For which task a trained model was made, as its bundle says. Imports no torch."""
+"""For which task a model was made, as its bundle or its run says. Imports no torch."""
 
 from pathlib import Path
 from typing import Any
 
 from speechllm.errors import DataError
-from speechllm.layout import DESCRIPTION, MODEL
-from speechllm.own_files import made_again_bundle, read_mapping
+from speechllm.layout import DESCRIPTION, MODEL, RUN
+from speechllm.own_files import made_again, made_again_bundle, read_mapping
 from speechllm.tasks.task import Labels, Task, load_task
 
 LABELS = "labels"
@@ -13,13 +13,15 @@ LABELS = "labels"
 
 
 def task_of(model: Path) -> Task:
-    """The task of a run's folder; speech recognition where it holds no bundle.
+    """The task of a run's folder: that of its bundle, or of run.json; speech recognition if none.
 
     Raises:
-        ConfigError: the bundle names a task that there is not.
-        DataError: its description is damaged.
+        ConfigError: a task is named that there is not.
+        DataError: the description of the bundle or the run is damaged.
     """
     bundle = model / MODEL
+    if not (bundle / DESCRIPTION).is_file() and (model / RUN).is_file():
+        return load_task(read_mapping(model / RUN, made_again(model)).get("task", "asr"))
     config = _description(bundle).get("model", {})
     if not isinstance(config, dict):
         message = "is damaged: `model` is no mapping of keys to values"

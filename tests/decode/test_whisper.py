@@ -9,8 +9,10 @@ import soundfile
 
 from speechllm.cli import main
 from speechllm.data.kaldi import read_table, write_data_dir
-from speechllm.decode.whisper import Whisper
+from speechllm.decode.whisper import Whisper, decode_alone
+from speechllm.errors import SpeechLLMError
 from speechllm.report.tree import read_families
+from speechllm.tasks.of_model import task_of
 from tests.architectures import make_whisper
 from tests.tiny import make_encoder
 
@@ -104,3 +106,24 @@ def test_what_is_no_whisper_and_a_set_without_audio(
     with pytest.raises(SystemExit):
         decode(whisper, test_set, tmp_path / "exp/two")
     assert "is text alone" in capsys.readouterr().err
+
+
+def test_answers_of_another_task_come_from_its_transcripts(
+    whisper: Path, test_set: Path, tmp_path: Path
+) -> None:
+    """As egs/barista makes them; a folder of one task is not taken for another."""
+    out = tmp_path / "exp/tiny-whisper"
+    heard = []
+
+    def understand(data_dir: Path, transcript: str) -> str:
+        heard.append((data_dir, transcript))
+        return '{"scenario": "s", "action": "a", "entities": []}'
+
+    decode_alone(str(whisper), [test_set], out, task="slots", understand=understand)
+    folder = out / "decode_decode" / test_set.name
+    transcripts = read_table(folder / "transcripts")
+    assert heard == [(test_set, transcript) for transcript in transcripts.values()]
+    assert set(read_table(folder / "text").values()) == {understand(test_set, "")}
+    assert task_of(out).name == "slots"
+    with pytest.raises(SpeechLLMError, match="holds another model"):
+        decode_alone(str(whisper), [test_set], out)

@@ -431,6 +431,10 @@ def test_standins_have_configs_of_their_own_where_there_are_some(recipe):
     output = recipe.run("--dry_run", "--standins", "true")
     assert "--config conf/standins/base.yaml --encoder pretrained/encoder" in output
     assert "conf/standins/adapt/denoise.yaml" in output and "text_only" not in output
+    both = ("--adapt_configs", "conf/adapt/text_only.yaml conf/adapt/denoise.yaml")
+    output = recipe.run("--dry_run", "--standins", "true", *both)
+    assert "--config conf/standins/adapt/denoise.yaml" in output
+    assert "--config conf/adapt/text_only.yaml" in output
     other = recipe.run(
         "--dry_run", "--standins", "true", "--base_config", "conf/standins/base.yaml"
     )
@@ -594,5 +598,8 @@ def test_further_test_sets_and_a_whisper_alone(recipe):
         f"{alone}{name}" for name in ("source_test", "farm_test", "farm_natural")
     ]
     assert next(line for line in shown if "report --exp" in line).endswith("--normalizer english")
+    rule = ("--whisper_command", "python3 local/rule.py")
+    shown = recipe.run(*options, "--standins", "false", *rule)
+    assert "$ python3 local/rule.py --model some/whisper" in shown
     with_standins = recipe.run(*options)
     assert "speechllm whisper" not in with_standins

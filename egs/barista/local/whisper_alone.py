@@ -1,50 +1,89 @@
-"""What Whisper's own transcripts of the orders would be worth, understood by a rule.
+"""What Whisper's own transcripts of the orders are worth, understood by a rule.
 
-The values of the grammar's slots that stand in a transcript, longest first, are its meaning.
-
-    speechllm whisper --model pretrained/whisper-base --data data/barista_test --out exp/whisper
-    python3 local/whisper_alone.py --barista_root DIR --data data/barista_test \\
-        --text exp/whisper/decode_decode/barista_test/text
+The fillers that a domain's training data have, found in a transcript, longest first, are its
+meaning. The action is that whose entities the found ones resemble most.
 """
 
 import argparse
 import re
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
+from typing import Any
 
-from speechllm.data.corpora.barista import read_grammar
-from speechllm.data.corpora.rhino import RhinoGrammar
+from speechllm.commands import whisper
 from speechllm.data.corpus import Corpus
-from speechllm.data.kaldi import read_table
+from speechllm.decode.whisper import decode_alone
 from speechllm.errors import SpeechLLMError
-from speechllm.tasks.semantics import write_answer
+from speechllm.tasks.semantics import parse_semantics, write_answer
 from speechllm.tasks.task import load_task
 
 SPELLED = {"8": "eight", "12": "twelve", "16": "sixteen", "20": "twenty", "oz": "ounce"}
+KNOWN = {"barista": "barista_text", "shop": "shop_train"}  # the training data of each domain
 
 
-def understand(grammar: RhinoGrammar, transcript: str) -> str:
-    """The answer for a transcript."""
-    words = re.findall(r"[a-z']+|\d+", transcript.lower())
-    said = f" {' '.join(SPELLED.get(word, word) for word in words)} "
-    found: dict[str, str] = {}
-    values = [(value, slot) for slot, values in grammar.slots.items() for value in values]
-    for value, slot in sorted(values, key=lambda pair: (-len(pair[0]), pair)):
-        if slot not in found and f" {value} " in said:
-            found[slot] = value
-            said = said.replace(f" {value} ", " / ", 1)
-    return write_answer(grammar.meaning("orderDrink", found))
+class Rule:
+    """Understands a domain.
+
+    Args:
+        semantics: of its training data.
+    """
+
+    def __init__(self, semantics: Sequence[dict[str, Any]]):
+        self.scenario = semantics[0]["scenario"]
+        self.types: dict[str, set[str]] = {}  # by action
+        fillers = set()
+        for meaning in semantics:
+            entities = meaning["entities"]
+            fillers |= {(e["filler"], e["type"]) for e in entities}
+            self.types.setdefault(meaning["action"], set()).update(e["type"] for e in entities)
+        self.fillers = sorted(fillers, key=lambda pair: (-len(pair[0]), pair))
+
+    def __call__(self, transcript: str) -> str:
+        """The answer for a transcript."""
+        words = re.findall(r"[a-z']+|\d+", transcript.lower())
+        said = f" {' '.join(SPELLED.get(word, word) for word in words)} "
+        found: dict[str, str] = {}
+        for filler, kind in self.fillers:
+            if kind not in found and f" {filler} " in said:
+                found[kind] = filler
+                said = said.replace(f" {filler} ", " / ", 1)
+        # Of equally good actions the one that needs the fewest other entities, then the first.
+        action = max(
+            sorted(self.types),
+            key=lambda name: (len(self.types[name] & found.keys()), -len(self.types[name])),
+        )
+        entities = [{"type": kind, "filler": filler} for kind, filler in found.items()]
+        return write_answer({"scenario": self.scenario, "action": action, "entities": entities})
+
+
+@cache
+def rule_of(data: Path, domain: str) -> Rule:
+    """The rule for a domain, from its training data in the folder of all sets."""
+    task = load_task("slots")
+    targets = Corpus.load([data / KNOWN[domain]], task).targets
+    return Rule([parse_semantics(target) for target in targets.values()])
+
+
+def understand(data_dir: Path, transcript: str) -> str:
+    """The answer that a transcript of a data dir gives."""
+    return rule_of(data_dir.parent, data_dir.name.partition("_")[0])(transcript)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--barista_root", type=Path, required=True)
-    parser.add_argument("--data", type=Path, required=True, help="data dir with semantics")
-    parser.add_argument("--text", type=Path, required=True, help="transcripts")
+    whisper.add_arguments(parser)
     args = parser.parse_args()
-    grammar, task = read_grammar(args.barista_root), load_task("slots")
-    answers = {utt: understand(grammar, said) for utt, said in read_table(args.text).items()}
-    rates = task.count(Corpus.load([args.data], task).targets, answers).rates
-    print(", ".join(f"{figure.title} {rates[figure.key].percent:.1f}" for figure in task.figures))
+    decode_alone(
+        args.model,
+        args.data,
+        args.out,
+        args.tag,
+        args.language,
+        args.allow_pipes,
+        task="slots",
+        understand=understand,
+    )
 
 
 if __name__ == "__main__":
