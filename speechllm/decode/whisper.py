@@ -5,11 +5,14 @@
     <folder>/decode_<tag>/<set>/transcripts         what it heard, where `text` says what that means
 
 Each utterance is heard by itself, in windows padded to the full length as in Whisper's training,
-and written by greedy search.
+and written by greedy search. A window whose text goes round in circles is written again by
+sampling, as OpenAI's own decoding does (2212.04356, section 4.5), from a fixed seed; how likely the
+text is, is not looked at.
 """
 
 import logging
 import time
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -49,6 +52,9 @@ TRANSCRIPTS = "transcripts"
 Understand = Callable[[Path, str], str]
 """The answer that a transcript of a data dir gives."""
 
+TEMPERATURES = (0.2, 0.4, 0.6, 0.8, 1.0)  # tried in turn
+COMPRESSION = 2.4  # a text that zlib makes smaller than by this goes round in circles
+SEARCH = f"greedy, sampled again where compressed by more than {COMPRESSION}"
 AT_ONCE = 8  # windows and utterances: a token then reads the weights once for all of them
 
 
@@ -98,12 +104,28 @@ class Whisper:
         heard = [self._heard(piece) for parts in windows for piece in parts]
         texts: list[str] = []
         for start in range(0, len(heard), AT_ONCE):
-            states = BaseModelOutput(torch.cat(heard[start : start + AT_ONCE]))
-            with quietly():
-                tokens = self.model.generate(encoder_outputs=states, **self.options)
-            texts += self.processor.batch_decode(tokens, skip_special_tokens=True)
+            texts += self._written(torch.cat(heard[start : start + AT_ONCE]))
+        texts = [self._mended(*pair) for pair in zip(texts, heard, strict=True)]
         rest = iter(texts)
         return [" ".join(" ".join(next(rest) for _ in parts).split()) for parts in windows]
+
+    def _written(self, states: Tensor, **options: Any) -> list[str]:
+        """The texts of windows [N, T, D]."""
+        with quietly():
+            tokens = self.model.generate(
+                encoder_outputs=BaseModelOutput(states), **(self.options | options)
+            )
+        return self.processor.batch_decode(tokens, skip_special_tokens=True)
+
+    def _mended(self, text: str, states: Tensor) -> str:
+        """The text of a window [1, T, D], or one that does not go round in circles."""
+        for temperature in TEMPERATURES:
+            if not goes_in_circles(text):
+                break
+            with torch.random.fork_rng():
+                torch.manual_seed(0)
+                (text,) = self._written(states, do_sample=True, temperature=temperature)
+        return text
 
     def _heard(self, piece: np.ndarray) -> Tensor:
         """[1, T, D] the encoder's states of one window."""
@@ -112,6 +134,12 @@ class Whisper:
         ).to(self.device)
         with autocast("auto", self.device):
             return self.model.get_encoder()(**features).last_hidden_state.float()
+
+
+def goes_in_circles(text: str) -> bool:
+    """Whether a text repeats itself: it is packed too well."""
+    plain = text.encode()
+    return len(plain) > COMPRESSION * len(zlib.compress(plain))
 
 
 def decode_alone(
@@ -152,7 +180,12 @@ def decode_alone(
     for path, data_dir in open_sets.items():
         folder = out / f"decode_{tag}" / path.name
         with locked_folder(folder):
-            settings = {"model": weights, "audio": audio_hash(data_dir), "language": language}
+            settings = {
+                "model": weights,
+                "audio": audio_hash(data_dir),
+                "language": language,
+                "search": SEARCH,
+            }
             if _is_done(folder, settings, data_dir):
                 log.info("%s: decoded already", folder)
                 continue

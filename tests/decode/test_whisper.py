@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from speechllm.cli import main
 from speechllm.data.kaldi import read_table, write_data_dir
-from speechllm.decode.whisper import Whisper, decode_alone
+from speechllm.decode.whisper import Whisper, decode_alone, goes_in_circles
 from speechllm.errors import SpeechLLMError
 from speechllm.report.tree import read_families
 from speechllm.tasks.of_model import task_of
@@ -54,6 +55,29 @@ def test_what_is_heard_at_once_changes_no_text(
     for windows in (2, 8):
         monkeypatch.setattr("speechllm.decode.whisper.AT_ONCE", windows)
         assert model.transcribe(waves) == alone
+
+
+def test_a_text_that_goes_round_in_circles_is_written_again(
+    whisper: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not goes_in_circles("") and not goes_in_circles("the barley was sown in the spring")
+    assert goes_in_circles("and the dose of the " * 20)
+    model, asked = Whisper(str(whisper)), []
+
+    def written(states: torch.Tensor, **options: float) -> list[str]:
+        asked.append((len(states), options.get("temperature")))
+        if options.get("temperature") == 0.4:
+            return [f"mended {torch.rand(1).item()}"]
+        return ["round and " * 40 if wave == 1 or len(states) == 1 else "" for wave in range(3)][
+            : len(states)
+        ]
+
+    monkeypatch.setattr(model, "_written", written)
+    waves, state = [np.zeros(16000, np.float32)] * 3, torch.random.get_rng_state()
+    texts = model.transcribe(waves)
+    assert asked == [(3, None), (1, 0.2), (1, 0.4)]
+    assert texts[0] == texts[2] == "" and texts[1].startswith("mended ")
+    assert model.transcribe(waves) == texts and torch.equal(torch.random.get_rng_state(), state)
 
 
 def test_it_stands_beside_the_base_in_reports(
