@@ -15,7 +15,7 @@ from speechllm.data.corpus import Corpus
 from speechllm.data.mixture import plan_epoch, subset
 from speechllm.data.views import Views, shown_by
 from speechllm.decode.dev_error import DevError
-from speechllm.decode.joint_ctc import check_joint_ctc
+from speechllm.decode.suits import check_joint_ctc
 from speechllm.environment import environment
 from speechllm.files import write_json
 from speechllm.layout import MODEL, PHASE, RUN, TENSORS
@@ -186,7 +186,7 @@ def _monitor(
     seconds = {utt: s for c in dev.values() for d in c.dirs for utt, s in d.utt2dur.items()}
     task, joint_ctc = load_task(model.config.task), phase.monitor.joint_ctc
     if joint_ctc:
-        check_joint_ctc(model, "monitor.joint_ctc")
+        check_joint_ctc(model.config, "monitor.joint_ctc")
     return Monitor(
         phase.monitor,
         {name: [b.to(world.device) for b in bs] for name, bs in batches.items()},

@@ -14,6 +14,7 @@ from speechllm.decode.joint_ctc import JointCtc
 from speechllm.decode.knowledge import knowledge_hashes, make_sources
 from speechllm.decode.search import Hypothesis, search, token_bound
 from speechllm.decode.source import Source
+from speechllm.decode.suits import check_suits
 from speechllm.decode.trie_boost import TrieBoost
 from speechllm.decode.word_records import WordRecords
 from speechllm.errors import ConfigError
@@ -76,8 +77,8 @@ class Decoder:
         times_by: where word times come from.
 
     Raises:
-        ConfigError: answers are to be constrained, and the task or the tokenizer cannot do so; a
-            temperature of posteriors is given, and the model has none.
+        ConfigError: answers are to be constrained, and the task or the tokenizer cannot do so; or
+            see `check_suits`.
     """
 
     def __init__(
@@ -89,14 +90,10 @@ class Decoder:
         hashes: dict[str, str] | None = None,
     ):
         self.model, self.config = model, config
+        check_suits(model.config, config)
         self.sources, self.rescorers, self.hashes = list(sources), rescorers, hashes or {}
         if config.joint_ctc:
             self.sources.insert(0, JointCtc(model, config.joint_ctc))
-        if config.speech_temperature is not None and not _weighs_embeddings(model):
-            raise ConfigError(
-                "speech_temperature: this model has no posteriors that embeddings are weighted by",
-                "leave it out, or train a base with model.projector.ctc.vectors: expected",
-            )
         hotwords = config.biasing.prompt if config.biasing else None
         by_ctc = hotwords is not None and hotwords.filter == "ctc"
         reader = CtcReader(model, config.ctc) if by_ctc else None
@@ -272,8 +269,3 @@ def _constraint(model: SpeechLLM) -> Source:
     if source is None:
         raise ConfigError(f"constrained: answers of the task {task.name} have no form")
     return source
-
-
-def _weighs_embeddings(model: SpeechLLM) -> bool:
-    """Whether speech becomes expected embeddings (`vectors: expected`)."""
-    return model.ctc is not None and model.ctc.config.vectors == "expected"

@@ -17,9 +17,7 @@ from speechllm.data.collate import Batch
 from speechllm.decode.config import JointCtcConfig
 from speechllm.decode.search import Hypothesis
 from speechllm.decode.source import Prefixes, Source
-from speechllm.errors import ConfigError
 from speechllm.model.speech_llm import SpeechLLM
-from speechllm.tasks.task import load_task
 
 FLOOR = -100.0
 """Least that a candidate or an end is given, in nats, so that a search never stands still."""
@@ -59,37 +57,17 @@ class State(NamedTuple):
         return State(*(torch.where(is_so.view(-1, *[1] * (a.dim() - 1)), a, b) for a, b in pairs))
 
 
-def check_joint_ctc(model: SpeechLLM, key: str = "joint_ctc") -> None:
-    """Raise ConfigError where CTC cannot have a say in the answers of a model.
-
-    Args:
-        model: any.
-        key: that asks for it.
-    """
-    if model.ctc is None:
-        why = "the projector of this model has no CTC"
-    elif load_task(model.config.task).table != "text":
-        why = f"the answers of the task {model.config.task} are no transcripts"
-    else:
-        return
-    raise ConfigError(f"{key}: {why}", "leave it out")
-
-
 class JointCtc(Source):
     """Scores the LLM's likeliest next tokens by CTC prefix scores, once for each prefix.
 
     Args:
-        model: whose projector has CTC.
+        model: whose projector has CTC (speechllm.decode.suits).
         config: weight and number of candidates.
-
-    Raises:
-        ConfigError: there is no CTC, or the LLM answers with something else than what was said.
     """
 
     name = "ctc"
 
     def __init__(self, model: SpeechLLM, config: JointCtcConfig):
-        check_joint_ctc(model)
         self.model, self.weight, self.candidates = model, config.weight, config.candidates
         self._ends = [model.prompt.eos, *model.prompt.stops]
         self._column = {unit: column for column, unit in enumerate(model.units.tolist(), 1)}

@@ -10,11 +10,12 @@ import speechllm
 from speechllm.config import changed_keys
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.knowledge import lm_names
+from speechllm.decode.suits import check_suits
 from speechllm.errors import ConfigError, SpeechLLMError, shell_word
 from speechllm.files import sha256_of, whole_file, whole_folder, write_json
 from speechllm.layout import DESCRIPTION, MODEL, RUN, TENSORS
 from speechllm.made_from import seal_all
-from speechllm.model.bundle_record import check_bundle
+from speechllm.model.bundle_record import check_bundle, model_config
 from speechllm.own_files import made_again, read_mapping
 from speechllm.pack.card import model_card
 from speechllm.pack.choose import Choice, choose
@@ -67,8 +68,8 @@ def pack(
         SpeechLLMError: no finished base, or one (or what it stands on) that has changed since a
             model was adapted from it; or `out` holds something else.
         DataError: a model is damaged.
-        ConfigError: see `choose` and `describe`; or the search needs language models, which a
-            packed folder does not hold.
+        ConfigError: see `choose`, `describe` and `check_suits`; or the search needs language
+            models, which a packed folder does not hold.
     """
     if decode and (names := lm_names(decode)):
         raise ConfigError(
@@ -77,6 +78,8 @@ def pack(
         )
     if not (base / RUN).is_file():
         raise SpeechLLMError(f"{base} holds no finished base model", "run stage 4 (base) first")
+    if decode:
+        check_suits(model_config(base / MODEL), decode)
     runs = {BASE: Choice(read_model(base / RUN), "the base of all"), **choose(base, patterns)}
     for domain, choice in runs.items():
         log.info("%s: %s (%s)", domain, choice.model.folder, choice.reason)

@@ -3,11 +3,12 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from speechllm.decode.config import DecodeConfig
-from speechllm.errors import DataError, SpeechLLMError
+from speechllm.errors import ConfigError, DataError, SpeechLLMError
 from speechllm.files import sha256_of
 from speechllm.model.bundle import load_bundle
 from speechllm.pack.manifest import read_manifest
@@ -50,6 +51,18 @@ def test_the_folder_holds_what_it_says(base: Path, tmp_path: Path) -> None:
     whole = "".join(p.read_text() for p in out.rglob("*") if p.suffix in (".json", ".md"))
     assert str(tmp_path.parent) not in whole and "secret" not in whole
     assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize(
+    ("search", "why"),
+    [({"joint_ctc": {}}, "has no CTC"), ({"speech_temperature": 0.5}, "has no posteriors")],
+)
+def test_a_search_that_the_model_cannot_do_is_refused(
+    base: Path, tmp_path: Path, search: dict[str, Any], why: str
+) -> None:
+    with pytest.raises(ConfigError, match=why):
+        pack(base, tmp_path / "packed", decode=DecodeConfig.model_validate(search))
+    assert not (tmp_path / "packed").exists()
 
 
 def test_a_bundle_of_it_can_be_loaded_like_any_other(

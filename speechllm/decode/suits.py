@@ -1,0 +1,39 @@
+"""Whether a model can be decoded as a config asks, from its settings alone. Imports no torch."""
+
+from speechllm.config import ModelConfig
+from speechllm.decode.config import DecodeConfig
+from speechllm.errors import ConfigError
+from speechllm.tasks.task import load_task
+
+
+def check_suits(model: ModelConfig, config: DecodeConfig) -> None:
+    """Raise ConfigError where a model has not what its decoding needs.
+
+    Args:
+        model: its settings.
+        config: of the decoding.
+    """
+    if config.joint_ctc:
+        check_joint_ctc(model)
+    ctc = model.projector.ctc if model.projector else None
+    if config.speech_temperature is not None and not (ctc and ctc.vectors == "expected"):
+        raise ConfigError(
+            "speech_temperature: this model has no posteriors that embeddings are weighted by",
+            "leave it out, or train a base with model.projector.ctc.vectors: expected",
+        )
+
+
+def check_joint_ctc(model: ModelConfig, key: str = "joint_ctc") -> None:
+    """Raise ConfigError where CTC cannot have a say in the answers of a model.
+
+    Args:
+        model: its settings.
+        key: that asks for it.
+    """
+    if model.projector is None or model.projector.ctc is None:
+        why = "the projector of this model has no CTC"
+    elif load_task(model.task).table != "text":
+        why = f"the answers of the task {model.task} are no transcripts"
+    else:
+        return
+    raise ConfigError(f"{key}: {why}", "leave it out")
