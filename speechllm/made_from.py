@@ -15,11 +15,12 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from speechllm.errors import DataError, SpeechLLMError
 from speechllm.files import whole_file, write_json
 from speechllm.guarded import guarded
+from speechllm.layout import SOURCE
 from speechllm.own_files import made_again, read_mapping
 
 log = logging.getLogger(__name__)
@@ -90,7 +91,9 @@ def changed(record: Record, files: Files, partly: bool = False) -> list[str]:
         partly: look at these files alone, whatever else the record is about.
     """
     odd = []
-    for name in sorted(files if partly else record.keys() | files.keys()):
+    # Older records list where a model was imported from; that does not say what it is.
+    recorded = {name for name in record if PurePath(name).name != SOURCE}
+    for name in sorted(files if partly else recorded | files.keys()):
         before, path = record.get(name, []), files.get(name, Path())
         if before is None or path is None:
             continue

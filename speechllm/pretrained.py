@@ -9,6 +9,7 @@ from typing import Any
 
 from speechllm.errors import ConfigError
 from speechllm.files import sha256_of
+from speechllm.layout import SOURCE
 
 log = logging.getLogger(__name__)
 
@@ -202,8 +203,9 @@ def model_files(key: str, name: str, weights: bool = True) -> dict[str, Path]:
     """
     folder = resolve_folder(name, f"model.{key}", weights)
     found = [path for pattern in DESCRIPTIONS for path in folder.glob(pattern)]
-    # Licences and notes are texts too.
+    # Licences and notes are texts too; where a model was imported from does not say what it is.
     found = [p for p in found if p.suffix != ".txt" or p.name in ("merges.txt", "vocab.txt")]
+    found = [p for p in found if p.name != SOURCE]
     if weights:
         found += [*folder.glob("*.safetensors")] or [*folder.glob("*.bin")]
     return {f"{key}/{path.name}": path for path in found}

@@ -350,7 +350,7 @@ stage_decode() {
     done
     [ -z "$whisper" ] || for set in $(test_sets $targets); do # a command for each: it takes its time
         # shellcheck disable=SC2086  # a command with options
-        quoted $whisper_command --model "$encoder" --tag "${decode#decode_}" --out "$whisper" \
+        quoted $whisper_command "${verifying[@]}" --model "$encoder" --tag "${decode#decode_}" --out "$whisper" \
             "${pipes[@]}" --data "${in}data/$set"
     done)
     run_tasks decode "$commands"

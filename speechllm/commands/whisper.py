@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+VERIFIES = True
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `speechllm whisper`."""

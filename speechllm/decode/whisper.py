@@ -14,6 +14,7 @@ import logging
 import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +26,14 @@ from transformers.modeling_outputs import BaseModelOutput
 from speechllm.data.audio import SAMPLE_RATE, load_audio
 from speechllm.data.feature_records import audio_hash
 from speechllm.data.kaldi import DataDir, read_table, write_table
-from speechllm.decode.results import SETTINGS, SUMMARY, TEXT
+from speechllm.decode.results import SETTINGS, SUMMARY, TEXT, WRITTEN, check_written
 from speechllm.environment import environment
 from speechllm.errors import ConfigError, DataError, SpeechLLMError, shell_word
 from speechllm.files import sha256_of, write_json
 from speechllm.imported import source_of
 from speechllm.layout import REFERENCE, RUN
 from speechllm.locks import locked_folder
+from speechllm.made_from import MADE_FROM, changed_since, digest, write_record
 from speechllm.model.precision import autocast
 from speechllm.model.window import pieces
 from speechllm.own_files import made_again, read_mapping
@@ -49,13 +51,25 @@ log = logging.getLogger(__name__)
 
 KEY = "--model"
 TRANSCRIPTS = "transcripts"
-Understand = Callable[[Path, str], str]
-"""The answer that a transcript of a data dir gives."""
-
 TEMPERATURES = (0.2, 0.4, 0.6, 0.8, 1.0)  # tried in turn
 COMPRESSION = 2.4  # a text that zlib makes smaller than by this goes round in circles
 SEARCH = f"greedy, sampled again where compressed by more than {COMPRESSION}"
 AT_ONCE = 8  # windows and utterances: a token then reads the weights once for all of them
+
+
+@dataclass(frozen=True)
+class Understanding:
+    """Makes answers of another task from transcripts.
+
+    Attributes:
+        task: by which they are scored.
+        rule_of: transcript -> answer, for a data dir.
+        files_of: what that depends on, by name.
+    """
+
+    task: str
+    rule_of: Callable[[Path], Callable[[str], str]]
+    files_of: Callable[[Path], Mapping[str, Path]]
 
 
 class Whisper:
@@ -149,8 +163,7 @@ def decode_alone(
     tag: str = "decode",
     language: str = "en",
     allow_pipes: bool = False,
-    task: str = "asr",
-    understand: Understand | None = None,
+    understanding: Understanding | None = None,
 ) -> None:
     """Transcribe the sets that are not yet transcribed.
 
@@ -161,21 +174,21 @@ def decode_alone(
         tag: of the decoding that it stands beside.
         language: see `Whisper`.
         allow_pipes: run the shell commands of wav.scp.
-        task: that its answers are scored by.
-        understand: makes them of transcripts, for a task other than asr.
+        understanding: for a task other than asr.
 
     Raises:
-        SpeechLLMError: the folder holds what another model or audio made.
+        SpeechLLMError: the folder holds what another model, audio or rule made.
         DataError: a set without audio.
         ConfigError: see `Whisper`.
         AudioError: a recording cannot be read.
     """
+    resolve_folder(name, KEY)
     weights = sha256_of(model_files("encoder", name).values())
     open_sets = {path: DataDir.load(path) for path in sets}
     for path, data_dir in open_sets.items():
         if not data_dir.has_audio:
             raise DataError("is text alone", path, remedy="name sets with audio")
-    _claim(name, weights, out, task)
+    _claim(name, weights, out, understanding.task if understanding else "asr")
     whisper = None
     for path, data_dir in open_sets.items():
         folder = out / f"decode_{tag}" / path.name
@@ -186,14 +199,26 @@ def decode_alone(
                 "language": language,
                 "search": SEARCH,
             }
-            if _is_done(folder, settings, data_dir):
+            made_of = _recordings(data_dir)
+            rule = None
+            if understanding:
+                made_of |= understanding.files_of(path)
+                rule = understanding.rule_of(path)
+            if _is_done(folder, settings, made_of, data_dir):
                 log.info("%s: decoded already", folder)
                 continue
             whisper = whisper or Whisper(
                 name, language, "cuda" if torch.cuda.is_available() else "cpu"
             )
             write_json(folder / SETTINGS, settings)
-            _decode(whisper, data_dir, folder, allow_pipes, understand)
+            write_record(folder / MADE_FROM, made_of)
+            _decode(whisper, data_dir, folder, allow_pipes, rule)
+
+
+def _recordings(data_dir: DataDir) -> dict[str, Path]:
+    """The files of its audio; what a shell command gives is known by the command alone."""
+    sources = {audio.source for audio in data_dir.audio.values()}
+    return {source: Path(source) for source in sources if not source.endswith("|")}
 
 
 def _claim(name: str, weights: str, out: Path, task: str) -> None:
@@ -223,16 +248,21 @@ def _claim(name: str, weights: str, out: Path, task: str) -> None:
     )
 
 
-def _is_done(folder: Path, settings: Mapping[str, str], data_dir: DataDir) -> bool:
+def _is_done(
+    folder: Path, settings: Mapping[str, str], made_of: Mapping[str, Path], data_dir: DataDir
+) -> bool:
     if not (folder / SETTINGS).is_file():
         return False
     before = read_mapping(folder / SETTINGS, made_again(folder))
-    if changed := [key for key in settings if before.get(key) != settings[key]]:
+    odd = [key for key in settings if before.get(key) != settings[key]]
+    odd += changed_since(folder / MADE_FROM, made_of) or []
+    if odd:
+        rest = f" and {len(odd) - 3} more" if len(odd) > 3 else ""
         raise SpeechLLMError(
-            f"{folder} holds hypotheses made with another {', '.join(changed)}",
+            f"{folder} holds hypotheses made with another {', '.join(odd[:3])}{rest}",
             f"rm -r {shell_word(folder)}, then decode again",
         )
-    if not (folder / SUMMARY).is_file():
+    if not (folder / SUMMARY).is_file() or not check_written(folder):
         return False
     return read_table(folder / TEXT).keys() == data_dir.audio.keys()
 
@@ -242,7 +272,7 @@ def _decode(
     data_dir: DataDir,
     folder: Path,
     allow_pipes: bool,
-    understand: Understand | None,
+    rule: Callable[[str], str] | None,
 ) -> None:
     (folder / SUMMARY).unlink(missing_ok=True)
     texts: dict[str, str] = {}
@@ -257,9 +287,9 @@ def _decode(
             texts |= zip(batch, found, strict=True)
             samples += sum(map(len, waves))
             progress.advance(len(batch))
-    if understand:
+    if rule:
         write_table(folder / TRANSCRIPTS, texts)
-        texts = {utt: understand(data_dir.path, text) for utt, text in texts.items()}
+        texts = {utt: rule(text) for utt, text in texts.items()}
     write_table(folder / TEXT, texts)
     seconds = samples / SAMPLE_RATE
     write_json(
@@ -270,5 +300,6 @@ def _decode(
             "audio_seconds": round(seconds, 3),
             "decode_seconds": round(took, 3),
             "rtf": took / seconds,
+            WRITTEN: {TEXT: digest(folder / TEXT)},
         },
     )

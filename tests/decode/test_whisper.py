@@ -1,6 +1,7 @@
 """A Whisper alone: what it makes of test sets, where that lies, and what is refused."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 
 from speechllm.cli import main
 from speechllm.data.kaldi import read_table, write_data_dir
-from speechllm.decode.whisper import Whisper, decode_alone, goes_in_circles
+from speechllm.decode.whisper import Understanding, Whisper, decode_alone, goes_in_circles
 from speechllm.errors import SpeechLLMError
 from speechllm.report.tree import read_families
 from speechllm.tasks.of_model import task_of
@@ -136,18 +137,57 @@ def test_answers_of_another_task_come_from_its_transcripts(
     whisper: Path, test_set: Path, tmp_path: Path
 ) -> None:
     """As egs/barista makes them; a folder of one task is not taken for another."""
-    out = tmp_path / "exp/tiny-whisper"
+    out, known = tmp_path / "exp/tiny-whisper", tmp_path / "known"
+    known.write_text("one")
     heard = []
 
-    def understand(data_dir: Path, transcript: str) -> str:
-        heard.append((data_dir, transcript))
+    def rule(transcript: str) -> str:
+        heard.append(transcript)
         return '{"scenario": "s", "action": "a", "entities": []}'
 
-    decode_alone(str(whisper), [test_set], out, task="slots", understand=understand)
+    rules = Understanding("slots", lambda _: rule, lambda _: {"what is known": known})
+    decode_alone(str(whisper), [test_set], out, understanding=rules)
     folder = out / "decode_decode" / test_set.name
-    transcripts = read_table(folder / "transcripts")
-    assert heard == [(test_set, transcript) for transcript in transcripts.values()]
-    assert set(read_table(folder / "text").values()) == {understand(test_set, "")}
+    assert heard == list(read_table(folder / "transcripts").values())
+    assert set(read_table(folder / "text").values()) == {rule("")}
     assert task_of(out).name == "slots"
-    with pytest.raises(SpeechLLMError, match="holds another model"):
+    with pytest.raises(SpeechLLMError, match="holds another model or task"):
         decode_alone(str(whisper), [test_set], out)
+    decode_alone(str(whisper), [test_set], out, understanding=rules)  # is done
+    known.write_text("another")
+    with pytest.raises(SpeechLLMError, match="made with another what is known"):
+        decode_alone(str(whisper), [test_set], out, understanding=rules)
+
+
+def test_other_audio_under_the_same_names_is_refused(
+    whisper: Path, test_set: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "exp/tiny-whisper"
+    decode(whisper, test_set, out)
+    soundfile.write(tmp_path / "a.wav", np.random.default_rng(5).standard_normal(9000), 16000)
+    with pytest.raises(SystemExit):
+        decode(whisper, test_set, out)
+    with pytest.raises(SpeechLLMError, match=r"another .*a\.wav"):
+        decode_alone(str(whisper), [test_set], out)
+
+
+def test_a_lost_or_changed_text_is_decoded_again(
+    whisper: Path, test_set: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "exp/tiny-whisper"
+    decode(whisper, test_set, out)
+    text = out / "decode_decode" / test_set.name / "text"
+    content = text.read_text()
+    for damage in (lambda: text.unlink(), lambda: text.write_text("a lie\nb lie\n")):
+        damage()
+        decode(whisper, test_set, out)
+        assert text.read_text() == content
+
+
+def test_another_place_of_origin_is_no_other_model(
+    whisper: Path, test_set: Path, tmp_path: Path
+) -> None:
+    model = shutil.copytree(whisper, tmp_path / "model")
+    for version in ("1", "2"):
+        (model / "source.json").write_text(f'{{"made_by": "speechllm {version}"}}')
+        decode_alone(str(model), [test_set], tmp_path / "exp/tiny-whisper")

@@ -5,20 +5,19 @@ meaning. The action is that whose entities the found ones resemble most.
 """
 
 import argparse
-import re
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from speechllm.commands import whisper
 from speechllm.data.corpus import Corpus
-from speechllm.decode.whisper import decode_alone
-from speechllm.errors import SpeechLLMError
+from speechllm.decode.whisper import Understanding, decode_alone
+from speechllm.errors import ConfigError, SpeechLLMError
+from speechllm.made_from import verifying
+from speechllm.score.normalize import WHISPER, normalizer
 from speechllm.tasks.semantics import parse_semantics, write_answer
 from speechllm.tasks.task import load_task
 
-SPELLED = {"8": "eight", "12": "twelve", "16": "sixteen", "20": "twenty", "oz": "ounce"}
 KNOWN = {"barista": "barista_text", "shop": "shop_train"}  # the training data of each domain
 
 
@@ -37,17 +36,19 @@ class Rule:
             entities = meaning["entities"]
             fillers |= {(e["filler"], e["type"]) for e in entities}
             self.types.setdefault(meaning["action"], set()).update(e["type"] for e in entities)
-        self.fillers = sorted(fillers, key=lambda pair: (-len(pair[0]), pair))
+        self.fillers = sorted(
+            ((plain(filler), filler, kind) for filler, kind in fillers),
+            key=lambda found: (-len(found[0]), found),
+        )
 
     def __call__(self, transcript: str) -> str:
         """The answer for a transcript."""
-        words = re.findall(r"[a-z']+|\d+", transcript.lower())
-        said = f" {' '.join(SPELLED.get(word, word) for word in words)} "
+        said = f" {plain(transcript)} "
         found: dict[str, str] = {}
-        for filler, kind in self.fillers:
-            if kind not in found and f" {filler} " in said:
+        for words, filler, kind in self.fillers:
+            if kind not in found and f" {words} " in said:
                 found[kind] = filler
-                said = said.replace(f" {filler} ", " / ", 1)
+                said = said.replace(f" {words} ", " / ", 1)
         # Of equally good actions the one that needs the fewest other entities, then the first.
         action = max(
             sorted(self.types),
@@ -57,33 +58,49 @@ class Rule:
         return write_answer({"scenario": self.scenario, "action": action, "entities": entities})
 
 
-@cache
-def rule_of(data: Path, domain: str) -> Rule:
-    """The rule for a domain, from its training data in the folder of all sets."""
-    task = load_task("slots")
-    targets = Corpus.load([data / KNOWN[domain]], task).targets
+def plain(text: str) -> str:
+    """As Whisper's normaliser has it: numbers in figures, whoever wrote them."""
+    return normalizer(WHISPER)(text).replace(" oz", " ounce")
+
+
+def known_of(data_dir: Path) -> Path:
+    """The training data of a set's domain.
+
+    Raises:
+        ConfigError: there is no rule for that domain.
+    """
+    domain = data_dir.name.partition("_")[0]
+    if domain not in KNOWN:
+        raise ConfigError(f"--data: no rule understands {data_dir}", f"name {' or '.join(KNOWN)}")
+    return data_dir.parent / KNOWN[domain]
+
+
+def rule_of(data_dir: Path) -> Rule:
+    """The rule for a set."""
+    targets = Corpus.load([known_of(data_dir)], load_task("slots")).targets
     return Rule([parse_semantics(target) for target in targets.values()])
 
 
-def understand(data_dir: Path, transcript: str) -> str:
-    """The answer that a transcript of a data dir gives."""
-    return rule_of(data_dir.parent, data_dir.name.partition("_")[0])(transcript)
+def files_of(data_dir: Path) -> dict[str, Path]:
+    """What the rule depends on."""
+    return {"its rule": Path(__file__), "what is known": known_of(data_dir) / "semantics"}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     whisper.add_arguments(parser)
+    parser.add_argument("--verify", action="store_true", help="hash all that answers are made of")
     args = parser.parse_args()
-    decode_alone(
-        args.model,
-        args.data,
-        args.out,
-        args.tag,
-        args.language,
-        args.allow_pipes,
-        task="slots",
-        understand=understand,
-    )
+    with verifying(args.verify):
+        decode_alone(
+            args.model,
+            args.data,
+            args.out,
+            args.tag,
+            args.language,
+            args.allow_pipes,
+            Understanding("slots", rule_of, files_of),
+        )
 
 
 if __name__ == "__main__":
