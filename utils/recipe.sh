@@ -72,14 +72,18 @@ stages=(
 
 for mode in sample quick; do
     if ${!mode}; then
-        declare -F "${mode}_settings" >/dev/null || die "this recipe has no ${mode}_settings"
+        declare -F "${mode}_settings" >/dev/null || die "this recipe has no --$mode"
         "${mode}_settings"
         parse_options "$@"
     fi
 done
-if $standins && ! $quick && declare -F standin_settings >/dev/null; then # quick_settings calls it
-    standin_settings
-    parse_options "$@"
+if $standins; then
+    grep -q '^standins=' local/data.sh || die "this recipe has no stand-ins: leave out --standins"
+    if declare -F standin_settings >/dev/null; then
+        standin_settings
+        if $quick; then quick_settings; fi
+        parse_options "$@"
+    fi
 fi
 # Stand-ins are trained whole, and by other rates than models that have heard and read a lot.
 if $standins && [ -d conf/standins ]; then
@@ -92,7 +96,12 @@ if $standins && [ -d conf/standins ]; then
         declare "$name=${configs[*]}"
     done
 fi
-[[ "$nj" =~ ^[1-9][0-9]*$ ]] || die "--nj is a whole number from 1 on, not '$nj'"
+for name in nj nproc; do
+    [[ "${!name}" =~ ^[1-9][0-9]*$ ]] || die "--$name is a whole number from 1 on, not '${!name}'"
+done
+[ -n "$work" ] || die "--work names no folder"
+twice=$(tr ' ' '\n' <<<"$targets" | sed '/^$/d' | sort | uniq -d | paste -sd ' ')
+[ -z "$twice" ] || die "--targets names a domain twice: $twice"
 for name in source_train source_dev source_test; do
     [[ "${!name}" =~ [^[:space:]] ]] || die "--$name names no set"
 done
@@ -111,12 +120,25 @@ done
 
 stem() { basename "$1" | sed 's/\.[^.]*$//'; }
 
-command_line="./${0##*/}${*:+ $*}" # for the report
+command_line="./${0##*/}${*:+ $(quoted "$@")}" # for the report
 in=${work%/}/
 [ "$work" != . ] || in=""
 base=${in}exp/$(stem "$base_config")
 decode=decode_$(stem "$decode_config")
 log_dir=${in}exp/log
+
+# is_whisper MODEL: by its config, or for one of the hub by its name.
+is_whisper() {
+    if [ -e "$1/config.json" ]; then
+        grep -q '"model_type": *"whisper"' "$1/config.json"
+    else
+        [[ "${1,,}" = *whisper* ]]
+    fi
+}
+if $whisper_alone && [ -n "$encoder" ] && ! is_whisper "$encoder"; then
+    echo "no Whisper is decoded alone, as $encoder is none" >&2
+    whisper_alone=false
+fi
 
 packaged=() # models that stage 1 makes of packages
 if $standins; then encoder_package=encoder llm_package=llm; fi

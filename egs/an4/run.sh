@@ -19,7 +19,6 @@ targets="alphanumeric"
 standin_settings() { source_train="general_train $source_train"; }
 
 quick_settings() {
-    standin_settings
     work=quick standins=true
     data_opts="--quick true"
     base_opts="train.steps=20 train.warmup_steps=5 monitor.every=10 monitor.utterances=10"

@@ -25,7 +25,6 @@ standin_settings() {
 }
 
 quick_settings() {
-    standin_settings
     standins=true
     work=quick
     targets="agriculture"

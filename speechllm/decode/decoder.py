@@ -101,7 +101,10 @@ class Decoder:
         self._hotwords: HotwordPrompts | None = None
         self.growth = 0
         self.times_by = self._words.times_by
-        self._form = _constraint(model) if config.constrained else None
+        self._form: Source | None = None
+        if config.constrained:
+            task = load_task(model.config.task)
+            self._form = task.constraint(model.tokenizer, model.prompt, model.labels)
 
     @classmethod
     def load(cls, model: SpeechLLM, config: DecodeConfig) -> "Decoder":
@@ -260,12 +263,3 @@ class Decoder:
     def _rank(self, candidate: Candidate) -> float:
         """As the search ranks: by the score for each position."""
         return -candidate.score / candidate.hypothesis.length**self.config.length_penalty
-
-
-def _constraint(model: SpeechLLM) -> Source:
-    """The form of the task's answers."""
-    task = load_task(model.config.task)
-    source = task.constraint(model.tokenizer, model.prompt, model.labels)
-    if source is None:
-        raise ConfigError(f"constrained: answers of the task {task.name} have no form")
-    return source

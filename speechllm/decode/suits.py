@@ -15,6 +15,9 @@ def check_suits(model: ModelConfig, config: DecodeConfig) -> None:
     """
     if config.joint_ctc:
         check_joint_ctc(model)
+    if config.constrained and load_task(model.task).table == "text":
+        why = f"constrained: answers of the task {model.task} have no form"
+        raise ConfigError(why, "leave it out")
     ctc = model.projector.ctc if model.projector else None
     if config.speech_temperature is not None and not (ctc and ctc.vectors == "expected"):
         raise ConfigError(

@@ -62,7 +62,7 @@ def load_recogniser(
         domain = domain or BASE
         check_domain(domain, list(manifest.domains))
         switch, decode = _load_packed(folder, manifest, trust_remote_code), manifest.decode
-    elif (folder / RUN).is_file():
+    elif (folder / MODEL).is_dir() and (folder / RUN).is_file():
         own = read_mapping(folder / RUN, made_again(folder))["target"] or BASE
         domain = domain or own
         check_domain(domain, [own])

@@ -55,7 +55,11 @@ def test_the_folder_holds_what_it_says(base: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("search", "why"),
-    [({"joint_ctc": {}}, "has no CTC"), ({"speech_temperature": 0.5}, "has no posteriors")],
+    [
+        ({"joint_ctc": {}}, "has no CTC"),
+        ({"speech_temperature": 0.5}, "has no posteriors"),
+        ({"constrained": True}, "have no form"),
+    ],
 )
 def test_a_search_that_the_model_cannot_do_is_refused(
     base: Path, tmp_path: Path, search: dict[str, Any], why: str

