@@ -2,6 +2,7 @@
 
 import torch
 
+from speechllm.convert.remedies import AGAIN
 from speechllm.errors import DataError
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -21,4 +22,4 @@ def cast(tensor: torch.Tensor, dtype: torch.dtype, name: str, place: str) -> tor
         message = f"{name} reaches {most:g}, too much for {str(dtype).removeprefix('torch.')}"
         raise DataError(message, place, remedy="import it with --dtype bfloat16 or float32")
     message = f"{name} holds numbers that are not finite"
-    raise DataError(message, place, remedy="the file is damaged: get it again")
+    raise DataError(message, place, remedy=AGAIN)

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+from speechllm.convert.remedies import AGAIN
 from speechllm.errors import DataError
+from speechllm.guarded import guarded
 
 VERSIONS = range(4, 7)
 """Of the layout; before 4, a variable said how wide it is and not of what type."""
@@ -23,8 +25,6 @@ WIDTH = {"float32": 4, "int8": 1, "int16": 2, "int32": 4, "float16": 2, "bfloat1
 STORED = {"bfloat16": "<i2", "int8": "<i1", "int16": "<i2", "int32": "<i4"}
 STORED |= {"float32": "<f4", "float16": "<f2"}
 """As numpy reads them; it has no bfloat16, whose bits are read as integers."""
-
-AGAIN = "get the file again, all of it"
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,8 @@ class _Reader:
 
     def take(self, size: int, what: str) -> np.ndarray:
         if self.at + size > self.size:
-            raise DataError(
-                f"ends at byte {self.size}, inside {what}: the file is cut off",
-                self.place,
-                None,
-                AGAIN,
-            )
+            message = f"ends at byte {self.size}, inside {what}: the file is cut off"
+            raise DataError(message, self.place, remedy=AGAIN)
         self.at += size
         return self.bytes[self.at - size : self.at]
 
@@ -85,12 +81,8 @@ class _Reader:
         raw = self.take(self.number("H", what), what).tobytes()
         text = raw[:-1].decode("ascii", errors="replace")
         if raw[-1:] != b"\0" or not text.isprintable() or "\ufffd" in text:
-            raise DataError(
-                f"has no name at byte {self.at - len(raw)}, where {what} should be",
-                self.place,
-                None,
-                AGAIN,
-            )
+            message = f"has no name at byte {self.at - len(raw)}, where {what} should be"
+            raise DataError(message, self.place, remedy=AGAIN)
         return text
 
 
@@ -156,4 +148,6 @@ def _variable(file: _Reader, what: str) -> Variable:
             f"{what} has {size} bytes, and its shape {list(shape)} of {TYPES[kind]} {expected}"
         )
         raise DataError(message, file.place, None, AGAIN)
-    return Variable(TYPES[kind], file.take(size, what).view(STORED[TYPES[kind]]).reshape(shape))
+    values = file.take(size, what)
+    with guarded(file.place, f"{what} has a shape that no array has", remedy=AGAIN):
+        return Variable(TYPES[kind], values.view(STORED[TYPES[kind]]).reshape(shape))

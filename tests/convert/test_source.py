@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shutil
 import sys
 import zipfile
 from pathlib import Path
@@ -19,6 +20,11 @@ from speechllm.errors import ConfigError, DataError
 from speechllm.own_files import read_json
 from tests.convert.ct2_files import tiny_whisper, write_whisper
 from tests.convert.wheels import wheel
+
+NETWORK = b"\x08\x07\x3a\x81\x01" + bytes(129) + b"\x42\x02\x10\x0f"
+"""As ONNX lays it out: version 7, a graph of 129 bytes, the operators' version."""
+SETTINGS = json.dumps({"audio": {"sample_rate": 22050}, "phoneme_id_map": {"a": [1]}}).encode()
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +87,7 @@ def test_how_a_package_states_its_licence(folder, tmp_path, stated, licence, cap
         ("model.bin.aa", "model.bin.ab", "model.bin.ac"),
         ("model.bin-1", "model.bin-2"),
         tuple(f"model.bin.{n}" for n in range(1, 12)),
+        tuple(f"model.bin.{n // 26 * 'b' or 'a'}{chr(97 + n % 26)}" for n in range(28)),
     ],
 )
 def test_parts_in_one_folder(folder: Path, tmp_path: Path, names: tuple[str, ...]) -> None:
@@ -93,6 +100,8 @@ def test_parts_in_one_folder(folder: Path, tmp_path: Path, names: tuple[str, ...
     import_model([str(parted)], tmp_path / "out")
     assert same(tmp_path / "out")
     for name in names[:-1]:
+        with pytest.raises((ConfigError, DataError), match=r"was not named|part \d+ of .*missing"):
+            import_model([str(parted / name)], tmp_path / "other")
         whole = (parted / name).read_bytes()
         (parted / name).unlink()
         with pytest.raises(DataError, match=r"part \d+ of model.bin is missing|is no CTranslate2"):
@@ -201,9 +210,8 @@ def test_names_in_a_wheel_are_never_paths(folder: Path, tmp_path: Path) -> None:
 
 
 def test_a_piper_voice(tmp_path: Path) -> None:
-    voice = {"voice.onnx": b"network", "MODEL_CARD": b"License: CC0"}
-    settings = {"audio": {"sample_rate": 22050}, "phoneme_id_map": {"a": [1]}}
-    files = voice | {"voice.onnx.json": json.dumps(settings).encode()}
+    voice = {"voice.onnx": NETWORK, "MODEL_CARD": b"License: CC0"}
+    files = voice | {"voice.onnx.json": SETTINGS}
     path = wheel(tmp_path / "v.whl", "voice", files)
     main(["import_model", str(path), str(tmp_path / "out")])
     got = contents(tmp_path / "out")
@@ -216,5 +224,52 @@ def test_a_piper_voice(tmp_path: Path) -> None:
         import_model([str(wheel(tmp_path / "w.whl", "voice", voice))], tmp_path / "other")
     for wrong in (b"{}", b"[]", b'{"audio": 3}', b'{"audio": {"sample_rate": "22050"}}'):
         path = wheel(tmp_path / "w.whl", "voice", voice | {"voice.onnx.json": wrong})
-        with pytest.raises(DataError, match=r"voice.onnx.json: (names no|holds a list)"):
+        with pytest.raises(DataError, match=r"(?s)voice.onnx.json: (names no|holds a list).*->"):
             import_model([str(path)], tmp_path / "other")
+    (tmp_path / "voice.onnx.json").write_bytes(files["voice.onnx.json"])
+    path = tmp_path / "voice.onnx"
+    for wrong in (*(NETWORK[:size] for size in range(len(NETWORK))), b"PK\3\4" * 9, bytes(99)):
+        path.write_bytes(wrong)
+        with pytest.raises(DataError, match=r"(?s)voice.onnx: is no whole ONNX network.*again"):
+            import_model([str(path)], tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("name", ["model.bin", "tokenizer.json", "x.gguf", "x.onnx", "x.whl"])
+def test_pointers_of_git_lfs(folder: Path, tmp_path: Path, name: str) -> None:
+    source = tmp_path / "source"
+    shutil.copytree(folder, source) if name in contents(folder) else source.mkdir()
+    (source / name).write_bytes(POINTER)
+    (source / f"{name}.json").write_text('{"audio": {"sample_rate": 8}, "phoneme_id_map": {}}')
+    given = source / name if name == "x.whl" else source
+    with pytest.raises(DataError, match=rf"(?s){name}: is a pointer of Git LFS.*git lfs pull"):
+        import_model([str(given)], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("line", ["tiny/model.bin", "a,sha256=b,1,2", '"' + "x" * 140_000 + '",,'])
+def test_a_record_that_is_none(tmp_path: Path, line: str) -> None:
+    path = wheel(tmp_path / "tiny.whl", "tiny", {"x.gguf": b"GGUF"})
+    with zipfile.ZipFile(path) as source:
+        files = {name: source.read(name) for name in source.namelist()}
+    with zipfile.ZipFile(path, "w") as target:
+        for name, content in files.items():
+            target.writestr(name, line if name.endswith("RECORD") else content)
+    with pytest.raises(DataError, match=r"(?s)tiny.whl: its RECORD cannot be read: .*download it"):
+        import_model([str(path)], tmp_path / "out")
+
+
+def test_no_file_of_the_user_s_is_replaced(tmp_path: Path) -> None:
+    for name, content in (("voice.onnx", NETWORK), ("voice.onnx.json", SETTINGS)):
+        (tmp_path / name).write_bytes(content)
+    out, voice = tmp_path / "out", str(tmp_path / "voice.onnx")
+    import_model([voice], out)
+    import_model([voice], out)
+    for within in (out, out / "voice.onnx"):
+        with pytest.raises(ConfigError, match=r"(?s)lies in .*out, which is replaced\n.*another"):
+            import_model([str(within)], out)
+    before = contents(out)
+    (out / "my.gguf").write_bytes(b"mine")
+    with pytest.raises(DataError, match=r"(?s)holds my.gguf, which its source.json does not.*move"):
+        import_model([voice], out)
+    assert contents(out) == before | {"my.gguf": b"mine"}

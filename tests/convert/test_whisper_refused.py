@@ -1,12 +1,14 @@
 """What is no whole Whisper of CTranslate2 is refused in one line, and leaves nothing behind."""
 
 import json
+import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
 from transformers import WhisperForConditionalGeneration
 
+from speechllm.convert.ct2 import read_ct2
 from speechllm.convert.run import import_model
 from speechllm.errors import DataError
 from tests.convert.ct2_files import ALIASES, tiny_whisper, variables_of, write_ct2, write_whisper
@@ -24,8 +26,9 @@ def source(tmp_path: Path, model: WhisperForConditionalGeneration) -> Path:
 
 def refused(source: Path, match: str) -> None:
     """It is refused in words, and leaves nothing behind."""
-    with pytest.raises(DataError, match=match):
+    with pytest.raises(DataError, match=match) as caught:
         import_model([str(source)], source.parent / "out")
+    assert caught.value.remedy
     assert [path.name for path in source.parent.iterdir() if path.name != source.name] == []
 
 
@@ -93,6 +96,21 @@ def _heads(variables: dict) -> None:
     variables["encoder/num_heads"] = ("int16", np.array(3, "<i2"))
 
 
+def _no_number(variables: dict) -> None:
+    variables["encoder/num_heads"] = ("float32", np.array(np.nan, "<f4"))
+
+
+def _no_bands(variables: dict) -> None:
+    kind, values = variables["encoder/conv1/weight"]
+    variables["encoder/conv1/weight"] = (kind, values[:, :0].copy())
+
+
+def _rows_without_width(variables: dict) -> None:
+    # As many as the file states; they take no room in it.
+    values = np.empty((2**31, 0), "<f4")
+    variables["decoder/embeddings/weight"] = ("float32", values)
+
+
 def _biased_keys(variables: dict) -> None:
     kind, values = variables["encoder/layer_0/self_attention/linear_0/bias"]
     variables["encoder/layer_0/self_attention/linear_0/bias"] = (kind, values + 1)
@@ -129,6 +147,9 @@ def _no_layer(variables: dict) -> None:
         (_no_thirds, r"self_attention/linear_0/weight is of shape \[47, 16\]: not 3 parts"),
         (_other_activation, r"decoder/activation is 0, where a Whisper has 3"),
         (_heads, r"encoder/num_heads is 3, for a width of 16"),
+        (_no_number, r"encoder/num_heads is nan, which is no whole number"),
+        (_no_bands, r"num_mel_bins is 0"),
+        (_rows_without_width, r"d_model is 0"),
         (_biased_keys, r"its keys have a bias"),
         (_not_finite, r"encoder/layer_norm/beta holds numbers that are not finite"),
         (_no_scale, r"lacks encoder/conv1/weight_scale, the scale of int8"),
@@ -147,6 +168,17 @@ def test_variables_that_are_no_whisper_s(source: Path, model, spoil, match: str)
 def test_an_alias_of_nothing(source: Path, model) -> None:
     write_ct2(source / "model.bin", variables_of(model), {**ALIASES, "a": "no/such"})
     refused(source, "calls a variable a that it does not hold: no/such")
+
+
+@pytest.mark.parametrize("shape", [(1,) * 65, (0, *[2**32 - 1] * 3)])
+def test_a_shape_that_no_array_has(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    size = 4 * min(shape)
+    variable = struct.pack(f"<B{len(shape)}IBI", len(shape), *shape, 0, size) + bytes(size)
+    head = struct.pack("<IH", 6, 2) + b"x\0" + struct.pack("<IIH", 3, 1, 2) + b"y\0"
+    path = tmp_path / "model.bin"
+    path.write_bytes(head + variable + bytes(4))
+    with pytest.raises(DataError, match=r"(?s)model.bin: variable y .* no array has: .*->"):
+        read_ct2(path, "model.bin")
 
 
 @pytest.mark.parametrize("size", [0, 10, 2000])
@@ -178,6 +210,14 @@ def test_files_beside_it(source: Path) -> None:
         (source / name).write_bytes(whole)
     (source / "tokenizer.json").write_text("{}")
     refused(source, "is no tokenizer of a Whisper|has no token")
+
+
+@pytest.mark.parametrize("name", ["endoftext", "startoftranscript", "startofprev", "notimestamps"])
+def test_a_tokenizer_without_a_special_token(source: Path, name: str) -> None:
+    (source / "vocabulary.txt").unlink()
+    path = source / "tokenizer.json"
+    path.write_text(path.read_text().replace(f"<|{name}|>", "<|other|>"))
+    refused(source, rf"has no token <\|{name}\|>")
 
 
 @pytest.mark.parametrize(
