@@ -26,6 +26,7 @@ MD5 = {
 """Of the archives <split>.tar.gz, as OpenSLR publishes them in md5sum.txt."""
 MINI = ("train-clean-5", "dev-clean-2")
 """Splits of Mini LibriSpeech (OpenSLR 31), which is laid out alike."""
+ROOT_REMEDY = "--librispeech_root is the folder that has train-clean-100/ and the like in it"
 HELD_OUT = "_dev"
 DEV_SPEAKERS = 3
 
@@ -96,15 +97,25 @@ def read_split(root: Path, split: str) -> list[Utterance]:
             a transcript without audio, or audio without a transcript.
     """
     folder = root / split
-    remedy = "--librispeech_root is the folder that has train-clean-100/ and the like in it"
     if not folder.is_dir():
-        raise DataError("there is no such split of LibriSpeech", folder, remedy=remedy)
+        raise _missing(root, split)
     utterances = []
     for chapter in sorted(path for path in folder.glob("*/*") if path.is_dir()):
         utterances += _read_chapter(chapter)
     if not utterances:
-        raise DataError("no <speaker>/<chapter>/ in this folder", folder, remedy=remedy)
+        raise DataError("no <speaker>/<chapter>/ in this folder", folder, remedy=ROOT_REMEDY)
     return utterances
+
+
+def _missing(root: Path, split: str) -> DataError:
+    there = [name for name in (*MD5, *MINI) if (root / name).is_dir()]
+    if not there:
+        message = f"LibriSpeech's {split} is not here, nor any other split"
+        return DataError(message, root, remedy=ROOT_REMEDY)
+    number = 31 if split in MINI else 12
+    remedy = f"unpack it from https://www.openslr.org/{number} into {root}"
+    message = f"LibriSpeech's {split} is not here, only {', '.join(there)}"
+    return DataError(message, root, remedy=remedy)
 
 
 def _read_chapter(folder: Path) -> list[Utterance]:

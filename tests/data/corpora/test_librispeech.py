@@ -73,8 +73,13 @@ def test_what_is_not_there(root: Path) -> None:
     (root / f"{CHAPTER}.trans.txt").unlink()
     with pytest.raises(DataError, match=r"trans.txt: cannot be read"):
         read_split(root, "dev-clean")
-    with pytest.raises(DataError, match="no such split of LibriSpeech\n  -> --librispeech_root"):
-        read_split(root, "dev-other")
+    for split, number in (("dev-other", 12), ("dev-clean-2", 31)):
+        what = f"{root}: LibriSpeech's {split} is not here, only dev-clean"
+        remedy = f"unpack it from https://www.openslr.org/{number} into {root}"
+        with pytest.raises(DataError, match=f"{what}\n  -> {remedy}"):
+            read_split(root, split)
+    with pytest.raises(DataError, match="nor any other split\n  -> --librispeech_root"):
+        read_split(root / "dev-clean", "dev-other")
     (root / "dev-other").mkdir()
     with pytest.raises(DataError, match="no <speaker>/<chapter>/"):
         read_split(root, "dev-other")
