@@ -24,7 +24,7 @@ quick_settings() {
     base_opts="train.epochs=null train.steps=20 train.warmup_steps=5"
 }
 
-# What is in a folder of Mini LibriSpeech or of single utterances; three speakers of train are dev.
+# train-clean-5 of Mini LibriSpeech, or single utterances of it; three speakers of train are dev.
 sample_settings() {
     work=sample
     source_train="train_clean_5 train_clean_5_sp0.9 train_clean_5_sp1.1"

@@ -34,7 +34,7 @@ quick_settings() {
     adapt_opts="train.epochs=null train.steps=10 train.warmup_steps=2"
 }
 
-# What is in a folder of Mini LibriSpeech or of single utterances, and MTS-Dialog as text; its test
+# train-clean-5 of Mini LibriSpeech, or single utterances of it, and MTS-Dialog as text; its test
 # sentences are said by synthesisers, since no recording of such a conversation is at hand.
 sample_settings() {
     work=sample
