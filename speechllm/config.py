@@ -129,7 +129,7 @@ class ModelConfig(Section):
         from speechllm.tasks.task import TASKS, load_task
 
         name = values.get("task", "asr") if isinstance(values, dict) else None
-        if name not in TASKS:  # which a validator below says
+        if not isinstance(name, str) or name not in TASKS:  # which a validator below says
             return values
         task = load_task(name)
         if values.get("speech_llm") is None:

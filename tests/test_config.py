@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from speechllm.adapt.method import load_method
 from speechllm.config import (
     BaseConfig,
     TrainConfig,
@@ -13,6 +14,7 @@ from speechllm.config import (
 )
 from speechllm.decode.config import DecodeConfig
 from speechllm.errors import ConfigError
+from speechllm.lm.config import load_lm_config
 
 YAML = "model: {encoder: a, llm: b}\ntrain: {steps: 10}\n"
 
@@ -208,3 +210,20 @@ def test_processes_share_the_batches_of_a_step():
 def test_a_search_is_not_told_to_be_endless(override: str) -> None:
     with pytest.raises(ConfigError, match=f"'{override.partition('=')[0]}'"):
         parse(DecodeConfig, with_overrides({}, [override]), "decode")
+
+
+@pytest.mark.parametrize("value", ["[asr]", "{asr: 1}", "3", "null", "speech"])
+def test_what_is_no_name_is_refused_where_a_name_chooses_the_keys(
+    tmp_path: Path, value: str
+) -> None:
+    """Found by generated configs: a list is no key of a table of names."""
+    for name, key, read in (
+        ("base", "task", lambda path: load(BaseConfig, path)),
+        ("adapt", "method", load_method),
+        ("lm", "kind", load_lm_config),
+    ):
+        path = tmp_path / f"{name}.yaml"
+        model = f"model: {{encoder: x, llm: y, {key}: {value}}}\ntrain: {{steps: 1}}\n"
+        path.write_text(model if name == "base" else f"{key}: {value}\n")
+        with pytest.raises(ConfigError, match=rf"{name}\.yaml"):
+            read(path)

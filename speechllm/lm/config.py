@@ -90,6 +90,7 @@ def load_lm_config(path: Path, overrides: Sequence[str] = ()) -> NetworkConfig |
         ConfigError: no such kind, or keys that it does not have.
     """
     values = read_values(path, overrides)
-    if (kind := values.get("kind")) not in KINDS:
-        raise ConfigError(f"{path}: there is no kind '{kind}'{did_you_mean(str(kind), KINDS)}")
+    kind = str(values.get("kind"))
+    if kind not in KINDS:
+        raise ConfigError(f"{path}: there is no kind '{kind}'{did_you_mean(kind, KINDS)}")
     return parse(KINDS[kind], values, path)
