@@ -217,8 +217,8 @@ def decode_alone(
 
 def _recordings(data_dir: DataDir) -> dict[str, Path]:
     """The files of its audio; what a shell command gives is known by the command alone."""
-    sources = {audio.source for audio in data_dir.audio.values()}
-    return {source: Path(source) for source in sources if not source.endswith("|")}
+    files = {audio.source for audio in data_dir.audio.values() if not audio.is_pipe}
+    return {file: Path(file) for file in files}
 
 
 def _claim(name: str, weights: str, out: Path, task: str) -> None:
