@@ -60,7 +60,8 @@ class Rule:
 
 def plain(text: str) -> str:
     """As Whisper's normaliser has it: numbers in figures, whoever wrote them."""
-    return normalizer(WHISPER)(text).replace(" oz", " ounce")
+    words = normalizer(WHISPER)(text).split()
+    return " ".join("ounce" if word == "oz" else word for word in words)
 
 
 def known_of(data_dir: Path) -> Path:
