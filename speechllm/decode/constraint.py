@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from speechllm.data.collate import Batch
-from speechllm.decode.search import Hypothesis
+from speechllm.decode.hypothesis import Hypothesis
 from speechllm.decode.source import Source
 from speechllm.decode.token_bytes import token_bytes
 from speechllm.errors import ConfigError, SpeechLLMError
@@ -119,10 +119,9 @@ class Constraint(Source):
 
     def __init__(self, automaton: TokenAutomaton, ends: Sequence[int]):
         self.automaton, self.ends = automaton, list(ends)
-        self._left: list[int] = []
         self._states: dict[tuple[int, ...], int | None] = {}
 
-    def begin(self, batch: Batch, beam: int) -> None:
+    def begin(self, batch: Batch) -> None:
         """Take note of a new batch.
 
         Raises:
@@ -135,22 +134,22 @@ class Constraint(Source):
                 f"has {shortest}",
                 f"set min_tokens: {shortest}, or better three times that, in the decode config",
             )
-        self._left = [bound for bound in self.bounds for _ in range(beam)]
         self._states = {(): self.automaton.start}
 
     def score(self, hypotheses: Sequence[Hypothesis]) -> list[float]:
         """Nothing: it forbids, and prefers none of what it lets pass."""
         return [0.0] * len(hypotheses)
 
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+    def __call__(self, ids: Tensor, scores: Tensor, heard: Sequence[int]) -> Tensor:
         states: dict[tuple[int, ...], int | None] = {}
         forbidden = torch.zeros_like(scores, dtype=torch.bool)
-        for row, ids in enumerate(map(tuple, input_ids.tolist())):
-            if ids not in states:
-                before = self._states.get(ids[:-1]) if ids else None
-                states[ids] = self.automaton.step(before, ids[-1]) if ids else self._states[()]
-            state = states[ids]
-            left = self._left[row] - len(ids)
+        for row, prefix in enumerate(map(tuple, ids.tolist())):
+            if prefix not in states:
+                before = self._states.get(prefix[:-1]) if prefix else None
+                after = self.automaton.step(before, prefix[-1]) if prefix else self._states[()]
+                states[prefix] = after
+            state = states[prefix]
+            left = self.bounds[heard[row]] - len(prefix)
             if state is None or left <= 0:
                 continue
             forbidden[row] = True

@@ -10,9 +10,10 @@ from speechllm.decode.config import DecodeConfig
 from speechllm.decode.ctc import CtcReader
 from speechllm.decode.guard import GuardConfig, flags_of, prefers_retry
 from speechllm.decode.hotword_prompts import HotwordPrompts
+from speechllm.decode.hypothesis import Hypothesis
 from speechllm.decode.joint_ctc import JointCtc
 from speechllm.decode.knowledge import knowledge_hashes, make_sources
-from speechllm.decode.search import Hypothesis, search, token_bound
+from speechllm.decode.search import search, token_bound
 from speechllm.decode.source import Source
 from speechllm.decode.suits import check_suits
 from speechllm.decode.trie_boost import TrieBoost
@@ -187,7 +188,7 @@ class Decoder:
         sources = [*sources, self._form] if self._form else sources  # last, as it only forbids
         for source in sources:
             source.bounds = [token_bound(s, config) for s in seconds]
-            source.begin(batch, config.beam)
+            source.begin(batch)
         return search(model, batch, seconds, config, sources)
 
     def _first_pass(self, examples: Sequence[Example], seconds: Sequence[float]) -> list[str]:

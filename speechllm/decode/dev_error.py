@@ -52,7 +52,7 @@ class DevError:
             prompts = collate(batch.examples, model.prompt, model.projector.output_length, False)
             prompts = prompts.to(model.device)
             for source in sources:
-                source.begin(prompts, self.config.beam)
+                source.begin(prompts)
             seconds = [self.seconds[example.utt_id] for example in batch.examples]
             found = search(model, prompts, seconds, self.config, sources)
             hypotheses |= {best.utt_id: best.text for best, *_ in found}

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from speechllm.data.collate import Batch
 from speechllm.decode.config import JointCtcConfig
-from speechllm.decode.search import Hypothesis
+from speechllm.decode.hypothesis import Hypothesis
 from speechllm.decode.source import Prefixes, Source
 from speechllm.model.speech_llm import SpeechLLM
 
@@ -73,7 +73,6 @@ class JointCtc(Source):
         self._column = {unit: column for column, unit in enumerate(model.units.tolist(), 1)}
         self._symbols: dict[tuple[int, bool], list[int]] = {}
         self._prefixes = Prefixes()
-        self._beam = 1
         self._number: dict[str, int] = {}
         self._read = torch.empty(0)
         self._state: State | None = None
@@ -81,8 +80,8 @@ class JointCtc(Source):
         self._given: dict[tuple[int, bytes], tuple[float, float]] = {}
         """What each prefix of the batch was given, and what its end was, by utterance and ids."""
 
-    def begin(self, batch: Batch, beam: int) -> None:
-        model, self._beam = self.model, beam
+    def begin(self, batch: Batch) -> None:
+        model = self.model
         assert model.ctc is not None and batch.frames is not None
         self._read = torch.empty(0)  # the last batch's, which may be large
         with torch.inference_mode():
@@ -96,18 +95,19 @@ class JointCtc(Source):
         for row, read in zip(rows, self._read, strict=True):
             read[len(row) :, 0] = 0.0
         self._number = {e.utt_id: number for number, e in enumerate(batch.examples)}
-        self._prefixes, self._given = Prefixes(beam), {}
+        self._prefixes, self._given = Prefixes(), {}
 
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        step, read = self._prefixes.step(input_ids), self._read
+    def __call__(self, ids: Tensor, scores: Tensor, heard: Sequence[int]) -> Tensor:
+        step, read = self._prefixes.step(ids, heard), self._read
+        utterances = [heard[row] for row in step.rows]
         rows = torch.tensor(step.rows, device=scores.device)
         before = torch.tensor(step.before, device=scores.device)
         given = torch.zeros(len(rows), device=scores.device)
-        if input_ids.shape[1] == 0:
-            state = nothing_read(read, rows // self._beam)
+        if ids.shape[1] == 0:
+            state = nothing_read(read, torch.tensor(utterances, device=read.device))
         else:
             assert self._state is not None
-            last = input_ids[rows, -1]
+            last = ids[rows, -1]
             given = self._known[before, last] + self._totals[before]
             state = self._state.of(before)
             state = read_all(state, read, self._spelled(last[:, None], state)[:, 0])
@@ -121,7 +121,8 @@ class JointCtc(Source):
         known.scatter_(1, best, gain.view(n, k))
         end = _gain(state.ends, state)
         known[:, self._ends] = end[:, None]
-        keys = [(row // self._beam, input_ids[row].cpu().numpy().tobytes()) for row in step.rows]
+        prefixes = [prefix.tobytes() for prefix in ids[rows].cpu().numpy()]
+        keys = zip(utterances, prefixes, strict=True)
         self._given |= zip(keys, zip(given.tolist(), end.tolist(), strict=True), strict=True)
         self._state, self._known, self._totals = state, known, given
         return scores + self.weight * known[step.prefix_of]

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from speechllm.decode.search import Hypothesis
+from speechllm.decode.hypothesis import Hypothesis
 from speechllm.decode.source import Prefixes, Source
 from speechllm.lm.token_lm import TokenLM
 
@@ -43,13 +43,13 @@ class LMSource(Source):
         self._prefixes = Prefixes()
         self._state: Any = None
 
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        step = self._prefixes.step(input_ids)
-        if input_ids.shape[1] == 0:
+    def __call__(self, ids: Tensor, scores: Tensor, heard: Sequence[int]) -> Tensor:
+        step = self._prefixes.step(ids)
+        if ids.shape[1] == 0:
             known, self._state = self.lm.first()
         else:
             before = torch.tensor(step.before, device=self.lm.device)
-            tokens = input_ids[step.rows, -1].to(self.lm.device)
+            tokens = ids[step.rows, -1].to(self.lm.device)
             known, self._state = self.lm.next(self._state, before, tokens)
         known = self._fitted(known, scores.shape[1])
         return scores + self.weight * known[step.prefix_of].to(scores.device)

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from speechllm.data.forms import Fold, fold
-from speechllm.decode.search import Hypothesis
+from speechllm.decode.hypothesis import Hypothesis
 from speechllm.decode.source import Prefixes, Source
 from speechllm.lm.ngram import BEGIN, END, NGram
 
@@ -83,12 +83,12 @@ class NGramSource(Source):
         self._log_prob = lru_cache(REMEMBERED)(ngram.log_prob)
         self._prefix_log_prob = lru_cache(REMEMBERED)(ngram.prefix_log_prob)
 
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        step = self._prefixes.step(input_ids)
-        if input_ids.shape[1] == 0:
+    def __call__(self, ids: Tensor, scores: Tensor, heard: Sequence[int]) -> Tensor:
+        step = self._prefixes.step(ids)
+        if ids.shape[1] == 0:
             self._states = [_State((BEGIN,))]
         else:
-            tokens = input_ids[step.rows, -1].tolist()
+            tokens = ids[step.rows, -1].tolist()
             self._states = [
                 self._next(self._states[before], token)
                 for before, token in zip(step.before, tokens, strict=True)

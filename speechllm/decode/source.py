@@ -3,21 +3,17 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 from torch import Tensor
-from transformers import LogitsProcessor
 
 from speechllm.data.collate import Batch
-from speechllm.decode.search import Hypothesis
+from speechllm.decode.hypothesis import Hypothesis
 
 
-class Source(LogitsProcessor):
+class Source:
     """Adds to the log-probabilities of the next token.
 
-    It is called with the generated ids alone ([rows, T], T = 0 in the first step; rows of an
-    utterance lie side by side) and with log-probabilities [rows, V], in greedy search too. Equal
-    ids have equal states, so a state is found by its ids (`Prefixes`), and nothing must follow when
-    transformers reorders the beam.
+    Equal ids have equal states, so a state is found by its ids (`Prefixes`): nothing must follow
+    when rows change places or leave.
 
     Attributes:
         name: under which nbest.jsonl lists what it gives to a hypothesis.
@@ -29,8 +25,19 @@ class Source(LogitsProcessor):
     weight: float
     bounds: Sequence[int] = ()
 
-    def begin(self, batch: Batch, beam: int) -> None:
-        """Take note of a new batch; row r of the search is of utterance r // beam."""
+    def begin(self, batch: Batch) -> None:
+        """Take note of a new batch."""
+
+    def __call__(self, ids: Tensor, scores: Tensor, heard: Sequence[int]) -> Tensor:
+        """Add what it knows, in greedy search too.
+
+        Args:
+            ids: [N, T] those generated of each row; T = 0 in the first step. Rows of an utterance
+                lie side by side, and all that go on are there.
+            scores: [N, V] log-probabilities of the next token, other sources' sums included.
+            heard: [N] the utterance of each row, a row of the batch.
+        """
+        raise NotImplementedError
 
     def score(self, hypotheses: Sequence[Hypothesis]) -> list[float]:
         """What it gives to whole hypotheses of the batch, not multiplied: nats, or a bonus."""
@@ -54,28 +61,24 @@ class Step(NamedTuple):
 class Prefixes:
     """Tells which prefixes go on from which, so that a state is computed once for each.
 
-    Args:
-        beam: rows of an utterance, where equal prefixes of two utterances are not the same.
+    Rows are told apart by their utterances, where these are given.
     """
 
-    def __init__(self, beam: int | None = None) -> None:
-        self._beam = beam
+    def __init__(self) -> None:
         self._last: dict[tuple[int, bytes], int] = {}
 
-    def step(self, input_ids: Tensor) -> Step:
+    def step(self, input_ids: Tensor, heard: Sequence[int] | None = None) -> Step:
         """Take the next step; one without any ids is the first of a search."""
         ids = input_ids.cpu().numpy()
+        heard = heard or [0] * len(ids)
         numbers: dict[tuple[int, bytes], int] = {}
         rows: list[int] = []
         prefix_of = []
         for row, prefix in enumerate(ids):
-            number = numbers.setdefault(self._key(row, prefix), len(numbers))
+            number = numbers.setdefault((heard[row], prefix.tobytes()), len(numbers))
             if number == len(rows):
                 rows.append(row)
             prefix_of.append(number)
-        before = [self._last[self._key(row, ids[row, :-1])] for row in rows] if ids.shape[1] else []
+        before = [self._last[heard[row], ids[row, :-1].tobytes()] for row in rows if ids.shape[1]]
         self._last = numbers
         return Step(rows, before, prefix_of)
-
-    def _key(self, row: int, prefix: np.ndarray) -> tuple[int, bytes]:
-        return (row // self._beam if self._beam else 0, prefix.tobytes())

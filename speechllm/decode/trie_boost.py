@@ -7,7 +7,7 @@ from torch import Tensor
 
 from speechllm.data.bias_lists import BiasLists
 from speechllm.data.collate import Batch
-from speechllm.decode.search import Hypothesis
+from speechllm.decode.hypothesis import Hypothesis
 from speechllm.decode.source import Source
 from speechllm.decode.trie import END, State, Trie, begins_word, closes_word
 from speechllm.model.speech_llm import SpeechLLM
@@ -39,14 +39,12 @@ class TrieBoost(Source):
         over[list(self._ends)] = True
         self._over = over.to(model.device)
         self._of_set: Trie | None = None
-        self._beam = 1
         self._tries: list[Trie] = []
         self._own: dict[str, Trie] = {}
         self._roots: list[tuple[Tensor, Tensor]] = []
         self._states: Mapping[tuple[int, tuple[int, ...]], State] = {}
 
-    def begin(self, batch: Batch, beam: int) -> None:
-        self._beam = beam
+    def begin(self, batch: Batch) -> None:
         now = {example.utt_id for example in batch.examples}
         self._own = {utt: trie for utt, trie in self._own.items() if utt in now}
         self._tries = [self._trie(example.utt_id) for example in batch.examples]
@@ -79,15 +77,14 @@ class TrieBoost(Source):
         tokens = [t for t in root if t != END and (anywhere or self._word_start[t])]
         return torch.tensor(tokens, dtype=torch.long, device=self._over.device)
 
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+    def __call__(self, ids: Tensor, scores: Tensor, heard: Sequence[int]) -> Tensor:
         states, given = {}, torch.zeros_like(scores)
-        for row, ids in enumerate(input_ids.tolist()):
-            utterance = row // self._beam
+        for row, (utterance, prefix) in enumerate(zip(heard, ids.tolist(), strict=True)):
             trie = self._tries[utterance]
-            key = (utterance, tuple(ids))
+            key = (utterance, tuple(prefix))
             if key not in states:
-                states[key] = self._state(trie, utterance, ids)
-            self._give(given[row], trie, states[key], self._roots[utterance][len(ids) > 0])
+                states[key] = self._state(trie, utterance, prefix)
+            self._give(given[row], trie, states[key], self._roots[utterance][len(prefix) > 0])
         self._states = states
         return scores + self.weight * given
 

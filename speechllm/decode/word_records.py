@@ -15,7 +15,7 @@ from speechllm.decode.confidence import (
 )
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.ctc import CtcReader
-from speechllm.decode.search import Hypothesis
+from speechllm.decode.hypothesis import Hypothesis
 from speechllm.decode.word_times import Times, attention_word_times
 from speechllm.errors import ConfigError, SpeechLLMError
 from speechllm.model.precision import autocast

@@ -22,8 +22,8 @@ from speechllm.data.tables import first_ids
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.decoder import Decoder
 from speechllm.decode.fits import say_fits
+from speechllm.decode.hypothesis import Hypothesis
 from speechllm.decode.run import decode_batches
-from speechllm.decode.search import Hypothesis
 from speechllm.model.domains import DomainSwitch
 from speechllm.model.encoder import Encoder
 from speechllm.progress import Progress

@@ -15,9 +15,9 @@ from speechllm.data.corpus import Corpus
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.decoder import Decoder
 from speechllm.decode.fits import say_fits, say_form
+from speechllm.decode.hypothesis import Hypothesis
 from speechllm.decode.knowledge import make_sources
 from speechllm.decode.run import decode_corpus
-from speechllm.decode.search import Hypothesis
 from speechllm.errors import ConfigError
 from speechllm.layout import DESCRIPTION, TENSORS
 from speechllm.lm.arpa import write_arpa

@@ -11,10 +11,10 @@ from speechllm.config import ModelConfig, ProjectorConfig
 from speechllm.data.collate import Example, collate
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.decoder import Decoder
+from speechllm.decode.hypothesis import Hypothesis
 from speechllm.decode.knowledge import make_sources, with_places
 from speechllm.decode.lm_source import LMSource
 from speechllm.decode.ngram_source import NGramSource, begins_word
-from speechllm.decode.search import Hypothesis
 from speechllm.decode.source import Prefixes, Source
 from speechllm.errors import ConfigError
 from speechllm.lm.arpa import write_arpa
@@ -148,7 +148,7 @@ def test_a_state_found_by_its_prefix_is_that_of_reading_from_the_start(
     steps = [[(), (), ()], [(5,), (9,), (7,)], [(9, 4), (9, 5), (7, 4)], [(7, 4, 4), (9, 5, 6)]]
     for prefixes in steps:
         ids = torch.tensor(prefixes).long().reshape(len(prefixes), -1)
-        given = source(ids, torch.zeros(len(ids), len(model.tokenizer)))
+        given = source(ids, torch.zeros(len(ids), len(model.tokenizer)), [0] * len(ids))
         for prefix, row in zip(prefixes, given, strict=True):
             read = torch.tensor([[*lm.begin, *prefix]])
             with torch.no_grad():
@@ -167,7 +167,7 @@ def test_equal_prefixes_are_one() -> None:
 def test_every_end_has_the_lms_own_and_rows_of_no_token_have_none(model: SpeechLLM) -> None:
     size, lm = len(model.tokenizer), token_lm(model, "lstm")
     source = LMSource("lm", lm, 0.5, [model.prompt.eos, 7])
-    given = source(torch.zeros(1, 0, dtype=torch.long), torch.zeros(1, size + 3))[0]
+    given = source(torch.zeros(1, 0, dtype=torch.long), torch.zeros(1, size + 3), [0])[0]
     own = lm.first()[0][0]
     assert given[model.prompt.eos] == given[7] == pytest.approx(0.5 * float(own[model.prompt.eos]))
     assert given[6] == pytest.approx(0.5 * float(own[6]))
@@ -177,7 +177,7 @@ def test_every_end_has_the_lms_own_and_rows_of_no_token_have_none(model: SpeechL
 def test_an_lm_with_more_rows_than_the_recogniser_is_cut(model: SpeechLLM) -> None:
     size = len(model.tokenizer)
     source = LMSource("lm", token_lm(model, "lstm", size + 5), 1.0, [model.prompt.eos])
-    assert source(torch.zeros(1, 0, dtype=torch.long), torch.zeros(1, size)).shape == (1, size)
+    assert source(torch.zeros(1, 0, dtype=torch.long), torch.zeros(1, size), [0]).shape == (1, size)
 
 
 class Metaspace:
@@ -209,7 +209,7 @@ def test_a_word_is_scored_when_the_next_one_begins_or_at_the_end(tokenizer: Meta
     co, w, gra, ss = 2, 3, 4, 5
 
     def given(*ids: int) -> list[float]:
-        return source(torch.tensor([ids]).long().reshape(1, -1), torch.zeros(1, 8))[0].tolist()
+        return source(torch.tensor([ids]).long().reshape(1, -1), torch.zeros(1, 8), [0])[0].tolist()
 
     begin = ("<s>",)
     first = given()

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from transformers import LogitsProcessor
 
 from speechllm.data.collate import Example, collate
 from speechllm.decode.config import DecodeConfig
-from speechllm.decode.search import Hypothesis, search, token_bound
+from speechllm.decode.hypothesis import Hypothesis
+from speechllm.decode.search import search, token_bound
+from speechllm.decode.source import Source
 from speechllm.model.speech_llm import SpeechLLM
 
 
@@ -27,15 +28,15 @@ def decode(model: SpeechLLM, rows: list[Example], beam: int) -> list[Hypothesis]
     return [best for best, *_ in search(model, batch, seconds, config)]
 
 
-class Add(LogitsProcessor):
+class Add(Source):
     """Knowledge that a token is likely, or not; notes what it is shown."""
 
     def __init__(self, token: int, amount: float):
         self.token, self.amount, self.seen = token, amount, []
 
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+    def __call__(self, ids: torch.Tensor, scores: torch.Tensor, heard) -> torch.Tensor:
         assert torch.allclose(scores.exp().sum(-1), torch.ones(len(scores)), atol=1e-3)
-        self.seen.append(tuple(input_ids.shape))
+        self.seen.append((*ids.shape, *heard))
         amounts = torch.zeros_like(scores)
         amounts[:, self.token] = self.amount
         return scores + amounts
@@ -120,4 +121,4 @@ def test_sources_are_given_generated_ids_and_log_probabilities(model: SpeechLLM,
     token = search(model, batch, [2.0], config)[0][0].ids[0]
     forbid = Add(token, -1e4)
     assert token not in search(model, batch, [2.0], config, [forbid])[0][0].ids
-    assert forbid.seen[:2] == [(beam, 0), (beam, 1)]
+    assert forbid.seen[:2] == [(1, 0, 0), (beam, 1, *[0] * beam)]

@@ -1,0 +1,106 @@
+"""Keys and values of a search: tokens are written into room that is made ahead."""
+
+from typing import Any
+
+from torch import Tensor
+from transformers import PreTrainedConfig
+from transformers.cache_utils import DynamicCache, DynamicLayer
+
+
+class BeamLayer(DynamicLayer):
+    """Keys and values of one layer, [rows, heads, T, D].
+
+    transformers' own layer copies all of them for each token, and once more when beams change
+    places. Here a token is written into its place, and rows that go on from another one of the
+    same utterance take over only what came after the prompt, which they share.
+
+    Args:
+        room: positions that may come after the prompt.
+    """
+
+    def __init__(self, room: int):
+        super().__init__()
+        self.room, self.prompt, self.length = room, 0, 0
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Add those of further positions; return those of all."""
+        start, self.length = self.length, self.length + key_states.shape[-2]
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+            self.keys, self.values, self.prompt = key_states, value_states, self.length
+            return key_states, value_states
+        assert self.length <= self.held_keys.shape[-2], "there is no room left"
+        self._see(len(self.keys))
+        self.keys[:, :, start:] = key_states
+        self.values[:, :, start:] = value_states
+        return self.keys, self.values
+
+    def get_seq_length(self) -> int:
+        return self.length
+
+    def spread(self, rows: Tensor, most: int) -> None:
+        """Give prompts to the rows of the search: row r has that of utterance rows[r]."""
+        shape = (most, self.keys.shape[1], self.prompt + self.room)
+        prompts = (self.keys[rows], self.values[rows])
+        self.held_keys, self.held_values = (
+            states.new_empty(*shape, states.shape[-1]) for states in prompts
+        )
+        self._see(len(rows))
+        self.keys[:], self.values[:] = prompts
+
+    def go_on(self, rows: Tensor, moved: Tensor) -> None:
+        """Let row r go on from row rows[r]; of those in `moved` the prompt is another, too."""
+        for held in (self.held_keys, self.held_values):
+            held[: len(rows), :, self.prompt : self.length] = held[
+                rows, :, self.prompt : self.length
+            ]
+            if len(moved):
+                held[moved, :, : self.prompt] = held[rows[moved], :, : self.prompt]
+        self._see(len(rows))
+
+    def _see(self, rows: int) -> None:
+        self.keys = self.held_keys[:rows, :, : self.length]
+        self.values = self.held_values[:rows, :, : self.length]
+
+
+class BeamCache(DynamicCache):
+    """What an LLM's layers keep of the rows of a search.
+
+    Layers that see a window alone, or keep a state, are transformers' own.
+
+    Args:
+        config: the LLM's.
+        room: most positions after the prompt.
+    """
+
+    def __init__(self, config: PreTrainedConfig, room: int):
+        super().__init__(config=config)
+        self.layers = [BeamLayer(room) if type(x) is DynamicLayer else x for x in self.layers]
+
+    def spread(self, rows: Tensor, most: int) -> None:
+        """Give the prompts read to the rows of the search: row r has that of utterance rows[r].
+
+        Args:
+            rows: [N].
+            most: rows that there will be, at most.
+        """
+        for layer in self.layers:
+            if isinstance(layer, BeamLayer):
+                layer.spread(rows, most)
+            else:
+                layer.reorder_cache(rows)
+
+    def go_on(self, rows: Tensor, moved: Tensor) -> None:
+        """Let row r go on from row rows[r]: the search has len(rows) rows from now on.
+
+        Args:
+            rows: [N].
+            moved: [M] places in it where the utterance is not the same as before.
+        """
+        for layer in self.layers:
+            if isinstance(layer, BeamLayer):
+                layer.go_on(rows, moved)
+            else:
+                layer.reorder_cache(rows)
