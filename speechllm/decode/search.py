@@ -13,9 +13,12 @@ from transformers import (
 from speechllm.data.collate import Batch
 from speechllm.decode.beam import BeamSearch, Knowledge
 from speechllm.decode.config import DecodeConfig
+from speechllm.decode.draft import Draft, can_check, write
 from speechllm.decode.hypothesis import Hypothesis
+from speechllm.decode.ngram_source import BLANKS
 from speechllm.decode.reader import Reader, quick_attention
 from speechllm.decode.source import Source
+from speechllm.decode.suits import reads_transcripts
 from speechllm.model.precision import autocast
 from speechllm.model.speech_llm import SpeechLLM
 
@@ -49,11 +52,17 @@ def search(
     bounds = [token_bound(s, config) for s in seconds]
     ends = [model.prompt.eos, *model.prompt.stops]
     with autocast(config.precision, str(model.device)), quick_attention(model.llm):
-        reader = Reader(model.llm, model.fill(batch), config.beam, room=max(bounds))
-        knowledge = _knowledge(config, sources)
-        beams = BeamSearch(
-            reader, bounds, ends, config.beam, config.length_penalty, knowledge
-        ).run()
+        filled = model.fill(batch)
+        draft = draft_of(model, batch, config, sources)
+        if draft is not None:
+            prompt = filled.embeddings[filled.attention_mask.bool()]
+            beams = [[write(model.llm, prompt, draft, bounds[0], ends)]]
+        else:
+            reader = Reader(model.llm, filled, config.beam, room=max(bounds))
+            knowledge = _knowledge(config, sources)
+            beams = BeamSearch(
+                reader, bounds, ends, config.beam, config.length_penalty, knowledge
+            ).run()
     nbest: list[list[Hypothesis]] = []
     for example, bound, ended in zip(batch.examples, bounds, beams, strict=True):
         found: dict[tuple[int, ...], Hypothesis] = {}
@@ -63,6 +72,31 @@ def search(
             found.setdefault(ids, hypothesis)
         nbest.append(list(found.values())[: config.nbest])
     return nbest
+
+
+def draft_of(
+    model: SpeechLLM, batch: Batch, config: DecodeConfig, sources: Sequence[Source]
+) -> Draft | None:
+    """What CTC has read, where it can be checked instead of searched for.
+
+    That is where the search is the LLM's alone, greedy, of one utterance (in a batch, a pass over
+    drafts costs what it saves), and in float32: in half precision a pass over many tokens rounds
+    otherwise than one over a single token.
+    """
+    plain = config.beam == 1 and not config.no_repeat_ngram and config.repetition_penalty == 1.0
+    single = config.precision == "fp32" and model.llm.dtype == torch.float32
+    alone = len(batch.examples) == 1 and not sources
+    if not (plain and single and alone and reads_transcripts(model.config)):
+        return None
+    if not can_check(model.llm):
+        return None
+    ends = {model.prompt.eos, *model.prompt.stops}
+    read = model.tokenizer(model.snap(batch)[0].strip(), add_special_tokens=False).input_ids
+
+    def begins(token: int) -> bool:
+        return model.tokenizer.convert_ids_to_tokens(token).startswith(BLANKS)
+
+    return Draft([token for token in read if token not in ends], model.prompt.eos, begins)
 
 
 def _knowledge(config: DecodeConfig, sources: Sequence[Source]) -> Knowledge:

@@ -33,10 +33,16 @@ def check_joint_ctc(model: ModelConfig, key: str = "joint_ctc") -> None:
         model: its settings.
         key: that asks for it.
     """
+    if reads_transcripts(model):
+        return
     if model.projector is None or model.projector.ctc is None:
         why = "the projector of this model has no CTC"
-    elif load_task(model.task).table != "text":
-        why = f"the answers of the task {model.task} are no transcripts"
     else:
-        return
+        why = f"the answers of the task {model.task} are no transcripts"
     raise ConfigError(f"{key}: {why}", "leave it out")
+
+
+def reads_transcripts(model: ModelConfig) -> bool:
+    """Whether the projector's CTC reads what the LLM is to answer."""
+    has_ctc = model.projector is not None and model.projector.ctc is not None
+    return has_ctc and load_task(model.task).table == "text"

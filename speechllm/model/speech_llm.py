@@ -125,6 +125,14 @@ class SpeechLLM(nn.Module):
             self.llm = with_cpu_layers(add_lora(self.llm, lora)).train(self.training)
         self.config = self.config.model_copy(update={"lora": lora})
 
+    def fold_lora(self) -> None:
+        """Fold LoRA into the weights, for a search: on a CPU a fifth of a pass over few tokens.
+
+        Where they are not in float32 it stays beside them: they would be rounded anew.
+        """
+        if all(p.dtype == torch.float32 for p in self.llm.parameters()):
+            self.llm = merge_lora(self.llm)
+
     def fill(self, batch: Batch) -> Filled:
         """A batch's embeddings, speech and soft prompt in their places."""
         embeddings = self.embedding(batch.input_ids)
