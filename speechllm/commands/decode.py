@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> None:
 
     model = load_bundle(bundle).to("cuda" if torch.cuda.is_available() else "cpu")
     if config.precision == "fp32":
-        model.fold_lora()
+        model.freeze_for_search()
 
     def open_corpus(path: Path) -> Corpus:
         corpus = Corpus.load([path])

@@ -15,6 +15,8 @@ from torch.nn import functional
 
 from speechllm.model.rms_norm import with_quick_norms
 
+ROWS = 16  # that weights are laid out for; measured from 1 to 400, the layout for 1 is no gain
+
 
 def with_cpu_layers(model: nn.Module) -> nn.Module:
     """Let a model's plain linear layers and dropouts be those below, and its RMSNorms quick.
@@ -34,6 +36,22 @@ class Linear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         return product(x, self.weight, self.bias)
+
+
+def pack(model: nn.Module) -> None:
+    """Lay out the weights of a model's linear layers as oneDNN reads them, where `product` does.
+
+    Products of few rows, which wait for weights, are 1.4 to 1.7 times as fast. The layers can no
+    more be trained, saved or moved. A head that shares its weights with the embeddings has its own
+    after that.
+    """
+    if not onednn_is_faster():
+        return
+    for module in model.modules():
+        weight = module.weight if type(module) is Linear else None
+        if weight is not None and weight.dtype == torch.float32 and weight.device.type == "cpu":
+            packed = torch.ops.mkldnn._reorder_linear_weight(weight.detach(), ROWS)
+            module.weight = nn.Parameter(packed, requires_grad=False)
 
 
 class Dropout(nn.Dropout):

@@ -15,7 +15,7 @@ from speechllm.data.letters import Letters, tokens_of
 from speechllm.data.pieces import Pieces
 from speechllm.data.prompt import Prompt, make_prompt
 from speechllm.errors import ConfigError, DataError
-from speechllm.model.cpu_layers import with_cpu_layers
+from speechllm.model.cpu_layers import pack, with_cpu_layers
 from speechllm.model.embedding_ctc import EmbeddingCtc
 from speechllm.model.encoder import encoder_width
 from speechllm.model.half import try_out
@@ -125,13 +125,15 @@ class SpeechLLM(nn.Module):
             self.llm = with_cpu_layers(add_lora(self.llm, lora)).train(self.training)
         self.config = self.config.model_copy(update={"lora": lora})
 
-    def fold_lora(self) -> None:
-        """Fold LoRA into the weights, for a search: on a CPU a fifth of a pass over few tokens.
+    def freeze_for_search(self) -> None:
+        """Make the LLM quick at reading few tokens; it can be neither trained nor saved after that.
 
-        Where they are not in float32 it stays beside them: they would be rounded anew.
+        Its LoRA is folded into its weights, and they are laid out for small products. Where they
+        are not in float32 all stays as it is: they would be rounded anew.
         """
         if all(p.dtype == torch.float32 for p in self.llm.parameters()):
             self.llm = merge_lora(self.llm)
+            pack(self.llm)
 
     def fill(self, batch: Batch) -> Filled:
         """A batch's embeddings, speech and soft prompt in their places."""
