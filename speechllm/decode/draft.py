@@ -35,19 +35,29 @@ class Draft:
     def rest(self, most: int) -> list[int]:
         return [*self.ids[self.place :], self.end][:most]
 
-    def follow(self, right: int, instead: int) -> None:
-        """Go on behind `right` tokens that were right and another one in place of the next."""
-        place = self.place + right
+    def follow(self, right: int, instead: Sequence[int]) -> None:
+        """Go on behind `right` tokens that were right.
+
+        Args:
+            right: how many.
+            instead: what the LLM has in place of the next ones; empty where all tried were right.
+        """
+        place = self.place = self.place + right
+        if not instead:
+            return
+        # With the draft before them its later answers are mostly better than the draft. The first
+        # comes right behind what was wrong, and is not.
+        for later, token in enumerate(instead[2:], place + 2):
+            if later < len(self.ids):
+                self.ids[later] = token
         near = [*range(place, place + LOOK), *range(place - 1, place - LOOK, -1)]
-        known = [p for p in near if 0 <= p < len(self.ids) and self.ids[p] == instead]
+        known = [p for p in near if 0 <= p < len(self.ids) and self.ids[p] == instead[0]]
         if known:
             self.place = known[0] + 1
-        elif self.begins(instead) or not self._is_word(place):  # instead of this word
-            self.place = next(
-                (p for p in range(place + 1, len(self.ids)) if self._is_word(p)), len(self.ids)
-            )
-        else:  # the word before is longer than it was thought to be
-            self.place = place
+        elif self.begins(instead[0]) or not self._is_word(place):  # another word than this one
+            words = (p for p in range(place + 1, len(self.ids)) if self._is_word(p))
+            self.place = next(words, len(self.ids))
+        # Else the word before is longer than it was thought to be.
 
     def _is_word(self, place: int) -> bool:
         return place >= len(self.ids) or self.begins(self.ids[place])
@@ -87,12 +97,13 @@ def write(llm: nn.Module, prompt: Tensor, draft: Draft, bound: int, ends: Sequen
         found = best.flatten().tolist()
         pairs = zip(found, tried, strict=True)
         right = next((n for n, (one, other) in enumerate(pairs) if one != other), len(tried))
-        new = found[: right + 1]
+        end = next((n for n, token in enumerate(found[: right + 1]) if token in ends), None)
+        new = found[: right + 1 if end is None else end + 1]
         score += float(costs.flatten()[: len(new)].sum())
-        if new[-1] in ends:
+        if end is not None:
             return Ended(score, (*ids, *new[:-1]))
         ids += new
         cache.crop(min(right - len(tried) + 1, 0))
-        draft.follow(right, new[-1])
+        draft.follow(right, found[right:])
         unread = embed(torch.tensor([new[-1:]], device=prompt.device))
     return Ended(score, tuple(ids))

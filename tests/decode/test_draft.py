@@ -40,9 +40,11 @@ def every_third_wrong(ids: list[int]) -> list[int]:
     return [token + 1 if place % 3 == 2 else token for place, token in enumerate(ids)]
 
 
+END = -7  # stands for the token that ends a hypothesis
 CHANGES: dict[str, Callable[[list[int]], list[int]]] = {
     "right": lambda ids: ids,
     "nothing": lambda ids: [],
+    "an end within": lambda ids: [*ids, END, *ids],
     "too long": lambda ids: ids * 2,
     "a beginning": lambda ids: ids[: len(ids) // 2],
     "wrong here and there": every_third_wrong,
@@ -72,7 +74,8 @@ def test_the_hypotheses_are_those_of_greedy_search(
     base = model.llm.get_base_model() if hasattr(model.llm, "get_base_model") else model.llm
     hook = base.register_forward_pre_hook(lambda *_: passes.append(1))
     for example, wanted in zip(examples(), plain, strict=True):
-        draft = Draft(CHANGES[change](list(wanted.ids)), model.prompt.eos, lambda token: token % 2)
+        ids = [model.prompt.stops[0] if i == END else i for i in CHANGES[change](list(wanted.ids))]
+        draft = Draft(ids, model.prompt.eos, lambda token: token % 2)
         monkeypatch.setattr(searching, "draft_of", lambda *_, draft=draft: draft)
         passes.clear()
         [found] = decode(model, [example], 1)
@@ -103,14 +106,22 @@ def test_only_a_plain_greedy_search_of_one_utterance_has_a_draft(model: SpeechLL
 def test_where_a_draft_goes_on() -> None:
     draft = Draft([10, 11, 12, 13, 14], end=2, begins=lambda token: True)
     assert draft.rest(9) == [10, 11, 12, 13, 14, 2] and draft.rest(2) == [10, 11]
-    draft.follow(1, 99)  # in place of 11
+    draft.follow(1, [99])  # in place of 11
     assert draft.rest(9) == [12, 13, 14, 2]
-    draft.follow(0, 13)  # 12 was too many
+    draft.follow(0, [13])  # 12 was too many
     assert draft.rest(9) == [14, 2]
-    draft.follow(1, 13)  # the end was too early: it says 13 again
+    draft.follow(1, [13])  # the end was too early: it says 13 again
     assert draft.rest(9) == [14, 2]
-    draft.follow(1, 55)
+    draft.follow(1, [55])
     assert draft.rest(9) == [2]
+
+
+def test_later_answers_stand_in_for_the_draft() -> None:
+    draft = Draft([10, 11, 12, 13, 14], end=2, begins=lambda token: True)
+    draft.follow(2, [])  # both that were tried were right
+    assert draft.rest(9) == [12, 13, 14, 2]
+    draft.follow(0, [22, 23, 24, 2])
+    assert draft.rest(9) == [13, 24, 2]
 
 
 def test_another_word_takes_the_place_of_a_whole_one() -> None:
@@ -118,7 +129,7 @@ def test_another_word_takes_the_place_of_a_whole_one() -> None:
 
     def behind(right: int, instead: int) -> list[int]:
         draft = Draft(ids, end=2, begins=lambda token: token < 100)
-        draft.follow(right, instead)
+        draft.follow(right, [instead])
         return draft.rest(9)
 
     assert behind(0, 20) == [13, 14, 2]
