@@ -42,3 +42,33 @@ def test_each_case_at_tiny_sizes(tmp_path: Path) -> None:
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
     done = benchmark("step", "--work", tmp_path, "--encoder", "a", "--llm", "b", "--source", "c")
     assert done.returncode == 2 and "--target is missing" in done.stderr
+
+
+@pytest.mark.slow
+def test_cases_of_text(tmp_path: Path) -> None:
+    """Beside the baseline, and beside stand-ins for what is not there in a test."""
+    (tmp_path / "utils").mkdir()
+    (tmp_path / "utils" / "validate_data_dir.sh").write_text('test -s "$3/spk2utt"\n')
+    sclite = tmp_path / "sclite"
+    sclite.write_text('#!/bin/sh\ntest -s "$2" && test -s "$5"\n')
+    sclite.chmod(0o755)
+    options = ["--lines", "1000", "--rounds", "1", "--work", tmp_path, "--baseline", BUILD]
+    others = ["--kaldi", tmp_path, "--sclite", sclite]
+    done = benchmark("check", "score", "plan", *options, *others)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "benchmark.json").read_text())
+    rows = {(row["case"], row["what"]): row for row in found["figures"]}
+    assert list(rows) == [
+        ("check", "baseline"),
+        ("check", "kaldi"),
+        ("score", "baseline"),
+        ("score", "sclite"),
+        ("plan", "growth"),
+        ("plan", "baseline"),
+    ]
+    for (case, _), row in rows.items():
+        assert row["ratio"] == pytest.approx(row["now"] / row["before"]) and row["now"] > 0
+        assert case == "plan" or (row["peak_before"] > 0 and row["peak_now"] > 0)
+    assert "exponent" in rows["plan", "growth"]
+    said = json.loads((tmp_path / "text-1000" / "score-now" / "wer.json").read_text())
+    assert 5 < said["scores"]["plain"]["wer"]["percent"] < 15

@@ -18,13 +18,14 @@ sys.path.insert(0, str(Path(__file__).parent))
 from machine import describe
 from tiny import make_tiny
 
-CASES = ("step", "features")
+MODEL_CASES = ("step", "features")
+TEXT_CASES = ("check", "score", "plan")  # these make their data
 """Each a module beside this one: `measure(args)` gives its figures."""
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("cases", nargs="+", choices=CASES)
+    parser.add_argument("cases", nargs="+", choices=(*MODEL_CASES, *TEXT_CASES))
     parser.add_argument("--work", required=True, type=Path, help="folder for all that is made")
     parser.add_argument(
         "--shape",
@@ -43,15 +44,24 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--utterances", type=int, default=44, help="of each set (%(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each (%(default)s)")
     parser.add_argument("--threads", type=int, default=1, help="of each turn (%(default)s)")
+    parser.add_argument("--lines", type=int, default=100_000, help="of text (%(default)s)")
+    parser.add_argument(
+        "--kaldi", type=Path, help="check: a folder that holds utils, such as egs/wsj/s5"
+    )
+    parser.add_argument("--sclite", type=Path, help="score: the program")
     parser.add_argument("--dtypes", nargs="+", choices=("fp32", "bf16"), default=["fp32", "bf16"])
     args = parser.parse_args()
-    if args.shape == "tiny":
+    of_models = {*MODEL_CASES} & {*args.cases}
+    if args.shape == "tiny" and of_models:
         given = make_tiny(args.work / "tiny")
         args.encoder, args.llm, args.source, args.target = given
-    for name in ("encoder", "llm", "source", "target", *(["baseline"] * ("step" in args.cases))):
+    needed = ["encoder", "llm", "source", "target"] if of_models else []
+    for name in (*needed, *(["baseline"] * ("step" in args.cases))):
         if getattr(args, name) is None:
             parser.error(f"--{name} is missing")
-        setattr(args, name, getattr(args, name).resolve())
+    for name in ("encoder", "llm", "source", "target", "baseline", "kaldi", "sclite"):
+        if path := getattr(args, name):
+            setattr(args, name, path.resolve())
     args.work = args.work.resolve()
     args.work.mkdir(parents=True, exist_ok=True)
     return args
@@ -68,7 +78,7 @@ def main() -> None:
         found["figures"] += figures
         (args.work / "benchmark.json").write_text(json.dumps(found, indent=2) + "\n")
         for row in figures:
-            name = f"{row['case']}, {row['what']}, {row['dtype']}"
+            name = ", ".join(filter(None, (row["case"], row["what"], row["dtype"])))
             numbers = f"{row['before']:>9.2f} {row['now']:>9.2f} {row['ratio']:>7.2f}"
             print(f"{name:<42} {numbers}", flush=True)
 
