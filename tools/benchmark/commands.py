@@ -1,7 +1,6 @@
 """Whole commands in turn: what a user waits for, imports and all."""
 
 import argparse
-import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -9,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from turns import BUILD, environment, figure, in_turn
+
+MEASURED = Path(__file__).with_name("measured.py")
 
 
 class Command:
@@ -31,14 +32,14 @@ class Command:
 
     def turn(self) -> float:
         """Let it run once; returns utterances in a second of processor time, of all processes."""
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        process = subprocess.Popen(self._command, **quiet, **self._where)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            raise SystemExit(f"has failed ({process.returncode}): {' '.join(self._command)}")
-        self.peak = max(self.peak, usage.ru_maxrss / 1024)
-        return self._utterances / (usage.ru_utime + usage.ru_stime)
+        done = subprocess.run(
+            [sys.executable, MEASURED, *self._command], stdout=subprocess.PIPE, **self._where
+        )
+        if done.returncode:
+            raise SystemExit(f"has failed: {' '.join(self._command)}")
+        seconds, peak = map(float, done.stdout.split())
+        self.peak = max(self.peak, peak)
+        return self._utterances / seconds
 
     def end(self) -> None:
         """Nothing is left of it after a turn."""
