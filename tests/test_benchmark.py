@@ -55,3 +55,33 @@ def test_searches_write_the_same_texts(tmp_path: Path) -> None:
     for row in rows:
         assert row["texts"]["equal"] == row["texts"]["of"] == 5
         assert row["rtfx"]["now"] > row["now"] / 2 > 0  # noise of half a second or more
+
+
+@pytest.mark.slow
+def test_cases_of_text(tmp_path: Path) -> None:
+    """Beside the baseline, and beside stand-ins for what is not there in a test."""
+    (tmp_path / "utils").mkdir()
+    (tmp_path / "utils" / "validate_data_dir.sh").write_text('test -s "$3/spk2utt"\n')
+    sclite = tmp_path / "sclite"
+    sclite.write_text('#!/bin/sh\ntest -s "$2" && test -s "$5"\n')
+    sclite.chmod(0o755)
+    options = ["--lines", "1000", "--rounds", "1", "--work", tmp_path, "--baseline", BUILD]
+    others = ["--kaldi", tmp_path, "--sclite", sclite]
+    done = benchmark("check", "score", "plan", *options, *others)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "benchmark.json").read_text())
+    rows = {(row["case"], row["what"]): row for row in found["figures"]}
+    assert list(rows) == [
+        ("check", "baseline"),
+        ("check", "kaldi"),
+        ("score", "baseline"),
+        ("score", "sclite"),
+        ("plan", "growth"),
+        ("plan", "baseline"),
+    ]
+    for (case, _), row in rows.items():
+        assert row["ratio"] == pytest.approx(row["now"] / row["before"]) and row["now"] > 0
+        assert case == "plan" or (row["peak_before"] > 0 and row["peak_now"] > 0)
+    assert "exponent" in rows["plan", "growth"]
+    said = json.loads((tmp_path / "text-1000" / "score-now" / "wer.json").read_text())
+    assert 5 < said["scores"]["plain"]["wer"]["percent"] < 15

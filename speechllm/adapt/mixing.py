@@ -8,6 +8,7 @@ from speechllm.data.collate import Batch, collate
 from speechllm.data.mixture import Component, Item, Plan, plan_epoch, resolve_shares, subset
 from speechllm.data.views import NEED_AUDIO, Views, shown_by
 from speechllm.errors import ConfigError
+from speechllm.garbage import uncollected
 from speechllm.model.speech_llm import SpeechLLM
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ class Mixture:
                 )
         self.epoch_items = self._epoch_items() if components else 0
 
+    @uncollected()
     def _pool(self, c: Component, epoch: int = 0) -> list[tuple[str, int]]:
         corpus = self.views.corpora[c.domain]
         seed = f"{self.config.seed} {epoch}" if c.redraw else self.config.seed

@@ -12,7 +12,9 @@ from speechllm.errors import ConfigError, SpeechLLMError, bounded
 
 if TYPE_CHECKING:
     from speechllm.config import ModelConfig
+    from speechllm.data.complaints import Complaint
     from speechllm.data.summary import SetSummary
+    from speechllm.tasks.task import Task
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,10 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Check each set, print complaints and a table of the sets; any error fails the command."""
-    from speechllm.data.complaints import group_complaints
+    from speechllm.data.flawless import flawless
     from speechllm.data.kaldi import DataDir
     from speechllm.data.summary import read_mark, summarise, write_mark
-    from speechllm.data.validate import check_data_dir
     from speechllm.tasks.task import load_task
 
     models = _models(args)
@@ -68,25 +69,21 @@ def run(args: argparse.Namespace) -> None:
             print(f"{path}: already checked, {warnings} warnings")
             continue
         limit = limit or _transcript_limit(args, models)
-        complaints = check_data_dir(
-            path,
-            allow_pipes=args.allow_pipes,
-            full=args.full,
-            max_seconds=args.max_seconds,
-            transcript_limit=limit,
-            task=load_task(models.task) if models else None,
-            least_seconds=lambda: _least_seconds(models),
-        )
-        for line in group_complaints(complaints):
-            print(bounded(line))
-        errors = sum(complaint.severity == "error" for complaint in complaints)
-        warnings = len(complaints) - errors
-        print(f"{path}: {errors} errors, {warnings} warnings", flush=True)
-        if errors:
-            failed.append(str(path))
-            continue
-        sizes[path] = summarise(DataDir.load(path), args.allow_pipes)
-        write_mark(path, options, sizes[path], warnings)
+        task = load_task(models.task) if models else None
+        warnings = 0
+        if size := flawless(path, limit, task):
+            print(f"{path}: 0 errors, 0 warnings", flush=True)
+        else:
+            complaints = _complaints(path, args, models, limit, task)
+            errors = sum(complaint.severity == "error" for complaint in complaints)
+            warnings = len(complaints) - errors
+            print(f"{path}: {errors} errors, {warnings} warnings", flush=True)
+            if errors:
+                failed.append(str(path))
+                continue
+            size = summarise(DataDir.load(path), args.allow_pipes)
+        sizes[path] = size
+        write_mark(path, options, size, warnings)
     for line in (*_overlaps(list(sizes)), *_forms(list(sizes)), *_table(sizes)):
         print(bounded(line))
     if failed:
@@ -94,6 +91,31 @@ def run(args: argparse.Namespace) -> None:
             f"{len(failed)} of {len(paths)} sets have errors: {', '.join(failed)}",
             "every complaint above says what mends it; then run stage 2 (check) again",
         )
+
+
+def _complaints(
+    path: Path,
+    args: argparse.Namespace,
+    models: "ModelConfig | None",
+    limit: Callable[..., str | None],
+    task: "Task | None",
+) -> "list[Complaint]":
+    """Check a set thoroughly, and print what is wrong with it."""
+    from speechllm.data.complaints import group_complaints
+    from speechllm.data.validate import check_data_dir
+
+    complaints = check_data_dir(
+        path,
+        allow_pipes=args.allow_pipes,
+        full=args.full,
+        max_seconds=args.max_seconds,
+        transcript_limit=limit,
+        task=task,
+        least_seconds=lambda: _least_seconds(models),
+    )
+    for line in group_complaints(complaints):
+        print(bounded(line))
+    return complaints
 
 
 def _described(models: "ModelConfig | None") -> dict[str, str]:

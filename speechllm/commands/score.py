@@ -70,6 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Score, and print one line for each file and normaliser."""
+    from speechllm.garbage import uncollected
     from speechllm.score.inputs import Settings
 
     settings = Settings(
@@ -81,9 +82,10 @@ def run(args: argparse.Namespace) -> None:
         args.trn,
     )
     for job in _jobs(args):
-        result = job.task.score(
-            job.reference, job.hypothesis, job.out, settings, job.labels, args.force
-        )
+        with uncollected():
+            result = job.task.score(
+                job.reference, job.hypothesis, job.out, settings, job.labels, args.force
+            )
         what = job.hypothesis.parent.parent if args.exp else job.hypothesis
         for line in job.task.lines(result, what):
             print(bounded(line), flush=True)

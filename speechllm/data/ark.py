@@ -18,7 +18,8 @@ from pathlib import Path
 import kaldiio
 import numpy as np
 
-from speechllm.data.tables import first_ids, id_problem, read_table, write_table
+from speechllm.data.ids import id_problem
+from speechllm.data.tables import first_ids, read_table, write_table
 from speechllm.errors import DataError, SpeechLLMError, shell_word
 from speechllm.files import whole_file
 from speechllm.os_errors import remedy_of

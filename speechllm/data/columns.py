@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from speechllm.data.ids import id_problem
 from speechllm.data.kaldi import TABLES
 from speechllm.data.records import FIELDS, TABLE, Record, from_fields
-from speechllm.data.tables import id_problem
 from speechllm.errors import DataError, SpeechLLMError, did_you_mean
 
 log = logging.getLogger(__name__)

@@ -2,6 +2,7 @@
 
 from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ from speechllm.data.feature_records import NO_SETTINGS
 from speechllm.data.features import open_features
 from speechllm.data.kaldi import DataDir
 from speechllm.errors import DataError, shell_word
+from speechllm.garbage import uncollected
 from speechllm.tasks.task import Task
 
 SECONDS_PER_HOUR = 3600
+TEXTS_AT_ONCE = 10_000  # a tokenizer's answer takes some 4 KB a text
 
 
 class Corpus:
@@ -118,6 +121,7 @@ class Corpus:
         self.frames = ChainMap(*readers)
         return self
 
+    @uncollected()
     def measure(self, tokenizer: Any, speech_length: Callable[[int], int]) -> "Corpus":
         """Count tokens and speech positions once, so that batches can be planned."""
         self.text_tokens = _token_counts(tokenizer, self.text)
@@ -133,7 +137,9 @@ class Corpus:
 
 
 def _token_counts(tokenizer: Any, texts: Mapping[str, str]) -> dict[str, int]:
-    if not texts:
-        return {}
-    encoded = tokenizer(list(texts.values()), add_special_tokens=False).input_ids
-    return {utt: len(ids) for utt, ids in zip(texts, encoded, strict=True)}
+    counts: dict[str, int] = {}
+    utts = iter(texts)
+    while some := list(islice(utts, TEXTS_AT_ONCE)):
+        encoded = tokenizer([texts[utt] for utt in some], add_special_tokens=False).input_ids
+        counts.update(zip(some, map(len, encoded), strict=True))
+    return counts

@@ -15,9 +15,10 @@ from pathlib import Path, PurePath
 
 from speechllm.data.characters import unseen, without_unseen
 from speechllm.data.columns import table_problem
+from speechllm.data.ids import id_problem
 from speechllm.data.records import Record, cut_name, file_name, format_seconds
 from speechllm.data.set_tables import SetTables, Table, is_data_dir
-from speechllm.data.tables import CHANNELS, first_ids, id_problem
+from speechllm.data.tables import CHANNELS, first_ids
 from speechllm.errors import DataError, shell_word
 from speechllm.files import whole_file, whole_folder
 

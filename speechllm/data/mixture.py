@@ -9,10 +9,11 @@ import random
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from speechllm.data.copies import original
 from speechllm.errors import ConfigError
+from speechllm.garbage import uncollected
 
 T = TypeVar("T")
 
@@ -41,8 +42,7 @@ class Component:
     redraw: bool = False
 
 
-@dataclass(frozen=True)
-class Item:
+class Item(NamedTuple):
     """An utterance as one component shows it; `length` is in LLM positions."""
 
     component: int
@@ -109,6 +109,8 @@ def subset(
     """
     if not 0 <= fraction <= 1:
         raise ConfigError(f"a fraction must lie in [0, 1], not {fraction}")
+    if fraction == 1:
+        return [] if complement else list(ids)
     order = list(dict.fromkeys(original(utt) for utt in ids))
     random.Random(f"subset {seed}").shuffle(order)
     size = max(1, round(fraction * len(order))) if fraction > 0 and order else 0
@@ -116,6 +118,7 @@ def subset(
     return [utt for utt in ids if (original(utt) in chosen) != complement]
 
 
+@uncollected()
 def plan_epoch(
     pools: Sequence[Sequence[tuple[str, int]]],
     shares: Sequence[float],

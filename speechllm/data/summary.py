@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from speechllm.data.audio import audio_duration
 from speechllm.data.bias_lists import BIAS_WORDS, BIASING
 from speechllm.data.kaldi import TABLES, DataDir
 from speechllm.errors import DataError
@@ -39,6 +38,8 @@ def summarise(data: DataDir, allow_pipes: bool = False) -> SetSummary:
     Raises:
         AudioError: durations are not on file and the audio cannot be read.
     """
+    from speechllm.data.audio import audio_duration  # late: sets of text do without
+
     words = [word for transcript in data.text.values() for word in transcript.split()]
     seconds = data.utt2dur.values() or (audio_duration(a, allow_pipes) for a in data.audio.values())
     return SetSummary(

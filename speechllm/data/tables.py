@@ -5,12 +5,14 @@ Sorted by key in the C locale (which is Python's order of str), UTF-8, Unix line
 
 import codecs
 import io
-import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-from speechllm.data.characters import unseen
+from speechllm.data.ids import id_problem
+from speechllm.data.tidy import Untidy, tidy_blocks
 from speechllm.errors import DataError, shell_word
 from speechllm.files import whole_file
 from speechllm.utf8 import not_utf8, refuse_wide
@@ -22,8 +24,6 @@ TABLES = ("text", "wav.scp", CHANNELS, "segments", "utt2spk", "spk2utt", "utt2du
 """Those that `speechllm fix` mends."""
 NO_DATA_DIR = "check the path; a recipe makes its data dirs in stage 1 (data)"
 NO_TEXT = "write it, a line `utterance transcript` for each; a recipe does in stage 1 (data)"
-_PLAIN_ID = re.compile(r"[!-.0-\[\]-~]+")  # ASCII that is seen, without slashes
-_BLANK_OR_CONTROL = re.compile(r"[\s\x00-\x1f\x7f-\x9f]")
 
 
 class Row(NamedTuple):
@@ -58,19 +58,6 @@ def first_ids(ids: Iterable[str]) -> str:
     return f"{len(ids)} ({', '.join(ids[:FIRST_IDS])}{more})"
 
 
-def id_problem(key: str) -> str | None:
-    """Say why `key` cannot be an id, or None. Ids become file names, so paths are refused."""
-    if _PLAIN_ID.fullmatch(key) and ".." not in key:
-        return None
-    if "/" in key or "\\" in key or ".." in key:
-        return "id holds '/', '\\' or '..'"
-    if not key or _BLANK_OR_CONTROL.search(key):
-        return "id is empty or holds a space or a control character"
-    if odd := next(iter(unseen(key)), None):
-        return f"id holds a character that nobody sees ({odd})"
-    return None
-
-
 def scan_table(path: str | Path, report: Callable[[Fault], None]) -> list[Row]:
     """Read a table to its end and hand every fault of its lines to `report`.
 
@@ -80,6 +67,11 @@ def scan_table(path: str | Path, report: Callable[[Fault], None]) -> list[Row]:
         DataError: the file is missing, cannot be read, or has two or four bytes a character.
     """
     path = Path(path)
+    rows: list[Row] = []
+    with suppress(Untidy):
+        for block in tidy_blocks(path):
+            rows += map(Row, block.keys, block.values, count(len(rows) + 1))
+        return rows
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -93,7 +85,7 @@ def scan_table(path: str | Path, report: Callable[[Fault], None]) -> list[Row]:
     if content.startswith(codecs.BOM_UTF8):
         tidy("file starts with a byte-order mark", 1, mend.by("tail -c +4 {} > {new}"))
         content = content[3:]
-    rows: list[Row] = []
+    rows = []
     first: dict[str, Row] = {}
     for number, raw in enumerate(io.BytesIO(content), 1):
         try:
@@ -161,6 +153,12 @@ def read_table(path: str | Path, strict: bool = True) -> dict[str, str]:
         DataError: with the line, for a duplicate or odd id, or bytes that are not UTF-8; if
             strict, also for what is harmless.
     """
+
+    with suppress(Untidy):
+        table: dict[str, str] = {}
+        for block in tidy_blocks(path):
+            table.update(zip(block.keys, block.values, strict=True))
+        return table
 
     def refuse(fault: Fault) -> None:
         if fault.harmless and not strict:

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from speechllm.config import Section, parse
-from speechllm.data.tables import id_problem
+from speechllm.data.ids import id_problem
 from speechllm.decode.config import DecodeConfig
 from speechllm.errors import DataError
 from speechllm.files import sha256_of

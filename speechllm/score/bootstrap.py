@@ -8,14 +8,15 @@ so drawing utterances gives an interval that is somewhat too narrow; drawing spe
 mends that where there are enough speakers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 LEVEL = 0.95
-DRAWS_AT_ONCE = 4_000_000  # bounds the memory of the index matrix to some 32 MB
+DRAWS_AT_ONCE = 1 << 17  # few enough that their counts stay in a processor's cache
+MOST_DRAWS = 1 << 28  # of one set that are made unit by unit, and kept, a byte each
 
 
 def bootstrap_rates(
@@ -23,8 +24,10 @@ def bootstrap_rates(
 ) -> NDArray[np.float64]:
     """Return the error rate of each resample.
 
-    The draws depend only on the number of units, `resamples` and `seed`: two systems scored on the
-    same units in the same order are resampled alike, so that their rates can be compared in pairs.
+    The draws are those of `resampled_totals`. Only where there are so many units that these would
+    take minutes are kinds of units drawn, by a multinomial, which is the same by distribution:
+    units of one kind have the same errors and the same reference, and of a million utterances
+    there are some hundred kinds.
 
     Args:
         errors: [N] errors of each unit; they may be fractions.
@@ -36,34 +39,53 @@ def bootstrap_rates(
         [R] rates in percent; nan where a resample holds no reference token.
     """
     columns = np.stack([errors, reference], axis=1).astype(np.float64)  # [N, 2]
-    totals = resampled_totals(columns, resamples, seed)
+    many = len(columns) * resamples > MOST_DRAWS
+    totals = (_totals_of_kinds if many else resampled_totals)(columns, resamples, seed)
     with np.errstate(divide="ignore", invalid="ignore"):
         rate = 100 * totals[:, 0] / totals[:, 1]
     return np.where(totals[:, 1] > 0, rate, np.nan)
 
 
+def _totals_of_kinds(
+    columns: NDArray[np.float64], resamples: int, seed: int
+) -> NDArray[np.float64]:
+    """Sums of resamples of `columns` [N, 2], as [R, 2]; equal rows are drawn together."""
+    kinds, counts = np.unique(columns @ (1, 1j), return_counts=True)  # pairs that sort as numbers
+    draw = np.random.default_rng(seed)
+    rows = max(1, DRAWS_AT_ONCE // len(kinds))
+    shares = counts / len(columns)
+    totals = [
+        draw.multinomial(len(columns), shares, min(rows, resamples - start)) @ kinds
+        for start in range(0, resamples, rows)
+    ]
+    return np.concatenate(totals).view(np.float64).reshape(resamples, 2)
+
+
 def resampled_totals(
     columns: NDArray[np.float64], resamples: int, seed: int
 ) -> NDArray[np.float64]:
-    """Draw the N units of `columns` [N, C]; return the sums of each resample, [R, C]."""
+    """Draw the N units of `columns` [N, C]; return the sums of each resample, [R, C].
+
+    The draws depend only on the number of units, `resamples` and `seed`: two systems scored on the
+    same units in the same order are resampled alike, so that their rates can be compared in pairs.
+    """
     units = len(columns)
-    drawn = _units_drawn(units, resamples, seed)
-    rows = max(1, DRAWS_AT_ONCE // units)
-    return np.concatenate(
-        [drawn[start : start + rows].astype(float) @ columns for start in range(0, resamples, rows)]
-    )
+    drawn = (_kept_draws if units * resamples <= MOST_DRAWS else _draws)(units, resamples, seed)
+    return np.concatenate([counts.astype(float) @ columns for counts in drawn])
 
 
 @lru_cache(maxsize=4)
-def _units_drawn(units: int, resamples: int, seed: int) -> NDArray[np.uint8]:
-    """[R, N] how often each unit is drawn: about once, so that a byte will do."""
+def _kept_draws(units: int, resamples: int, seed: int) -> list[NDArray[np.uint8]]:
+    return list(_draws(units, resamples, seed))
+
+
+def _draws(units: int, resamples: int, seed: int) -> Iterator[NDArray[np.uint8]]:
+    """Yield how often each unit is drawn, [some of R, N]: about once, so that a byte will do."""
     draw = np.random.default_rng(seed)
-    counts = []
     rows = max(1, DRAWS_AT_ONCE // units)
     for start in range(0, resamples, rows):
         picked = draw.integers(0, units, size=(min(rows, resamples - start), units))
-        counts.append(how_often(picked, units).astype(np.uint8))
-    return np.concatenate(counts)
+        yield how_often(picked, units).astype(np.uint8)
 
 
 def how_often(picked: NDArray[np.int64], units: int) -> NDArray[np.int64]:

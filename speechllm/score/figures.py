@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from speechllm.score.entities import EntityCounts, score_entities
 from speechllm.score.inputs import Inputs
@@ -41,8 +42,8 @@ def figures(
         "entities": None if inputs.entities is None else _entities(score, inputs, rates),
         "biasing": _biasing(score, inputs, rates) if inputs.biasing else None,
         **_by_frequency(score, frequencies, rates),
-        "lengths": _by_length(score, rates),
-        "speakers": _by_speaker(score, inputs.speakers, rates),
+        "lengths": _by_length(words, rates),
+        "speakers": _by_speaker(score, words, inputs.speakers, rates),
         "loops": _ids(looping(score), len(score.utterances)),
         "deletions": {
             "percent": percent(score.words.deletions, score.words.reference),
@@ -106,27 +107,28 @@ def _by_frequency(
     }
 
 
-def _by_length(score: Score, rates: Rates) -> Figure:
+def _by_length(words: NDArray[np.int64], rates: Rates) -> Figure:
     names = list(LENGTHS)
     highest = [most for most in LENGTHS.values() if most is not None]
     groups: dict[str, list[int]] = {name: [] for name in names}
-    for i, utterance in enumerate(score.utterances):
-        groups[names[bisect_left(highest, utterance.words.reference)]].append(i)
-    return _groups(score, {name: found for name, found in groups.items() if found}, rates)
+    for i, reference in enumerate(words[:, :3].sum(axis=1).tolist()):
+        groups[names[bisect_left(highest, reference)]].append(i)
+    return _groups(words, {name: found for name, found in groups.items() if found}, rates)
 
 
-def _by_speaker(score: Score, speakers: Mapping[str, str] | None, rates: Rates) -> Figure | None:
+def _by_speaker(
+    score: Score, words: NDArray[np.int64], speakers: Mapping[str, str] | None, rates: Rates
+) -> Figure | None:
     """None too where every utterance is its own speaker, so that nothing is known of speakers."""
     if speakers is None or len(set(speakers.values())) == len(speakers):
         return None
     groups: dict[str, list[int]] = defaultdict(list)
     for i, utterance in enumerate(score.utterances):
         groups[speakers[utterance.id]].append(i)
-    return _groups(score, dict(sorted(groups.items())), rates)
+    return _groups(words, dict(sorted(groups.items())), rates)
 
 
-def _groups(score: Score, groups: Mapping[str, list[int]], rates: Rates) -> Figure:
-    words = table_of([u.words for u in score.utterances])
+def _groups(words: NDArray[np.int64], groups: Mapping[str, list[int]], rates: Rates) -> Figure:
     return {
         name: {"utterances": len(rows), **rates.errors(words[np.array(rows)], with_interval=False)}
         for name, rows in groups.items()

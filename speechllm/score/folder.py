@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +109,7 @@ def kaldi_lines(result: Mapping[str, Any], what: str | Path) -> list[str]:
     lines = []
     for name, found in result["scores"].items():
         wer = found["wer"]
-        counts = Counts(**{kind: wer[kind] for kind in asdict(Counts())})
+        counts = Counts(**{kind: wer[kind] for kind in Counts._fields})
         low_high = wer["interval"]
         interval = "[{:.2f}, {:.2f}]".format(*low_high) if low_high else "[-, -]"
         lines.append(f"{counts.summary()} {interval} {name} {result['set']} {what}")

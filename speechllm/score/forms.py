@@ -27,9 +27,12 @@ def form_warnings(
         inputs: see `Inputs`.
         frequencies: of the words of the training text; None without one.
     """
-    pairs = [pair for utterance in score.utterances for pair in utterance.pairs]
-    said = Counter(reference for reference, _ in pairs if reference is not None)
-    heard = Counter(hypothesis for _, hypothesis in pairs if hypothesis is not None)
+    said, heard = Counter[str](), Counter[str]()
+    for (reference, hypothesis), number in score.pairs.items():
+        if reference is not None:
+            said[reference] += number
+        if hypothesis is not None:
+            heard[hypothesis] += number
     entities = {e["text"] for listed in (inputs.entities or {}).values() for e in listed}
     for items, what in (
         (heard, "words of the hypotheses"),

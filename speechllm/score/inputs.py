@@ -128,9 +128,11 @@ def warn_of_unseen(tables: Mapping[Path, Mapping[str, str]]) -> None:
     for path, texts in tables.items():
         named = []
         for utt, words in texts.items():
-            # Blanks of any kind part words for every normaliser; U+FFFD is seen.
-            odd = [o for o in unseen(words) if not (o.character.isspace() or o.character == LOST)]
-            named += [f"{utt} ({o})" for o in odd[:1]]
+            for odd in unseen(words):
+                # Blanks of any kind part words for every normaliser; U+FFFD is seen.
+                if not (odd.character.isspace() or odd.character == LOST):
+                    named.append(f"{utt} ({odd})")
+                    break
         if named:
             what = "characters that nobody sees, so that equal words differ"
             log.warning("%s: %s: %s", path, what, first_ids(named))

@@ -3,8 +3,9 @@
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
-from speechllm.score.wer import Score, Utterance
+from speechllm.score.wer import Pair, Score, Utterance
 
 GAP = "***"  # stands opposite an inserted or a deleted word, as in sclite
 SUBSTITUTED, DELETED, INSERTED = "S", "D", "I"
@@ -27,12 +28,8 @@ def alignment_lines(score: Score) -> Iterator[str]:
     for utterance in score.utterances:
         words = utterance.words
         note = " (no hypothesis)" if utterance.id in missing else ""
-        yield ""
-        yield f"id: {utterance.id}{note}"
-        yield (
-            f"Scores: (#C #S #D #I) {words.hits} {words.substitutions} "
-            f"{words.deletions} {words.insertions}"
-        )
+        figures = " ".join(map(str, words))
+        yield from ("", f"id: {utterance.id}{note}", f"Scores: (#C #S #D #I) {figures}")
         yield from _columns(utterance)
 
 
@@ -51,20 +48,19 @@ def confusion_lines(score: Score) -> Iterator[str]:
     correct: Counter[str] = Counter()
     in_reference: Counter[str] = Counter()
     in_hypothesis: Counter[str] = Counter()
-    for utterance in score.utterances:
-        for reference, hypothesis in utterance.pairs:
-            if reference is not None:
-                in_reference[reference] += 1
-            if hypothesis is not None:
-                in_hypothesis[hypothesis] += 1
-            if reference is None:
-                confused[INSERTED][str(hypothesis)] += 1
-            elif hypothesis is None:
-                confused[DELETED][reference] += 1
-            elif reference == hypothesis:
-                correct[reference] += 1
-            else:
-                confused[SUBSTITUTED][f"{reference} -> {hypothesis}"] += 1
+    for (reference, hypothesis), number in score.pairs.items():
+        if reference is not None:
+            in_reference[reference] += number
+        if hypothesis is not None:
+            in_hypothesis[hypothesis] += number
+        if reference is None:
+            confused[INSERTED][str(hypothesis)] += number
+        elif hypothesis is None:
+            confused[DELETED][reference] += number
+        elif reference == hypothesis:
+            correct[reference] += number
+        else:
+            confused[SUBSTITUTED][f"{reference} -> {hypothesis}"] += number
 
     yield f"# normalizer: {score.normalizer}; {score.words.summary()}"
     for kind, title in TITLES.items():
@@ -82,13 +78,22 @@ def confusion_lines(score: Score) -> Iterator[str]:
         )
 
 
-def _columns(utterance: Utterance) -> Iterator[str]:
-    rows = [(ref or GAP, hyp or GAP, _operation(ref, hyp)) for ref, hyp in utterance.pairs]
-    widths = [max(map(_width, row)) for row in rows]
-    for column, label in enumerate(("REF", "HYP", "OPS")):
-        words = [row[column] for row in rows]
-        cells = (w + " " * (width - _width(w)) for w, width in zip(words, widths, strict=True))
-        yield f"{label}: {' '.join(cells)}".rstrip()
+def _columns(utterance: Utterance) -> tuple[str, str, str]:
+    if not utterance.words.errors:
+        said = f" {' '.join([word for word, _ in utterance.pairs])}".rstrip()
+        return f"REF:{said}", f"HYP:{said}", "OPS:"
+    cells = zip(*map(_cells, utterance.pairs), strict=True)
+    reference, hypothesis, operations = (" ".join(column).rstrip() for column in cells)
+    return f"REF: {reference}", f"HYP: {hypothesis}", f"OPS: {operations}"
+
+
+@lru_cache(maxsize=1 << 16)
+def _cells(pair: Pair) -> tuple[str, ...]:
+    """Both words and the operation, equally wide."""
+    reference, hypothesis = pair
+    row = (reference or GAP, hypothesis or GAP, _operation(reference, hypothesis))
+    width = max(map(_width, row))
+    return tuple(word + " " * (width - _width(word)) for word in row)
 
 
 def _operation(reference: str | None, hypothesis: str | None) -> str:

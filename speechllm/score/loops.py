@@ -39,7 +39,8 @@ def looping(score: Score) -> list[str]:
     return [
         utterance.id
         for utterance in score.utterances
-        if is_loop(
+        if utterance.words.errors  # else the reference repeats as much
+        and is_loop(
             [hyp for _, hyp in utterance.pairs if hyp is not None],
             [ref for ref, _ in utterance.pairs if ref is not None],
         )

@@ -1,7 +1,8 @@
 """Counts of a set, by utterance, as the figures of wer.json: percent, interval, counts."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -53,14 +54,13 @@ class Rates:
             **interval,
             "errors": counts.errors,
             "reference": counts.reference,
-            **asdict(counts),
+            **counts._asdict(),
         }
 
 
 def table_of(counts: Sequence[Counts]) -> NDArray[np.int64]:
     """[N, 4] hits, substitutions, deletions, insertions."""
-    rows = [(c.hits, c.substitutions, c.deletions, c.insertions) for c in counts]
-    return np.array(rows, np.int64).reshape(len(rows), 4)
+    return np.fromiter(chain.from_iterable(counts), np.int64).reshape(len(counts), 4)
 
 
 def percent(part: int, whole: int) -> float | None:

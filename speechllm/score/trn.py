@@ -58,9 +58,12 @@ def refuse_trn(path: Path, ids: Collection[str]) -> None:
         ids: the utterances that are scored; empty where they are not known yet, and lines that
             all end like sclite's, with a speaker, are taken for its format.
     """
-    lines = [line for line in read_text(path).split("\n") if line.strip()]
-    ends = [match[1] for line in lines if (match := _END.search(line))]
-    if not ends or len(ends) < len(lines) or len(set(ends)) < len(ends):
+    ends = []
+    for line in filter(str.strip, read_text(path).split("\n")):
+        if not (match := _END.search(line)):
+            return
+        ends.append(match[1])
+    if not ends or len(set(ends)) < len(ends):
         return
     if (ids and any(end in ids for end in ends)) or (not ids and all("-" in end for end in ends)):
         new = shell_word(path.with_suffix(".text"))

@@ -13,10 +13,13 @@ deletions and is listed. A rate over no reference tokens at all is undefined (No
 into an empty reference still count in the total.
 """
 
-from collections.abc import Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from itertools import chain, count
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 from rapidfuzz.distance import Levenshtein
 
@@ -26,8 +29,7 @@ from speechllm.score.normalize import Normalizer
 from speechllm.score.normalize import normalizer as find_normalizer
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(NamedTuple):
     """Hits, substitutions, deletions and insertions of one utterance or of a set."""
 
     hits: int = 0
@@ -58,20 +60,14 @@ class Counts:
             f"{self.deletions} del, {self.substitutions} sub ]"
         )
 
-    def __add__(self, other: "Counts") -> "Counts":
-        return Counts(
-            self.hits + other.hits,
-            self.substitutions + other.substitutions,
-            self.deletions + other.deletions,
-            self.insertions + other.insertions,
-        )
-
 
 Pair = tuple[str | None, str | None]
+Edits = list[tuple[str, int, int]]
+"""What makes the hypothesis of the reference, in order: replace, delete or insert, and where on
+either side."""
 
 
-@dataclass(frozen=True, slots=True)
-class Utterance:
+class Utterance(NamedTuple):
     """One aligned utterance.
 
     Attributes:
@@ -105,12 +101,17 @@ class Score:
     @cached_property
     def words(self) -> Counts:
         """Word counts of the set; `.percent` is the WER."""
-        return sum((u.words for u in self.utterances), Counts())
+        return _sum([u.words for u in self.utterances])
 
     @cached_property
     def characters(self) -> Counts:
         """Character counts of the set; `.percent` is the CER."""
-        return sum((u.characters for u in self.utterances), Counts())
+        return _sum([u.characters for u in self.utterances])
+
+    @cached_property
+    def pairs(self) -> Counter[Pair]:
+        """How often each pair of words is aligned, in the order of their first places."""
+        return Counter(chain.from_iterable(u.pairs for u in self.utterances))
 
     @cached_property
     def wrong_utterances(self) -> int:
@@ -121,6 +122,10 @@ class Score:
     def sentence_percent(self) -> float:
         """The sentence error rate in percent."""
         return 100 * self.wrong_utterances / len(self.utterances)
+
+
+def _sum(counts: Sequence[Counts]) -> Counts:
+    return Counts(*(sum(map(itemgetter(place), counts)) for place in range(len(Counts._fields))))
 
 
 def score_texts(
@@ -155,41 +160,53 @@ def score_texts(
     return Score(normalize, utterances, tuple(i for i in ids if i not in hypotheses))
 
 
+class _Right(dict[str, Pair]):
+    """Word -> the pair of it and itself, made when asked for."""
+
+    def __missing__(self, word: str) -> Pair:
+        return self.setdefault(word, (word, word))
+
+
 class _Aligner:
     """Aligns utterance after utterance; what they share, words and pairs of words, is kept once."""
 
     def __init__(self) -> None:
-        self._pairs: dict[Pair, Pair] = {}
-        self._numbers: dict[str, int] = {}
+        self._right = _Right()
+        self._wrong: dict[Pair, Pair] = {}
+        # rapidfuzz compares words by hash, and hashes of words may be equal: so they are numbered.
+        self._number = defaultdict[str, int](count().__next__).__getitem__
 
     def __call__(self, utt: str, reference: str, hypothesis: str) -> Utterance:
         left, right = reference.split(), hypothesis.split()
         if left == right:
-            pairs = tuple(self._pair(word, word) for word in left)
+            pairs = tuple(map(self._right.__getitem__, left))
             characters = Counts(hits=len(" ".join(left)))
             return Utterance(utt, pairs, Counts(hits=len(left)), characters)
-        words = Levenshtein.opcodes(self._numbered(left), self._numbered(right))
-        characters = _count(Levenshtein.opcodes(" ".join(left), " ".join(right)))
-        return Utterance(utt, tuple(self._aligned(left, right, words)), _count(words), characters)
+        words = _edits([*map(self._number, left)], [*map(self._number, right)])
+        left_text, right_text = " ".join(left), " ".join(right)
+        return Utterance(
+            utt,
+            tuple(self._aligned(left, right, words)),
+            _count(len(left), words),
+            _count(len(left_text), _edits(left_text, right_text)),
+        )
 
-    def _aligned(self, left: list[str], right: list[str], chunks: Any) -> Iterator[Pair]:
-        for _, start, end, other_start, other_end in chunks:
-            one, other = left[start:end], right[other_start:other_end]
-            # A chunk of one kind: both sides are equally long, or one of them is empty.
-            gaps = [None] * max(len(one), len(other))
-            yield from map(self._pair, one or gaps, other or gaps)
-
-    def _pair(self, left: str | None, right: str | None) -> Pair:
-        pair = (left, right)
-        return self._pairs.setdefault(pair, pair)
-
-    def _numbered(self, words: list[str]) -> list[int]:
-        """Words by number: rapidfuzz compares them by hash, and hashes of words may be equal."""
-        return [self._numbers.setdefault(word, len(self._numbers)) for word in words]
+    def _aligned(self, left: list[str], right: list[str], edits: Edits) -> list[Pair]:
+        pairs = list(map(self._right.__getitem__, left))
+        for kind, place, other in reversed(edits):  # from the end, so that places stay
+            heard = None if kind == "delete" else right[other]
+            pair = (None if kind == "insert" else left[place], heard)
+            stop = place if kind == "insert" else place + 1
+            pairs[place:stop] = [self._wrong.setdefault(pair, pair)]
+        return pairs
 
 
-def _count(chunks: Any) -> Counts:
-    totals = {"equal": 0, "replace": 0, "delete": 0, "insert": 0}
-    for tag, start, end, other_start, other_end in chunks:
-        totals[tag] += max(end - start, other_end - other_start)
-    return Counts(*totals.values())
+def _edits(left: Sequence[Any], right: Sequence[Any]) -> Edits:
+    return Levenshtein.editops(left, right).as_list()
+
+
+def _count(reference: int, edits: Edits) -> Counts:
+    kinds = [kind for kind, _, _ in edits]
+    substituted, deleted = kinds.count("replace"), kinds.count("delete")
+    hits = reference - substituted - deleted
+    return Counts(hits, substituted, deleted, len(kinds) - substituted - deleted)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -33,3 +34,16 @@ def test_speech_without_words_beside_words_without_speech(
     assert not alone.has_audio and alone.spoken == []
     with pytest.raises(DataError, match="no audio"):
         alone.open_frames(tmp_path, "encoder")
+
+
+def test_tokens_are_counted_in_parts(
+    make_data_dir: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tokenizer(texts: list[str], add_special_tokens: bool) -> SimpleNamespace:
+        assert 0 < len(texts) <= 2 and not add_special_tokens
+        return SimpleNamespace(input_ids=[text.split() for text in texts])
+
+    monkeypatch.setattr("speechllm.data.corpus.TEXTS_AT_ONCE", 2)
+    text = {f"u{n}": "a " * n for n in range(1, 6)}
+    corpus = Corpus.load([make_data_dir("a_text", text, with_audio=False)])
+    assert corpus.measure(tokenizer, int).text_tokens == {f"u{n}": n for n in range(1, 6)}

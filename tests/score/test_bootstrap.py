@@ -1,7 +1,12 @@
 import numpy as np
 import pytest
 
-from speechllm.score.bootstrap import bootstrap_interval, bootstrap_rates, sum_blocks
+from speechllm.score.bootstrap import (
+    bootstrap_interval,
+    bootstrap_rates,
+    resampled_totals,
+    sum_blocks,
+)
 
 
 def test_the_interval_agrees_with_the_binomial_one():
@@ -48,3 +53,23 @@ def test_speakers_who_differ_widen_the_interval():
     assert list(blocks[0]) == [0, 100] * 6 and list(blocks[1]) == [100] * 12
     wide = bootstrap_interval(*blocks)
     assert wide[1] - wide[0] > 5 * (narrow[1] - narrow[0])
+
+
+def test_many_units_are_drawn_by_kinds_and_spread_as_much(monkeypatch):
+    rng = np.random.default_rng(0)
+    errors, reference = rng.integers(0, 4, 500), rng.integers(5, 15, 500)
+    by_units = bootstrap_rates(errors, reference, resamples=4000)
+    monkeypatch.setattr("speechllm.score.bootstrap.MOST_DRAWS", 0)
+    by_kinds = bootstrap_rates(errors, reference, resamples=4000)
+    assert by_kinds.shape == by_units.shape and (by_kinds != by_units).any()
+    assert by_kinds.mean() == pytest.approx(by_units.mean(), rel=0.01)
+    assert by_kinds.std() == pytest.approx(by_units.std(), rel=0.05)
+    assert (by_kinds == bootstrap_rates(errors, reference, resamples=4000)).all()
+
+
+def test_draws_that_are_not_kept_are_the_same(monkeypatch):
+    columns = np.arange(60.0).reshape(30, 2)
+    kept = resampled_totals(columns, 50, seed=1)
+    monkeypatch.setattr("speechllm.score.bootstrap.MOST_DRAWS", 0)
+    monkeypatch.setattr("speechllm.score.bootstrap.DRAWS_AT_ONCE", 70)
+    assert (resampled_totals(columns, 50, seed=1) == kept).all()

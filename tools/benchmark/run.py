@@ -22,13 +22,16 @@ CASES = {
     "step": ("encoder", "llm", "source", "target", "baseline"),
     "features": ("encoder", "source"),
     "decode": ("encoder", "llm", "bundle", "set"),
+    "check": (),  # these make their data
+    "score": (),
+    "plan": (),
 }
 """What each needs; it is a module beside this one: `measure(args)` gives its figures."""
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("cases", nargs="+", choices=CASES)
+    parser.add_argument("cases", nargs="+", choices=tuple(CASES))
     parser.add_argument("--work", required=True, type=Path, help="folder for all that is made")
     parser.add_argument(
         "--shape",
@@ -49,9 +52,14 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--utterances", type=int, default=44, help="of each set (%(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each (%(default)s)")
     parser.add_argument("--threads", type=int, default=1, help="of each turn (%(default)s)")
+    parser.add_argument("--lines", type=int, default=100_000, help="of text (%(default)s)")
+    parser.add_argument(
+        "--kaldi", type=Path, help="check: a folder that holds utils, such as egs/wsj/s5"
+    )
+    parser.add_argument("--sclite", type=Path, help="score: the program")
     parser.add_argument("--dtypes", nargs="+", choices=("fp32", "bf16"), default=["fp32", "bf16"])
     args = parser.parse_args()
-    if args.shape == "tiny":
+    if args.shape == "tiny" and any(CASES[case] for case in args.cases):
         vars(args).update(make_tiny(args.work / "tiny"))
     for name in dict.fromkeys(name for case in args.cases for name in CASES[case]):
         if getattr(args, name) is None:
@@ -74,7 +82,7 @@ def main() -> None:
         found["figures"] += figures
         (args.work / "benchmark.json").write_text(json.dumps(found, indent=2) + "\n")
         for row in figures:
-            name = f"{row['case']}, {row['what']}, {row['dtype']}"
+            name = ", ".join(filter(None, (row["case"], row["what"], row["dtype"])))
             numbers = f"{row['before']:>9.2f} {row['now']:>9.2f} {row['ratio']:>7.2f}"
             print(f"{name:<42} {numbers}  {row.get('note', '')}".rstrip(), flush=True)
 

@@ -15,8 +15,8 @@ from speechllm.data.audio import read_header
 from speechllm.data.corpora.lines import read_cells, read_lines
 from speechllm.data.corpora.spoken import spoken_form
 from speechllm.data.corpora.utterances import Utterance, say_left_out
+from speechllm.data.ids import id_problem
 from speechllm.data.kaldi import MOST_SECONDS, Audio
-from speechllm.data.tables import id_problem
 from speechllm.errors import DataError
 
 COLUMNS = ["channel", "start", "end", "text"]

@@ -17,8 +17,8 @@ from typing import Any
 from speechllm.data.corpora.annotated import read_annotated
 from speechllm.data.corpora.lines import read_json_lines
 from speechllm.data.corpora.utterances import Utterance
+from speechllm.data.ids import id_problem
 from speechllm.data.kaldi import Audio
-from speechllm.data.tables import id_problem
 from speechllm.errors import DataError, SpeechLLMError
 from speechllm.files import whole_file
 from speechllm.guarded import guarded

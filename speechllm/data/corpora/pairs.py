@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from speechllm.data.corpora.lines import read_cells, read_json_lines
 from speechllm.data.corpora.utterances import Utterance
+from speechllm.data.ids import id_problem
 from speechllm.data.kaldi import Audio, parse_channel
-from speechllm.data.tables import id_problem
 from speechllm.errors import DataError, did_you_mean
 
 SUFFIXES = (".csv", ".tsv", ".jsonl")
