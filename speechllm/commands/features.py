@@ -13,6 +13,10 @@ VERIFIES = True
 
 log = logging.getLogger(__name__)
 
+THREADS_OF_A_GPU = 4
+"""It would wait for one: reading, normalising and checking takes a core longer than encoding takes
+a GPU."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `speechllm features`."""
@@ -55,6 +59,11 @@ def run(args: argparse.Namespace) -> None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
         return Encoder(encoder, device, trusted, **settings).encode
 
+    def threads() -> int:
+        import torch
+
+        return THREADS_OF_A_GPU if torch.cuda.is_available() else 1
+
     extract(
         sets,
         args.dump,
@@ -65,6 +74,7 @@ def run(args: argparse.Namespace) -> None:
         batch_seconds=args.batch_seconds,
         allow_pipes=args.allow_pipes,
         settings=settings,
+        threads=threads,
     )
     if int(match[2]) == 1:
         merge(sets, args.dump, encoder, settings)

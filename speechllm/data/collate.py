@@ -76,10 +76,21 @@ class Batch:
     soft_mask: Tensor | None = None
 
     def to(self, device: torch.device | str) -> "Batch":
-        """The same batch with every tensor on `device`."""
+        """The same batch with every tensor on `device`.
+
+        A GPU copies a pinned batch while it computes; any other is there when this returns.
+        """
+        to_gpu = torch.device(device).type == "cuda"
+        return self._with(lambda tensor: tensor.to(device, non_blocking=to_gpu))
+
+    def pinned(self) -> "Batch":
+        """The same batch in memory that a GPU reads by itself."""
+        return self._with(Tensor.pin_memory)
+
+    def _with(self, change: Callable[[Tensor], Tensor]) -> "Batch":
         values = {f.name: getattr(self, f.name) for f in fields(self)}
-        moved = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in values.items()}
-        return Batch(**moved)
+        changed = {k: change(v) if isinstance(v, Tensor) else v for k, v in values.items()}
+        return Batch(**changed)
 
 
 def collate(

@@ -6,8 +6,9 @@ was killed goes on with the chunks that are missing, and any number of jobs can 
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,7 @@ from speechllm.data.feature_records import (
     write_merged,
 )
 from speechllm.data.kaldi import DataDir, read_table, write_table
+from speechllm.data.threads import in_order
 from speechllm.errors import DataError, shell_word
 from speechllm.files import write_json
 from speechllm.guarded import guarded
@@ -46,6 +48,8 @@ CHUNK_UTTERANCES = 500
 JOIN = "give the speechllm features command of this set once more, with --merge instead of --job"
 
 Encode = Callable[[list[np.ndarray]], list[np.ndarray]]
+Encoded = list[tuple[str, np.ndarray]]
+"""Utterance ids of a batch with their frames."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +135,7 @@ def extract(
     batch_seconds: float = 100.0,
     allow_pipes: bool = False,
     settings: Settings = NO_SETTINGS,
+    threads: Callable[[], int] = lambda: 1,
 ) -> None:
     """Encode this job's share of the sets' chunks, those that are not there yet.
 
@@ -143,6 +148,8 @@ def extract(
         batch_seconds: budget of a batch, utterances x longest utterance.
         allow_pipes: let wav.scp hold commands.
         settings: of the encoder, where not the default.
+        threads: how many read audio, encode it and check its frames; asked only if there is work.
+            With more than one, the encoder's function is called by all of them.
 
     Raises:
         DataError: names the utterance whose audio cannot be used, or of which no frame can be made.
@@ -173,35 +180,30 @@ def extract(
                     continue
                 audio = audio_record(data_dir, ids)
                 batches = _batches(data_dir, ids, batch_seconds, allow_pipes)
-                _encode_chunk(data_dir, folder, number, batches, encode, allow_pipes, progress)
+                encoded = partial(_encoded, data_dir, encode, allow_pipes)
+                found = in_order(encoded, batches, threads())
+                _write_frames(folder, number, found, progress, data_dir.name)
                 write_chunk(folder, number, audio)
 
 
-def _encode_chunk(
-    data_dir: DataDir,
-    folder: Path,
-    number: int,
-    batches: Sequence[Sequence[str]],
-    encode: Encode,
-    allow_pipes: bool,
-    progress: Progress,
+def _write_frames(
+    folder: Path, number: int, batches: Iterable[Encoded], progress: Progress, name: str
 ) -> None:
+    """Write a chunk's frames as they come, batch by batch; their making counts as its time."""
     started = time.perf_counter()
     with ArkWriter(folder / f"feats.{number}.ark", _scp(folder, number)) as ark:
         counts = {}
         for batch in batches:
-            for utt_id, frames in _encoded(data_dir, batch, encode, allow_pipes):
+            for utt_id, frames in batch:
                 ark.write(utt_id, frames)
                 counts[utt_id] = len(frames)
-            progress.advance(len(batch), data_dir.name)
+            progress.advance(len(batch), name)
         write_table(folder / f"{COUNTS}.{number}", {u: str(n) for u, n in counts.items()})
         took = round(time.perf_counter() - started, 3)
         write_json(folder / f"{TIMING}.{number}", {"encode_seconds": took})
 
 
-def _encoded(
-    data_dir: DataDir, batch: Sequence[str], encode: Encode, allow_pipes: bool
-) -> Iterator[tuple[str, np.ndarray]]:
+def _encoded(data_dir: DataDir, encode: Encode, allow_pipes: bool, batch: Sequence[str]) -> Encoded:
     """Frames of a batch's utterances, all of which have some, and only numbers in them."""
     waves = []
     for utt_id in batch:
@@ -216,13 +218,14 @@ def _encoded(
         place = shell_word(data_dir.path)
         remedy = f"speechllm fix --min_seconds {least:g} {place} drops such utterances"
         raise _unusable(data_dir, batch[error.position], too_short(least), remedy) from error
-    for utt_id, frames in zip(batch, encoded, strict=True):
+    found = list(zip(batch, encoded, strict=True))
+    for utt_id, frames in found:
         if not len(frames):
             raise _unusable(data_dir, utt_id, "the encoder makes no frame of it", None)
         if not np.isfinite(frames).all():
             message = "the encoder's frames of it hold NaN or Inf"
             raise _unusable(data_dir, utt_id, message, "listen to it; drop it if it is damaged")
-        yield utt_id, frames
+    return found
 
 
 def _unusable(data_dir: DataDir, utt_id: str, why: str, remedy: str | None) -> DataError:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from speechllm.model.cpu import abilities
 from speechllm.model.rms_norm import with_quick_norms
 
 ROWS = 16  # that weights are laid out for; measured from 1 to 400, the layout for 1 is no gain
@@ -90,8 +91,8 @@ def onednn_is_faster() -> bool:
 
     It is asked, not timed: a run that goes on must round as it did before.
     """
-    abilities: dict[str, Any] = torch.cpu.get_capabilities()
-    is_other = abilities.get("avx512_f") and "Intel" not in abilities.get("cpu_name", "Intel")
+    known = abilities()
+    is_other = known.get("avx512_f") and "Intel" not in known.get("cpu_name", "Intel")
     return bool(is_other) and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 

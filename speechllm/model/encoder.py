@@ -3,6 +3,7 @@
 import copy
 import inspect
 import logging
+import threading
 import warnings
 from contextlib import nullcontext
 from functools import cached_property
@@ -50,6 +51,9 @@ class Encoder:
     Everything about it (normalisation, frame rate, width, length of its window) comes from the
     model's folder. Frames never depend on what else is in the batch: whether padding leaks into
     them is tried out once, and an encoder that lets it in gets its utterances one by one.
+
+    Several threads may encode at once: one after the other runs the model, while the others are at
+    the extractor, which takes a CPU longer than the model takes a GPU.
     """
 
     def __init__(
@@ -111,6 +115,7 @@ class Encoder:
         from transformers import SeamlessM4TFeatureExtractor
 
         self.name, self.tower, self.device = name, tower, device
+        self._running = threading.Lock()  # `shortened` changes a model while it runs
         self.model = with_cpu_layers(model).eval().requires_grad_(False).to(device)
         self.window_samples = window_samples(extractor, model)
         self.cut = window == "cut"
@@ -198,12 +203,27 @@ class Encoder:
         )
         name = self.extractor.model_input_names[0]
         features = _side_by_side([inputs[name] for inputs in extracted])
-        features = features.to(self.device, self.model.dtype)
         masks = [inputs.get("attention_mask") for inputs in extracted]
-        mask = None if masks[0] is None else _side_by_side(masks).to(self.device)
+        mask = None if masks[0] is None else _side_by_side(masks)
+        own = [inputs[name].shape[-1] for inputs in extracted]
+        with self._running:
+            return self._run(features, mask, own, len(waves))
+
+    def _run(
+        self, features: Tensor, mask: Tensor | None, own: list[int], count: int
+    ) -> list[Tensor]:
+        """Frames [T, D] of each wave.
+
+        Args:
+            features: the extractor's, padded on the right.
+            mask: 0 on padding; None where the extractor tells none.
+            own: where windows are cut, each one's length before it was padded to the longest.
+            count: waves; features need not have an axis for them.
+        """
+        features = features.to(self.device, self.model.dtype)
+        mask = None if mask is None else mask.to(self.device)
         short = nullcontext()
         if self.cut:
-            own = [inputs[name].shape[-1] for inputs in extracted]
             short = shortened(self.model, [n // stride(self.model) for n in own])
         with short:
             output = self.model(features, **self._masks(features, mask))
@@ -214,7 +234,7 @@ class Encoder:
                 f"config says {self.tower.width}",
                 "name another encoder",
             )
-        if len(waves) == 1 and hidden.dim() == 2:  # without padding, and no axis for the batch
+        if count == 1 and hidden.dim() == 2:  # without padding, and no axis for the batch
             return [hidden]
         lengths = self._lengths(mask, output)
         return [frames[:length] for frames, length in zip(hidden, lengths, strict=True)]

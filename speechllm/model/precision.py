@@ -2,6 +2,8 @@
 
 import torch
 
+from speechllm.model.cpu import abilities
+
 
 def multiplies_bfloat16(device: str) -> bool:
     """Whether the device multiplies bfloat16 natively.
@@ -17,8 +19,8 @@ def multiplies_bfloat16(device: str) -> bool:
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if kind != "cpu":
         return False
-    abilities = torch.cpu.get_capabilities()
-    has_it = any(abilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    known = abilities()
+    has_it = any(known.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
     return has_it and _onednn_uses_it()
 
 

@@ -26,6 +26,7 @@ from speechllm.model.precision import autocast, resolve
 from speechllm.model.speech_llm import Score
 from speechllm.own_files import made_again, read_tensors
 from speechllm.progress import Progress
+from speechllm.train.ahead import Ahead
 from speechllm.train.checkpoint import load_checkpoint, save_checkpoint
 from speechllm.train.distributed import World
 from speechllm.train.metrics import MetricLog
@@ -100,8 +101,9 @@ class Trainer:
     ):
         self.objective, self.controller = objective or model, controller
         self.model, self.config, self.folder, self.monitor = model, config, folder, monitor
-        self.plan_epoch, self.make_batch = plan_epoch, make_batch
+        self.plan_epoch = plan_epoch
         self.world = world or World()
+        self._batches = Ahead(make_batch, self.world.device)
         self.precision = resolve(config.precision, self.world.device)
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.optimizers = make_optimizers(model, config)
@@ -207,12 +209,15 @@ class Trainer:
         if position.batch >= len(self._plan.steps):
             position.epoch, position.batch = position.epoch + 1, 0
             self._plan = self.plan_epoch(position.epoch)
-        step = self._plan.steps[position.batch]
+        steps, rank = self._plan.steps, self.world.rank
+        step = steps[position.batch]
         position.batch += 1
         for item in (item for batch in step for item in batch):
             key = str(item.component)
             position.seen[key] = position.seen.get(key, 0) + 1
-        return self.make_batch(step[self.world.rank], position.epoch).to(self.world.device)
+        then = steps[position.batch][rank] if position.batch < len(steps) else None
+        batch = self._batches.batch(step[rank], position.epoch, then)
+        return batch.to(self.world.device)
 
     def _evaluate(self) -> None:
         """Evaluate, log, and follow the monitor's actions."""

@@ -56,6 +56,17 @@ def test_decoding_stops_at_the_prompt() -> None:
     assert torch.equal(batch.labels, torch.full((1, 3), IGNORED))
 
 
+def test_a_batch_moves_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As far as can be seen without a GPU, to which alone copies may go on meanwhile."""
+    batch = collate([Example("a", "audio", np.ones((2, 3), np.float16))], PROMPT, lambda n: n)
+    assert batch.soft_mask is None and batch.frames is not None
+    there = batch.to("meta")
+    assert there.frames.is_meta and there.frame_lengths.is_meta and there.soft_mask is None
+    assert there.examples == batch.examples
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor + 1)
+    assert torch.equal(batch.pinned().frames, batch.frames + 1)
+
+
 def test_the_prompt_is_the_rendered_template_cut_at_the_marker() -> None:
     tokenizer = train_tokenizer(SENTENCES, 300)
     prompt = make_prompt(tokenizer, DEFAULT_PROMPT)

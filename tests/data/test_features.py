@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -288,3 +289,22 @@ def test_audio_that_cannot_be_read_is_named_by_its_utterance(place) -> None:
     data.audio[utt] = Audio("nowhere.wav", recording="rec9")
     with pytest.raises(DataError, match=f"{utt}: .*rec9 nowhere.wav.*missing"):
         extract([data], dump, "encoder", FakeEncoder().load)
+
+
+def test_several_threads_make_the_same_and_name_the_same_utterance(place) -> None:
+    data, dump = place
+    for name, threads in (("one", 1), ("three", 3)):
+        load, asked = FakeEncoder().load, partial(int, threads)
+        extract([data], dump / name, "encoder", load, batch_seconds=1, threads=asked)
+        merge([data], dump / name, "encoder")
+    one, three = (open_features(dump / name, "encoder", data) for name in ("one", "three"))
+    assert [*one.frames] == [*three.frames]
+    assert all(np.array_equal(one.frames[utt], three.frames[utt]) for utt in data.ids)
+
+    def nothing(waves: list[np.ndarray]) -> list[np.ndarray]:
+        return [np.zeros((0, 1), np.float16) for _ in waves]
+
+    shortest = min(data.ids[:3], key=lambda utt: data.utt2dur[utt])
+    with pytest.raises(DataError, match=f"{shortest}: the encoder makes no frame"):
+        extract([data], dump / "none", "encoder", lambda: nothing, threads=lambda: 3)
+    assert not any(dump.glob("none/*/*/feats.*"))

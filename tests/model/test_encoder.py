@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from speechllm.data.audio_error import WaveError
+from speechllm.data.threads import in_order
 from speechllm.errors import ConfigError
 from speechllm.model import encoder as encoder_module
 from speechllm.model import tower as tower_module
@@ -67,6 +68,16 @@ def test_on_a_cpu_no_batch_leaves_the_caches(folder_of, monkeypatch) -> None:
     for one, other in zip(few, encoder.encode(waves), strict=True):
         np.testing.assert_allclose(one, other, atol=2e-3)
     assert sizes == [16, 4, 20]
+
+
+@pytest.mark.parametrize(("name", "window"), [("hubert", "padded"), ("whisper", "cut")])
+def test_threads_do_not_disturb_each_other(name: str, window: str, folder_of) -> None:
+    encoder = Encoder(folder_of(name), window=window)
+    batches = [noise(8000 + 1600 * n, 16000) for n in range(8)]
+    alone = [encoder.encode(batch) for batch in batches]
+    for wanted, found in zip(alone, in_order(encoder.encode, batches, 4), strict=True):
+        for one, other in zip(wanted, found, strict=True):
+            np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("name", ENCODERS)

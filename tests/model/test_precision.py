@@ -10,10 +10,11 @@ import torch
 
 from speechllm.config import TrainConfig
 from speechllm.model import precision
+from speechllm.model.cpu import abilities
 
 
 @pytest.mark.parametrize(
-    ("abilities", "expected"),
+    ("told", "expected"),
     [
         ({"avx512_bf16": True}, "bf16"),
         ({"bf16": True}, "bf16"),
@@ -21,10 +22,16 @@ from speechllm.model import precision
         ({}, "fp32"),
     ],
 )
-def test_auto_is_what_the_cpu_multiplies_natively(monkeypatch, abilities, expected):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: abilities)
+def test_auto_is_what_the_cpu_multiplies_natively(monkeypatch, told, expected):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: told)
     monkeypatch.setattr(precision, "_onednn_uses_it", lambda: True)
     assert precision.resolve("auto", "cpu") == expected
+
+
+def test_a_torch_that_does_not_tell_computes_in_float32(monkeypatch):
+    """get_capabilities is younger than the oldest torch that setup.py allows."""
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert abilities() == {} and precision.resolve("auto", "cpu") == "fp32"
 
 
 def test_auto_is_not_what_onednn_is_forbidden():
