@@ -42,3 +42,16 @@ def test_each_case_at_tiny_sizes(tmp_path: Path) -> None:
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
     done = benchmark("step", "--work", tmp_path, "--encoder", "a", "--llm", "b", "--source", "c")
     assert done.returncode == 2 and "--target is missing" in done.stderr
+
+
+@pytest.mark.slow
+def test_searches_write_the_same_texts(tmp_path: Path) -> None:
+    options = ["--utterances", "5", "--rounds", "1", "--dtypes", "fp32", "--shape", "tiny"]
+    done = benchmark("decode", *options, "--work", tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "benchmark.json").read_text())["figures"]
+    searches = [f"{kind}, batch {size}" for kind in ("beam 4", "greedy") for size in (1, 4, 16)]
+    assert [row["what"] for row in rows] == searches
+    for row in rows:
+        assert row["texts"]["equal"] == row["texts"]["of"] == 5
+        assert row["rtfx"]["now"] > row["now"] / 2 > 0  # noise of half a second or more

@@ -18,8 +18,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 from machine import describe
 from tiny import make_tiny
 
-CASES = ("step", "features")
-"""Each a module beside this one: `measure(args)` gives its figures."""
+CASES = {
+    "step": ("encoder", "llm", "source", "target", "baseline"),
+    "features": ("encoder", "source"),
+    "decode": ("encoder", "llm", "bundle", "set"),
+}
+"""What each needs; it is a module beside this one: `measure(args)` gives its figures."""
 
 
 def parse() -> argparse.Namespace:
@@ -39,6 +43,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--baseline", type=Path, help="checkout of an older build; features do without"
     )
+    parser.add_argument("--bundle", type=Path, help="decode: folder of a trained model")
+    parser.add_argument("--set", type=Path, help="decode: data dir with audio and text")
     parser.add_argument("--weights", type=Path, help="step: the recipe's warm_start tensors")
     parser.add_argument("--utterances", type=int, default=44, help="of each set (%(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each (%(default)s)")
@@ -46,13 +52,13 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--dtypes", nargs="+", choices=("fp32", "bf16"), default=["fp32", "bf16"])
     args = parser.parse_args()
     if args.shape == "tiny":
-        given = make_tiny(args.work / "tiny")
-        args.encoder, args.llm, args.source, args.target = given
-    for name in ("encoder", "llm", "source", "target", *(["baseline"] * ("step" in args.cases))):
+        vars(args).update(make_tiny(args.work / "tiny"))
+    for name in dict.fromkeys(name for case in args.cases for name in CASES[case]):
         if getattr(args, name) is None:
             parser.error(f"--{name} is missing")
-        setattr(args, name, getattr(args, name).resolve())
-    args.work = args.work.resolve()
+    for name, value in vars(args).items():
+        if isinstance(value, Path):
+            setattr(args, name, value.resolve())
     args.work.mkdir(parents=True, exist_ok=True)
     return args
 
@@ -70,7 +76,7 @@ def main() -> None:
         for row in figures:
             name = f"{row['case']}, {row['what']}, {row['dtype']}"
             numbers = f"{row['before']:>9.2f} {row['now']:>9.2f} {row['ratio']:>7.2f}"
-            print(f"{name:<42} {numbers}", flush=True)
+            print(f"{name:<42} {numbers}  {row.get('note', '')}".rstrip(), flush=True)
 
 
 if __name__ == "__main__":

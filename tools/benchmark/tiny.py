@@ -11,17 +11,18 @@ SENTENCES = ("the cow eats green grass", "sell the old tractor today", "rain fal
 UTTERANCES = 8
 
 
-def make_tiny(folder: Path) -> tuple[Path, Path, Path, Path]:
-    """Encoder, LLM, and two data dirs, unless they are there."""
-    found = tuple(folder / name for name in ("encoder", "llm", "source", "target"))
-    if not (folder / "target").is_dir():
+def make_tiny(folder: Path) -> dict[str, Path]:
+    """Encoder, LLM, two data dirs, and a bundle, unless they are there; by run.py's options."""
+    found = {n: folder / n for n in ("encoder", "llm", "source", "target", "bundle")}
+    if not found["bundle"].is_dir():
         logging.disable_progress_bar()
         torch.manual_seed(0)
-        _make_encoder(found[0])
-        _make_llm(found[1])
-        for data_dir in found[2:]:
-            _make_set(data_dir)
-    return found
+        _make_encoder(found["encoder"])
+        _make_llm(found["llm"])
+        _make_set(found["source"])
+        _make_set(found["target"])
+        _make_bundle(found["bundle"], found["encoder"], found["llm"])
+    return {**found, "set": found["target"]}
 
 
 def _make_encoder(folder: Path) -> None:
@@ -53,6 +54,18 @@ def _make_llm(folder: Path) -> None:
     )
     LlamaForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def _make_bundle(folder: Path, encoder: Path, llm: Path) -> None:
+    from speechllm.config import LoraConfig, ModelConfig
+    from speechllm.model.bundle import save_bundle
+    from speechllm.model.speech_llm import SpeechLLM, set_trainable
+
+    parts = {"encoder": str(encoder.resolve()), "llm": str(llm.resolve())}
+    model = SpeechLLM(ModelConfig(**parts, encoder_window="cut", lora=LoraConfig(rank=2, alpha=4)))
+    set_trainable(model, ("projector.*", "llm.*lora_*"))
+    folder.mkdir()
+    save_bundle(folder, model)
 
 
 def _make_set(folder: Path) -> None:

@@ -5,7 +5,8 @@ import os
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -24,6 +25,9 @@ class Worker:
         build: checkout whose `speechllm` it imports.
         threads: that it computes with.
         settings: for the script.
+
+    Attributes:
+        said: what its last turn gave beside its rate, to be compared with others'.
     """
 
     def __init__(self, script: str, build: Path, threads: int, settings: dict[str, Any]):
@@ -34,20 +38,22 @@ class Worker:
             text=True,
             env=environment(build, threads),
         )
+        self.said: Any = None
 
-    def turn(self) -> float:
-        """Let it work once; returns what it did in a second."""
+    def turn(self, **options: Any) -> float:
+        """Let it work once, with these options; returns what it did in a second."""
         assert self._process.stdin
         assert self._process.stdout
         try:
-            print("go", file=self._process.stdin, flush=True)
+            print(json.dumps(options), file=self._process.stdin, flush=True)
             answer = self._process.stdout.readline()
         except BrokenPipeError:
             answer = ""
         if not answer:
             code = self._process.wait()
             raise SystemExit(f"a worker has failed (exit code {code}; -9 is mostly memory)")
-        return float(answer)
+        rate, self.said = json.loads(answer)
+        return rate
 
     def end(self) -> None:
         """It ends when its input does."""
@@ -63,13 +69,25 @@ def environment(build: Path, threads: int) -> dict[str, str]:
 
 
 def in_turn(workers: dict[Any, Worker], rounds: int) -> dict[Any, float]:
-    """The median rate of each over so many rounds, after one that does not count."""
+    """The median rate of each over so many rounds, after one that does not count; then they end."""
+    with at_work(workers):
+        return medians(workers, rounds)
+
+
+def medians(workers: dict[Any, Worker], rounds: int, **options: Any) -> dict[Any, float]:
+    """As `in_turn`, with options for each turn; the workers go on."""
+    turns = [{name: w.turn(**options) for name, w in workers.items()} for _ in range(rounds + 1)]
+    return {name: median(turn[name] for turn in turns[1:]) for name in workers}
+
+
+@contextmanager
+def at_work(workers: dict[Any, Worker]) -> Iterator[None]:
+    """End the workers when the block does."""
     try:
-        found = [{name: w.turn() for name, w in workers.items()} for _ in range(rounds + 1)][1:]
+        yield
     finally:
         for worker in workers.values():
             worker.end()
-    return {name: median(turn[name] for turn in found) for name in workers}
 
 
 def figure(case: str, what: str, dtype: str, before: float, now: float, unit: str) -> dict:
@@ -84,6 +102,10 @@ def seconds() -> float:
 
 
 def serve(work: Any) -> None:
-    """The script's side: do `work()` at each line, and print what it returns."""
-    for _ in sys.stdin:
-        print(work(), flush=True)
+    """The script's side: do `work(**options)` at each line, and print what it returns: its rate, or
+    that and what is to be compared.
+    """
+    for line in sys.stdin:
+        found = work(**json.loads(line))
+        answer = found if isinstance(found, tuple) else (found, None)
+        print(json.dumps(answer), flush=True)
