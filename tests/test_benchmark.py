@@ -85,3 +85,40 @@ def test_cases_of_text(tmp_path: Path) -> None:
     assert "exponent" in rows["plan", "growth"]
     said = json.loads((tmp_path / "text-1000" / "score-now" / "wer.json").read_text())
     assert 5 < said["scores"]["plain"]["wer"]["percent"] < 15
+
+
+@pytest.mark.slow
+def test_the_published_loop_begins_with_the_same_loss(tmp_path: Path) -> None:
+    options = ["--utterances", "5", "--rounds", "1", "--dtypes", "fp32", "--shape", "tiny"]
+    done = benchmark("published", *options, "--work", tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "benchmark.json").read_text())["figures"]
+    parts = ("LLM part", "first epoch", "later epochs")
+    configs = ("same config", "recipe")
+    names = [f"{part}, {config}" for config in configs for part in parts]
+    assert [row["what"] for row in rows] == [*names, "distance, same config"]
+    assert rows[0]["losses"][0] == pytest.approx(rows[0]["losses"][1], abs=1e-5)
+    assert rows[1]["now"] < rows[2]["now"] and rows[1]["before"] == rows[2]["before"]
+    assert rows[0]["ratio"] == pytest.approx(rows[-1]["ratio"])  # the same arithmetic in both
+
+
+def test_arithmetic_of_a_step() -> None:
+    from peft import LoraConfig, get_peft_model
+    from torch import nn
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    sys.path.insert(0, str(RUN.parent))
+    from arithmetic import training_flops
+
+    sizes = dict(hidden_size=8, intermediate_size=16, num_hidden_layers=3, num_attention_heads=2)
+    llm = LlamaForCausalLM(LlamaConfig(vocab_size=32, **sizes))
+    llm = get_peft_model(llm, LoraConfig(r=2, target_modules=["q_proj"], task_type="CAUSAL_LM"))
+    projector = nn.Sequential(nn.Linear(20, 10), nn.ReLU(), nn.Linear(10, 8))
+    found = training_flops(llm, projector, [{"positions": 4, "speech": 3, "labels": 2}] * 2)
+    assert found == {
+        "projector": 2 * 3 * (4 * 20 * 10 + 6 * 10 * 8),
+        "layers": 2 * 4 * 3 * 4 * (4 * 8 * 8 + 3 * 8 * 16),
+        "lora": 2 * 4 * 3 * 6 * (8 * 2 + 2 * 8),
+        "attention": 2 * 3 * 12 * 8 * (4 * 5 / 2),
+        "head": 2 * 2 * 4 * 8 * 32,
+    }

@@ -16,12 +16,16 @@ waves = sorted([load_audio(a) for a in list(audio.values())[: settings["utteranc
 batches = [[wave] for wave in waves] if settings["alone"] else [waves]
 
 
-def work() -> float:
-    """Encode; returns seconds of audio in a second."""
+mean_seconds = sum(map(len, waves)) / len(waves) / SAMPLE_RATE
+
+
+def work() -> tuple[float, dict]:
+    """Encode; returns seconds of audio in a second, and how long an utterance is."""
     started = seconds()
     for batch in batches:
         encoder.encode(batch)
-    return sum(map(len, waves)) / SAMPLE_RATE / (seconds() - started)
+    rate = mean_seconds * len(waves) / (seconds() - started)
+    return rate, {"mean_seconds": mean_seconds}
 
 
 if __name__ == "__main__":

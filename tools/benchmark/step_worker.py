@@ -15,6 +15,7 @@ from speechllm.config import BaseConfig, load
 from speechllm.data.corpus import Corpus
 from speechllm.data.mixture import Component
 from speechllm.data.views import Views
+from speechllm.model.precision import autocast
 from speechllm.model.speech_llm import SpeechLLM, set_trainable
 from speechllm.tasks.task import load_task
 from speechllm.train.loop import Trainer
@@ -28,7 +29,7 @@ if settings["weights"]:
     model.load_state_dict(load_file(settings["weights"]), strict=False)
 
 corpora = {}
-for name in ("source", "target"):
+for name in ("source", "target") if settings["kind"] == "adapt" else ("source",):
     corpora[name] = Corpus.load([Path(settings["data"]) / name], load_task("asr"))
     corpora[name].open_frames(
         Path(settings["dump"]), config.model.audio_model, config.model.encoder_settings
@@ -47,14 +48,31 @@ mixture = Mixture(components, Views(model.tokenizer, corpora), model, train, 1)
 once = train.model_copy(update={"steps": mixture.steps(), "epochs": None})
 
 
-def work() -> float:
-    """Train; returns utterances in a second."""
+@torch.no_grad()
+def first_loss() -> float:
+    """Mean over all label tokens, before any step."""
+    nll, tokens = 0.0, 0
+    for step in mixture.plan(0).steps:
+        for items in step:
+            with autocast(train.precision, "cpu"):
+                score = model.eval()(mixture.batch(items, 0))
+            nll, tokens = nll + float(score.nll), tokens + score.tokens
+    return nll / tokens
+
+
+said = {"first_loss": first_loss() if settings["first_loss"] else None}
+
+
+def work() -> tuple[float, dict]:
+    """Train; returns items in a second, and which part of them are heard."""
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(model, mixture.plan, mixture.batch, once, Path(folder))
         started = seconds()
         position = trainer.train()
         took = seconds() - started
-    return sum(position.seen.values()) / took
+    seen = sum(position.seen.values())
+    heard = sum(n for c, n in position.seen.items() if components[int(c)].view == "audio")
+    return seen / took, said | {"heard": heard / seen}
 
 
 if __name__ == "__main__":

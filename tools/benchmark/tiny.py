@@ -31,7 +31,7 @@ def _make_encoder(folder: Path) -> None:
     small = dict(d_model=32, encoder_layers=2, decoder_layers=1, vocab_size=16)
     heads = dict(encoder_attention_heads=2, decoder_attention_heads=2)
     tokens = dict(pad_token_id=0, bos_token_id=1, eos_token_id=2, decoder_start_token_id=1)
-    sizes = dict(encoder_ffn_dim=64, decoder_ffn_dim=64)
+    sizes = dict(encoder_ffn_dim=128, decoder_ffn_dim=128)
     WhisperModel(WhisperConfig(**small, **heads, **tokens, **sizes)).save_pretrained(folder)
     WhisperFeatureExtractor().save_pretrained(folder)
 
