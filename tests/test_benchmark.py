@@ -108,15 +108,14 @@ def test_arithmetic_of_a_step() -> None:
     from transformers import LlamaConfig, LlamaForCausalLM
 
     sys.path.insert(0, str(RUN.parent))
-    from arithmetic import training_flops
+    from arithmetic import llm_flops, projector_flops
 
     sizes = dict(hidden_size=8, intermediate_size=16, num_hidden_layers=3, num_attention_heads=2)
     llm = LlamaForCausalLM(LlamaConfig(vocab_size=32, **sizes))
     llm = get_peft_model(llm, LoraConfig(r=2, target_modules=["q_proj"], task_type="CAUSAL_LM"))
     projector = nn.Sequential(nn.Linear(20, 10), nn.ReLU(), nn.Linear(10, 8))
-    found = training_flops(llm, projector, [{"positions": 4, "speech": 3, "labels": 2}] * 2)
-    assert found == {
-        "projector": 2 * 3 * (4 * 20 * 10 + 6 * 10 * 8),
+    assert projector_flops(projector, 3) == 3 * (4 * 20 * 10 + 6 * 10 * 8)
+    assert llm_flops(llm, [4, 4], 4) == {
         "layers": 2 * 4 * 3 * 4 * (4 * 8 * 8 + 3 * 8 * 16),
         "lora": 2 * 4 * 3 * 6 * (8 * 2 + 2 * 8),
         "attention": 2 * 3 * 12 * 8 * (4 * 5 / 2),

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from flops import step_flops
+from arithmetic import llm_flops
 from gpu_common import DEVICE, GIB, Settings, figure, forget_peak, now, peak, profiled, say
 from gpu_features import cache
 from gpu_model import load_corpus, load_model
@@ -62,7 +62,7 @@ def measure(settings: Settings) -> None:
     steps, took = run(train)
     say(f"{steps} steps in {took:.1f} s")
     consumed = made[:steps]
-    flops = sum(step_flops(model.llm, *batch) for batch in consumed) / steps
+    flops = sum(sum(llm_flops(model.llm, *batch).values()) for batch in consumed) / steps
     rows = [length for lengths, _ in consumed for length in lengths]
     figure("step, seconds", took / steps, "s")
     figure("step, valid positions", sum(rows) / steps)

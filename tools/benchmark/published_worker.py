@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import torch
-from arithmetic import training_flops
+from arithmetic import llm_flops, projector_flops
 from plain import DTYPES
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -123,14 +123,12 @@ def first_loss() -> float:
 
 def flops() -> dict[str, float]:
     """Of an utterance, on average."""
-    sizes = []
-    for utt, target in targets.items():
-        speech = corpus.frame_counts[utt] // downsampling
-        around = len(prompt.prefix) + len(prompt.suffix)
-        positions = around + speech + len(target)
-        sizes.append({"positions": positions, "speech": speech, "labels": len(target)})
-    whole = training_flops(llm, projector, sizes)
-    return {part: count / len(sizes) for part, count in whole.items()}
+    around = len(prompt.prefix) + len(prompt.suffix)
+    speech = [corpus.frame_counts[utt] // downsampling for utt in targets]
+    lengths = [around + n + len(t) for n, t in zip(speech, targets.values(), strict=True)]
+    parts = llm_flops(llm, lengths, sum(map(len, targets.values())))
+    parts["projector"] = projector_flops(projector, sum(speech))
+    return {part: count / len(targets) for part, count in parts.items()}
 
 
 said = {} if settings["encode"] else {"first_loss": first_loss(), "flops": flops()}
