@@ -102,6 +102,14 @@ def test_the_published_loop_begins_with_the_same_loss(tmp_path: Path) -> None:
     assert rows[0]["ratio"] == pytest.approx(rows[-1]["ratio"])  # the same arithmetic in both
 
 
+@pytest.mark.slow
+def test_without_a_checkout_slam_is_left_out(tmp_path: Path) -> None:
+    done = benchmark("slam", "--shape", "tiny", "--work", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "slam: left out, since --slam is not given" in done.stdout
+    assert json.loads((tmp_path / "benchmark.json").read_text())["figures"] == []
+
+
 def test_arithmetic_of_a_step() -> None:
     from peft import LoraConfig, get_peft_model
     from torch import nn

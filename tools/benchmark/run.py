@@ -22,6 +22,7 @@ CASES = {
     "step": ("encoder", "llm", "source", "target", "baseline"),
     "features": ("encoder", "source"),
     "published": ("encoder", "llm", "source"),
+    "slam": ("encoder", "llm", "source"),
     "decode": ("encoder", "llm", "bundle", "set"),
     "check": (),  # these make their data
     "score": (),
@@ -47,6 +48,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--baseline", type=Path, help="checkout of an older build; features do without"
     )
+    parser.add_argument("--slam", type=Path, help="slam: checkout of SLAM-LLM")
     parser.add_argument("--bundle", type=Path, help="decode: folder of a trained model")
     parser.add_argument("--set", type=Path, help="decode: data dir with audio and text")
     parser.add_argument("--weights", type=Path, help="step: the recipe's warm_start tensors")
