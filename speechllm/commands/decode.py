@@ -94,8 +94,7 @@ def run(args: argparse.Namespace) -> None:
     from speechllm.model.bundle import load_bundle
 
     model = load_bundle(bundle).to("cuda" if torch.cuda.is_available() else "cpu")
-    if config.precision == "fp32":
-        model.freeze_for_search()
+    model.freeze_for_search(config.precision)
 
     def open_corpus(path: Path) -> Corpus:
         corpus = Corpus.load([path])

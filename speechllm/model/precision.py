@@ -1,6 +1,7 @@
 """In which numbers the forward pass computes: float32, or bfloat16 by autocast."""
 
 import torch
+from torch import nn
 
 from speechllm.model.cpu import abilities
 
@@ -47,3 +48,15 @@ def autocast(precision: str, device: str) -> torch.autocast:
     """Compute what is inside in that precision: "fp32", "bf16" or "auto"."""
     enabled = resolve(precision, device) == "bf16"
     return torch.autocast(torch.device(device).type, torch.bfloat16, enabled)
+
+
+def round_weights(model: nn.Module) -> None:
+    """Keep the weights of linear layers in bfloat16, as autocast rounds them in each product.
+
+    What is computed under autocast stays the same; a head that shares its weights with the
+    embeddings has its own after that.
+    """
+    for module in model.modules():
+        if isinstance(module, nn.Linear) and module.weight.dtype == torch.float32:
+            weight = module.weight.detach().to(torch.bfloat16)
+            module.weight = nn.Parameter(weight, requires_grad=False)

@@ -21,6 +21,7 @@ from speechllm.model.encoder import encoder_width
 from speechllm.model.half import try_out
 from speechllm.model.llm import add_lora, head_sees_only, load_llm, load_tokenizer, merge_lora
 from speechllm.model.own_prompt import OwnPrompts, own_prompts
+from speechllm.model.precision import resolve, round_weights
 from speechllm.model.projector import OwnProjector, Projector
 from speechllm.model.slot import Filled, fill_slot, without_positions
 from speechllm.model.soft_prompt import SOFT_PROMPT
@@ -125,13 +126,18 @@ class SpeechLLM(nn.Module):
             self.llm = with_cpu_layers(add_lora(self.llm, lora)).train(self.training)
         self.config = self.config.model_copy(update={"lora": lora})
 
-    def freeze_for_search(self) -> None:
+    def freeze_for_search(self, precision: str) -> None:
         """Make the LLM quick at reading few tokens; it can be neither trained nor saved after that.
 
-        Its LoRA is folded into its weights, and they are laid out for small products. Where they
-        are not in float32 all stays as it is: they would be rounded anew.
+        For float32 its LoRA is folded into its weights, and they are laid out for small products.
+        For bfloat16 they are rounded once, and LoRA stays beside them, so that hypotheses stay.
+
+        Args:
+            precision: of the search: fp32, bf16 or auto.
         """
-        if all(p.dtype == torch.float32 for p in self.llm.parameters()):
+        if resolve(precision, str(self.device)) == "bf16":
+            round_weights(self.llm)
+        elif all(p.dtype == torch.float32 for p in self.llm.parameters()):
             self.llm = merge_lora(self.llm)
             pack(self.llm)
 

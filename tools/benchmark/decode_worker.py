@@ -13,8 +13,8 @@ from speechllm.model.precision import autocast
 dtype = settings["dtype"]
 ends = [model.prompt.eos, *model.prompt.stops]
 llm = plain_llm(model, dtype) if settings["way"] == "transformers" else None
-if llm is None and dtype == "fp32":
-    model.freeze_for_search()  # as `speechllm decode` does
+if llm is None:
+    model.freeze_for_search(dtype)  # as `speechllm decode` does
 
 
 def searched(batch: Batch, durations: list[float], beam: int) -> list[list[int]]:
