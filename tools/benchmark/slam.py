@@ -1,10 +1,10 @@
 """This build's training against SLAM-LLM's own code, from a checkout: utterances in a second.
 
 Its code needs, in the environment that runs the benchmark, omegaconf and openai-whisper (and of the
-latter's dependencies numba, tiktoken and more-itertools). It runs its encoder in every step, so
-what is compared are whole epochs: the first, in which this build runs the encoder once, and later
-ones. Frames, prompts and so losses are its own: its Whisper hears 30 s whatever an utterance has,
-and its LLM the silence too, so of short utterances most of the ratio is that.
+latter's dependencies numba, scipy, tiktoken and more-itertools). It runs its encoder in every step,
+so what is compared are whole epochs: the first, in which this build runs the encoder once, and
+later ones. Frames, prompts and so losses are its own: its Whisper hears 30 s whatever an utterance
+has, and its LLM the silence too, so of short utterances most of the ratio is that.
 """
 
 import argparse
