@@ -49,8 +49,9 @@ def pack(model: nn.Module) -> None:
     if not onednn_is_faster():
         return
     for module in model.modules():
-        weight = module.weight if type(module) is Linear else None
-        if weight is not None and weight.dtype == torch.float32 and weight.device.type == "cpu":
+        weight = module.weight if type(module) is Linear else torch.empty(0)
+        is_plain = weight.layout == torch.strided and weight.device.type == "cpu"
+        if len(weight) and is_plain and weight.dtype == torch.float32:
             packed = torch.ops.mkldnn._reorder_linear_weight(weight.detach(), ROWS)
             module.weight = nn.Parameter(packed, requires_grad=False)
 

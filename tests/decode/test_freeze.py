@@ -40,7 +40,8 @@ def test_float32(model: SpeechLLM, beam: int) -> None:
     before = decoded(tuned, beam, "fp32")
     assert before != decoded(model, beam, "fp32"), "LoRA changes something"
     embedding = tuned.embedding.weight.clone()
-    tuned.freeze_for_search("fp32")
+    for _ in range(2):  # twice is not too often
+        tuned.freeze_for_search("fp32")
     assert not any("lora" in name for name, _ in tuned.llm.named_modules())
     after = decoded(tuned, beam, "fp32")
     assert after == before
