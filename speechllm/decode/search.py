@@ -94,7 +94,8 @@ def draft_of(
     read = model.tokenizer(model.snap(batch)[0].strip(), add_special_tokens=False).input_ids
 
     def begins(token: int) -> bool:
-        return model.tokenizer.convert_ids_to_tokens(token).startswith(BLANKS)
+        written = model.tokenizer.convert_ids_to_tokens(token)
+        return isinstance(written, str) and written.startswith(BLANKS)  # some rows have no token
 
     return Draft([token for token in read if token not in ends], model.prompt.eos, begins)
 

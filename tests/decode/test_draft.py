@@ -103,6 +103,17 @@ def test_only_a_plain_greedy_search_of_one_utterance_has_a_draft(model: SpeechLL
     assert draft_of(model, one, DecodeConfig(beam=1, precision="bf16"), []) is None
 
 
+def test_an_answer_may_be_a_row_of_no_token(model: SpeechLLM) -> None:
+    one = collate(examples()[:1], model.prompt, model.projector.output_length, with_target=False)
+    with_ctc = model.config.projector.model_copy(update={"ctc": CtcConfig()})
+    model.config = model.config.model_copy(update={"projector": with_ctc})
+    model.snap = lambda batch: [" he said so"]
+    draft = draft_of(model, one, DecodeConfig(beam=1), [])
+    before = list(draft.ids)
+    draft.follow(1, [len(model.tokenizer) + 5])
+    assert draft.rest(99) == [*before[1:], model.prompt.eos]
+
+
 def test_where_a_draft_goes_on() -> None:
     draft = Draft([10, 11, 12, 13, 14], end=2, begins=lambda token: True)
     assert draft.rest(9) == [10, 11, 12, 13, 14, 2] and draft.rest(2) == [10, 11]
