@@ -1,6 +1,7 @@
 """Batched search whose hypotheses do not depend on the batch."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor
@@ -51,7 +52,11 @@ def search(
     """
     bounds = [token_bound(s, config) for s in seconds]
     ends = [model.prompt.eos, *model.prompt.stops]
-    with autocast(config.precision, str(model.device)), quick_attention(model.llm):
+    # Whoever names a kind of attention has it in the search, too.
+    attention = (
+        quick_attention(model.llm) if model.config.llm_attention == "auto" else nullcontext()
+    )
+    with autocast(config.precision, str(model.device)), attention:
         filled = model.fill(batch)
         draft = draft_of(model, batch, config, sources)
         if draft is not None:

@@ -16,7 +16,7 @@ from speechllm.model.llm import add_lora
 from speechllm.model.speech_llm import SpeechLLM
 from tests.architectures import LLMS
 from tests.decode.conftest import sharpened
-from tests.decode.test_search import Add, examples
+from tests.decode.test_search import Add, decode, examples
 from tests.tiny import make_encoder
 
 KINDS = [*sorted(LLMS.keys() - {"vicuna"}), "smollm2 with LoRA", "mistral with a short window"]
@@ -104,6 +104,22 @@ def test_who_attends_eagerly_does_so_again(model: SpeechLLM) -> None:
     with quick_attention(model.llm):
         assert config._attn_implementation in ("sdpa", before)
     assert config._attn_implementation == before
+
+
+@pytest.mark.parametrize("asked", ["auto", "eager"])
+def test_attention_that_is_asked_for_is_used(
+    model: SpeechLLM, asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model, "config", model.config.model_copy(update={"llm_attention": asked}))
+    base = model.llm.get_base_model() if hasattr(model.llm, "get_base_model") else model.llm
+    config = base.config.get_text_config(decoder=True)
+    monkeypatch.setattr(config, "_attn_implementation", "eager")
+    seen = set()
+    hook = base.register_forward_pre_hook(lambda *_: seen.add(config._attn_implementation))
+    decode(model, examples()[:2], 2)
+    hook.remove()
+    quick = asked == "auto" and base._supports_sdpa
+    assert seen == {"sdpa" if quick else "eager"}
 
 
 def test_what_is_done_is_not_read_any_more(model: SpeechLLM) -> None:
