@@ -79,6 +79,7 @@ def _read(args: argparse.Namespace, overrides: Sequence[str]) -> "tuple[BaseConf
 def _models(config: "BaseConfig", method: "Method | None", encoder: "Encoder") -> Iterator[str]:
     import torch
 
+    from speechllm.model.llm import base_of
     from speechllm.model.precision import resolve_dtype
     from speechllm.model.speech_llm import SpeechLLM, parameter_table, set_trainable
 
@@ -91,7 +92,7 @@ def _models(config: "BaseConfig", method: "Method | None", encoder: "Encoder") -
     tower = encoder.tower
     part = f" ({tower.path})" if tower.path else ""
     precision = "4 bits" if settings.load_in_4bit else settings.llm_dtype
-    llm = model.llm.get_base_model() if hasattr(model.llm, "get_base_model") else model.llm
+    llm = base_of(model.llm)
     yield f"encoder  {settings.audio_model}"
     dtype = resolve_dtype(settings.encoder_dtype, "cuda" if torch.cuda.is_available() else "cpu")
     of = f"{tower.parameters:,} parameters in {dtype}"

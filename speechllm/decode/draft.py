@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
 from speechllm.decode.beam import Ended
-from speechllm.model.llm import head_sees_only
+from speechllm.model.llm import base_of, head_sees_only
 
 MOST = 24  # tokens of a draft in a pass: so many cost little more than one
 LOOK = 4  # tokens of a draft, ahead and back, in which it may go on after another token
@@ -65,8 +65,7 @@ class Draft:
 
 def can_check(llm: nn.Module) -> bool:
     """Whether an LLM of transformers can take back positions that it has read."""
-    base = llm.get_base_model() if hasattr(llm, "get_base_model") else llm
-    layers = DynamicCache(config=base.config).layers
+    layers = DynamicCache(config=base_of(llm).config).layers
     return all(type(layer) is DynamicLayer for layer in layers)
 
 
@@ -80,7 +79,7 @@ def write(llm: nn.Module, prompt: Tensor, draft: Draft, bound: int, ends: Sequen
         bound: most tokens, at least 1.
         ends: tokens that end a hypothesis.
     """
-    llm = llm.get_base_model() if hasattr(llm, "get_base_model") else llm
+    llm = base_of(llm)
     embed, cache = llm.get_input_embeddings(), DynamicCache(config=llm.config)
     ids: list[int] = []
     unread, score = prompt[None], 0.0

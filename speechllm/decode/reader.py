@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from speechllm.decode.cache import BeamCache
-from speechllm.model.llm import head_sees_only
+from speechllm.model.llm import base_of, head_sees_only
 from speechllm.model.slot import Filled
 
 
@@ -24,7 +24,7 @@ class Reader:
     """
 
     def __init__(self, llm: nn.Module, filled: Filled, beam: int, room: int):
-        self._llm = llm.get_base_model() if hasattr(llm, "get_base_model") else llm
+        self._llm = base_of(llm)
         self._cache, self._prompts = BeamCache(self._llm.config, room), filled.attention_mask
         self._most = beam * len(filled.embeddings)
         self._heard: list[int] = []
@@ -84,7 +84,7 @@ def quick_attention(llm: nn.Module) -> Iterator[None]:
     Eager attention copies the keys of each head for all the queries that share it, at each token.
     It is chosen on a CPU for training (speechllm.model.llm.attention).
     """
-    base = llm.get_base_model() if hasattr(llm, "get_base_model") else llm
+    base = base_of(llm)
     config = base.config.get_text_config(decoder=True)
     before = config._attn_implementation
     quick = before == "eager" and getattr(base, "_supports_sdpa", False)

@@ -157,7 +157,7 @@ def checkpoint_gradients(llm: nn.Module, on: bool) -> None:
     Raises:
         ConfigError: the LLM's code cannot do so.
     """
-    model = llm.get_base_model() if hasattr(llm, "get_base_model") else llm
+    model = base_of(llm)
     if not on:
         model.activation_checkpointing_disable()
         return
@@ -203,6 +203,11 @@ def merge_lora(llm: nn.Module) -> nn.Module:
             "train the base without lora, or without load_in_4bit",
         )
     return llm.merge_and_unload()
+
+
+def base_of(llm: nn.Module) -> Any:
+    """The causal LM itself, with LoRA in its layers if it has any: what a PEFT model wraps."""
+    return llm.get_base_model() if hasattr(llm, "get_base_model") else llm
 
 
 @contextmanager

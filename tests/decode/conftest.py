@@ -22,6 +22,21 @@ def sharpened(encoder: Path, llm: Path, **projector):
     return model
 
 
+def tune(model, *targets: str) -> None:
+    """Give a model LoRA that changes what it writes."""
+    import torch
+
+    from speechllm.config import LoraConfig
+    from speechllm.model.cpu_layers import with_cpu_layers
+    from speechllm.model.llm import add_lora
+
+    model.llm = with_cpu_layers(add_lora(model.llm, LoraConfig(rank=2, targets=targets))).eval()
+    with torch.no_grad():
+        for part, weight in model.llm.named_parameters():
+            if "lora_B" in part:
+                weight.normal_(generator=torch.Generator().manual_seed(0))
+
+
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory):
     work = tmp_path_factory.mktemp("model")

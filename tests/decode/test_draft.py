@@ -4,19 +4,18 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-import torch
 
-from speechllm.config import CtcConfig, LoraConfig
+from speechllm.config import CtcConfig
 from speechllm.data.collate import collate
 from speechllm.decode import search as searching
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.draft import MOST, Draft, can_check
 from speechllm.decode.hypothesis import Hypothesis
 from speechllm.decode.search import draft_of
-from speechllm.model.llm import add_lora
+from speechllm.model.llm import base_of
 from speechllm.model.speech_llm import SpeechLLM
 from tests.architectures import LLMS
-from tests.decode.conftest import sharpened
+from tests.decode.conftest import sharpened, tune
 from tests.decode.test_search import Add, decode, examples
 from tests.tiny import make_encoder
 
@@ -28,11 +27,7 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     LLMS[name](work / "llm")
     model = sharpened(make_encoder(work / "encoder"), work / "llm")
     if lora:
-        model.llm = add_lora(model.llm, LoraConfig(rank=2, targets=["q_proj", "v_proj"]))
-        with torch.no_grad():
-            for part, weight in model.llm.named_parameters():
-                if "lora_B" in part:
-                    weight.normal_(generator=torch.Generator().manual_seed(0))
+        tune(model, "q_proj", "v_proj")
     return model.eval()
 
 
@@ -71,7 +66,7 @@ def test_the_hypotheses_are_those_of_greedy_search(
     model, plain: list[Hypothesis], change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passes = []
-    base = model.llm.get_base_model() if hasattr(model.llm, "get_base_model") else model.llm
+    base = base_of(model.llm)
     hook = base.register_forward_pre_hook(lambda *_: passes.append(1))
     for example, wanted in zip(examples(), plain, strict=True):
         ids = [model.prompt.stops[0] if i == END else i for i in CHANGES[change](list(wanted.ids))]

@@ -5,25 +5,19 @@ import copy
 import pytest
 import torch
 
-from speechllm.config import LoraConfig
 from speechllm.data.collate import collate
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.hypothesis import Hypothesis
 from speechllm.decode.search import search
 from speechllm.model import cpu_layers
-from speechllm.model.cpu_layers import with_cpu_layers
-from speechllm.model.llm import add_lora
 from speechllm.model.speech_llm import SpeechLLM
+from tests.decode.conftest import tune
 from tests.decode.test_search import examples
 
 
 def with_lora(model: SpeechLLM) -> SpeechLLM:
     model = copy.deepcopy(model)
-    model.llm = with_cpu_layers(add_lora(model.llm, LoraConfig(rank=2, targets=["q_proj"]))).eval()
-    with torch.no_grad():
-        for part, weight in model.llm.named_parameters():
-            if "lora_B" in part:
-                weight.normal_(generator=torch.Generator().manual_seed(0))
+    tune(model, "q_proj")
     return model
 
 

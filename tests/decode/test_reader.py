@@ -6,16 +6,15 @@ import pytest
 import torch
 from transformers import GenerationConfig
 
-from speechllm.config import LoraConfig
 from speechllm.data.collate import collate
 from speechllm.decode.cache import BeamLayer
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.reader import Reader, quick_attention
 from speechllm.decode.search import search
-from speechllm.model.llm import add_lora
+from speechllm.model.llm import base_of
 from speechllm.model.speech_llm import SpeechLLM
 from tests.architectures import LLMS
-from tests.decode.conftest import sharpened
+from tests.decode.conftest import sharpened, tune
 from tests.decode.test_search import Add, decode, examples
 from tests.tiny import make_encoder
 
@@ -32,11 +31,7 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         (work / "llm/config.json").write_text(json.dumps(config | {"sliding_window": 9}))
     model = sharpened(make_encoder(work / "encoder"), work / "llm")
     if extra == "LoRA":
-        model.llm = add_lora(model.llm, LoraConfig(rank=2, targets=["q_proj", "v_proj"]))
-        with torch.no_grad():
-            for part, weight in model.llm.named_parameters():
-                if "lora_B" in part:
-                    weight.normal_(generator=torch.Generator().manual_seed(0))
+        tune(model, "q_proj", "v_proj")
     return model.eval()
 
 
@@ -111,7 +106,7 @@ def test_attention_that_is_asked_for_is_used(
     model: SpeechLLM, asked: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(model, "config", model.config.model_copy(update={"llm_attention": asked}))
-    base = model.llm.get_base_model() if hasattr(model.llm, "get_base_model") else model.llm
+    base = base_of(model.llm)
     config = base.config.get_text_config(decoder=True)
     monkeypatch.setattr(config, "_attn_implementation", "eager")
     seen = set()
