@@ -24,6 +24,7 @@ from speechllm.decode.decoder import Decoder
 from speechllm.decode.fits import say_fits
 from speechllm.decode.hypothesis import Hypothesis
 from speechllm.decode.run import decode_batches
+from speechllm.errors import ConfigError
 from speechllm.model.domains import DomainSwitch
 from speechllm.model.encoder import Encoder
 from speechllm.progress import Progress
@@ -74,6 +75,7 @@ class Recogniser:
     def __init__(self, switch: DomainSwitch, encoder: Encoder, decode: DecodeConfig, domain: str):
         self._switch, self._encoder = switch, encoder
         self.decode, self.domain = decode, domain
+        self._precision: str | None = None  # that the weights were made quick for
 
     @property
     def task(self) -> Task:
@@ -84,6 +86,22 @@ class Recogniser:
     def domains(self) -> list[str]:
         """All that the model can be switched to."""
         return self._switch.domains
+
+    def keep_to(self, domain: str, precision: str) -> None:
+        """Stay with one domain, its weights made quick to search with as `speechllm decode` does.
+
+        Args:
+            domain: one of `domains`, and the only one from now on.
+            precision: of every search from now on: fp32, bf16 or auto.
+
+        Raises:
+            ConfigError: no such domain.
+        """
+        model = self._switch.to(domain)
+        model.freeze_for_search(precision)
+        self._switch, self.domain = DomainSwitch(model, domain, {}), domain
+        self._precision = precision
+        self.decode = self.decode.model_copy(update={"precision": precision})
 
     def transcribe(
         self,
@@ -131,6 +149,12 @@ class Recogniser:
         """As `transcribe`, but transcripts come as soon as they are there."""
         domain = domain or self.domain
         config = _without_records(config or self.decode)
+        if self._precision not in (None, config.precision):
+            raise ConfigError(
+                f"the weights were made quick for precision {self._precision}, not "
+                f"{config.precision}",
+                "load the model anew",
+            )
         decoder, cut = Decoder.load(self._switch.to(domain), config), cut or CutConfig()
         total = sum(_duration(recording, allow_pipes) for recording in recordings)
         started = time.perf_counter()

@@ -58,6 +58,20 @@ def test_a_run_that_is_not_packed_gives_the_same(
     assert {t.id: t.text for t in found} == stage6["music"]
 
 
+@pytest.mark.parametrize("domain", RUNS)
+def test_one_that_keeps_to_a_domain_gives_the_same(
+    packed: Path, data: Path, stage6: dict[str, dict[str, str]], domain: str
+) -> None:
+    model = speechllm.load(packed)
+    model.keep_to(domain, "fp32")
+    assert model.domains == [domain]
+    assert {t.id: t.text for t in model.transcribe(data)} == stage6[domain]
+    with pytest.raises(ConfigError, match="for precision fp32, not bf16"):
+        model.transcribe(data, precision="bf16")
+    with pytest.raises(ConfigError, match="no domain"):
+        model.transcribe(data, "base" if domain != "base" else "farm")
+
+
 def test_batches_never_change_the_text(recogniser: Recogniser, data: Path) -> None:
     files = sorted((data / "wav").glob("*.wav"))
     alone = [recogniser.transcribe(file, "farm")[0].text for file in files]
