@@ -59,7 +59,7 @@ class Adaptive(Method):
         return self
 
     def components(self, sizes: Mapping[str, int]) -> Sequence[Component]:
-        text = ("posterior", SIMULATED) if self.simulated else ("noisy_text", "target")
+        text = ("pseudo_audio", SIMULATED) if self.simulated else ("noisy_text", "target")
         components = [
             Component("audio", "target", self.target_audio, fraction=self.p),
             Component(*text, self.target_text),

@@ -46,7 +46,7 @@ def train_base(
     """
     for view in config.views:
         check_view(view)
-        if view in ("projected_text", "soft_prompt", "posterior", "hotwords"):
+        if view in ("projected_text", "soft_prompt", "pseudo_audio", "hotwords"):
             raise ConfigError(f"views: {view} needs a base that is trained already")
     train_config = config.train or NO_TRAINING
     torch.manual_seed(train_config.seed)  # the projector's first weights

@@ -31,7 +31,7 @@ class Posterior(SimulatedSpeech, MadeData):
         return self
 
     def components(self, sizes: Mapping[str, int]) -> Sequence[Component]:
-        return self.mixture(Component("posterior", SIMULATED), Component("noisy_text", "target"))
+        return self.mixture(Component("pseudo_audio", SIMULATED), Component("noisy_text", "target"))
 
     def prepare(self, workspace: Workspace) -> Mapping[str, "Corpus"]:
         """The target's text with its simulation, in a domain of its own."""

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Self
 
 from pydantic import model_validator
@@ -9,7 +10,14 @@ from pydantic import model_validator
 from speechllm.adapt.method import Workspace
 from speechllm.config import PositiveInt, Section
 from speechllm.data.forms import Folding
-from speechllm.data.posteriors import SimulatedCorpus, SimulationConfig, learn_codebook
+from speechllm.data.posteriors import (
+    Alphabet,
+    Codebook,
+    SimulatedCorpus,
+    SimulationConfig,
+    learn_codebook,
+    stretches,
+)
 from speechllm.data.spelling import spell
 from speechllm.errors import ConfigError
 
@@ -17,6 +25,9 @@ if TYPE_CHECKING:  # to read a config needs no torch
     from transformers import PreTrainedTokenizerBase
 
 log = logging.getLogger(__name__)
+
+_Made = tuple[SimulatedCorpus, Callable[[Sequence[int]], list[str]], float]
+"""With the names of symbols, and the share of symbols that could not be spelled."""
 
 SIMULATED = "simulated"
 """Domain of the simulated speech of target text."""
@@ -46,44 +57,99 @@ class SimulatedSpeech(Section):
     def simulate(self, workspace: Workspace, seed: int) -> SimulatedCorpus:
         """The target's text with its simulation, measured; the source must have audio.
 
-        Raises:
-            ConfigError: the encoder has no CTC head, the source has no audio, the head hears
-                nothing in it, or the text cannot be spelled in the head's symbols.
-        """
-        from speechllm.model.ctc import load_ctc_head
+        Where the base's projector has CTC, its posteriors are simulated, and what the LLM is given
+        for them; elsewhere those of the encoder's CTC head, and the frames behind them.
 
-        model = workspace.model
-        source, target = workspace.corpora["source"], workspace.corpora["target"]
-        head, tokenizer = load_ctc_head(model.config.audio_model, model.config.trust_remote_code)
-        self._check_spelling(tokenizer)
-        symbols, unknown = spell(
-            target.text, tokenizer, self.accents, self.lexicon, seed, self.fold
-        )
+        Raises:
+            ConfigError: neither has CTC, the source has no audio, nothing is heard in it, or the
+                text cannot be spelled in the symbols.
+        """
+        source = workspace.corpora["source"]
+        config = workspace.model.config
         if not source.frames:
-            source.open_frames(
-                workspace.dump, model.config.audio_model, model.config.encoder_settings
-            )
+            source.open_frames(workspace.dump, config.audio_model, config.encoder_settings)
         ids = list(source.text)[:: max(1, len(source.text) // self.codebook_utterances)]
         ids = ids[: self.codebook_utterances]
-        book = learn_codebook(head, (source.frames[utt] for utt in ids))
-        if not book.runs:
-            raise ConfigError("the encoder's CTC head hears nothing but blanks in source speech")
-        corpus = SimulatedCorpus(
-            target.name, target.text, target.targets, symbols, head, book, self.simulation
-        )
-        corpus.measure(model.tokenizer, model.projector.output_length)
-        used = {symbol for line in symbols.values() for symbol in line}
+        with_ctc = workspace.model.ctc is not None
+        made = (self._by_projector if with_ctc else self._by_encoder)(workspace, ids, seed)
+        corpus, names, unknown = made
+        if not corpus.book.runs:
+            raise ConfigError("CTC hears nothing but blanks in source speech")
+        corpus.measure(workspace.model.tokenizer, workspace.model.projector.output_length)
+        used = {symbol for line in corpus.symbols.values() for symbol in line}
+        book = corpus.book
         corpus.origin = {
             "codebook_utterances": len(ids),
             "unknown_symbols": round(unknown, 4),
-            "unheard_symbols": tokenizer.convert_ids_to_tokens(
-                sorted(symbol for symbol in used if book.mass[symbol] < 1)
-            ),
+            "unheard_symbols": names(sorted(s for s in used if book.mass[s] < 1)),
             "frames_per_symbol": round(sum(book.runs) / len(book.runs), 3),
             "blanks_between": round(sum(book.gaps) / len(book.gaps), 3),
         }
         log.info("simulated posteriors: %s", json.dumps(corpus.origin, ensure_ascii=False))
         return corpus
+
+    def _by_encoder(self, workspace: Workspace, ids: Sequence[str], seed: int) -> _Made:
+        from speechllm.model.ctc import load_ctc_head
+
+        config, target = workspace.model.config, workspace.corpora["target"]
+        head, tokenizer = load_ctc_head(config.audio_model, config.trust_remote_code)
+        self._check_spelling(tokenizer)
+        symbols, unknown = spell(
+            target.text, tokenizer, self.accents, self.lexicon, seed, self.fold
+        )
+        frames = workspace.corpora["source"].frames
+        book = learn_codebook(head, (frames[utt] for utt in ids))
+        corpus = SimulatedCorpus(
+            target.name,
+            target.text,
+            target.targets,
+            symbols,
+            head.alphabet,
+            book,
+            self.simulation,
+        )
+        return corpus, tokenizer.convert_ids_to_tokens, unknown
+
+    def _by_projector(self, workspace: Workspace, ids: Sequence[str], seed: int) -> _Made:
+        import numpy as np
+
+        from speechllm.adapt.heard import BLANK, ctc_of, hear, unit_rows
+
+        if self.accents or self.lexicon:
+            raise ConfigError(
+                "accents and lexicon are for an encoder's CTC head, and here the projector's CTC, "
+                "which spells by itself, is simulated",
+                "leave them out",
+            )
+        model, source = workspace.model, workspace.corpora["source"]
+        ctc, target = ctc_of(model, "posterior"), workspace.corpora["target"]
+        if ctc.config.vectors != "expected":
+            raise ConfigError(
+                "posterior: the LLM of this base is given projected vectors, not posteriors",
+                "train a base with model.projector.ctc.vectors: expected",
+            )
+        heard = dict(hear(model, source, ids))
+        paths = [utterance.logits.argmax(1) for utterance in heard.values()]
+        table = model.unit_embeddings.detach().float().cpu()
+        vectors = np.concatenate([ctc.blank_vector.detach().cpu()[None].numpy(), table.numpy()])
+        mass = np.bincount(np.concatenate(paths), minlength=len(vectors)).astype(float)
+        book = Codebook(vectors, mass, *stretches(paths, BLANK))
+        spelled = {utt: unit_rows(model, text) for utt, text in target.text.items()}
+        corpus = SimulatedCorpus(
+            target.name,
+            target.text,
+            target.targets,
+            spelled,
+            Alphabet(len(vectors), BLANK, frozenset({BLANK})),
+            book,
+            self.simulation,
+            "spoken" if ctc.config.compress else "all",
+        )
+
+        def names(symbols: Sequence[int]) -> list[str]:
+            return model.tokenizer.convert_ids_to_tokens([int(model.units[s - 1]) for s in symbols])
+
+        return corpus, names, 0.0
 
     def _check_spelling(self, tokenizer: "PreTrainedTokenizerBase") -> None:
         from transformers import Wav2Vec2PhonemeCTCTokenizer

@@ -9,21 +9,10 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from speechllm.data.prompt import Prompt
+from speechllm.data.slot_contents import Projected, Slot, Soft
 
 IGNORED = -100
 """Label of positions that carry no loss."""
-
-
-@dataclass(frozen=True)
-class Soft:
-    """So many positions whose vectors are learnt: the soft prompt in the model's scaffold."""
-
-    length: int
-
-
-Slot = np.ndarray | Sequence[int] | Soft | None
-"""Encoder frames [T, D], token ids, or a soft prompt. None is no slot at all and no prompt around
-it: the target follows bos."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +53,8 @@ class Batch:
         frames: [A, T, D] encoder output of the A rows with speech, zero-padded on the right.
         frame_lengths: [A].
         soft_mask: [B, L]; True where the soft prompt goes; None where no row has one.
+        projected: [M, E] LLM inputs of the rows that bring their own, in row-major order.
+        projected_mask: [B, L]; True where they go; None where no row has any.
     """
 
     examples: Sequence[Example]
@@ -74,6 +65,8 @@ class Batch:
     frames: Tensor | None
     frame_lengths: Tensor | None
     soft_mask: Tensor | None = None
+    projected: Tensor | None = None
+    projected_mask: Tensor | None = None
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch with every tensor on `device`.
@@ -110,23 +103,25 @@ def collate(
         speech_length: LLM positions that so many encoder frames become.
         with_target: append target and eos (training), or stop at the prompt (decoding).
     """
-    rows, labels, speech, soft = [], [], [], []
+    rows, labels, speech, soft, projected = [], [], [], [], []
     for example in examples:
         slot = _token_ids(example.slot, prompt.pad, speech_length)
-        own = example.prompt or prompt
+        around = example.prompt or prompt
         target = [*example.target, prompt.eos] if with_target else []
-        head = [prompt.bos] if example.slot is None else [*own.prefix, *slot, *own.suffix]
+        head = [prompt.bos] if example.slot is None else [*around.prefix, *slot, *around.suffix]
         rows.append(torch.tensor(head + target))
         labels.append(torch.tensor([IGNORED] * len(head) + target))
-        position = torch.arange(len(head) + len(target)) - len(own.prefix)
+        position = torch.arange(len(head) + len(target)) - len(around.prefix)
         inside = (position >= 0) & (position < len(slot))
         speech.append(inside & example.has_speech)
         soft.append(inside & isinstance(example.slot, Soft))
+        projected.append(inside & isinstance(example.slot, Projected))
 
     def pad(sequences: list[Tensor], value: int | bool) -> Tensor:
         return pad_sequence(sequences, batch_first=True, padding_value=value, padding_side="left")
 
     spoken = [torch.from_numpy(e.slot).float() for e in examples if e.has_speech]
+    own = [torch.from_numpy(e.slot.vectors) for e in examples if isinstance(e.slot, Projected)]
     return Batch(
         examples=examples,
         input_ids=pad(rows, prompt.pad),
@@ -136,6 +131,8 @@ def collate(
         frames=pad_sequence(spoken, batch_first=True) if spoken else None,
         frame_lengths=torch.tensor([len(s) for s in spoken]) if spoken else None,
         soft_mask=pad(soft, False) if any(row.any() for row in soft) else None,
+        projected=torch.cat(own) if own else None,
+        projected_mask=pad(projected, False) if own else None,
     )
 
 
@@ -145,4 +142,6 @@ def _token_ids(slot: Slot, pad: int, speech_length: Callable[[int], int]) -> lis
         return [pad] * speech_length(len(slot))
     if isinstance(slot, Soft):
         return [pad] * slot.length
+    if isinstance(slot, Projected):
+        return [pad] * len(slot.vectors)
     return list(slot or ())

@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, Protocol
 
-from speechllm.data.collate import Example, Slot, Soft
+from speechllm.data.collate import Example
 from speechllm.data.confusions import Confusions
 from speechllm.data.corpus import Corpus
 from speechllm.data.noise import NoiseConfig, corrupt
-from speechllm.data.posteriors import SimulatedCorpus
 from speechllm.data.prompt import Prompt
+from speechllm.data.pseudo_audio import PseudoAudio
+from speechllm.data.slot_contents import Slot, Soft
 from speechllm.data.upsample import mask_token, upsample_and_mask
 from speechllm.errors import ConfigError, did_you_mean
 
@@ -93,7 +94,7 @@ class Views:
         """
         corpus = self.corpora[domain]
         target = corpus.target_tokens[utt_id]
-        if view in ("audio", "posterior"):
+        if view in ("audio", "pseudo_audio"):
             return corpus.speech_lengths[utt_id] + target
         if view == "hotwords":
             growth = self.prompts.growth if self.prompts else 0
@@ -160,9 +161,9 @@ def _soft_prompt(views: Views, corpus: Corpus, utt_id: str, rng: random.Random) 
     return Soft(views.soft_length)
 
 
-def _posterior(views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -> Slot:
-    if not isinstance(corpus, SimulatedCorpus):
-        raise ConfigError("the view posterior shows text that the method of that name has prepared")
+def _pseudo_audio(views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -> Slot:
+    if not isinstance(corpus, PseudoAudio):
+        raise ConfigError("the view pseudo_audio shows text that a method has prepared for it")
     return corpus.simulate(utt_id, rng)
 
 
@@ -181,7 +182,7 @@ VIEWS: dict[str, Callable[[Views, Corpus, str, random.Random], Slot]] = {
     "no_prompt": _no_prompt,
     "upsample_mask": _upsample_mask,
     "soft_prompt": _soft_prompt,
-    "posterior": _posterior,
+    "pseudo_audio": _pseudo_audio,
     "hotwords": _hotwords,
 }
 NEED_AUDIO = {"audio", "projected_text", "hotwords"}

@@ -148,6 +148,8 @@ class SpeechLLM(nn.Module):
             vectors = self.scaffold[SOFT_PROMPT]()
             rows = int(batch.soft_mask.sum()) // len(vectors)
             embeddings = fill_slot(embeddings, batch.soft_mask, vectors.repeat(rows, 1))
+        if batch.projected is not None and batch.projected_mask is not None:
+            embeddings = fill_slot(embeddings, batch.projected_mask, batch.projected)
         kept = None
         if batch.frames is not None:
             speech = self.projector(batch.frames, batch.frame_lengths)

@@ -70,7 +70,7 @@ def test_target_text_can_be_shown_as_simulated_speech() -> None:
     parts = spoken.components({"source": 10, "target": 10})
     assert [(c.view, c.domain) for c in parts] == [
         ("audio", "target"),
-        ("posterior", "simulated"),
+        ("pseudo_audio", "simulated"),
         ("audio", "source"),
         ("noisy_text", "source"),
     ]

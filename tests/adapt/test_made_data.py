@@ -99,7 +99,7 @@ def target_with(work: Path, folder: Path, text: dict[str, str] | None) -> Path:
     [
         ("pseudo_label", ("audio", "pseudo")),
         ("synthetic_audio", ("audio", "synthetic")),
-        ("posterior", ("posterior", "simulated")),
+        ("posterior", ("pseudo_audio", "simulated")),
     ],
 )
 def test_shares(tmp_path: Path, name: str, made: tuple[str, str]) -> None:
@@ -334,7 +334,7 @@ def test_posteriors_need_target_text_and_source_speech(work: Path, tmp_path: Pat
     record = train(work, tmp_path, "posterior", work / "data/text_train", **knobs)
     made = record["made"]["simulated"]
     assert made["codebook_utterances"] == 4 and made["unknown_symbols"] == 0
-    assert record["seen"].keys() == {"simulated/posterior"}
+    assert record["seen"].keys() == {"simulated/pseudo_audio"}
     assert record["audio_hours_target"] == record["audio_hours_simulated"] == 0
     assert all(".lora_" in name for name in load_file(tmp_path / "out/model/trained.safetensors"))
     again = tmp_path / "again"
@@ -354,7 +354,7 @@ def test_adaptive_mixing_hears_target_text_as_simulated_speech(work: Path, tmp_p
     knobs = {"p": 0.5, "simulated": {"lexicon": lexicon(work, tmp_path)}, "source_text": 0.0}
     shares = {"target_audio": 0.3, "target_text": 0.3, "source_audio": 0.4}
     record = train(work, tmp_path, "adaptive", target, dev=target, **knobs, **shares)
-    assert record["seen"].keys() == {"target/audio", "simulated/posterior", "source/audio"}
+    assert record["seen"].keys() == {"target/audio", "simulated/pseudo_audio", "source/audio"}
     assert record["audio_hours_target"] > 0 and record["audio_hours_simulated"] == 0
     assert all(".lora_" in name for name in load_file(tmp_path / "out/model/trained.safetensors"))
     with pytest.raises(ConfigError, match="no dev set is for target"):

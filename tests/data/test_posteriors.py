@@ -16,6 +16,7 @@ from speechllm.data.posteriors import (
 
 # Three symbols and three dimensions; a frame 10 * e_k is symbol k for certain.
 HEAD = CtcHead(np.eye(3, dtype=np.float32) * 100, np.zeros(3, np.float32), 0, frozenset({0}))
+ALPHABET = HEAD.alphabet
 BOOK = Codebook(np.diag([1.0, 2.0, 4.0]).astype(np.float32), np.ones(3), [1, 2], [0, 1, 3], [2, 4])
 CLEAN = SimulationConfig(drop=0, smooth=0)
 
@@ -49,7 +50,7 @@ def test_the_codebook_weighs_frames_by_their_posteriors() -> None:
 def test_an_undisturbed_path_collapses_to_the_text() -> None:
     text = [1, 1, 2, 1, 2, 2, 2]
     for seed in range(50):
-        path = simulate_path(text, HEAD, BOOK, CLEAN, random.Random(seed))
+        path = simulate_path(text, ALPHABET, BOOK, CLEAN, random.Random(seed))
         assert collapse(path) == text
         assert path[0] == path[-1] == 0
 
@@ -58,11 +59,11 @@ def test_more_of_a_symbol_or_of_blanks_leaves_the_text_as_it_is() -> None:
     config = SimulationConfig(drop=0, smooth=0, insert=1)
     longer = 0
     for seed in range(50):
-        path = simulate_path([1, 2, 1], HEAD, BOOK, config, random.Random(seed))
+        path = simulate_path([1, 2, 1], ALPHABET, BOOK, config, random.Random(seed))
         assert collapse(path) == [1, 2, 1]
         longer += len(path)
     plain = sum(
-        len(simulate_path([1, 2, 1], HEAD, BOOK, CLEAN, random.Random(s))) for s in range(50)
+        len(simulate_path([1, 2, 1], ALPHABET, BOOK, CLEAN, random.Random(s))) for s in range(50)
     )
     assert longer > plain
 
@@ -70,12 +71,12 @@ def test_more_of_a_symbol_or_of_blanks_leaves_the_text_as_it_is() -> None:
 def test_symbols_are_dropped_and_substituted_at_their_rates() -> None:
     text = [1, 2] * 2000
     rng = random.Random(0)
-    path = simulate_path(text, HEAD, BOOK, SimulationConfig(drop=0.25, smooth=0), rng)
+    path = simulate_path(text, ALPHABET, BOOK, SimulationConfig(drop=0.25, smooth=0), rng)
     assert len(collapse(path)) == pytest.approx(3000, rel=0.05)
     always = SimulationConfig(drop=0, smooth=0, substitute=1)
-    assert collapse(simulate_path([1, 2, 1], HEAD, BOOK, always, rng)) == [2, 1, 2]
+    assert collapse(simulate_path([1, 2, 1], ALPHABET, BOOK, always, rng)) == [2, 1, 2]
     all_dropped = SimulationConfig(drop=1, smooth=0)
-    assert collapse(simulate_path([1, 2], HEAD, BOOK, all_dropped, rng)) == [1, 2]
+    assert collapse(simulate_path([1, 2], ALPHABET, BOOK, all_dropped, rng)) == [1, 2]
 
 
 def test_smoothing_gives_an_even_share_away() -> None:
@@ -91,7 +92,7 @@ def test_smoothing_gives_an_even_share_away() -> None:
 
 def test_frames_are_those_expected_under_the_posteriors() -> None:
     book = Codebook(BOOK.frames, BOOK.mass, [1], [0], [0])
-    corpus = SimulatedCorpus("x", {"u": "ab"}, {"u": "ab"}, {"u": [1, 2]}, HEAD, book, CLEAN)
+    corpus = SimulatedCorpus("x", {"u": "ab"}, {"u": "ab"}, {"u": [1, 2]}, ALPHABET, book, CLEAN)
     found = corpus.simulate("u", random.Random(0))
     assert found.dtype == np.float16
     np.testing.assert_array_equal(found, [[0, 2, 0], [0, 0, 4]])
@@ -99,7 +100,9 @@ def test_frames_are_those_expected_under_the_posteriors() -> None:
 
 def test_simulation_depends_on_its_seed_alone_and_lengths_are_as_expected() -> None:
     config = SimulationConfig()
-    corpus = SimulatedCorpus("x", {"u": "a"}, {"u": "a"}, {"u": [1, 2] * 50}, HEAD, BOOK, config)
+    corpus = SimulatedCorpus(
+        "x", {"u": "a"}, {"u": "a"}, {"u": [1, 2] * 50}, ALPHABET, BOOK, config
+    )
     one, two = (corpus.simulate("u", random.Random(7)) for _ in range(2))
     np.testing.assert_array_equal(one, two)
     lengths = [len(corpus.simulate("u", random.Random(seed))) for seed in range(100)]

@@ -3,10 +3,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from speechllm.data.collate import Example, Soft
+from speechllm.data.collate import Example
 from speechllm.data.corpus import Corpus
 from speechllm.data.noise import NoiseConfig
 from speechllm.data.posteriors import Codebook, CtcHead, SimulatedCorpus, SimulationConfig
+from speechllm.data.slot_contents import Soft
 from speechllm.data.views import VIEWS, Views, check_view
 from speechllm.errors import ConfigError, DataError
 from speechllm.standin.llm import train_tokenizer
@@ -43,7 +44,7 @@ def test_what_each_view_puts_into_the_slot(views: Views) -> None:
 
 
 def test_the_target_is_always_the_transcript(views: Views) -> None:
-    for view in VIEWS.keys() - {"posterior", "hotwords"}:
+    for view in VIEWS.keys() - {"pseudo_audio", "hotwords"}:
         example = views.render(view, "source", "spk-0")
         assert views.tokenizer.decode(example.target) == SENTENCES[0]
 
@@ -53,7 +54,7 @@ def test_where_the_answer_is_not_the_transcript_the_slot_still_holds_the_transcr
 ) -> None:
     corpus = views.corpora["source"].label(dict.fromkeys(views.corpora["source"].text, "yes"))
     corpus.measure(views.tokenizer, lambda frames: frames // 5)
-    for view in VIEWS.keys() - {"posterior", "hotwords"}:
+    for view in VIEWS.keys() - {"pseudo_audio", "hotwords"}:
         example = views.render(view, "source", "spk-0")
         assert views.tokenizer.decode(example.target) == "yes"
         assert views.tokenizer.decode(example.transcript) == SENTENCES[0]
@@ -108,11 +109,11 @@ def test_posteriors_are_simulated_anew_in_every_epoch(views: Views) -> None:
     head = CtcHead(np.eye(3, dtype=np.float32), np.zeros(3, np.float32), 0, frozenset({0}))
     book = Codebook(np.eye(3, dtype=np.float32), np.ones(3), [1, 2], [0, 1], [0, 3])
     text, symbols = {"spk-0": SENTENCES[0]}, {"spk-0": [1, 2] * 8}
-    corpus = SimulatedCorpus("target", text, text, symbols, head, book, SimulationConfig())
+    corpus = SimulatedCorpus("target", text, text, symbols, head.alphabet, book, SimulationConfig())
     views.corpora = {"simulated": corpus.measure(views.tokenizer, lambda frames: frames // 5)}
 
     def example(epoch: int) -> Example:
-        return views.render("posterior", "simulated", "spk-0", epoch)
+        return views.render("pseudo_audio", "simulated", "spk-0", epoch)
 
     assert views.tokenizer.decode(example(0).target) == SENTENCES[0]
     assert example(0).slot.dtype == np.float16 and example(0).has_speech
@@ -121,8 +122,8 @@ def test_posteriors_are_simulated_anew_in_every_epoch(views: Views) -> None:
 
 
 def test_posteriors_need_a_corpus_that_simulates(views: Views) -> None:
-    with pytest.raises(ConfigError, match="the method of that name"):
-        views.render("posterior", "source", "spk-0")
+    with pytest.raises(ConfigError, match="prepared for it"):
+        views.render("pseudo_audio", "source", "spk-0")
 
 
 def test_an_unknown_view_names_the_nearest() -> None:

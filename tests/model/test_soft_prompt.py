@@ -9,7 +9,8 @@ from torch import nn
 
 from speechllm.adapt.soft_prompt import SoftPromptTuning
 from speechllm.config import LoraConfig, ModelConfig, ProjectorConfig
-from speechllm.data.collate import Batch, Example, Soft, collate
+from speechllm.data.collate import Batch, Example, collate
+from speechllm.data.slot_contents import Soft
 from speechllm.errors import ConfigError, DataError
 from speechllm.layout import PHASE, TENSORS
 from speechllm.model.bundle import load_bundle, save_bundle, save_trained

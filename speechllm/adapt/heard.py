@@ -1,0 +1,89 @@
+"""What a base with CTC in its projector makes of speech: readings, and what its LLM is given."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from speechllm.data.collate import Example, collate
+from speechllm.data.corpus import Corpus
+from speechllm.errors import ConfigError
+from speechllm.model.embedding_ctc import EmbeddingCtc
+from speechllm.model.speech_llm import SpeechLLM
+from speechllm.progress import Progress
+
+BATCH = 32
+BLANK = 0
+
+
+class Heard(NamedTuple):
+    """An utterance's speech behind the projector.
+
+    Attributes:
+        logits: float32 [N, 1 + U] of the blank, then of the model's units, at N positions.
+        positions: [M] those of them that the LLM is given, in order; all without `compress`.
+        vectors: float32 [M, E] what it is given there.
+    """
+
+    logits: np.ndarray
+    positions: np.ndarray
+    vectors: np.ndarray
+
+
+def ctc_of(model: SpeechLLM, method: str) -> EmbeddingCtc:
+    """The CTC of a model's projector.
+
+    Raises:
+        ConfigError: it has none.
+    """
+    if model.ctc is None:
+        raise ConfigError(
+            f"{method}: the projector of this base has no CTC",
+            "choose another method, or train a base with model.projector.ctc",
+        )
+    return model.ctc
+
+
+def unit_rows(model: SpeechLLM, text: str) -> list[int]:
+    """A text as symbols of the projector's CTC: 1 + row of `model.units`; 0 would be the blank."""
+    plain = model.tokenizer(text, add_special_tokens=False).input_ids
+    ids = torch.tensor(model.spell(text) if model.spell else plain, dtype=torch.long)
+    units = model.units.cpu()
+    return (torch.searchsorted(units, ids[torch.isin(ids, units)]) + 1).tolist()
+
+
+@torch.inference_mode()
+def hear(model: SpeechLLM, corpus: Corpus, ids: Sequence[str]) -> Iterator[tuple[str, Heard]]:
+    """Project utterances of like length side by side.
+
+    Args:
+        model: its projector has CTC; is put into eval mode.
+        corpus: with frames opened.
+        ids: of its spoken utterances.
+
+    Yields:
+        Each utterance and what is heard in it, shortest first; those without a position are
+        left out.
+    """
+    ctc = ctc_of(model, "pseudo audio")
+    model.eval()
+    long_enough = [u for u in ids if model.projector.output_length(corpus.frame_counts[u])]
+    order = sorted(long_enough, key=lambda utt: (corpus.frame_counts[utt], utt))
+    with Progress("hear source speech", len(order)) as progress:
+        for start in range(0, len(order), BATCH):
+            part = order[start : start + BATCH]
+            examples = [Example(utt, "audio", corpus.frames[utt]) for utt in part]
+            batch = collate(examples, model.prompt, model.projector.output_length, False)
+            batch = batch.to(model.device)
+            lengths = model.speech_lengths(batch)
+            speech = model.projector(batch.frames, batch.frame_lengths)
+            logits = ctc.logits(speech, model.unit_embeddings)
+            vectors, keep = ctc.read(speech, lengths, model.unit_embeddings)
+            if keep is None:
+                keep = torch.ones(len(vectors), dtype=torch.bool, device=vectors.device)
+            rows = (x.float().cpu().split(lengths) for x in (logits, keep, vectors))
+            for utt, scores, kept, given in zip(part, *rows, strict=True):
+                positions = kept.bool().nonzero()[:, 0]
+                yield utt, Heard(scores.numpy(), positions.numpy(), given[positions].numpy())
+            progress.advance(len(part))
