@@ -332,3 +332,35 @@ def test_a_projector_goes_on_learning_from_the_target(
     with pytest.raises(SystemExit):
         adapt(work, exp, "text", method="text_only", warm_start=first)
     assert "this method hears no speech of the target" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_target_text_is_heard_as_what_the_projector_might_read(
+    work: Path, compress: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """TASU where no encoder has a CTC head: the projector's own posteriors are simulated."""
+    name = f"heard_{compress}".lower()
+    exp = work / "exp" / name
+    vectors = f"model.projector.ctc={{vectors: expected, compress: {str(compress).lower()}}}"
+    train(work, name, vectors, "warm_start.train.steps=60")
+    record = adapt(work, exp, "posterior", method="posterior", tau=0.5, simulation={"drop": 0.1})
+    assert record["seen"]["simulated/pseudo_audio"] > 0
+    made = record["made"]["simulated"]
+    assert made["codebook_utterances"] == 8 and made["frames_per_symbol"] >= 1
+    again = adapt(
+        work, exp, "posterior_again", method="posterior", tau=0.5, simulation={"drop": 0.1}
+    )
+    weights = [exp / f"{n}/model/trained.safetensors" for n in ("posterior", "posterior_again")]
+    assert weights[0].read_bytes() == weights[1].read_bytes() and again["made"] == record["made"]
+    with pytest.raises(SystemExit):
+        adapt(work, exp, "refused", method="posterior", lexicon="words")
+    assert "which spells by itself" in capsys.readouterr().err
+
+
+def test_projected_vectors_say_nothing_of_posteriors(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(work, "projected", "warm_start.train.steps=2")
+    with pytest.raises(SystemExit):
+        adapt(work, work / "exp/projected", "posterior", method="posterior")
+    assert "ctc.vectors: expected" in capsys.readouterr().err

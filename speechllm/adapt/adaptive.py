@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from speechllm.adapt.method import Method, Phase, Workspace
 from speechllm.adapt.simulated import SIMULATED, SimulatedSpeech
 from speechllm.config import Fraction, PositiveFloat
-from speechllm.data.mixture import Component, resolve_shares
+from speechllm.data.mixture import Component, Pick, resolve_shares
 from speechllm.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -35,7 +35,9 @@ class Adaptive(Method):
     """
 
     p: Fraction = 0.1
-    """Share of the target utterances whose audio is used, a fixed seeded part."""
+    """Share of the target utterances whose audio is used, a fixed part."""
+    pick: Pick = "random"
+    """How these are chosen; `coverage`: to hold the words that the source's text lacks."""
     target_audio: Fraction = 0.25
     """Share at the start of real target speech."""
     target_text: Fraction = 0.25
@@ -61,7 +63,7 @@ class Adaptive(Method):
     def components(self, sizes: Mapping[str, int]) -> Sequence[Component]:
         text = ("pseudo_audio", SIMULATED) if self.simulated else ("noisy_text", "target")
         components = [
-            Component("audio", "target", self.target_audio, fraction=self.p),
+            Component("audio", "target", self.target_audio, fraction=self.p, pick=self.pick),
             Component(*text, self.target_text),
             Component("audio", "source", self.source_audio),
             Component("noisy_text", "source", self.source_text),

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from speechllm.adapt.method import Method
 from speechllm.config import Fraction
-from speechllm.data.mixture import Component
+from speechllm.data.mixture import Component, Pick
 
 
 class Audio(Method):
@@ -15,6 +15,8 @@ class Audio(Method):
     """
 
     fraction: Fraction = 1.0
+    pick: Pick = "random"
+    """How these are chosen; `coverage`: to hold the words that the source's text lacks."""
 
     def components(self, sizes: Mapping[str, int]) -> Sequence[Component]:
-        return [Component("audio", "target", 1.0, fraction=self.fraction)]
+        return [Component("audio", "target", 1.0, fraction=self.fraction, pick=self.pick)]

@@ -4,11 +4,13 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
+
+from pydantic import model_validator
 
 from speechllm.adapt.method import Method
 from speechllm.config import Fraction
-from speechllm.data.mixture import Component, resolve_shares
+from speechllm.data.mixture import Component, Pick, resolve_shares
 
 
 class MadeData(Method):
@@ -25,9 +27,10 @@ class MadeData(Method):
     sigma_t: Fraction | None = None
     """Share of corrupted source transcripts."""
 
-    def mixture(self, made: Component, text: Component) -> Sequence[Component]:
+    def mixture(self, made: Component, text: Component, *more: Component) -> Sequence[Component]:
         """Made data and corrupted target text beside the views of the source; only what is used."""
         components = [
+            *more,
             replace(made, share=self.tau),
             replace(text, share=self.tau_t),
             Component("audio", "source", self.sigma_a),
@@ -36,6 +39,27 @@ class MadeData(Method):
         ]
         shares = resolve_shares([component.share for component in components])
         return [replace(c, share=s) for c, s in zip(components, shares, strict=True) if s > 0]
+
+
+class MadeOfText(MadeData):
+    """Data that are made of the target's text, and if wanted a little of its real speech."""
+
+    target_audio: Fraction = 0.0
+    """Share of real target speech."""
+    p: Fraction = 0.1
+    """Share of the target utterances whose audio is used for that."""
+    pick: Pick = "random"
+    """How these are chosen; `coverage`: to hold the words that the source's text lacks."""
+
+    @model_validator(mode="after")
+    def _used(self) -> Self:
+        if not self.target_audio and (said := {"p", "pick"} & self.model_fields_set):
+            raise ValueError(f"{' and '.join(sorted(said))}: give target_audio a share, too")
+        return self
+
+    def mixture(self, made: Component, text: Component, *more: Component) -> Sequence[Component]:
+        real = Component("audio", "target", self.target_audio, fraction=self.p, pick=self.pick)
+        return super().mixture(made, text, *more, real)
 
 
 def key(settings: Any) -> str:

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 
 from speechllm.config import TrainConfig
 from speechllm.data.collate import Batch, collate
+from speechllm.data.copies import original
+from speechllm.data.coverage import by_coverage
+from speechllm.data.forms import count_words
 from speechllm.data.mixture import Component, Item, Plan, plan_epoch, resolve_shares, subset
 from speechllm.data.views import NEED_AUDIO, Views, shown_by
 from speechllm.errors import ConfigError
@@ -57,9 +60,17 @@ class Mixture:
     def _pool(self, c: Component, epoch: int = 0) -> list[tuple[str, int]]:
         corpus = self.views.corpora[c.domain]
         seed = f"{self.config.seed} {epoch}" if c.redraw else self.config.seed
-        ids = subset(shown_by(c.view, corpus), c.fraction, seed, c.complement)
+        shown = shown_by(c.view, corpus)
+        order = self._by_coverage(c.domain) if c.pick == "coverage" else None
+        ids = subset(shown, c.fraction, seed, c.complement, order)
         overhead = self.model.prompt.overhead
         return [(utt, overhead + self.views.length(c.view, c.domain, utt)) for utt in ids]
+
+    def _by_coverage(self, domain: str) -> list[str]:
+        """Its utterances with audio, those first that cover what the source's text lacks."""
+        corpus, known = self.views.corpora[domain], self.views.corpora["source"].text.values()
+        spoken = {utt: corpus.text[utt] for utt in corpus.spoken if utt == original(utt)}
+        return by_coverage(spoken, count_words(known))
 
     def _epoch_items(self) -> int:
         """Items that make one pass over the target domain, or else over what stands for it.

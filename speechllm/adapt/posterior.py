@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import model_validator
 
-from speechllm.adapt.made_data import MadeData
+from speechllm.adapt.made_data import MadeOfText
 from speechllm.adapt.method import Workspace
 from speechllm.adapt.simulated import SIMULATED, SimulatedSpeech
 from speechllm.data.mixture import Component
@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # to read a config needs no torch
     from speechllm.data.corpus import Corpus
 
 
-class Posterior(SimulatedSpeech, MadeData):
+class Posterior(SimulatedSpeech, MadeOfText):
     """LoRA on target text, heard as the encoder frames that its CTC posteriors would stand for.
 
     The simulation of posteriors (drop, smooth, insert) is that of TASU (ICASSP 2026, 2511.03310).

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import soundfile
 from pydantic import model_validator
 
-from speechllm.adapt.made_data import MadeData, key
+from speechllm.adapt.made_data import MadeOfText, key
 from speechllm.adapt.method import Workspace
 from speechllm.config import PositiveFloat
 from speechllm.data.audio import write_audio
@@ -28,12 +28,12 @@ if TYPE_CHECKING:  # to read a config needs no torch
 log = logging.getLogger(__name__)
 
 
-class SyntheticAudio(MadeData):
+class SyntheticAudio(MadeOfText):
     """LoRA on target text that a machine reads aloud, optionally in a room.
 
     After Joshi & Singh (2206.13240), who fine-tune on synthesised target text, and Labrak et al.
     (2606.29031), who add room impulse responses for an LLM-based recogniser; their selection of
-    layers is not part of it. Target audio is never used.
+    layers is not part of it. Target audio is used only where `target_audio` asks for it.
     """
 
     tts: TtsConfig = TtsConfig(espeak=EspeakVoices())

@@ -9,13 +9,15 @@ import random
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 from speechllm.data.copies import original
 from speechllm.errors import ConfigError
 from speechllm.garbage import uncollected
 
 T = TypeVar("T")
+
+Pick = Literal["random", "coverage"]
 
 JITTER = 0.1
 """Lengths are blurred by so much (relative) before sorting, so that batches differ by epoch."""
@@ -32,6 +34,8 @@ class Component:
         fraction: seeded part of the domain's utterances that the component draws from.
         complement: draw from the utterances *outside* that part instead.
         redraw: choose that part anew in every epoch.
+        pick: how that part is chosen: by chance, or so that it covers the words that the source
+            lacks (speechllm.data.coverage).
     """
 
     view: str
@@ -40,6 +44,7 @@ class Component:
     fraction: float = 1.0
     complement: bool = False
     redraw: bool = False
+    pick: Pick = "random"
 
 
 class Item(NamedTuple):
@@ -97,9 +102,15 @@ def apportion(total: int, shares: Sequence[float]) -> list[int]:
 
 
 def subset(
-    ids: Sequence[str], fraction: float, seed: int | str, complement: bool = False
+    ids: Sequence[str],
+    fraction: float,
+    seed: int | str,
+    complement: bool = False,
+    order: Sequence[str] | None = None,
 ) -> list[str]:
     """A seeded part of `ids`, in their order; larger fractions contain the smaller ones.
+
+    With `order` it is the first part of that, and chance has no say.
 
     At least one id is chosen when `fraction` is above zero. An utterance goes together with its
     copies at other speeds (`speechllm perturb`), which say the same in the same voice.
@@ -111,8 +122,9 @@ def subset(
         raise ConfigError(f"a fraction must lie in [0, 1], not {fraction}")
     if fraction == 1:
         return [] if complement else list(ids)
-    order = list(dict.fromkeys(original(utt) for utt in ids))
-    random.Random(f"subset {seed}").shuffle(order)
+    if order is None:
+        order = list(dict.fromkeys(original(utt) for utt in ids))
+        random.Random(f"subset {seed}").shuffle(order)
     size = max(1, round(fraction * len(order))) if fraction > 0 and order else 0
     chosen = set(order[:size])
     return [utt for utt in ids if (original(utt) in chosen) != complement]

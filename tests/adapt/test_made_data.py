@@ -117,6 +117,12 @@ def test_shares(tmp_path: Path, name: str, made: tuple[str, str]) -> None:
             ("noisy_text", "source"): 0.15,
         }
     )
+    if name != "pseudo_label":
+        assert shares(tau=0.6, target_audio=0.2, p=0.5, sigma_a=0.2) == pytest.approx(
+            {("audio", "target"): 0.2, made: 0.6, ("audio", "source"): 0.2}
+        )
+        with pytest.raises(ConfigError, match="give target_audio a share"):
+            method(tmp_path, name, p=0.5)
     with pytest.raises(ConfigError, match="another method"):
         method(tmp_path, name, tau=0)
     with pytest.raises(ConfigError, match="more than 1"):

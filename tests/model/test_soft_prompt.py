@@ -10,7 +10,7 @@ from torch import nn
 from speechllm.adapt.soft_prompt import SoftPromptTuning
 from speechllm.config import LoraConfig, ModelConfig, ProjectorConfig
 from speechllm.data.collate import Batch, Example, collate
-from speechllm.data.slot_contents import Soft
+from speechllm.data.slot_contents import Projected, Soft
 from speechllm.errors import ConfigError, DataError
 from speechllm.layout import PHASE, TENSORS
 from speechllm.model.bundle import load_bundle, save_bundle, save_trained
@@ -19,6 +19,7 @@ from speechllm.model.soft_prompt import SOFT_PROMPT, SoftPrompt, first_vectors
 from speechllm.model.speech_llm import SpeechLLM, set_trainable
 from tests.tiny import make_encoder, make_llm
 
+VECTORS = np.random.default_rng(1).normal(size=(4, 16)).astype(np.float32)
 FRAMES = np.random.default_rng(0).normal(size=(9, 16)).astype(np.float16)
 
 
@@ -54,6 +55,9 @@ def test_vectors_of_known_tokens_score_like_these_tokens(model: SpeechLLM) -> No
     soft = model(batch_of(model, Example("u", "soft_prompt", Soft(3), [30, 31])))
     text = model(batch_of(model, Example("u", "clean_text", tokens, [30, 31])))
     torch.testing.assert_close(soft.nll, text.nll)
+    given = Projected(model.embedding.weight[tokens].detach().numpy())
+    own = model(batch_of(model, Example("u", "pseudo_audio", given, [30, 31])))
+    torch.testing.assert_close(own.nll, text.nll)
 
 
 def test_no_prompt_scores_like_plain_text(model: SpeechLLM) -> None:
@@ -70,6 +74,9 @@ def test_the_batch_does_not_change_the_score(model: SpeechLLM) -> None:
         Example("c", "no_prompt", None, [33, 34, 35, 36]),
         Example("d", "soft_prompt", Soft(3), [37, 38, 39]),
         Example("e", "noisy_text", [20, 21], [22]),
+        Example("f", "pseudo_audio", Projected(VECTORS), [23, 24]),
+        Example("g", "pseudo_audio", Projected(VECTORS[:0]), [25]),
+        Example("h", "pseudo_audio", Projected(VECTORS[1:]), [26]),
     ]
     together = model(batch_of(model, *examples))
     alone = [model(batch_of(model, example)) for example in examples]
