@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -46,11 +46,23 @@ class Score:
     correct: Tensor
     parts: Mapping[str, Tensor] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, logits: Tensor, wanted: Tensor) -> Self:
+        """That of teacher-forced logits [N, V], where the ids [N] are right."""
+        return cls(
+            nll=functional.cross_entropy(logits, wanted, reduction="sum"),
+            tokens=len(wanted),
+            correct=(logits.detach().argmax(-1) == wanted).sum(),
+        )
+
 
 class SpeechLLM(nn.Module):
     """frames -> projector -> slot of the prompt -> LLM -> transcript.
 
     Attributes:
+        before: of a model adapted from another one: what that one has where tensors other than LoRA
+            were trained, by parameter name.
+        adapted: how much of its adaptation counts (speechllm.model.between).
         spell: how text is written into the speech slot; None is as the tokenizer does.
         units: [U] sorted ids of the tokens that speech is read as.
         scaffold: modules that only training needs (soft prompts, temperatures of losses). They
@@ -61,6 +73,8 @@ class SpeechLLM(nn.Module):
         """Build the model with its pretrained LLM, and a fresh projector unless it has its own."""
         super().__init__()
         self.config = config
+        self.before: dict[str, Tensor] | None = None
+        self.adapted = 1.0
         self.tokenizer: Any
         self._own_prompts: OwnPrompts | None = None
         self.projector: Projector | OwnProjector
@@ -183,12 +197,7 @@ class SpeechLLM(nn.Module):
 
     def forward(self, batch: Batch) -> Score:
         """Score the transcripts of a batch; the loss is on transcript and eos alone."""
-        logits, wanted = self.label_logits(batch)
-        return Score(
-            nll=functional.cross_entropy(logits, wanted, reduction="sum"),
-            tokens=len(wanted),
-            correct=(logits.detach().argmax(-1) == wanted).sum(),
-        )
+        return Score.of(*self.label_logits(batch))
 
     def label_logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Teacher-forced logits [N, V] and ids [N] of transcripts and eos, row after row."""
