@@ -122,3 +122,22 @@ def test_redrawn_audio_is_counted_as_far_as_it_was_drawn(work: Path) -> None:
         hours[name] = json.loads((folder / "run.json").read_text())["audio_hours_target"]
     every = sum(map(float, re.findall(r" (\S+)", (work / "data/target_train/utt2dur").read_text())))
     assert 0 < hours["fixed_"] < hours["redrawn_"] < every / 3600
+
+
+def test_any_method_can_be_kept_near_the_base(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train = {**TRAIN, "steps": 8, "lr": 0.02, "log_every": 1, "accumulate": 2}
+    train |= {"gradient_checkpointing": True}
+    ends = {}
+    for name, kl in {"loose_": None, "held_": {"weight": 50.0}}.items():
+        run(*adapt_command(work, "denoise", name=name, train=train, monitor=LAST, kl=kl))
+        log = (work / f"exp/base/{name}denoise_target_train/train.jsonl").read_text()
+        steps = [json.loads(line)["train"] for line in log.splitlines() if "train" in line]
+        ends[name] = steps[-1].get("lm", steps[-1]["loss"])
+    assert steps[0]["kl"] == 0 < steps[-1]["kl"]
+    for step in steps:
+        assert step["loss"] == pytest.approx(step["lm"] + 50 * step["kl"], rel=1e-4)
+    assert ends["loose_"] < ends["held_"]  # it learns less from what it is shown
+    command = adapt_command(work, "text_only", name="deaf_", kl={"on": "speech"})
+    assert "text_only has no rows with speech" in refused(command, capsys)

@@ -4,11 +4,14 @@ import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from pydantic import model_validator
 
 from speechllm.config import (
     LoraConfig,
     MonitorConfig,
+    PositiveFloat,
     Section,
     TargetWarmStartConfig,
     TrainConfig,
@@ -92,6 +95,15 @@ class Workspace:
     device: str = "cpu"
 
 
+class Kl(Section):
+    """Stay near the base: a KL to its next tokens beside the method's own loss (docs/kl.md)."""
+
+    weight: PositiveFloat = 0.3
+    """Of the KL, beside the weight 1 of the method's own loss per token."""
+    on: Literal["all", "speech", "text"] = "all"
+    """Rows whose slot holds real speech, or those whose slot holds anything else or nothing."""
+
+
 class Method(Section):
     """A way of adapting: which views of which domain, in which proportions, train what.
 
@@ -106,8 +118,19 @@ class Method(Section):
     noise: NoiseConfig = NoiseConfig()
     warm_start: TargetWarmStartConfig | None = None
     """Before all else, the base's projector goes on learning CTC (docs/warm-start.md)."""
+    kl: Kl | None = None
+    """Keep the LLM near the base while it learns; needs lora."""
     train: TrainConfig
     monitor: MonitorConfig = MonitorConfig()
+
+    @model_validator(mode="after")
+    def _has_a_base(self) -> Self:
+        if self.kl and not self.lora:
+            raise ConfigError(
+                "kl: the base is the model without its LoRA, and lora is null",
+                "give lora, or leave kl out",
+            )
+        return self
 
     @property
     def reads_target_text(self) -> bool:

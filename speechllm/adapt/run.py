@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from speechllm.adapt.engine import fit
+from speechllm.adapt.kl import check_kl, with_kl
 from speechllm.adapt.method import Method, Workspace
 from speechllm.adapt.projected import projected_text
 from speechllm.adapt.warm_start import heard_in, warm_start_phase
@@ -66,6 +67,9 @@ def adapt(
     used = [component for mixture in mixtures for component in _with_share(mixture)]
     for component in used:
         check_view(component.view)
+    if method.kl:
+        shown = {c.view for phase in phases for c in _with_share(phase.components)}
+        check_kl(method.kl, method.method, shown)
     audible = {c.domain for c in used if c.view in NEED_AUDIO}
     snapping = {c.domain for c in used if c.view == "projected_text"}
     if method.noise.kind == "projector" and any(c.view == "noisy_text" for c in used):
@@ -134,7 +138,7 @@ def adapt(
         world,
         record,
         parent=bundle,
-        objective=method.objective(model),
+        objective=with_kl(method.kl, model, method.objective(model), phases),
         controller_of=method.controller,
     )
 

@@ -185,7 +185,9 @@ VIEWS: dict[str, Callable[[Views, Corpus, str, random.Random], Slot]] = {
     "pseudo_audio": _pseudo_audio,
     "hotwords": _hotwords,
 }
-NEED_AUDIO = {"audio", "projected_text", "hotwords"}
+SPEECH = {"audio", "hotwords"}
+"""Views that fill the slot with real speech."""
+NEED_AUDIO = {*SPEECH, "projected_text"}
 NEED_TRANSCRIPT = {"clean_text", "noisy_text", "upsample_mask"}
 """Views that show the transcript; the others do without where the task's answer is another text."""
 

@@ -205,6 +205,22 @@ def merge_lora(llm: nn.Module) -> nn.Module:
     return llm.merge_and_unload()
 
 
+@contextmanager
+def without_lora(llm: nn.Module) -> Iterator[None]:
+    """Inside the block, the LLM is what it was before `add_lora`.
+
+    PEFT freezes LoRA's weights meanwhile and unfreezes all of them afterwards; here those that
+    were frozen stay so.
+    """
+    trained = [(parameter, parameter.requires_grad) for parameter in llm.parameters()]
+    try:
+        with llm.disable_adapter():
+            yield
+    finally:
+        for parameter, is_trained in trained:
+            parameter.requires_grad_(is_trained)
+
+
 def base_of(llm: nn.Module) -> Any:
     """The causal LM itself, with LoRA in its layers if it has any: what a PEFT model wraps."""
     return llm.get_base_model() if hasattr(llm, "get_base_model") else llm

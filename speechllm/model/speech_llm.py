@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +45,15 @@ class Score:
     tokens: int
     correct: Tensor
     parts: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, logits: Tensor, wanted: Tensor) -> Self:
+        """That of teacher-forced logits [N, V], where the ids [N] are right."""
+        return cls(
+            nll=functional.cross_entropy(logits, wanted, reduction="sum"),
+            tokens=len(wanted),
+            correct=(logits.detach().argmax(-1) == wanted).sum(),
+        )
 
 
 class SpeechLLM(nn.Module):
@@ -183,12 +192,7 @@ class SpeechLLM(nn.Module):
 
     def forward(self, batch: Batch) -> Score:
         """Score the transcripts of a batch; the loss is on transcript and eos alone."""
-        logits, wanted = self.label_logits(batch)
-        return Score(
-            nll=functional.cross_entropy(logits, wanted, reduction="sum"),
-            tokens=len(wanted),
-            correct=(logits.detach().argmax(-1) == wanted).sum(),
-        )
+        return Score.of(*self.label_logits(batch))
 
     def label_logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Teacher-forced logits [N, V] and ids [N] of transcripts and eos, row after row."""
