@@ -200,6 +200,35 @@ def test_decoding_goes_on_with_missing_ids_only(work: Path) -> None:
     assert (out / "text").read_text() == text
 
 
+def test_an_adaptation_counts_as_much_as_the_decoding_says(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train = {**TRAIN, "steps": 12, "lr": 0.1}
+    monitor = {"every": 12, "keep_best": False}
+    run(*adapt_command(work, "audio", name="far_", train=train, monitor=monitor))
+    adapted = f"{work}/exp/base/far_audio_target_train"
+
+    def decode(model: str, tag: str, *changes: str) -> str:
+        (work / f"{tag}.yaml").write_text("{beam: 2, max_tokens_per_second: 8}")
+        command = ["decode", "--config", f"{work}/{tag}.yaml", "--model", model]
+        sets = ["--dump", f"{work}/dump", "--data", f"{work}/data/target_dev"]
+        run(*command, *sets, *changes)
+        return (Path(model) / f"decode_{tag}/target_dev/text").read_text()
+
+    base, own = decode(f"{work}/exp/base", "none"), decode(adapted, "all")
+    assert base != own
+    assert decode(adapted, "zero", "adapted=0") == base
+    assert decode(adapted, "half", "adapted=0.5")
+    summary = json.loads(Path(f"{adapted}/decode_half/target_dev/decode.json").read_text())
+    assert summary["adapted"] == 0.5
+    again = ["decode", "--config", f"{work}/half.yaml", "--model", adapted]
+    again += ["--dump", f"{work}/dump", "--data", f"{work}/data/target_dev"]
+    assert "made with another decode.adapted" in refused([*again, "adapted=0.4"], capsys)
+    assert "'adapted'" in refused([*again, "adapted=1.5"], capsys)
+    again[4] = f"{work}/exp/base"
+    assert "no adapted one" in refused([*again, "adapted=0.5"], capsys)
+
+
 def test_a_set_is_decoded_by_one_process_at_a_time(
     work: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -21,6 +21,7 @@ from speechllm.decode.config import DecodeConfig
 from speechllm.decode.decoder import Decoder
 from speechllm.decode.run import decode_batches
 from speechllm.layout import MODEL
+from speechllm.model.between import weigh_adaptation
 from speechllm.model.bundle import load_bundle
 from speechllm.score.wer import score_texts
 
@@ -49,7 +50,9 @@ def main() -> None:
     args = parser.parse_intermixed_args()
     config = load(DecodeConfig, args.config, args.overrides)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = load_bundle(args.model / MODEL).to(device)
+    model = load_bundle(args.model / MODEL)
+    weigh_adaptation(model, config.adapted)
+    model.to(device)
     corpus = Corpus.load([args.data])
     corpus.open_frames(args.dump, model.config.audio_model, model.config.encoder_settings)
     corpus.measure(model.tokenizer, model.projector.output_length)

@@ -39,6 +39,7 @@ def run(args: argparse.Namespace) -> None:
     from speechllm.decode.results import is_decoded, tuning_settings
     from speechllm.decode.tuning import check_tuning, read_boost, read_tuning
     from speechllm.layout import MODEL
+    from speechllm.model.between import check_adapted, weigh_adaptation
     from speechllm.model.bundle_record import check_bundle, model_config
     from speechllm.tasks.of_model import task_of
 
@@ -49,6 +50,7 @@ def run(args: argparse.Namespace) -> None:
     _check_dev(args, config)
     bundle, folder = args.model / MODEL, args.model / f"decode_{args.config.stem}"
     check_bundle(bundle)
+    check_adapted(bundle, config.adapted)
     recogniser = model_config(bundle)
 
     def open_set(path: Path) -> DataDir:
@@ -93,7 +95,9 @@ def run(args: argparse.Namespace) -> None:
     from speechllm.locks import locked_folder
     from speechllm.model.bundle import load_bundle
 
-    model = load_bundle(bundle).to("cuda" if torch.cuda.is_available() else "cpu")
+    model = load_bundle(bundle)
+    weigh_adaptation(model, config.adapted)
+    model.to("cuda" if torch.cuda.is_available() else "cpu")
     model.freeze_for_search(config.precision)
 
     def open_corpus(path: Path) -> Corpus:

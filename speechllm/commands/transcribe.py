@@ -107,7 +107,7 @@ def run(args: argparse.Namespace) -> None:
     decode = parse(DecodeConfig, values, args.config or "transcribe")
     if args.config:
         decode = recogniser.task.suit(decode)
-    recogniser.keep_to(recogniser.domain, decode.precision)
+    recogniser.keep_to(recogniser.domain, decode.precision, decode.adapted)
     stdout = sys.stdout  # a progress bar on a terminal puts something else in its place
     unreadable, silent = [], []
     for transcript in recogniser.stream(recordings, None, decode, cut_config, args.allow_pipes):

@@ -186,6 +186,8 @@ class DecodeConfig(Section):
     precision: Literal["auto", "fp32", "bf16"] = "fp32"
     guard: GuardConfig | None = GuardConfig()
     """Loops, refusals, empty output, copied prompts: found, tried again, and told."""
+    adapted: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """How much of what adaptation changed counts; 0 is the base (speechllm.model.between)."""
     speech_temperature: Annotated[float, Field(ge=0.01, le=100)] | None = None
     """In place of `model.projector.ctc.temperature`, for vectors `expected` (LegoSLM, 2505.11352):
     above it, the LLM is trusted more than the ear. null: as in training."""

@@ -92,6 +92,13 @@ class Decoder:
     ):
         self.model, self.config = model, config
         check_suits(model.config, config)
+        if config.adapted != model.adapted:
+            raise ConfigError(
+                f"adapted: of this model's adaptation counts {model.adapted:g}, not "
+                f"{config.adapted:g}",
+                "in Python: load the model anew, and call `keep_to` (a recogniser's) or "
+                "`speechllm.model.between.weigh_adaptation` before the search",
+            )
         self.sources, self.rescorers, self.hashes = list(sources), rescorers, hashes or {}
         if config.joint_ctc:
             self.sources.insert(0, JointCtc(model, config.joint_ctc))

@@ -114,10 +114,26 @@ def load_bundle(folder: Path, pretrained: Mapping[str, str] | None = None) -> Sp
         if model is None:
             model = SpeechLLM(config.model_copy(update=dict(pretrained or {})))
         else:
-            model.replace_lora(config.lora)
+            begin_generation(model, config, tensors)
         restore_tensors(model, tensors, place / TENSORS)
     model.labels = bundle_labels(folder) or {}
     return model.eval()
+
+
+def begin_generation(model: SpeechLLM, config: ModelConfig, tensors: Mapping[str, Tensor]) -> None:
+    """Make room in a model for what was trained on top of it, and note what that will replace.
+
+    Args:
+        model: the parent.
+        config: the child's.
+        tensors: the child's own, by parameter name.
+    """
+    model.replace_lora(config.lora)
+    model.before = {
+        name: parameter.data
+        for name, parameter in model.named_parameters()
+        if name in tensors and ".lora_" not in name
+    }
 
 
 def read_bundle(folder: Path) -> tuple[ModelConfig, dict[str, Tensor]]:

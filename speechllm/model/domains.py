@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from speechllm.config import ModelConfig
 from speechllm.errors import ConfigError, did_you_mean
 from speechllm.layout import TENSORS
-from speechllm.model.bundle import read_bundle, restore_tensors
+from speechllm.model.bundle import begin_generation, read_bundle, restore_tensors
 from speechllm.model.speech_llm import SpeechLLM
 from speechllm.tasks.of_model import bundle_labels
 
@@ -38,6 +38,7 @@ class DomainSwitch:
         self.bundles = dict(bundles)
         self.domain = home
         self._home_config, self._home_labels = model.config, model.labels
+        self._home_before = model.before
         self._home_lora: dict[str, Tensor] = {}
         self._replaced: list[tuple[nn.Parameter, Tensor]] = []
 
@@ -76,12 +77,10 @@ class DomainSwitch:
                     self._home_lora[name] = parameter.data
                 elif ".base_layer." in name:  # peft folds in place, so a reference would not do
                     self._replaced.append((parameter, parameter.data.to("cpu", copy=True)))
-        self.model.replace_lora(config.lora)
-        self._replaced += [
-            (parameter, parameter.data)
-            for name, parameter in self.model.named_parameters()
-            if name in tensors and ".lora_" not in name
-        ]
+        begin_generation(self.model, config, tensors)
+        parameters = dict(self.model.named_parameters())
+        before = self.model.before or {}
+        self._replaced += [(parameters[name], tensor) for name, tensor in before.items()]
         restore_tensors(self.model, dict(tensors), self.bundles[self.domain] / TENSORS)
 
     def _leave(self) -> None:
@@ -95,4 +94,5 @@ class DomainSwitch:
             restore_tensors(self.model, self._home_lora, Path(self.home))
             self._home_lora = {}
         self.model.config, self.model.labels = self._home_config, self._home_labels
+        self.model.before = self._home_before
         self.domain = self.home

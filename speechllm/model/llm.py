@@ -205,6 +205,15 @@ def merge_lora(llm: nn.Module) -> nn.Module:
     return llm.merge_and_unload()
 
 
+def scale_lora(llm: nn.Module, factor: float) -> None:
+    """Let what LoRA adds to the weights count so many times as much."""
+    from peft.tuners.lora import LoraLayer
+
+    for module in llm.modules():
+        if isinstance(module, LoraLayer):
+            module.scale_layer(factor)
+
+
 @contextmanager
 def without_lora(llm: nn.Module) -> Iterator[None]:
     """Inside the block, the LLM is what it was before `add_lora`.

@@ -60,6 +60,9 @@ class SpeechLLM(nn.Module):
     """frames -> projector -> slot of the prompt -> LLM -> transcript.
 
     Attributes:
+        before: of a model adapted from another one: what that one has where tensors other than LoRA
+            were trained, by parameter name.
+        adapted: how much of its adaptation counts (speechllm.model.between).
         spell: how text is written into the speech slot; None is as the tokenizer does.
         units: [U] sorted ids of the tokens that speech is read as.
         scaffold: modules that only training needs (soft prompts, temperatures of losses). They
@@ -70,6 +73,8 @@ class SpeechLLM(nn.Module):
         """Build the model with its pretrained LLM, and a fresh projector unless it has its own."""
         super().__init__()
         self.config = config
+        self.before: dict[str, Tensor] | None = None
+        self.adapted = 1.0
         self.tokenizer: Any
         self._own_prompts: OwnPrompts | None = None
         self.projector: Projector | OwnProjector

@@ -69,12 +69,17 @@ def pack(
             model was adapted from it; or `out` holds something else.
         DataError: a model is damaged.
         ConfigError: see `choose`, `describe` and `check_suits`; or the search needs language
-            models, which a packed folder does not hold.
+            models, which a packed folder does not hold, or weighs an adaptation.
     """
     if decode and (names := lm_names(decode)):
         raise ConfigError(
             f"a packed model has no room for language models: {', '.join(names)}",
             "pack with a config of the search that names none, such as conf/decode.yaml",
+        )
+    if decode and decode.adapted != 1:
+        raise ConfigError(
+            f"adapted: {decode.adapted:g} cannot be said of a packed model's base",
+            "pack with a config that leaves it out, and tell `speechllm transcribe`",
         )
     if not (base / RUN).is_file():
         raise SpeechLLMError(f"{base} holds no finished base model", "run stage 4 (base) first")

@@ -25,6 +25,7 @@ from speechllm.decode.fits import say_fits
 from speechllm.decode.hypothesis import Hypothesis
 from speechllm.decode.run import decode_batches
 from speechllm.errors import ConfigError
+from speechllm.model.between import weigh_adaptation
 from speechllm.model.domains import DomainSwitch
 from speechllm.model.encoder import Encoder
 from speechllm.progress import Progress
@@ -87,21 +88,24 @@ class Recogniser:
         """All that the model can be switched to."""
         return self._switch.domains
 
-    def keep_to(self, domain: str, precision: str) -> None:
+    def keep_to(self, domain: str, precision: str, adapted: float = 1.0) -> None:
         """Stay with one domain, its weights made quick to search with as `speechllm decode` does.
 
         Args:
             domain: one of `domains`, and the only one from now on.
             precision: of every search from now on: fp32, bf16 or auto.
+            adapted: how much of what adaptation to the domain changed counts, from 0 to 1.
 
         Raises:
-            ConfigError: no such domain.
+            ConfigError: no such domain, or none that the model was adapted to.
         """
         model = self._switch.to(domain)
+        weigh_adaptation(model, adapted)
         model.freeze_for_search(precision)
         self._switch, self.domain = DomainSwitch(model, domain, {}), domain
         self._precision = precision
-        self.decode = self.decode.model_copy(update={"precision": precision})
+        kept = {"precision": precision, "adapted": adapted}
+        self.decode = self.decode.model_copy(update=kept)
 
     def transcribe(
         self,

@@ -59,6 +59,7 @@ def test_the_folder_holds_what_it_says(base: Path, tmp_path: Path) -> None:
         ({"joint_ctc": {}}, "has no CTC"),
         ({"speech_temperature": 0.5}, "has no posteriors"),
         ({"constrained": True}, "have no form"),
+        ({"adapted": 0.5}, "0.5 cannot be said of a packed model's base"),
     ],
 )
 def test_a_search_that_the_model_cannot_do_is_refused(

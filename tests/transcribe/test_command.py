@@ -45,6 +45,15 @@ def test_key_value_changes_the_search(
     assert "did you mean 'beam'" in fails(["--model", "no_model", *files, "baem=1"], capsys)
 
 
+def test_an_adaptation_that_does_not_count_is_the_base(
+    packed: Path, files: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["transcribe", "--model", str(packed), "--domain", "farm", *files, "adapted=0"])
+    first, second = texts(packed, files)
+    assert capsys.readouterr().out == f"u-3 {first}\nu-0 {second}\n"
+    assert "no adapted one" in fails(["--model", str(packed), *files, "adapted=0.5"], capsys)
+
+
 def test_a_yaml_replaces_the_models_own_settings(
     packed: Path, files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -72,6 +72,22 @@ def test_one_that_keeps_to_a_domain_gives_the_same(
         model.transcribe(data, "base" if domain != "base" else "farm")
 
 
+def test_an_adaptation_counts_as_much_as_one_says(
+    packed: Path, data: Path, stage6: dict[str, dict[str, str]]
+) -> None:
+    said = {}
+    for adapted in (0.0, 0.5, 1.0):
+        model = speechllm.load(packed)
+        model.keep_to("farm", "fp32", adapted)
+        said[adapted] = {t.id: t.text for t in model.transcribe(data)}
+        with pytest.raises(ConfigError, match=f"counts {adapted:g}, not 0.75"):
+            model.transcribe(data, adapted=0.75)
+    assert said[0.0] == stage6["base"] and said[1.0] == stage6["farm"]
+    assert said[0.5] not in (said[0.0], said[1.0])
+    with pytest.raises(ConfigError, match="no adapted one"):
+        speechllm.load(packed).keep_to("base", "fp32", 0.5)
+
+
 def test_batches_never_change_the_text(recogniser: Recogniser, data: Path) -> None:
     files = sorted((data / "wav").glob("*.wav"))
     alone = [recogniser.transcribe(file, "farm")[0].text for file in files]
