@@ -224,15 +224,21 @@ test_sets() {
     echo "$sets"
 }
 
-# Lines of model folder, test sets, config of the search, target (or -). An adapted model is tested
-# on its target and on the source; further ways to decode are for target domains.
+# Lines of model folder, test sets, config of the search, target (or -); and where a grid decodes a
+# model otherwise, the name of that and changes of the config (quoted words). An adapted model is
+# tested on its target and on the source; further ways to decode are for target domains.
 decodings() {
-    local model target config
+    local model target config name changes
     # shellcheck disable=SC2086  # words
     printf '%s\t%s\t%s\t-\n' "$base" "$(test_sets $targets)" "$decode_config"
     adapted_models | while IFS=$'\t' read -r model _ target _; do
         printf '%s\t%s\t%s\t-\n' "$model" "$(test_sets "$target")" "$decode_config"
     done
+    # shellcheck disable=SC2086  # words
+    [ -z "$redecoded" ] || while IFS=$'\t' read -r model target name changes; do
+        printf '%s\t%s\t%s\t-\t%s\t%s\n' \
+            "$model" "$(test_sets $target)" "$decode_config" "$name" "$changes"
+    done <<<"$redecoded"
     for target in $targets; do
         for config in $extra_decode_configs; do
             printf '%s\t%s\t%s\t%s\n' "$base" "${target}_test" "$config" "$target"
@@ -259,7 +265,7 @@ language_models() {
 
 # outputs STAGE: the files by which it is known to be done.
 outputs() {
-    local model sets set config tag
+    local model sets set config name tag
     case $1 in
         data)
             printf '%s/text\n' "${all_dirs[@]}"
@@ -272,8 +278,8 @@ outputs() {
         adapt) adapted_models | while IFS=$'\t' read -r model _; do echo "$model/run.json"; done ;;
         lm) language_models | while IFS=$'\t' read -r model _; do echo "$model/run.json"; done ;;
         decode | score)
-            decodings | while IFS=$'\t' read -r model sets config _; do
-                tag=decode_$(stem "$config")
+            decodings | while IFS=$'\t' read -r model sets config _ name _; do
+                tag=decode_$(stem "$config")${name:+_$name}
                 for set in $sets; do
                     [ "$1" = decode ] && set+=/decode.json || set+='/score/*.json'
                     echo "$model/$tag/$set"
@@ -359,14 +365,15 @@ stage_lm() {
 stage_decode() {
     local commands
     # shellcheck disable=SC2086  # words
-    commands=$(decodings | while IFS=$'\t' read -r model tests config target; do
+    commands=$(decodings | while IFS=$'\t' read -r model tests config target name changes; do
         mapfile -t sets < <(data_dirs $tests)
-        further=()
+        further=(${name:+--tag "$(stem "$config")_$name"})
         if [ "$target" != - ]; then
             further=(--target "$target" --dev "${in}data/${target}_dev" --exp "${in}exp")
         fi
-        quoted speechllm decode "${verifying[@]}" --config "$config" --model "$model" --dump "${in}dump" \
-            "${further[@]}" --data "${sets[@]}"
+        printf '%s%s\n' "$(quoted speechllm decode "${verifying[@]}" --config "$config" \
+            --model "$model" --dump "${in}dump" "${further[@]}" --data "${sets[@]}")" \
+            "${changes:+ $changes}"
         [ "$target" != - ] || [ -n "$compare" ] ||
             quoted speechllm perplexity "${verifying[@]}" --model "$model" --dump "${in}dump" --data "${sets[@]}"
     done
@@ -401,10 +408,12 @@ stage_pack() {
 
 # shellcheck source=/dev/null
 . ./cmd.sh
+redecoded="" # models of a grid that are decoded otherwise
 if [ -n "$compare" ]; then # its models are known to `speechllm` alone, even to list them
     # shellcheck source=/dev/null
     . ./path.sh
     cells=$(speechllm compare plan "${grid[@]}")
+    redecoded=$(speechllm compare decodings --decode "$decode_config" "${grid[@]}")
 fi
 if $list; then
     show_stages

@@ -20,7 +20,7 @@ from speechllm.train.loop import Objective
 class WithKl:
     """An objective: another one + weight x KL(base || adapted) at each label position.
 
-    After internal-LM adaptation (Meng et al., 2110.05354, section 3), where the KL is between the
+    After internal-LM adaptation (Meng et al., 2110.05354), where the KL is between the
     internal LMs on text. The base is the model without its fresh LoRA and without dropout; it is
     given the very same slot. The KL is of whole distributions over the vocabulary, in nats, summed
     over the label positions of the rows that are chosen. So it is summed and divided as the loss

@@ -11,10 +11,12 @@ log = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Two actions on a grid: show its cells, and report on them."""
+    """Actions on a grid: show what is trained and what is decoded, and report on it."""
     actions = parser.add_subparsers(dest="action", required=True)
     for name, text in {
         "plan": "print a line for each cell: model folder, config, target, key=value ...",
+        "decodings": "print a line for each model that is decoded otherwise: its folder, targets, "
+        "arm, key=value ...",
         "report": "write tables, tests and plots of the cells that are finished",
     }.items():
         action = actions.add_parser(name, help=text, description=text)
@@ -28,6 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )
         action.add_argument("--base", required=True, type=Path, help="folder of the base model")
         action.add_argument("--config", required=True, type=Path, help="yaml of the grid")
+        if name == "decodings":
+            text = "yaml of the search that is changed"
+            action.add_argument("--decode", required=True, type=Path, help=text)
         if name == "report":
             action.add_argument("--data", required=True, type=Path, help="folder of the data dirs")
             action.add_argument("--out", required=True, type=Path, help="file to write")
@@ -46,14 +51,21 @@ def run(args: argparse.Namespace) -> None:
             print(cell.folder, cell.config, cell.target, shlex.join(cell.overrides), sep="\t")
         return
 
+    if args.action == "decodings":
+        from speechllm.compare.redecode import redecode_jobs
+
+        for job in redecode_jobs(grid, cells, args.base, args.targets, args.decode):
+            print(job.model, " ".join(job.targets), job.arm, shlex.join(job.changes), sep="\t")
+        return
+
     from speechllm.compare.gather import gather
     from speechllm.compare.grid import BASE
+    from speechllm.compare.notes import problems
     from speechllm.compare.report import write_comparison
 
-    cells = gather(cells, args.base, args.tag)
-    for cell in cells:
-        if cell.problem:
-            log.warning("%s: %s", cell.folder, cell.problem)
+    cells = gather(cells, args.base, args.tag, grid.decodings)
+    for folder, _, problem in problems(cells):
+        log.warning("%s: %s", folder, problem)
     adapted = [cell for cell in cells if cell.label != BASE]
     finished = sum(cell.is_finished for cell in adapted)
     log.info("%d of %d cells are finished", finished, len(adapted))

@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, type=Path, help="folder of a trained run")
     parser.add_argument("--dump", required=True, type=Path, help="root of the feature cache")
     parser.add_argument("--data", required=True, nargs="+", type=Path, help="data dirs with audio")
+    parser.add_argument("--tag", help="of the folder decode_<tag> (default: the config's name)")
     parser.add_argument("--target", help="what {target} in the config stands for")
     parser.add_argument(
         "--exp", default="exp", help="what {exp} in it stands for (default: %(default)s)"
@@ -48,7 +49,7 @@ def run(args: argparse.Namespace) -> None:
     task = task_of(args.model)
     config = task.suit(parse(DecodeConfig, values, args.config))
     _check_dev(args, config)
-    bundle, folder = args.model / MODEL, args.model / f"decode_{args.config.stem}"
+    bundle, folder = args.model / MODEL, args.model / f"decode_{args.tag or args.config.stem}"
     check_bundle(bundle)
     check_adapted(bundle, config.adapted)
     recogniser = model_config(bundle)

@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from speechllm.adapt.folder import adapt_files
 from speechllm.adapt.method import Method, load_method
-from speechllm.compare.grid import BASE, Cell
+from speechllm.compare.grid import BASE, Cell, Redecoding
+from speechllm.compare.redecode import changed_settings
 from speechllm.config import as_of_today, changed_keys
 from speechllm.errors import DataError
 from speechllm.files import sha256_of
@@ -17,13 +19,19 @@ from speechllm.own_files import made_again, read_mapping
 from speechllm.report.tree import Model, read_model, source_set, target_set
 
 
-def gather(cells: Sequence[Cell], base: Path, tag: str) -> list[Cell]:
-    """Fill in results; the base model comes first, as a cell of each target.
+def gather(
+    cells: Sequence[Cell],
+    base: Path,
+    tag: str,
+    decodings: Mapping[str, Redecoding] = MappingProxyType({}),
+) -> list[Cell]:
+    """Fill in results; the base comes first, as a cell of each target, and decodings last.
 
     Args:
         cells: as planned.
         base: folder of the base model.
         tag: of the decoding, the stem of its config.
+        decodings: by name, arms that only decode otherwise.
 
     Raises:
         DataError: there is no base model.
@@ -42,7 +50,25 @@ def gather(cells: Sequence[Cell], base: Path, tag: str) -> list[Cell]:
             found.append(replace(cell, problem=problem))
         else:
             found.append(_with_results(cell, read_model(cell.folder / RUN), tag, source))
+    for name, decoding in decodings.items():
+        of = [cell for cell in found if cell.arm == decoding.of]
+        found += [_redecoded(cell, name, decoding, tag, source) for cell in of]
     return found
+
+
+def _redecoded(cell: Cell, name: str, decoding: Redecoding, tag: str, source: str) -> Cell:
+    """The same model under other settings of the search."""
+    arm = {"label": name, "fraction": None, "control_of": None, "decoding_of": decoding.of}
+    cell = replace(cell, **arm, decodings={})
+    if not cell.run:
+        return cell
+    model, own = read_model(cell.folder / RUN), f"{tag}_{name}"
+    for test in (target_set(cell.target), source):
+        it, usual = model.decodings.get((own, test)), model.decodings.get((tag, test))
+        if it and usual and (changed := changed_settings(it, usual, decoding.words)):
+            problem = f"decoded with other settings ({own}, {test}): {', '.join(changed)}"
+            return replace(cell, problem=problem)
+    return _with_results(cell, model, own, source)
 
 
 def _source_of(cells: Sequence[Cell], tag: str) -> str:

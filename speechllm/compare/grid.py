@@ -1,10 +1,12 @@
 """A comparison's grid: methods x fractions of audio x seeds, and the cells that it is made of."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import yaml
 from pydantic import Field
 
 from speechllm.config import Fraction, PositiveFloat, Section
@@ -33,11 +35,27 @@ class Entry(Section):
     """Label of the entry that this one differs from in a single respect."""
 
 
+class Redecoding(Section):
+    """An arm that trains nothing: the models of another arm, decoded in another way."""
+
+    of: str
+    """`base`, or an arm such as `mixed_batching_p10`."""
+    set: Annotated[dict[str, Any], Field(min_length=1)]
+    """Changes of the recipe's decode config, by dotted key."""
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The changes as key=value."""
+        return tuple(f"{key}={as_text(value)}" for key, value in flat(self.set))
+
+
 class Grid(Section):
     """What is compared, and under which budget."""
 
     methods: Annotated[dict[str, Entry], Field(min_length=1)]
     """By label."""
+    decodings: dict[str, Redecoding] = Field(default_factory=dict)
+    """Arms that only decode otherwise, by name."""
     seeds: Annotated[tuple[int, ...], Field(min_length=1)]
     match: Match = "steps"
     budget: PositiveFloat
@@ -55,11 +73,27 @@ def arm_name(label: str, fraction: float | None) -> str:
     return label if fraction is None else f"{label}_p{100 * fraction:g}"
 
 
+def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys of nested mappings."""
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def as_text(value: Any) -> str:
+    """A value as one reads it back from key=value."""
+    plain = isinstance(value, str) and yaml.safe_load(value) == value
+    return value if plain else json.dumps(value, ensure_ascii=False)
+
+
 @dataclass(frozen=True)
 class Cell:
     """One adaptation of the grid: planned, and once gathered, what came of it.
 
-    The base model is a cell of each target too: label `base`, with its own seed.
+    The base model is a cell of each target too: label `base`, with its own seed. So is, once
+    gathered, what only decodes one of them otherwise; its label is the decoding's.
 
     Attributes:
         label: of the grid's entry.
@@ -75,6 +109,7 @@ class Cell:
         decodings: folder of the hypotheses (`text`, `decode.json`, `score/wer.json`) by the name
             of the test set; only such as are scored.
         problem: why it cannot be used yet; None for a finished cell.
+        decoding_of: arm whose model it is that is decoded otherwise.
     """
 
     label: str
@@ -90,6 +125,7 @@ class Cell:
     run: Mapping[str, Any] = field(default_factory=dict)
     decodings: Mapping[str, Path] = field(default_factory=dict)
     problem: str | None = None
+    decoding_of: str | None = None
 
     @property
     def source_set(self) -> str:

@@ -19,17 +19,16 @@ def notes(results: Results, cells: Sequence[Cell], exp: Path, baseline: str) -> 
         exp: folders are named from there.
         baseline: arm of the tests.
     """
-    for cell in cells:
-        if cell.problem:
-            name = cell.folder.relative_to(exp) if cell.folder.is_relative_to(exp) else cell.folder
-            yield f"not in the tables: {name} on {cell.target}: {cell.problem}"
+    for folder, target, problem in problems(cells):
+        name = folder.relative_to(exp) if folder.is_relative_to(exp) else folder
+        yield f"not in the tables: {name} on {target}: {problem}"
     for target in results.targets:
         if not results.find(target, baseline):
             yield f"{target}: the baseline {baseline} is not finished, so there are no tests"
         yield from _of_gap(results, target)
     for result in results:
         yield from _of_control(results, result)
-        if not result.is_base:
+        if not result.is_base and not result.is_redecoded:
             yield from _of_kept_steps(result)
         for runs, name in (
             (result.target, target_set(result.domain)),
@@ -49,6 +48,12 @@ def notes(results: Results, cells: Sequence[Cell], exp: Path, baseline: str) -> 
         for cell, counted in zip(result.cells, result.target.counted, strict=True):
             for what, about in counted.remarks.items():
                 yield f"{_who(result)}, seed {cell.seed}: {what}: {first_ids(about)}"
+
+
+def problems(cells: Sequence[Cell]) -> Iterator[tuple[Path, str, str]]:
+    """Folder, target and problem of cells that cannot be used; of a model's decodings once."""
+    found = ((cell.folder, cell.target, cell.problem) for cell in cells)
+    yield from dict.fromkeys((f, target, problem) for f, target, problem in found if problem)
 
 
 def _of_gap(results: Results, target: str) -> Iterator[str]:

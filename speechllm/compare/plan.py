@@ -1,16 +1,12 @@
 """From a grid's yaml to its cells: what is trained, with which settings, into which folder."""
 
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from speechllm.adapt.method import load_method
 from speechllm.compare.budget import LENGTH_KEYS, budget_words
-from speechllm.compare.grid import BASE, Cell, Entry, Grid, arm_name
+from speechllm.compare.grid import BASE, Cell, Entry, Grid, arm_name, as_text, flat
 from speechllm.config import load
 from speechllm.errors import ConfigError, did_you_mean
 
@@ -24,16 +20,17 @@ def load_grid(path: Path, overrides: Sequence[str] = ()) -> Grid:
 
     Raises:
         ConfigError: an unknown key, a label that stands twice or cannot name a folder, or a
-            baseline or a control of something that is not in the grid.
+            baseline, a control or a decoding of something that is not in the grid.
     """
     grid = load(Grid, path, overrides)
-    for label in grid.methods:
+    for label in (*grid.methods, *grid.decodings):
         if label == BASE or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", label):
             raise ConfigError(
                 f"{path}: '{label}' cannot be a label",
                 f"labels name folders: letters, digits, _ and -; '{BASE}' is in every grid",
             )
-    arms = [arm_name(label, fraction) for label, _, fraction in _arms(grid)]
+    trained = [arm_name(label, fraction) for label, _, fraction in _arms(grid)]
+    arms = [*trained, *grid.decodings]
     for name, values in {"seeds": grid.seeds, "targets": grid.targets or (), "arm": arms}.items():
         if twice := [value for value in values if values.count(value) > 1]:
             raise ConfigError(f"{path}: {name}: '{twice[0]}' stands twice", "remove or rename one")
@@ -45,7 +42,10 @@ def load_grid(path: Path, overrides: Sequence[str] = ()) -> Grid:
             raise ConfigError(f"{path}: pairs: '{pair[0]}' stands beside itself", "name two arms")
     for label, entry, fraction in _arms(grid):
         if entry.control_of:
-            _check_arm(f"{path}: {label}: control_of", arm_name(entry.control_of, fraction), arms)
+            it = arm_name(entry.control_of, fraction)
+            _check_arm(f"{path}: {label}: control_of", it, trained)
+    for name, decoding in grid.decodings.items():
+        _check_arm(f"{path}: decodings: {name}: of", decoding.of, trained)
     return grid
 
 
@@ -101,7 +101,7 @@ def _overrides(
     grid: Grid, label: str, entry: Entry, fraction: float | None, changes: Sequence[str]
 ) -> list[str]:
     """What the grid changes in an entry's config, but for the seed."""
-    own = dict(_flat(entry.set))
+    own = dict(flat(entry.set))
     if taken := [key for key in own if key == SEED_KEY or key in LENGTH_KEYS]:
         raise ConfigError(
             f"{label}: set: '{taken[0]}' is the grid's to set",
@@ -112,7 +112,7 @@ def _overrides(
         if key in own:
             raise ConfigError(f"{label}: set: '{key}' is what `fractions` sets", "remove either")
         own[key] = fraction
-    words = [*changes, *(f"{key}={_text(value)}" for key, value in own.items())]
+    words = [*changes, *(f"{key}={as_text(value)}" for key, value in own.items())]
     if entry.match and not entry.budget:
         raise ConfigError(f"{label}: match: {entry.match} needs a budget of its own unit")
     match, budget = entry.match or grid.match, entry.budget or grid.budget
@@ -128,18 +128,3 @@ def _audio_key(label: str, entry: Entry, changes: Sequence[str]) -> str:
         f"{label}: {method.method} has no key {' or '.join(AUDIO_KEYS)} for `fractions` to set",
         "remove `fractions`, or change what you mean with `set`",
     )
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted keys of nested mappings."""
-    for key, value in values.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
-
-
-def _text(value: Any) -> str:
-    """A value as one reads it back from key=value."""
-    plain = isinstance(value, str) and yaml.safe_load(value) == value
-    return value if plain else json.dumps(value, ensure_ascii=False)

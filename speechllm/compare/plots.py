@@ -50,7 +50,9 @@ def draw_plots(results: Results, folder: Path) -> list[Plot]:
         curves = {
             r.arm: found
             for r in results.of(target)
-            if not r.is_base and (found := [c for c in map(read_curve, r.cells) if c.steps])
+            if not r.is_base
+            and not r.is_redecoded
+            and (found := [c for c in map(read_curve, r.cells) if c.steps])
         }
         if curves:
             plot = Plot(

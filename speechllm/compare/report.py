@@ -125,6 +125,9 @@ def _method(grid: Grid, cells: Sequence[Cell], results: Results, normalizer: str
         match, budget = how
         if match and budget is not None and how != (grid.match, grid.budget):
             yield f"but {code(arm)}: {MATCHED[match].format(budget)}"
+    for arm, decoding in grid.decodings.items():
+        changes = code(" ".join(decoding.words))
+        yield f"{code(arm)}: the models of {code(decoding.of)}, decoded with {changes}"
     yield f"baseline of the tests: {code(grid.baseline)}"
     for target in results.targets:
         if full := results.full_audio(target):

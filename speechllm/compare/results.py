@@ -105,6 +105,11 @@ class Result:
         return self.cells[0].control_of is not None
 
     @property
+    def is_redecoded(self) -> bool:
+        """The models of another arm, decoded otherwise."""
+        return self.cells[0].decoding_of is not None
+
+    @property
     def method(self) -> str:
         return BASE if self.is_base else self.cells[0].run["method"]
 
@@ -155,7 +160,8 @@ class Results(list[Result]):
 
         None while its method still lacks an arm with more: the gap would be another one then.
         """
-        arms = [r for r in self.of(target) if r.method == "audio" and not r.is_control]
+        arms = [r for r in self.of(target) if r.method == "audio"]
+        arms = [r for r in arms if not r.is_control and not r.is_redecoded]
         most = max(arms, key=lambda r: r.audio_hours, default=None)
         if most and any(_has_more_audio(cell, most.cells[0]) for cell in self.without):
             return None

@@ -90,7 +90,8 @@ def _published(results: Results, target: str) -> list[Result]:
     """One arm for each method of the published order that the grid has, in that order."""
     chosen = []
     for method in results.task.published:
-        arms = [r for r in results.of(target) if r.method == method and not r.is_control]
+        arms = [r for r in results.of(target) if r.method == method]
+        arms = [r for r in arms if not r.is_control and not r.is_redecoded]
         arms = [r for r in arms if r.cells[0].label == method] or arms
         if method == "mixed_batching":
             arms.sort(key=lambda r: abs((r.cells[0].fraction or 0) - PUBLISHED_FRACTION))

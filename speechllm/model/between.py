@@ -1,6 +1,6 @@
 """Between a base and a model adapted from it: what adaptation changed counts only so much.
 
-WiSE-FT (Wortsman et al., 2109.01903, section 3) takes weights on the line between those of a model
+WiSE-FT (Wortsman et al., 2109.01903) takes weights on the line between those of a model
 and of its fine-tuned self. What a LoRA adds lies on it when the LoRA is scaled. Imports no torch.
 """
 

@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from speechllm.compare.grid import BASE, Cell, Grid, arm_name
@@ -99,6 +100,19 @@ class FakeComparison:
         """Add a cell for each of the WERs, with seeds 1, 2, ..."""
         for seed, wer in enumerate(wers, 1):
             self.add(label, wer, seed=seed, **more)
+
+    def redecode(self, name: str, of: str, wer: float | Callable[[str], str]) -> None:
+        """Decode the models of an arm once more, for an arm of that name."""
+        for cell in [cell for cell in self.cells if cell.arm == of]:
+            decodings = {}
+            for test in cell.decodings:
+                said = read_text(self.data / test / "text")
+                decodings[test] = cell.folder / f"decode_greedy_{name}" / test
+                write_table(
+                    decodings[test] / "text", misheard(said, wer, f"{name} {cell.seed} {test}")
+                )
+            arm = {"label": name, "fraction": None, "control_of": None, "decoding_of": of}
+            self.cells.append(replace(cell, **arm, decodings=decodings))
 
 
 def read_text(path: Path) -> dict[str, str]:

@@ -1,6 +1,8 @@
 """Cells through the real commands, on tiny random models: planned, trained, decoded, reported."""
 
+import re
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -54,8 +56,11 @@ def train(work: Path, folder: str, config: str, target: str, changes: str) -> No
     )
 
 
-def decode(work: Path, *folders: str) -> None:
-    """Decode and score the test sets, which are made first."""
+def decode(work: Path, *folders: str, otherwise: Sequence[Sequence[str]] = ()) -> None:
+    """Decode and score the test sets, which are made first.
+
+    `otherwise` are lines of `compare decodings`: folder, targets, name, changes.
+    """
     sets = [f"{work}/data/target_test", f"{work}/data/source_test"]
     for seed, path in enumerate(sets):
         make_set(Path(path), f"test{seed}", seed=seed)
@@ -67,6 +72,9 @@ def decode(work: Path, *folders: str) -> None:
     for folder in folders:
         command = ["decode", "--config", str(config), "--model", folder, "--dump", f"{work}/dump"]
         main([*command, "--data", *sets])
+    for folder, _, name, changes in otherwise:
+        command = ["decode", "--config", str(config), "--model", folder, "--dump", f"{work}/dump"]
+        main([*command, "--tag", f"decode_{name}", "--data", *sets, *shlex.split(changes)])
     main(["score", "--data_root", f"{work}/data", "--exp", f"{work}/exp"])
 
 
@@ -85,6 +93,39 @@ def test_a_comparison_reports_what_is_finished_and_what_is_not(work: Path, plann
     main(["compare", "report", "--data", f"{work}/data", "--out", str(out), *options])
     report = out.read_text()
     assert "| text_only" in report and "mixed_p25_s3_target on target: not trained yet" in report
+
+
+def test_models_are_decoded_in_another_way_too(
+    work: Path, planned, capsys: pytest.CaptureFixture[str]
+) -> None:
+    decodings = {
+        "off": {"of": "text_only", "set": {"adapted": 0.0}},
+        "short": {"of": "base", "set": {"max_tokens_per_second": 1.0, "min_tokens": 1}},
+    }
+    options, lines, _ = planned("otherwise", budget=30, decodings=decodings)
+    train(work, *lines[0])
+    (work / "decode.yaml").write_text("{beam: 1, batch_positions: 500}")
+    capsys.readouterr()
+    main(["compare", "decodings", "--decode", f"{work}/decode.yaml", *options])
+    jobs = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert jobs == [
+        [lines[0][0], "target", "off", "adapted=0.0"],
+        [f"{work}/exp/base", "target", "short", "max_tokens_per_second=1.0 min_tokens=1"],
+    ]
+    decode(work, f"{work}/exp/base", lines[0][0], otherwise=jobs)
+    out = work / "RESULTS.otherwise.md"
+    main(["compare", "report", "--data", f"{work}/data", "--out", str(out), *options])
+    arms = re.findall(r"^\| target +\| (\w+) +\|", out.read_text().split("## Controls")[0], re.M)
+    assert arms == ["arm", "base", "text_only", "off", "short"]
+    texts = [
+        (Path(folder) / f"decode_{tag}/target_test/text").read_text()
+        for folder, tag in (
+            (f"{work}/exp/base", "decode"),
+            (lines[0][0], "decode_off"),
+            (f"{work}/exp/base", "decode_short"),
+        )
+    ]
+    assert texts[0] == texts[1] != texts[2]
 
 
 def test_cells_matched_by_text_see_as_many_items_of_the_target(work: Path, planned) -> None:

@@ -1,6 +1,7 @@
 """Finished cells are found with their results; all others say why they are not used."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,19 +9,22 @@ import yaml
 
 from speechllm.adapt.method import load_method
 from speechllm.compare.gather import gather
-from speechllm.compare.grid import Cell
+from speechllm.compare.grid import Cell, Redecoding
+from speechllm.decode.config import DecodeConfig
 from speechllm.errors import DataError
 from speechllm.files import sha256_of
 
 SETS = ("farm_test", "source_test")
 
 
-def decode(model: Path, name: str) -> None:
-    folder = model / "decode_b4" / name
+def decode(model: Path, name: str, tag: str = "b4", **settings: object) -> None:
+    folder = model / f"decode_{tag}" / name
     (folder / "score").mkdir(parents=True)
     (folder / "text").write_text(f"{model.name} hello\n")
     made_from = {"hypothesis": {"sha256": digest(folder / "text")}}
     (folder / "score/wer.json").write_text(json.dumps({"made_from": made_from}))
+    config = DecodeConfig.model_validate({"beam": 7, **settings})
+    (folder / "settings.json").write_text(json.dumps({"decode": config.model_dump(mode="json")}))
 
 
 def digest(path: Path) -> str:
@@ -122,3 +126,33 @@ def test_without_a_base_there_is_nothing_to_compare(cell: Cell, base: Path) -> N
     (base / "run.json").unlink()
     with pytest.raises(DataError, match="no finished base model"):
         gather([cell], base, "b4")
+
+
+def test_decodings_come_last_as_arms_of_their_own(cell: Cell, base: Path) -> None:
+    for name in SETS:
+        decode(cell.folder, name, "b4_half", adapted=0.5, batch_positions=9)
+        decode(base, name, "b4_flat", length_penalty=0.0)
+    half = Redecoding(of="audio_p50", set={"adapted": 0.5})
+    arms = {"half": half, "flat": Redecoding(of="base", set={"length_penalty": 0.0})}
+    other = replace(cell, seed=2, folder=cell.folder.with_name("other"))
+    first, second, _, half, untrained, flat = gather([cell, other], base, "b4", arms)
+    assert (half.arm, half.seed, half.target, half.folder) == ("half", 1, "farm", cell.folder)
+    assert half.decoding_of == "audio_p50" and half.is_finished and half.run == second.run
+    assert half.decodings == {name: cell.folder / "decode_b4_half" / name for name in SETS}
+    assert (untrained.seed, untrained.problem) == (2, "not trained yet")
+    assert (flat.arm, flat.seed, flat.decoding_of) == ("flat", 7, "base") and flat.is_finished
+    assert flat.decodings == {name: base / "decode_b4_flat" / name for name in SETS}
+    assert first.decodings == {name: base / "decode_b4" / name for name in SETS}
+
+
+def test_a_decoding_that_is_left_or_was_made_otherwise_is_named(cell: Cell, base: Path) -> None:
+    def problem(adapted: float = 0.5) -> str | None:
+        arms = {"half": Redecoding(of="audio_p50", set={"adapted": adapted})}
+        return gather([cell], base, "b4", arms)[-1].problem
+
+    assert problem() == "not decoded (b4_half): farm_test, source_test"
+    decode(cell.folder, "farm_test", "b4_half", adapted=0.5)
+    assert problem() == "not decoded (b4_half): source_test"
+    decode(cell.folder, "source_test", "b4_half", adapted=0.5, beam=8)
+    assert problem() == "decoded with other settings (b4_half, source_test): beam"
+    assert problem(0.25) == "decoded with other settings (b4_half, farm_test): adapted"

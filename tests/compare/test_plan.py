@@ -10,6 +10,7 @@ import yaml
 from speechllm.adapt.method import load_method
 from speechllm.compare.grid import Cell
 from speechllm.compare.plan import load_grid, plan
+from speechllm.compare.redecode import redecode_jobs
 from speechllm.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -97,6 +98,65 @@ def test_a_grid_may_name_its_own_targets(write) -> None:
         cells(write(targets=["musik"]))
 
 
+def jobs(path: Path, decode: str = "{beam: 8}") -> list[tuple]:
+    config = path.with_name("decode.yaml")
+    config.write_text(decode)
+    found = redecode_jobs(load_grid(path), cells(path), HOME.parent, ["farm", "music"], config)
+    return [(job.model, job.targets, job.arm, job.changes) for job in found]
+
+
+def test_a_decoding_is_of_every_model_of_its_arm(write) -> None:
+    base = {"of": "base", "set": {"speech_temperature": 2.0}}
+    half = {"of": "mixed_p10", "set": {"adapted": 0.5, "guard": {"retry": None}, "nbest": 8}}
+    found = jobs(write(decodings={"base_flat": base, "half": half}))
+    changes = ("adapted=0.5", "guard.retry=null", "nbest=8")
+    assert found == [
+        (HOME.parent, ("farm", "music"), "base_flat", ("speech_temperature=2.0",)),
+        *(
+            (HOME / f"mixed_p10_s{seed}_{target}", (target,), "half", changes)
+            for seed in (1, 2)
+            for target in ("farm", "music")
+        ),
+    ]
+    (job, *_) = jobs(write(decodings={"flat": base}, targets=["music"]))
+    assert job[1] == ("music",)
+    path = write(decodings={"half": half}, pairs=[["half", "base"]], baseline="half")
+    assert load_grid(path).baseline == "half" and len(cells(path)) == 12  # none is trained for it
+
+
+@pytest.mark.parametrize(
+    ("name", "of", "changes", "message"),
+    [
+        ("half", "mixed", {"adapted": 0.5}, "half: of: there is no 'mixed', did you mean 'mixed_p"),
+        ("half", "half", {"adapted": 0.5}, "half: of: there is no 'half'"),
+        ("text_only", "base", {"beam": 1}, "arm: 'text_only' stands twice"),
+        ("a/b", "base", {"beam": 1}, "'a/b' cannot be a label"),
+        ("base", "mixed_p10", {"beam": 1}, "'base' cannot be a label"),
+        ("half", "mixed_p10", {}, "decodings.half.set"),
+        ("half", "mixed_p10", {"adaptd": 1}, "half: unknown key 'adaptd', did you mean 'adapted'"),
+        ("half", "mixed_p10", {"guard.retyr": None}, "half: unknown key 'guard.retyr', did you"),
+        ("half", "mixed_p10", {"nbest": 9}, "nbest (9) is more than the beam (8)"),
+        ("half", "base", {"adapted": 0.5}, "half: adapted: the base is no adapted model"),
+        (
+            "lm",
+            "base",
+            {"fusion": {"kind": "shallow", "lm": "lm_{target}", "weight": 0.5}},
+            "lm: fusion.lm would be another one for each target",
+        ),
+        (
+            "lm",
+            "base",
+            {"fusion": {"kind": "shallow", "lm": "lm"}},
+            "lm: fusion.weight would be another one for each target",
+        ),
+    ],
+)
+def test_a_wrong_decoding_says_what_and_where(write, name, of, changes, message) -> None:
+    with pytest.raises(ConfigError) as error:
+        jobs(write(decodings={name: {"of": of, "set": changes}}))
+    assert message in str(error.value)
+
+
 def test_the_baseline_is_an_arm(write) -> None:
     assert load_grid(write()).baseline == "base"
     assert load_grid(write(baseline="mixed_p10")).baseline == "mixed_p10"
@@ -123,6 +183,7 @@ ALIKE = {"mixed_p10": {"method": "text_only"}}
         ({"pairs": [["base", "mixd_p10"]]}, "pairs: there is no 'mixd_p10', did you mean 'mixed_p"),
         ({"pairs": [["base", "base"]]}, "pairs: 'base' stands beside itself"),
         ({"methods": {"x": {"control_of": "mixed"}}}, "x: control_of: there is no 'mixed'"),
+        ({"decodings": {"x": {"off": "base"}}}, "unknown key 'decodings.x.off', did you mean 'of'"),
         (
             {"methods": {"x": {"method": "text_only", "fractions": [0.1]}}},
             "text_only has no key fraction or p",
@@ -153,6 +214,7 @@ def test_to_plan_needs_no_torch(write) -> None:
     """A recipe plans for each --list."""
     code = (
         "import sys; from pathlib import Path; from speechllm.compare.plan import load_grid, plan;"
+        "import speechllm.compare.redecode;"
         "plan(load_grid(Path(sys.argv[1])), Path(), ['farm']); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code, write()], cwd=ROOT, check=True)

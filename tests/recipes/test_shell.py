@@ -73,7 +73,7 @@ import os, sys
 from pathlib import Path
 
 command, *args = sys.argv[1:]
-if command == "run" or args[:1] == ["plan"]:
+if command == "run" or args[:1] in (["plan"], ["decodings"]):
     os.environ["PYTHONPATH"] = "{root}"
     os.execv("{python}", ["{python}", "-m", "speechllm", command, *args])
 with open("calls.txt", "a") as stream:
@@ -93,7 +93,7 @@ elif command in ("base", "adapt", "lm"):
     made = [Path(after("--exp")) / "run.json"]
 elif command == "decode":
     sets = [Path(arg).name for arg in args[args.index("--data") + 1 :]]
-    tag = "decode_" + Path(after("--config")).stem
+    tag = "decode_" + (after("--tag") if "--tag" in args else Path(after("--config")).stem)
     made = [Path(after("--model")) / tag / name / "decode.json" for name in sets]
 elif command == "score":
     exp = Path(after("--exp"))
@@ -105,6 +105,12 @@ elif command == "pack":
 for file in made:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.touch()
+"""
+
+DECODINGS = """
+decodings:
+  flat: {of: base, set: {speech_temperature: 2.0}}
+  half: {of: mixed_p10, set: {adapted: 0.5, biasing.prompt.template: "It's {}."}}
 """
 
 
@@ -555,6 +561,42 @@ def test_a_comparison_is_listed_and_can_be_tried_dry(grid):
     lines = grid.run("--list", *options).splitlines()
     assert lines[4].endswith("2 of 3 done")
     assert "speechllm" not in grid.run("--list")
+
+
+def test_a_comparison_decodes_some_models_in_other_ways_too(grid):
+    grid.write("conf/grid.yaml", GRID + DECODINGS)
+    options = ["--compare", "conf/grid.yaml", "--compare_opts", "targets=[farm]"]
+    dry = grid.run("--dry_run", *options)
+    grid.run(*options, "--stop_stage", "score")
+    calls = grid.calls()
+    decode = [call for call in calls if call.startswith("decode")]
+    assert len(decode) == 7 + 1 + 2 and dry.count("$ speechllm decode ") == 10
+    other = [call for call in decode if "--tag" in call]
+    command = "decode --config conf/decode.yaml --model exp/base{} --dump dump --tag decode_{}"
+    assert other == [
+        command.format("", "flat --data data/source_test data/farm_test speech_temperature=2.0"),
+        *(
+            command.format(
+                f"/grid/mixed_p10_s{seed}_farm",
+                "half --data data/source_test data/farm_test adapted=0.5 "
+                "biasing.prompt.template=It's {}.",
+            )
+            for seed in (1, 2)
+        ),
+    ]
+    assert sum(call.startswith("adapt") for call in calls) == 6
+    module = importlib.import_module("speechllm.commands.decode")
+    assert cli.parse("decode", module, shlex.split(other[0])[1:]).overrides == [
+        "speech_temperature=2.0"
+    ]
+    lines = grid.run("--list", *options).splitlines()
+    assert lines[6].split()[:2] == ["6", "decode"] and lines[6].endswith("done")
+    shutil.rmtree(grid.folder / "exp/base/grid/mixed_p10_s2_farm/decode_decode_half")
+    lines = grid.run("--list", *options).splitlines()
+    # The base on two targets' sets; of 9 other decodings two sets each, of which one is gone.
+    assert lines[6].endswith("19 of 21 done") and lines[7].endswith("19 of 21 done")
+    grid.write("conf/grid.yaml", GRID + DECODINGS.replace("adapted", "adaptd"))
+    assert "half: unknown key 'adaptd', did you mean 'adapted'?" in grid.run(*options, code=1)
 
 
 def test_a_wrong_grid_stops_the_recipe_before_its_first_stage(grid):
