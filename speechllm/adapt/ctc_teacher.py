@@ -1,6 +1,6 @@
 """Source pairs as a simulator of CTC learns them: text, how badly it is read, and posteriors."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
@@ -29,9 +29,7 @@ class Pair(NamedTuple):
     posteriors: Posteriors
 
 
-def pairs_of(
-    model: SpeechLLM, corpus: Corpus, ids: Sequence[str], candidates: int
-) -> Iterator[Pair]:
+def pairs_of(model: SpeechLLM, corpus: Corpus, ids: Sequence[str], candidates: int) -> list[Pair]:
     """Listen to utterances; those without words, or with nothing but blanks, are left out.
 
     Args:
@@ -41,12 +39,16 @@ def pairs_of(
         candidates: symbols that are kept of each posterior.
     """
     ctc = ctc_of(model, "tasu2")
-    heard = {utt: h for utt, h in hear(model, corpus, ids) if len(h.positions)}
-    read = {utt: reading(model, h.logits.argmax(1)) for utt, h in heard.items()}
-    wers = word_errors({utt: corpus.text[utt] for utt in heard}, read)
-    for utt, wer in wers.items():
-        posteriors = given(heard[utt], ctc.temperature, ctc.config.compress, candidates)
-        yield Pair(utt, unit_rows(model, corpus.text[utt]), wer, posteriors)
+    read: dict[str, str] = {}
+    found: dict[str, Posteriors] = {}
+    for utt, heard in hear(model, corpus, ids):  # whose logits of all would be gigabytes
+        if len(heard.positions):
+            read[utt] = reading(model, heard.logits.argmax(1))
+            found[utt] = given(heard, ctc.temperature, ctc.config.compress, candidates)
+    wers = word_errors({utt: corpus.text[utt] for utt in read}, read)
+    return [
+        Pair(utt, unit_rows(model, corpus.text[utt]), wer, found[utt]) for utt, wer in wers.items()
+    ]
 
 
 def given(heard: Heard, temperature: float, compress: bool, candidates: int) -> Posteriors:

@@ -6,7 +6,7 @@ recogniser on pairs. Here it gives those positions alone that the LLM is given.
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -304,16 +304,20 @@ def mean_cross_entropy(network: PosteriorSimulator, lessons: Sequence[Lesson], b
     return sum(float(loss) for loss, _ in sums) / sum(positions for _, positions in sums)
 
 
-def draw_all(network: PosteriorSimulator, asked: Sequence[Ask], batch: int) -> list[list[int]]:
-    """Symbols for all texts, those of like length side by side."""
+def draw_all(
+    network: PosteriorSimulator,
+    asked: Sequence[Ask],
+    batch: int,
+    done: Callable[[int], None] = lambda count: None,
+) -> list[list[int]]:
+    """Symbols for all texts, those of like length side by side; `done` hears how many are."""
     order = sorted(range(len(asked)), key=lambda i: (len(asked[i].text), i))
     found: list[list[int]] = [[] for _ in asked]
-    with Progress("simulate posteriors", len(order)) as progress:
-        for start in range(0, len(order), batch):
-            part = order[start : start + batch]
-            for place, path in zip(part, network.draw([asked[i] for i in part]), strict=True):
-                found[place] = path
-            progress.advance(len(part))
+    for start in range(0, len(order), batch):
+        part = order[start : start + batch]
+        for place, path in zip(part, network.draw([asked[i] for i in part]), strict=True):
+            found[place] = path
+        done(len(part))
     return found
 
 

@@ -14,6 +14,7 @@ from speechllm.adapt.posterior_simulator import Ask, Lesson, PosteriorSimulator,
 from speechllm.data.sparse_posteriors import PosteriorBank, SimulatedText
 from speechllm.errors import ConfigError
 from speechllm.model.speech_llm import SpeechLLM
+from speechllm.progress import Progress
 
 if TYPE_CHECKING:
     from speechllm.adapt.tasu2 import Tasu2
@@ -77,10 +78,12 @@ def simulate(method: "Tasu2", workspace: Workspace) -> SimulatedText:
         for b in shown
         for n in range(method.variants)
     ]
+    with Progress("simulate posteriors", len(asked)) as progress:
+        paths = draw_all(network, asked, BATCH, progress.advance)
     bank = PosteriorBank((one.bin, one.posteriors) for one in taught)
     drawn = [
         bank.dress(path, ask.bin, random.Random(f"posteriors {ask.bin} {ask.seed}"))
-        for ask, path in zip(asked, draw_all(network, asked, BATCH), strict=True)
+        for ask, path in zip(asked, paths, strict=True)
     ]
     by_bin = [drawn[i : i + method.variants] for i in range(0, len(drawn), method.variants)]
     variants = {utt: by_bin[i * len(shown) : (i + 1) * len(shown)] for i, utt in enumerate(texts)}
@@ -107,7 +110,7 @@ def _pairs(method: "Tasu2", workspace: Workspace) -> list[Pair]:
         config = model.config
         source.open_frames(workspace.dump, config.audio_model, config.encoder_settings)
     ids = source.spoken[:: max(1, len(source.spoken) // method.utterances)][: method.utterances]
-    pairs = list(pairs_of(model, source, ids, CANDIDATES))
+    pairs = pairs_of(model, source, ids, CANDIDATES)
     if len(pairs) < 2:
         raise ConfigError(f"in {len(ids)} source utterances CTC hears hardly anything but blanks")
     random.Random(f"pairs {method.train.seed}").shuffle(pairs)
@@ -135,6 +138,8 @@ def _control(
         found = float(np.mean([*word_errors(said, read).values()]))
         if best is None or abs(found - real) < abs(best.simulated - real):
             best = Control(real, found, sharpness)
+        if found <= real:  # sharper ones are even less wrong
+            break
     return best
 
 

@@ -34,7 +34,7 @@ class SimulatorConfig(Section):
     """Of the encoder, and as many of the decoder."""
     heads: PositiveInt = 4
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    epochs: PositiveInt = 20
+    epochs: PositiveInt = 8
     batch: PositiveInt = 32
     """Utterances of a step."""
     lr: PositiveFloat = 1e-3

@@ -155,7 +155,7 @@ def test_whole_posteriors_give_what_the_llm_is_given(work: Path, base: str) -> N
         found = given(heard, model.ctc.temperature, compress, len(model.units) + 1)
         np.testing.assert_allclose(found.vectors(_table(model)), heard.vectors, atol=1e-4)
         assert (len(found.symbols) == len(heard.logits)) == (base == "all")
-    pairs = list(pairs_of(model, corpus, corpus.spoken, 4))
+    pairs = pairs_of(model, corpus, corpus.spoken, 4)
     assert {p.utt_id for p in pairs} <= {*read_table(work / "data/train/text")}
     assert all(p.posteriors.symbols.shape[1] == 4 for p in pairs)
 
