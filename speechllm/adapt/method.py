@@ -43,6 +43,7 @@ METHODS = {
     "pseudo_label": "speechllm.adapt.pseudo_label:PseudoLabel",
     "synthetic_audio": "speechllm.adapt.synthetic_audio:SyntheticAudio",
     "posterior": "speechllm.adapt.posterior:Posterior",
+    "tasu2": "speechllm.adapt.tasu2:Tasu2",
     "hotwords": "speechllm.adapt.hotwords:HotwordTuning",
 }
 

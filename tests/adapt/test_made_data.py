@@ -100,6 +100,7 @@ def target_with(work: Path, folder: Path, text: dict[str, str] | None) -> Path:
         ("pseudo_label", ("audio", "pseudo")),
         ("synthetic_audio", ("audio", "synthetic")),
         ("posterior", ("pseudo_audio", "simulated")),
+        ("tasu2", ("pseudo_audio", "simulated")),
     ],
 )
 def test_shares(tmp_path: Path, name: str, made: tuple[str, str]) -> None:
