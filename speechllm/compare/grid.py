@@ -56,6 +56,8 @@ class Grid(Section):
     """By label."""
     decodings: dict[str, Redecoding] = Field(default_factory=dict)
     """Arms that only decode otherwise, by name."""
+    set: dict[str, Any] = Field(default_factory=dict)
+    """Changes of all methods' configs, by dotted key; an entry's own `set` goes before."""
     seeds: Annotated[tuple[int, ...], Field(min_length=1)]
     match: Match = "steps"
     budget: PositiveFloat

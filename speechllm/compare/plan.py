@@ -101,7 +101,7 @@ def _overrides(
     grid: Grid, label: str, entry: Entry, fraction: float | None, changes: Sequence[str]
 ) -> list[str]:
     """What the grid changes in an entry's config, but for the seed."""
-    own = dict(flat(entry.set))
+    own = dict(flat(grid.set)) | dict(flat(entry.set))
     if taken := [key for key in own if key == SEED_KEY or key in LENGTH_KEYS]:
         raise ConfigError(
             f"{label}: set: '{taken[0]}' is the grid's to set",

@@ -92,6 +92,15 @@ def test_an_entry_changes_its_config_after_what_changes_all(write) -> None:
     assert {c.control_of for c in found} == {None, "mixed_p10"}
 
 
+def test_what_the_grid_sets_holds_for_all_but_for_an_entrys_own(write) -> None:
+    own = {"mixed": {"set": {"train.batch_positions": 70}, "fractions": [0.1]}}
+    settings = {"train": {"batch_positions": 50, "layout": "shuffled"}}
+    found = cells(write(methods=own, set=settings), "train.layout=alternating")
+    made = {c.label: load_method(c.config, c.overrides).train for c in found}
+    assert {label: t.batch_positions for label, t in made.items()} == {"text_only": 50, "mixed": 70}
+    assert {t.layout for t in made.values()} == {"shuffled"}
+
+
 def test_a_grid_may_name_its_own_targets(write) -> None:
     assert {cell.target for cell in cells(write(targets=["music"]))} == {"music"}
     with pytest.raises(ConfigError, match="no 'musik', did you mean 'music'"):
