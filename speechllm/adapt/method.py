@@ -40,6 +40,7 @@ METHODS = {
     "pseudo_label": "speechllm.adapt.pseudo_label:PseudoLabel",
     "synthetic_audio": "speechllm.adapt.synthetic_audio:SyntheticAudio",
     "posterior": "speechllm.adapt.posterior:Posterior",
+    "te2sl": "speechllm.adapt.te2sl:Te2sl",
     "hotwords": "speechllm.adapt.hotwords:HotwordTuning",
 }
 
