@@ -44,6 +44,7 @@ METHODS = {
     "synthetic_audio": "speechllm.adapt.synthetic_audio:SyntheticAudio",
     "posterior": "speechllm.adapt.posterior:Posterior",
     "tasu2": "speechllm.adapt.tasu2:Tasu2",
+    "te2sl": "speechllm.adapt.te2sl:Te2sl",
     "hotwords": "speechllm.adapt.hotwords:HotwordTuning",
 }
 
