@@ -6,11 +6,15 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from speechllm.adapt.method import Workspace
 from speechllm.data.collate import Example, collate
 from speechllm.data.corpus import Corpus
+from speechllm.data.mixture import subset
 from speechllm.errors import ConfigError
+from speechllm.layout import RUN
 from speechllm.model.embedding_ctc import EmbeddingCtc
 from speechllm.model.speech_llm import SpeechLLM
+from speechllm.own_files import made_again, read_mapping
 from speechllm.progress import Progress
 
 BATCH = 32
@@ -43,6 +47,25 @@ def ctc_of(model: SpeechLLM, method: str) -> EmbeddingCtc:
             "choose another method, or train a base with model.projector.ctc",
         )
     return model.ctc
+
+
+def new_to_projector(workspace: Workspace, most: int) -> list[str]:
+    """Source utterances that the base's projector reads as it will read others.
+
+    What its warm start has learnt by heart it hardly misreads, so those that `warm_start.share`
+    left out are taken, where there are any.
+
+    Args:
+        workspace: whose source has transcripts.
+        most: of them, spread over all.
+    """
+    source, run = workspace.corpora["source"], workspace.bundle.parent
+    config = read_mapping(run / RUN, made_again(run)).get("config", {})
+    share = (config.get("warm_start") or {}).get("share", 1.0)
+    seed = (config.get("train") or {}).get("seed", 0)
+    left_out = subset(source.spoken, share, seed, complement=True)
+    ids = [utt for utt in left_out or source.spoken if source.text[utt]]
+    return ids[:: max(1, len(ids) // most)][:most]
 
 
 def unit_rows(model: SpeechLLM, text: str) -> list[int]:

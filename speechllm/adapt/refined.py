@@ -14,7 +14,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from speechllm.adapt.durations import Durations, Said, owners
-from speechllm.adapt.heard import ctc_of, hear, unit_rows
+from speechllm.adapt.heard import ctc_of, hear, new_to_projector, unit_rows
 from speechllm.adapt.made_data import key
 from speechllm.adapt.method import Workspace
 from speechllm.adapt.refiner import Pair, Refiner, distance, train_refiner
@@ -147,8 +147,7 @@ def _learnt(workspace: Workspace, config: "RefinerConfig", seed: int) -> Learnt:
 
 def _learn(workspace: Workspace, source: Corpus, config: "RefinerConfig", seed: int) -> Learnt:
     model = workspace.model
-    ids = [utt for utt in source.spoken if source.text[utt]]
-    ids = ids[:: max(1, len(ids) // config.pairs)][: config.pairs]
+    ids = new_to_projector(workspace, config.pairs)
     if not source.frames:
         settings = model.config.encoder_settings
         source.open_frames(workspace.dump, model.config.audio_model, settings)

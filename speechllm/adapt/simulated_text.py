@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from speechllm.adapt.ctc_teacher import Pair, pairs_of, reading, word_errors
-from speechllm.adapt.heard import ctc_of, unit_rows
+from speechllm.adapt.heard import ctc_of, new_to_projector, unit_rows
 from speechllm.adapt.method import Workspace
 from speechllm.adapt.posterior_simulator import Ask, Lesson, PosteriorSimulator, draw_all, learn
 from speechllm.data.sparse_posteriors import PosteriorBank, SimulatedText
@@ -110,7 +110,7 @@ def _pairs(method: "Tasu2", workspace: Workspace) -> list[Pair]:
     if not source.frames:
         config = model.config
         source.open_frames(workspace.dump, config.audio_model, config.encoder_settings)
-    ids = source.spoken[:: max(1, len(source.spoken) // method.utterances)][: method.utterances]
+    ids = new_to_projector(workspace, method.utterances)
     pairs = pairs_of(model, source, ids, CANDIDATES)
     if len(pairs) < 2:
         raise ConfigError(f"in {len(ids)} source utterances CTC hears hardly anything but blanks")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
-from speechllm.adapt.made_data import MadeData
+from speechllm.adapt.made_data import MadeOfText
 from speechllm.adapt.method import Workspace
 from speechllm.adapt.simulated import SIMULATED
 from speechllm.config import PositiveFloat, PositiveInt, Section
@@ -55,7 +55,7 @@ class BinCurriculum(Section):
     """By how much the share grows at each evaluation of the monitor."""
 
 
-class Tasu2(MadeData):
+class Tasu2(MadeOfText):
     """LoRA on target text, heard through simulated posteriors of the projector's CTC.
 
     TASU2 (Interspeech 2026, 2604.08384): a Transformer learns on source pairs which posteriors a

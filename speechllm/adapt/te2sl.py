@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field, model_validator
 
-from speechllm.adapt.made_data import MadeData
+from speechllm.adapt.made_data import MadeOfText
 from speechllm.adapt.method import Workspace
 from speechllm.config import Fraction, PositiveFloat, PositiveInt, Section
 from speechllm.data.mixture import Component
@@ -42,7 +42,7 @@ class RefinerConfig(Section):
         return self
 
 
-class Te2sl(MadeData):
+class Te2sl(MadeOfText):
     """LoRA on target text, heard as what a refiner makes of its token embeddings.
 
     A small Conformer learns on source pairs to turn the embeddings of a transcript into what
