@@ -139,5 +139,5 @@ def test_any_method_can_be_kept_near_the_base(
     for step in steps:
         assert step["loss"] == pytest.approx(step["lm"] + 50 * step["kl"], rel=1e-4)
     assert ends["loose_"] < ends["held_"]  # it learns less from what it is shown
-    command = adapt_command(work, "text_only", name="deaf_", kl={"on": "speech"})
+    command = adapt_command(work, "text_only", name="deaf_", kl={"rows": "speech"})
     assert "text_only has no rows with speech" in refused(command, capsys)

@@ -46,7 +46,7 @@ class WithKl:
         else:
             score = self.objective(batch)
         divergence = torch.zeros_like(score.nll)
-        chosen = _chosen(batch, self.kl.on)
+        chosen = _chosen(batch, self.kl.rows)
         if score.tokens and chosen.any():
             if logits is None:
                 logits, _ = self.model.label_logits(batch)
@@ -102,18 +102,18 @@ def check_kl(kl: Kl, method: str, views: Collection[str]) -> None:
         method: name.
         views: through which it sees its utterances.
     """
-    if not any(_is_on(kl.on, view) for view in views):
+    if not any(_is_chosen(kl.rows, view) for view in views):
         raise ConfigError(
-            f"kl.on: {method} has no rows with {kl.on} in the slot",
-            "choose kl.on: all, or leave kl out",
+            f"kl.rows: {method} has no rows with {kl.rows} in the slot",
+            "choose kl.rows: all, or leave kl out",
         )
 
 
-def _chosen(batch: Batch, on: str) -> Tensor:
+def _chosen(batch: Batch, rows: str) -> Tensor:
     """[N] which label positions the KL is taken at, row after row; a row has its end, too."""
-    rows = torch.tensor([_is_on(on, example.view) for example in batch.examples])
-    return rows.repeat_interleave(torch.tensor([len(e.target) + 1 for e in batch.examples]))
+    chosen = torch.tensor([_is_chosen(rows, example.view) for example in batch.examples])
+    return chosen.repeat_interleave(torch.tensor([len(e.target) + 1 for e in batch.examples]))
 
 
-def _is_on(on: str, view: str) -> bool:
-    return on == "all" or (view in SPEECH) == (on == "speech")
+def _is_chosen(rows: str, view: str) -> bool:
+    return rows == "all" or (view in SPEECH) == (rows == "speech")

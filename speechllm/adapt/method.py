@@ -102,7 +102,7 @@ class Kl(Section):
 
     weight: PositiveFloat = 0.3
     """Of the KL, beside the weight 1 of the method's own loss per token."""
-    on: Literal["all", "speech", "text"] = "all"
+    rows: Literal["all", "speech", "text"] = "all"
     """Rows whose slot holds real speech, or those whose slot holds anything else or nothing."""
 
 

@@ -67,8 +67,8 @@ def batch_of(model: SpeechLLM, *examples: Example) -> Batch:
     return collate(examples, model.prompt, model.projector.output_length)
 
 
-def kl_of(model: SpeechLLM, *examples: Example, on: str = "all") -> torch.Tensor:
-    return WithKl(model, model, Kl(weight=0.3, on=on))(batch_of(model, *examples)).parts["kl"]
+def kl_of(model: SpeechLLM, *examples: Example, rows: str = "all") -> torch.Tensor:
+    return WithKl(model, model, Kl(weight=0.3, rows=rows))(batch_of(model, *examples)).parts["kl"]
 
 
 def by_hand(model: SpeechLLM, *examples: Example) -> torch.Tensor:
@@ -101,9 +101,9 @@ def test_it_is_added_with_its_weight(model: SpeechLLM) -> None:
 def test_rows_are_chosen_by_what_is_in_their_slot(model: SpeechLLM) -> None:
     shake(model)
     mixed = [SPEECH[0], TEXT[2], SPEECH[1], TEXT[0], TEXT[1], SPEECH[2], TEXT[3]]
-    torch.testing.assert_close(kl_of(model, *mixed, on="speech"), by_hand(model, *SPEECH))
-    torch.testing.assert_close(kl_of(model, *mixed, on="text"), by_hand(model, *TEXT))
-    assert kl_of(model, *TEXT, on="speech") == 0
+    torch.testing.assert_close(kl_of(model, *mixed, rows="speech"), by_hand(model, *SPEECH))
+    torch.testing.assert_close(kl_of(model, *mixed, rows="text"), by_hand(model, *TEXT))
+    assert kl_of(model, *TEXT, rows="speech") == 0
 
 
 def test_who_shares_a_batch_does_not_change_the_sum(model: SpeechLLM) -> None:
@@ -137,7 +137,7 @@ def test_the_base_has_no_dropout_and_leaves_the_model_as_it_was(model: SpeechLLM
         base = model.label_logits(batch)[0].log_softmax(-1)
     model.train()
     torch.manual_seed(1)
-    score = WithKl(model, model, Kl(weight=1.0, on=on))(batch)
+    score = WithKl(model, model, Kl(weight=1.0, rows=on))(batch)
     torch.manual_seed(1)
     adapted = model.label_logits(batch)[0].log_softmax(-1)  # the same masks of LoRA's dropout
     rows = slice(sum(len(e.target) + 1 for e in SPEECH)) if on == "speech" else slice(None)
@@ -160,7 +160,7 @@ def test_the_gradient_reaches_what_is_trained_in_bfloat16_too(model: SpeechLLM) 
 def with_auxiliary(model: SpeechLLM, weight: float) -> Callable[[Batch], object]:
     model.scaffold["temperature"] = Temperature(0.5)
     losses = {"contrastive": contrast(0.1, 1, model.scaffold["temperature"])}
-    return WithKl(model, WithAuxiliaries(model, losses), Kl(weight=weight, on="speech"))
+    return WithKl(model, WithAuxiliaries(model, losses), Kl(weight=weight, rows="speech"))
 
 
 def test_it_stands_beside_auxiliary_losses(model: SpeechLLM) -> None:
@@ -177,9 +177,9 @@ def test_it_stands_beside_auxiliary_losses(model: SpeechLLM) -> None:
 
 
 def test_what_cannot_be_is_refused(model: SpeechLLM) -> None:
-    with pytest.raises(ConfigError, match=r"kl\.on: text_only has no rows with speech"):
-        check_kl(Kl(on="speech"), "text_only", {"empty", "pseudo_audio"})
-    check_kl(Kl(on="text"), "posterior", {"audio", "pseudo_audio"})
+    with pytest.raises(ConfigError, match=r"kl\.rows: text_only has no rows with speech"):
+        check_kl(Kl(rows="speech"), "text_only", {"empty", "pseudo_audio"})
+    check_kl(Kl(rows="text"), "posterior", {"audio", "pseudo_audio"})
     train = TrainConfig(steps=1)
     whole = [Phase("", [], (*LORA, "llm.*norm*"), train, None)]
     with pytest.raises(ConfigError, match=r"'llm\.\*norm\*' trains weights of the LLM") as error:
