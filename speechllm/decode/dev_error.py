@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from speechllm.data.collate import Batch, collate
 from speechllm.decode.config import DecodeConfig, JointCtcConfig
 from speechllm.decode.joint_ctc import JointCtc
+from speechllm.decode.run import decode_batches
 from speechllm.decode.search import search
 from speechllm.model.speech_llm import SpeechLLM
 from speechllm.tasks.task import Task
 from speechllm.train.monitor import ERROR
 
+POSITIONS = 12000  # of a batch: a pass over few rows waits for weights, on a CPU
 BRIEF = 10
 TINY = 1e-9
 
@@ -37,7 +39,7 @@ class DevError:
     ):
         self.task, self.targets, self.seconds = task, targets, seconds
         self.joint_ctc = JointCtcConfig(weight=joint_ctc) if joint_ctc else None
-        self.config = task.suit(DecodeConfig(beam=1))
+        self.config = task.suit(DecodeConfig(beam=1, batch_positions=POSITIONS))
         if is_brief:
             bound = {"min_tokens": BRIEF, "max_tokens_per_second": TINY}
             self.config = self.config.model_copy(update=bound)
@@ -45,15 +47,20 @@ class DevError:
     def __call__(self, model: SpeechLLM, batches: Sequence[Batch]) -> dict[str, float]:
         """The errors of all batches together, in percent: `error`, which is the task's main one,
         and those of its figures that can be had, by their keys.
+
+        Training's batches are small for a search, which reads a token of each row in a pass.
         """
         hypotheses: dict[str, str] = {}
         sources = [JointCtc(model, self.joint_ctc)] if self.joint_ctc else []
-        for batch in batches:
-            prompts = collate(batch.examples, model.prompt, model.projector.output_length, False)
-            prompts = prompts.to(model.device)
+        length = model.projector.output_length
+        examples = {example.utt_id: example for batch in batches for example in batch.examples}
+        lengths = {utt: length(len(example.slot)) for utt, example in examples.items()}
+        for ids in decode_batches(list(examples), lengths, self.seconds, model, self.config):
+            rows = [examples[utt] for utt in ids]
+            prompts = collate(rows, model.prompt, length, False).to(model.device)
             for source in sources:
                 source.begin(prompts)
-            seconds = [self.seconds[example.utt_id] for example in batch.examples]
+            seconds = [self.seconds[utt] for utt in ids]
             found = search(model, prompts, seconds, self.config, sources)
             hypotheses |= {best.utt_id: best.text for best, *_ in found}
         counted = self.task.count({utt: self.targets[utt] for utt in hypotheses}, hypotheses)
