@@ -30,7 +30,7 @@ class Pair(NamedTuple):
 
 
 def pairs_of(model: SpeechLLM, corpus: Corpus, ids: Sequence[str], candidates: int) -> list[Pair]:
-    """Listen to utterances; those without words, or with nothing but blanks, are left out.
+    """Listen to utterances; those without words or units, or with only blanks, are left out.
 
     Args:
         model: its projector has CTC.
@@ -46,9 +46,8 @@ def pairs_of(model: SpeechLLM, corpus: Corpus, ids: Sequence[str], candidates: i
             read[utt] = reading(model, heard.logits.argmax(1))
             found[utt] = given(heard, ctc.temperature, ctc.config.compress, candidates)
     wers = word_errors({utt: corpus.text[utt] for utt in read}, read)
-    return [
-        Pair(utt, unit_rows(model, corpus.text[utt]), wer, found[utt]) for utt, wer in wers.items()
-    ]
+    rows = {utt: unit_rows(model, corpus.text[utt]) for utt in wers}
+    return [Pair(utt, rows[utt], wer, found[utt]) for utt, wer in wers.items() if rows[utt]]
 
 
 def given(heard: Heard, temperature: float, compress: bool, candidates: int) -> Posteriors:

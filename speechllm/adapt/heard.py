@@ -1,6 +1,7 @@
 """What a base with CTC in its projector makes of speech: readings, and what its LLM is given."""
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,12 +11,15 @@ from speechllm.adapt.method import Workspace
 from speechllm.data.collate import Example, collate
 from speechllm.data.corpus import Corpus
 from speechllm.data.mixture import subset
+from speechllm.data.tables import first_ids
 from speechllm.errors import ConfigError
 from speechllm.layout import RUN
 from speechllm.model.embedding_ctc import EmbeddingCtc
 from speechllm.model.speech_llm import SpeechLLM
 from speechllm.own_files import made_again, read_mapping
 from speechllm.progress import Progress
+
+log = logging.getLogger(__name__)
 
 BATCH = 32
 BLANK = 0
@@ -74,6 +78,23 @@ def unit_rows(model: SpeechLLM, text: str) -> list[int]:
     ids = torch.tensor(model.spell(text) if model.spell else plain, dtype=torch.long)
     units = model.units.cpu()
     return (torch.searchsorted(units, ids[torch.isin(ids, units)]) + 1).tolist()
+
+
+def spelled(model: SpeechLLM, text: Mapping[str, str]) -> dict[str, list[int]]:
+    """`unit_rows` of texts by utterance id; says which of them have none.
+
+    Raises:
+        ConfigError: none of the texts has any.
+    """
+    rows = {utt: unit_rows(model, words) for utt, words in text.items()}
+    what = "no symbol that the base's projector reads speech as (model.projector.ctc)"
+    if not any(rows.values()):
+        raise ConfigError(
+            f"the target's text has {what}", "write it as the source's is, in the same letters"
+        )
+    if silent := [utt for utt, units in rows.items() if text[utt] and not units]:
+        log.warning("nothing is heard of %s: their text has %s", first_ids(silent), what)
+    return rows
 
 
 @torch.inference_mode()

@@ -69,7 +69,7 @@ class Mixture:
     def _by_coverage(self, domain: str) -> list[str]:
         """Its utterances with audio, those first that cover what the source's text lacks."""
         corpus, known = self.views.corpora[domain], self.views.corpora["source"].text.values()
-        spoken = {utt: corpus.text[utt] for utt in corpus.spoken if utt == original(utt)}
+        spoken = {original(utt): corpus.text[utt] for utt in corpus.spoken}
         return by_coverage(spoken, count_words(known))
 
     def _epoch_items(self) -> int:

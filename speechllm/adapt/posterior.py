@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # to read a config needs no torch
 
 
 class Posterior(SimulatedSpeech, MadeOfText):
-    """LoRA on target text, heard as the encoder frames that its CTC posteriors would stand for.
+    """LoRA on target text, heard as what its CTC posteriors would stand for.
 
     The simulation of posteriors (drop, smooth, insert) is that of TASU (ICASSP 2026, 2511.03310).
     What differs: TASU's projector takes posteriors of one frame for each symbol, with blanks taken

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from speechllm.data.sparse_posteriors import Posteriors
+from speechllm.errors import ConfigError
 from speechllm.progress import Progress
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class Attention(nn.Module):
 
 
 class Layer(nn.Module):
-    """Of the encoder, or of the decoder, which attends to the text too; norms come first."""
+    """A layer of the encoder, or of the decoder, which attends to the text too; norms first."""
 
     def __init__(self, config: "SimulatorConfig", reads_text: bool):
         super().__init__()
@@ -98,7 +99,9 @@ class Layer(nn.Module):
         text: Memory | None = None,
         before: Memory | None = None,
     ) -> tuple[Tensor, Memory]:
-        """Args:
+        """Compute a layer.
+
+        Args:
             x: [B, T, W].
             mask: [B, 1, 1, S] which positions of the text there are.
             text: in the decoder, what is remembered of the text.
@@ -245,6 +248,9 @@ def learn(
 
     Returns:
         It, in eval mode, and its cross-entropy with the held-out posteriors (nats a position).
+
+    Raises:
+        ConfigError: that was never finite.
     """
     torch.manual_seed(seed)
     rng = random.Random(f"simulator {seed}")
@@ -273,12 +279,14 @@ def learn(
                 best = found
                 kept = {name: value.clone() for name, value in network.state_dict().items()}
             progress.advance(1, f"cross-entropy {found:.3f}")
+    if not kept:
+        raise ConfigError("tasu2: the simulator's loss is not finite", "lower simulator.lr")
     network.load_state_dict(kept)
     return network.eval(), best
 
 
 def cross_entropy(network: PosteriorSimulator, batch: Sequence[Lesson]) -> tuple[Tensor, int]:
-    """Summed over the positions of all utterances and their ends (nats), and their number."""
+    """Cross-entropy summed over all utterances' positions and ends (nats), and their number."""
     starts = [network.bin_token(lesson.bin) for lesson in batch]
     text = _padded([[bin, *lesson.text] for bin, lesson in zip(starts, batch, strict=True)])
     best = [lesson.posteriors.symbols[:, 0].tolist() for lesson in batch]
@@ -297,7 +305,7 @@ def cross_entropy(network: PosteriorSimulator, batch: Sequence[Lesson]) -> tuple
 
 @torch.inference_mode()
 def mean_cross_entropy(network: PosteriorSimulator, lessons: Sequence[Lesson], batch: int) -> float:
-    """Of all lessons, in nats a position; leaves the network in eval mode."""
+    """Cross-entropy of all lessons, in nats a position; leaves the network in eval mode."""
     network.eval()
     parts = [lessons[i : i + batch] for i in range(0, len(lessons), batch)]
     sums = [cross_entropy(network, part) for part in parts]

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from speechllm.adapt.durations import Durations, Said, owners
-from speechllm.adapt.heard import ctc_of, hear, new_to_projector, unit_rows
+from speechllm.adapt.heard import ctc_of, hear, new_to_projector, spelled, unit_rows
 from speechllm.adapt.made_data import key
 from speechllm.adapt.method import Workspace
 from speechllm.adapt.refiner import Pair, Refiner, distance, train_refiner
@@ -91,17 +92,19 @@ def refined_text(workspace: Workspace, config: "RefinerConfig", seed: int) -> Re
     """The target's text with its pseudo-audio, measured; the source must have audio.
 
     Raises:
-        ConfigError: the projector has no CTC, or source speech does not fit its transcripts.
+        ConfigError: the projector has no CTC, source speech does not fit its transcripts, the
+            target's text cannot be spelled, or nothing is learnt.
         DataError: the source has no audio, or no features.
     """
     model, target = workspace.model, workspace.corpora["target"]
     ctc_of(model, "te2sl")
+    units = spelled(model, target.text)
     learnt = _learnt(workspace, config, seed)
     corpus = RefinedCorpus(
         target.name,
         target.text,
         target.targets,
-        {utt: unit_rows(model, text) for utt, text in target.text.items()},
+        units,
         model.unit_embeddings,
         learnt.refiner,
         learnt.durations,
@@ -139,7 +142,9 @@ def _learnt(workspace: Workspace, config: "RefinerConfig", seed: int) -> Learnt:
     }
     path = workspace.bundle.parent / "refiner" / f"{source.name}.{key(known)}.safetensors"
     if not is_sealed(path):
-        _save(path, _learn(workspace, source, config, seed))
+        learnt = _learn(workspace, source, config, seed)
+        if not is_sealed(path):  # another run may have been quicker; both go on with its refiner
+            _save(path, learnt)
     learnt = _load(path, config)
     log.info("refiner: %s", json.dumps(learnt.origin))
     return learnt
@@ -164,11 +169,14 @@ def _learn(workspace: Workspace, source: Corpus, config: "RefinerConfig", seed: 
     table = model.unit_embeddings.detach()
     refiner = train_refiner(taught, table, config, seed)
     durations = Durations.of(said)
+    refined = distance(held_out, table, refiner)
+    if not math.isfinite(refined["error"]):
+        raise ConfigError("te2sl: the refiner's numbers are not finite", "lower refiner.lr")
     origin = {
         "pairs": len(taught),
         "unaligned": len(ids) - len(pairs),
         "held_out": len(held_out),
-        "refined": distance(held_out, table, refiner),
+        "refined": refined,
         "embeddings": distance(held_out, table),
         "positions_per_unit": round(durations.mean, 3),
     }

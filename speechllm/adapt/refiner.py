@@ -95,12 +95,8 @@ class ConformerBlock(nn.Module):
         """[B, M, W], and [B, M] bool of what is no padding -> [B, M, W]."""
         x = x + 0.5 * self.first(x)
         normed = self.before_attention(x)
-        x = (
-            x
-            + self.attention(normed, normed, normed, key_padding_mask=~inside, need_weights=False)[
-                0
-            ]
-        )
+        attended, _ = self.attention(normed, normed, normed, ~inside, need_weights=False)
+        x = x + attended
         gated = self.gate(x) * inside[..., None]
         x = x + self.mix(self.neighbours(gated.transpose(1, 2)).transpose(1, 2))
         return self.after(x + 0.5 * self.last(x))

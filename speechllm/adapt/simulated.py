@@ -68,13 +68,11 @@ class SimulatedSpeech(Section):
         config = workspace.model.config
         if not source.frames:
             source.open_frames(workspace.dump, config.audio_model, config.encoder_settings)
-        ids = list(source.text)[:: max(1, len(source.text) // self.codebook_utterances)]
+        ids = source.spoken[:: max(1, len(source.spoken) // self.codebook_utterances)]
         ids = ids[: self.codebook_utterances]
         with_ctc = workspace.model.ctc is not None
         made = (self._by_projector if with_ctc else self._by_encoder)(workspace, ids, seed)
         corpus, names, unknown = made
-        if not corpus.book.runs:
-            raise ConfigError("CTC hears nothing but blanks in source speech")
         corpus.measure(workspace.model.tokenizer, workspace.model.projector.output_length)
         used = {symbol for line in corpus.symbols.values() for symbol in line}
         book = corpus.book
@@ -98,7 +96,7 @@ class SimulatedSpeech(Section):
             target.text, tokenizer, self.accents, self.lexicon, seed, self.fold
         )
         frames = workspace.corpora["source"].frames
-        book = learn_codebook(head, (frames[utt] for utt in ids))
+        book = _of_speech(learn_codebook(head, (frames[utt] for utt in ids)))
         corpus = SimulatedCorpus(
             target.name,
             target.text,
@@ -113,7 +111,7 @@ class SimulatedSpeech(Section):
     def _by_projector(self, workspace: Workspace, ids: Sequence[str], seed: int) -> _Made:
         import numpy as np
 
-        from speechllm.adapt.heard import BLANK, ctc_of, hear, unit_rows
+        from speechllm.adapt.heard import BLANK, ctc_of, hear, spelled
 
         if self.accents or self.lexicon:
             raise ConfigError(
@@ -128,18 +126,17 @@ class SimulatedSpeech(Section):
                 "posterior: the LLM of this base is given projected vectors, not posteriors",
                 "train a base with model.projector.ctc.vectors: expected",
             )
-        heard = dict(hear(model, source, ids))
-        paths = [utterance.logits.argmax(1) for utterance in heard.values()]
+        symbols = spelled(model, target.text)
+        paths = [heard.logits.argmax(1) for _, heard in hear(model, source, ids)]
         table = model.unit_embeddings.detach().float().cpu()
         vectors = np.concatenate([ctc.blank_vector.detach().cpu()[None].numpy(), table.numpy()])
-        mass = np.bincount(np.concatenate(paths), minlength=len(vectors)).astype(float)
-        book = Codebook(vectors, mass, *stretches(paths, BLANK))
-        spelled = {utt: unit_rows(model, text) for utt, text in target.text.items()}
+        mass = sum((np.bincount(p, minlength=len(vectors)) for p in paths), np.zeros(len(vectors)))
+        book = _of_speech(Codebook(vectors, mass, *stretches(paths, BLANK)))
         corpus = SimulatedCorpus(
             target.name,
             target.text,
             target.targets,
-            spelled,
+            symbols,
             Alphabet(len(vectors), BLANK, frozenset({BLANK})),
             book,
             self.simulation,
@@ -159,3 +156,10 @@ class SimulatedSpeech(Section):
             raise ConfigError("the encoder's CTC symbols are phones: give accents or a lexicon")
         if self.accents and not by_sound:
             raise ConfigError("accents: the encoder's CTC symbols are characters, not phones")
+
+
+def _of_speech(book: Codebook) -> Codebook:
+    """The book, unless nothing is heard in what it was measured on."""
+    if not book.runs:
+        raise ConfigError("CTC hears nothing but blanks in source speech")
+    return book

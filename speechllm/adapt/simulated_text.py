@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from speechllm.adapt.ctc_teacher import Pair, pairs_of, reading, word_errors
-from speechllm.adapt.heard import ctc_of, new_to_projector, unit_rows
+from speechllm.adapt.heard import ctc_of, new_to_projector, spelled
 from speechllm.adapt.method import Workspace
 from speechllm.adapt.posterior_simulator import Ask, Lesson, PosteriorSimulator, draw_all, learn
 from speechllm.data.sparse_posteriors import PosteriorBank, SimulatedText
@@ -54,9 +54,11 @@ def simulate(method: "Tasu2", workspace: Workspace) -> SimulatedText:
     The simulator is computed with on the CPU, for the same figures in all processes.
 
     Raises:
-        ConfigError: hardly anything is heard in the source's speech, or nothing in those bins.
+        ConfigError: hardly anything is heard in the source's speech, or nothing in those bins; the
+            target's text cannot be spelled, or nothing is learnt.
     """
     model, target, seed = workspace.model, workspace.corpora["target"], method.train.seed
+    texts = spelled(model, target.text)
     pairs = _pairs(method, workspace)
     lessons = [Lesson(p.text, bin_of(p.wer, method.bins), p.posteriors) for p in pairs]
     aside = max(1, min(MOST_HELD_OUT, round(HELD_OUT * len(pairs))))
@@ -72,7 +74,6 @@ def simulate(method: "Tasu2", workspace: Workspace) -> SimulatedText:
     wers = {b: [p.wer for p in pairs if bin_of(p.wer, method.bins) == b] for b in shown}
     real = {b: float(np.mean(some)) for b, some in wers.items()}
     control = {b: _control(model, network, pairs[:aside], b, real[b], seed) for b in shown}
-    texts = {utt: unit_rows(model, text) for utt, text in target.text.items()}
     asked = [
         Ask(rows, b, f"{seed} {utt} {n}", control[b].sharpness)
         for utt, rows in texts.items()

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from speechllm.adapt.made_data import MadeOfText
 from speechllm.adapt.method import Workspace
-from speechllm.config import Fraction, PositiveFloat, PositiveInt, Section
+from speechllm.config import PositiveFloat, PositiveInt, Section
 from speechllm.data.mixture import Component
 
 if TYPE_CHECKING:  # to read a config needs no torch
@@ -28,7 +28,7 @@ class RefinerConfig(Section):
     heads: PositiveInt = 4
     kernel: PositiveInt = 7
     """Positions that the convolution of a block sees."""
-    dropout: Fraction = 0.1
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     steps: PositiveInt = 500
     batch: PositiveInt = 16
     """Utterances of a step."""

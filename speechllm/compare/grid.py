@@ -76,9 +76,9 @@ def arm_name(label: str, fraction: float | None) -> str:
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted keys of nested mappings."""
+    """Dotted keys of nested mappings; an empty one is a value, as in `kl: {}`."""
     for key, value in values.items():
-        if isinstance(value, dict):
+        if value and isinstance(value, dict):
             yield from flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value

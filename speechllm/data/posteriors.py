@@ -162,7 +162,9 @@ def simulate_path(
 def smoothed(path: Sequence[int], size: int, smooth: float, rng: random.Random) -> np.ndarray:
     """[T, V] posteriors: one-hot, but for an even share alpha ~ U(0, smooth) in each frame."""
     alpha = np.array([rng.uniform(0, smooth) for _ in path], np.float32)[:, None]
-    return (1 - alpha) * np.eye(size, dtype=np.float32)[list(path)] + alpha / size
+    posteriors = np.repeat(alpha / size, size, axis=1)
+    posteriors[np.arange(len(path)), np.array(path, int)] += 1 - alpha[:, 0]
+    return posteriors
 
 
 class SimulatedCorpus(PseudoAudio):

@@ -17,6 +17,7 @@ from speechllm.adapt.posterior_simulator import (
 )
 from speechllm.adapt.tasu2 import SimulatorConfig
 from speechllm.data.sparse_posteriors import Posteriors
+from speechllm.errors import ConfigError
 
 UNITS = 12
 SURE = 0.9
@@ -122,3 +123,9 @@ def test_a_simulation_has_a_position_and_an_end() -> None:
         16,
         10,
     ]
+
+
+def test_a_simulator_that_learns_nothing_is_told() -> None:
+    wild = SMALL.model_copy(update={"lr": 1e30, "epochs": 2})
+    with pytest.raises(ConfigError, match=r"lower simulator\.lr"):
+        learn(wild, 1 + UNITS, 2, lessons(40, 1), lessons(5, 2), seed=0)

@@ -255,6 +255,38 @@ def test_a_damaged_refiner_is_learnt_anew(work: Path, reader: Path, damage: obje
     assert weights(reader / f"whole_{name}") == weights(reader / f"again_{name}")
 
 
+def test_a_refiner_that_learns_nothing_is_told_and_not_kept(
+    work: Path, reader: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {*(reader / "refiner").glob("*")}
+    with pytest.raises(SystemExit):
+        adapt(work, reader, "wild", refiner={"width": 8, "heads": 1, "steps": 3, "lr": 1e30})
+    assert "lower refiner.lr" in capsys.readouterr().err
+    assert {*(reader / "refiner").glob("*")} == before
+
+
+def test_of_two_runs_that_learn_a_refiner_at_once_the_first_gives_it_to_both(
+    work: Path, reader: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from speechllm.adapt import refined
+
+    learn, content = refined._learn, []
+
+    def slowly(workspace: object, source: object, config: object, seed: int) -> refined.Learnt:
+        mine = learn(workspace, source, config, seed)
+        monkeypatch.setattr(refined, "_learn", lambda *_: learn(workspace, source, config, 1))
+        before = {*(reader / "refiner").glob("*.safetensors")}
+        refined._learnt(workspace, config, seed)  # another run, on a GPU that is not quite the same
+        content.extend({*(reader / "refiner").glob("*.safetensors")} - before)
+        content.append(content[0].read_bytes())
+        return mine
+
+    monkeypatch.setattr(refined, "_learn", slowly)
+    adapt(work, reader, "slowly", refiner={"width": 8, "heads": 1, "steps": 2})
+    path, first = content
+    assert path.read_bytes() == first
+
+
 def test_a_base_without_ctc_is_refused(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
     of = base(work, "plain", None)
     with pytest.raises(SystemExit):
@@ -285,6 +317,7 @@ def test_speech_that_does_not_fit_its_transcripts_is_refused(
         ({"tau": 0}, "another method"),
         ({"refiner": {"width": 30}}, "4 cannot share a width of 30"),
         ({"refiner": {"pairs": 1}}, "refiner.pairs"),
+        ({"refiner": {"dropout": 1}}, "refiner.dropout"),
     ],
 )
 def test_what_is_impossible_is_refused(tmp_path: Path, knobs: dict, said: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from speechllm.adapt.method import load_method
+from speechllm.adapt.method import Kl, load_method
 from speechllm.compare.grid import Cell
 from speechllm.compare.plan import load_grid, plan
 from speechllm.compare.redecode import redecode_jobs
@@ -90,6 +90,12 @@ def test_an_entry_changes_its_config_after_what_changes_all(write) -> None:
     }
     assert made["alternating"].lora.targets == ("q_proj", "on") and made["mixed"].lora.rank == 2
     assert {c.control_of for c in found} == {None, "mixed_p10"}
+
+
+def test_a_change_may_be_a_section_as_it_is_by_default(write) -> None:
+    kept = {"kept": {"set": {"kl": {}}}}
+    (cell, *_) = (c for c in cells(write(methods=kept)) if c.label == "kept")
+    assert load_method(cell.config, cell.overrides).kl == Kl()
 
 
 def test_what_the_grid_sets_holds_for_all_but_for_an_entrys_own(write) -> None:

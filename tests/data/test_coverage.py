@@ -1,6 +1,8 @@
 import random
 from itertools import combinations
+from types import SimpleNamespace
 
+from speechllm.adapt.mixing import Mixture
 from speechllm.data.coverage import by_coverage
 from speechllm.data.mixture import subset
 
@@ -39,3 +41,15 @@ def test_a_part_by_coverage_is_nested_and_keeps_copies_together() -> None:
     assert subset(ids, 0.34, 1, complement=True, order=order) == ["a", "sp0.9-a", "c"]
     for few, more in combinations((0.1, 0.34, 0.7, 1.0), 2):
         assert set(subset(ids, few, 1, order=order)) <= set(subset(ids, more, 1, order=order))
+
+
+def test_an_utterance_of_which_there_are_only_copies_is_picked_too() -> None:
+    spoken = {"sp0.9-a": "new words", "b": "old"}
+    corpora = {
+        "target": SimpleNamespace(
+            text={**spoken, "c": "new, but nobody said it"}, spoken=[*spoken]
+        ),
+        "source": SimpleNamespace(text={"s": "old"}),
+    }
+    mixture = SimpleNamespace(views=SimpleNamespace(corpora=corpora))
+    assert Mixture._by_coverage(mixture, "target") == ["a", "b"]

@@ -107,3 +107,15 @@ def test_simulation_depends_on_its_seed_alone_and_lengths_are_as_expected() -> N
     np.testing.assert_array_equal(one, two)
     lengths = [len(corpus.simulate("u", random.Random(seed))) for seed in range(100)]
     assert corpus.frame_counts["u"] == pytest.approx(np.mean(lengths), rel=0.03)
+
+
+def test_each_row_of_smoothed_posteriors_adds_up_to_one() -> None:
+    found = smoothed([2, 0, 2], 4, 0.4, random.Random(0))
+    assert found.dtype == np.float32 and found.argmax(1).tolist() == [2, 0, 2]
+    np.testing.assert_allclose(found.sum(1), 1, atol=1e-6)
+    assert (np.sort(found, 1)[:, :3] == found.min(1, keepdims=True)).all()
+    assert smoothed([], 4, 0.4, random.Random(0)).shape == (0, 4)
+
+
+def test_a_posterior_of_many_symbols_takes_no_square_of_them() -> None:
+    assert smoothed([7], 10**6, 0.1, random.Random(0)).shape == (1, 10**6)
