@@ -10,7 +10,7 @@ import torch
 from speechllm.adapt.method import Workspace
 from speechllm.data.collate import Example, collate
 from speechllm.data.corpus import Corpus
-from speechllm.data.mixture import subset
+from speechllm.data.mixture import spread, subset
 from speechllm.data.tables import first_ids
 from speechllm.errors import ConfigError
 from speechllm.layout import RUN
@@ -53,6 +53,21 @@ def ctc_of(model: SpeechLLM, method: str) -> EmbeddingCtc:
     return model.ctc
 
 
+def ctc_of_posteriors(model: SpeechLLM, method: str) -> EmbeddingCtc:
+    """The CTC of a model's projector, whose posteriors the LLM is given.
+
+    Raises:
+        ConfigError: it has none, or the LLM is given something else.
+    """
+    ctc = ctc_of(model, method)
+    if ctc.config.vectors != "expected":
+        raise ConfigError(
+            f"{method}: the LLM of this base is given projected vectors, not posteriors",
+            "train a base with model.projector.ctc.vectors: expected",
+        )
+    return ctc
+
+
 def new_to_projector(workspace: Workspace, most: int) -> list[str]:
     """Source utterances that the base's projector reads as it will read others.
 
@@ -69,7 +84,7 @@ def new_to_projector(workspace: Workspace, most: int) -> list[str]:
     seed = (config.get("train") or {}).get("seed", 0)
     left_out = subset(source.spoken, share, seed, complement=True)
     ids = [utt for utt in left_out or source.spoken if source.text[utt]]
-    return ids[:: max(1, len(ids) // most)][:most]
+    return spread(ids, most)
 
 
 def unit_rows(model: SpeechLLM, text: str) -> list[int]:

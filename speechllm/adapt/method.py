@@ -96,6 +96,17 @@ class Workspace:
     folder: Path
     device: str = "cpu"
 
+    def audible_source(self) -> "Corpus":
+        """The source, its frames open.
+
+        Raises:
+            DataError: it has no audio, or no features.
+        """
+        source, config = self.corpora["source"], self.model.config
+        if not source.frames:
+            source.open_frames(self.dump, config.audio_model, config.encoder_settings)
+        return source
+
 
 class Kl(Section):
     """Stay near the base: a KL to its next tokens beside the method's own loss (docs/kl.md)."""

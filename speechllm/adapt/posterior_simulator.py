@@ -17,6 +17,7 @@ from torch.nn import functional
 from speechllm.data.sparse_posteriors import Posteriors
 from speechllm.errors import ConfigError
 from speechllm.progress import Progress
+from speechllm.train.optim import up_and_down
 
 if TYPE_CHECKING:
     from speechllm.adapt.tasu2 import SimulatorConfig
@@ -258,11 +259,7 @@ def learn(
     positions = sum(len(one.posteriors.symbols) for one in lessons)
     network.stretch = positions / max(1, sum(len(one.text) for one in lessons))
     optimizer = torch.optim.AdamW(network.parameters(), config.lr, weight_decay=0.01)
-    total = config.epochs * math.ceil(len(lessons) / config.batch)
-    warmup = max(1, total // 10)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda n: min((n + 1) / warmup, (total - n) / max(1, total - warmup))
-    )
+    schedule = up_and_down(optimizer, config.epochs * math.ceil(len(lessons) / config.batch))
     best, kept = math.inf, {}
     with Progress("learn to simulate posteriors", config.epochs, "epochs") as progress:
         for _ in range(config.epochs):

@@ -142,7 +142,7 @@ def _learnt(workspace: Workspace, config: "RefinerConfig", seed: int) -> Learnt:
     }
     path = workspace.bundle.parent / "refiner" / f"{source.name}.{key(known)}.safetensors"
     if not is_sealed(path):
-        learnt = _learn(workspace, source, config, seed)
+        learnt = _learn(workspace, config, seed)
         if not is_sealed(path):  # another run may have been quicker; both go on with its refiner
             _save(path, learnt)
     learnt = _load(path, config)
@@ -150,12 +150,9 @@ def _learnt(workspace: Workspace, config: "RefinerConfig", seed: int) -> Learnt:
     return learnt
 
 
-def _learn(workspace: Workspace, source: Corpus, config: "RefinerConfig", seed: int) -> Learnt:
-    model = workspace.model
+def _learn(workspace: Workspace, config: "RefinerConfig", seed: int) -> Learnt:
+    model, source = workspace.model, workspace.audible_source()
     ids = new_to_projector(workspace, config.pairs)
-    if not source.frames:
-        settings = model.config.encoder_settings
-        source.open_frames(workspace.dump, model.config.audio_model, settings)
     pairs, said = aligned(model, source, ids)
     if len(pairs) < 2:
         raise ConfigError(

@@ -11,6 +11,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
 from speechllm.progress import Progress
+from speechllm.train.optim import up_and_down
 
 if TYPE_CHECKING:
     from speechllm.adapt.te2sl import RefinerConfig
@@ -135,9 +136,7 @@ def train_refiner(
     variance = _variance(pairs)
     refiner.scale.fill_(variance**0.5)
     optimizer = torch.optim.AdamW(refiner.parameters(), config.lr, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, config.lr, config.steps, pct_start=0.1, cycle_momentum=False
-    )
+    schedule = up_and_down(optimizer, config.steps)
     with Progress("train refiner", config.steps, "step") as progress:
         for _ in range(config.steps):
             batch = rng.sample(pairs, min(config.batch, len(pairs)))

@@ -10,6 +10,7 @@ from pydantic import model_validator
 from speechllm.adapt.method import Workspace
 from speechllm.config import PositiveInt, Section
 from speechllm.data.forms import Folding
+from speechllm.data.mixture import spread
 from speechllm.data.posteriors import (
     Alphabet,
     Codebook,
@@ -26,8 +27,8 @@ if TYPE_CHECKING:  # to read a config needs no torch
 
 log = logging.getLogger(__name__)
 
-_Made = tuple[SimulatedCorpus, Callable[[Sequence[int]], list[str]], float]
-"""With the names of symbols, and the share of symbols that could not be spelled."""
+_Made = tuple[SimulatedCorpus, Callable[[Sequence[int]], list[str]], dict[str, float]]
+"""With what names symbols, and what else is to be said of how it was made."""
 
 SIMULATED = "simulated"
 """Domain of the simulated speech of target text."""
@@ -64,21 +65,16 @@ class SimulatedSpeech(Section):
             ConfigError: neither has CTC, the source has no audio, nothing is heard in it, or the
                 text cannot be spelled in the symbols.
         """
-        source = workspace.corpora["source"]
-        config = workspace.model.config
-        if not source.frames:
-            source.open_frames(workspace.dump, config.audio_model, config.encoder_settings)
-        ids = source.spoken[:: max(1, len(source.spoken) // self.codebook_utterances)]
-        ids = ids[: self.codebook_utterances]
+        ids = spread(workspace.audible_source().spoken, self.codebook_utterances)
         with_ctc = workspace.model.ctc is not None
         made = (self._by_projector if with_ctc else self._by_encoder)(workspace, ids, seed)
-        corpus, names, unknown = made
+        corpus, names, origin = made
         corpus.measure(workspace.model.tokenizer, workspace.model.projector.output_length)
         used = {symbol for line in corpus.symbols.values() for symbol in line}
         book = corpus.book
         corpus.origin = {
             "codebook_utterances": len(ids),
-            "unknown_symbols": round(unknown, 4),
+            **origin,
             "unheard_symbols": names(sorted(s for s in used if book.mass[s] < 1)),
             "frames_per_symbol": round(sum(book.runs) / len(book.runs), 3),
             "blanks_between": round(sum(book.gaps) / len(book.gaps), 3),
@@ -106,12 +102,12 @@ class SimulatedSpeech(Section):
             book,
             self.simulation,
         )
-        return corpus, tokenizer.convert_ids_to_tokens, unknown
+        return corpus, tokenizer.convert_ids_to_tokens, {"unknown_symbols": round(unknown, 4)}
 
     def _by_projector(self, workspace: Workspace, ids: Sequence[str], seed: int) -> _Made:
         import numpy as np
 
-        from speechllm.adapt.heard import BLANK, ctc_of, hear, spelled
+        from speechllm.adapt.heard import BLANK, ctc_of_posteriors, hear, spelled
 
         if self.accents or self.lexicon:
             raise ConfigError(
@@ -120,12 +116,8 @@ class SimulatedSpeech(Section):
                 "leave them out",
             )
         model, source = workspace.model, workspace.corpora["source"]
-        ctc, target = ctc_of(model, "posterior"), workspace.corpora["target"]
-        if ctc.config.vectors != "expected":
-            raise ConfigError(
-                "posterior: the LLM of this base is given projected vectors, not posteriors",
-                "train a base with model.projector.ctc.vectors: expected",
-            )
+        ctc = ctc_of_posteriors(model, "simulated posteriors")
+        target = workspace.corpora["target"]
         symbols = spelled(model, target.text)
         paths = [heard.logits.argmax(1) for _, heard in hear(model, source, ids)]
         table = model.unit_embeddings.detach().float().cpu()
@@ -146,7 +138,7 @@ class SimulatedSpeech(Section):
         def names(symbols: Sequence[int]) -> list[str]:
             return model.tokenizer.convert_ids_to_tokens([int(model.units[s - 1]) for s in symbols])
 
-        return corpus, names, 0.0
+        return corpus, names, {}
 
     def _check_spelling(self, tokenizer: "PreTrainedTokenizerBase") -> None:
         from transformers import Wav2Vec2PhonemeCTCTokenizer

@@ -107,10 +107,7 @@ def simulate(method: "Tasu2", workspace: Workspace) -> SimulatedText:
 
 def _pairs(method: "Tasu2", workspace: Workspace) -> list[Pair]:
     """Source pairs, spread over the source, in random order."""
-    model, source = workspace.model, workspace.corpora["source"]
-    if not source.frames:
-        config = model.config
-        source.open_frames(workspace.dump, config.audio_model, config.encoder_settings)
+    model, source = workspace.model, workspace.audible_source()
     ids = new_to_projector(workspace, method.utterances)
     pairs = pairs_of(model, source, ids, CANDIDATES)
     if len(pairs) < 2:

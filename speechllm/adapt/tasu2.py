@@ -99,17 +99,12 @@ class Tasu2(MadeOfText):
             ConfigError: the LLM of the base is given no posteriors, the source has no audio, or
                 too little is heard in it.
         """
-        from speechllm.adapt.heard import ctc_of
-
-        if ctc_of(workspace.model, self.method).config.vectors != "expected":
-            raise ConfigError(
-                f"{self.method}: the LLM of this base is given projected vectors, not posteriors",
-                "train a base with model.projector.ctc.vectors: expected",
-            )
-        if not workspace.corpora["source"].has_audio:
-            raise ConfigError(f"{self.method} learns from source speech, and the source has none")
+        from speechllm.adapt.heard import ctc_of_posteriors
         from speechllm.adapt.simulated_text import simulate
 
+        ctc_of_posteriors(workspace.model, self.method)
+        if not workspace.corpora["source"].has_audio:
+            raise ConfigError(f"{self.method} learns from source speech, and the source has none")
         self._simulated = simulate(self, workspace)
         log.info("simulated posteriors: %s", json.dumps(self._simulated.origin))
         return {SIMULATED: self._simulated}

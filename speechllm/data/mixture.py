@@ -130,6 +130,11 @@ def subset(
     return [utt for utt in ids if (original(utt) in chosen) != complement]
 
 
+def spread(ids: Sequence[T], most: int) -> list[T]:
+    """So many of them at most, evenly over all."""
+    return [ids[i * len(ids) // most] for i in range(most)] if len(ids) > most else list(ids)
+
+
 @uncollected()
 def plan_epoch(
     pools: Sequence[Sequence[tuple[str, int]]],

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 from speechllm.adapt.mixing import Mixture
 from speechllm.data.coverage import by_coverage
-from speechllm.data.mixture import subset
+from speechllm.data.mixture import spread, subset
 
 
 def test_the_first_utterances_hold_the_most_of_what_is_new() -> None:
@@ -53,3 +53,8 @@ def test_an_utterance_of_which_there_are_only_copies_is_picked_too() -> None:
     }
     mixture = SimpleNamespace(views=SimpleNamespace(corpora=corpora))
     assert Mixture._by_coverage(mixture, "target") == ["a", "b"]
+
+
+def test_a_few_are_spread_over_all() -> None:
+    assert spread("abcdefghij", 3) == ["a", "d", "g"] and spread("ab", 3) == ["a", "b"]
+    assert spread(range(2100), 2000)[-1] == 2098
