@@ -143,6 +143,7 @@ def test_a_split_of_librispeech(
         (archive({"set/a": None}), "set/a is no file or folder"),
         (b"no archive", "cannot be unpacked"),
     ],
+    ids=["other folder", "way out", "cut off", "no file", "no archive"],  # gzip holds the time
 )
 def test_archives_that_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "a.tar.gz").write_bytes(content)
