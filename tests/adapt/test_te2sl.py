@@ -260,7 +260,7 @@ def test_a_refiner_that_learns_nothing_is_told_and_not_kept(
 ) -> None:
     before = {*(reader / "refiner").glob("*")}
     with pytest.raises(SystemExit):
-        adapt(work, reader, "wild", refiner={"width": 8, "heads": 1, "steps": 3, "lr": 1e30})
+        adapt(work, reader, "wild", refiner={"width": 8, "heads": 1, "steps": 3, "lr": 9e18})
     assert "lower refiner.lr" in capsys.readouterr().err
     assert {*(reader / "refiner").glob("*")} == before
 
@@ -272,9 +272,9 @@ def test_of_two_runs_that_learn_a_refiner_at_once_the_first_gives_it_to_both(
 
     learn, content = refined._learn, []
 
-    def slowly(workspace: object, source: object, config: object, seed: int) -> refined.Learnt:
-        mine = learn(workspace, source, config, seed)
-        monkeypatch.setattr(refined, "_learn", lambda *_: learn(workspace, source, config, 1))
+    def slowly(workspace: object, config: object, seed: int) -> refined.Learnt:
+        mine = learn(workspace, config, seed)
+        monkeypatch.setattr(refined, "_learn", lambda *_: learn(workspace, config, 1))
         before = {*(reader / "refiner").glob("*.safetensors")}
         refined._learnt(workspace, config, seed)  # another run, on a GPU that is not quite the same
         content.extend({*(reader / "refiner").glob("*.safetensors")} - before)
