@@ -136,6 +136,17 @@ class Method(Section):
     train: TrainConfig
     monitor: MonitorConfig = MonitorConfig()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _one_seed(cls, values: Any) -> Any:
+        """Let a warm start hear the very part of the target's speech that the method hears."""
+        warm_start, train = values.get("warm_start"), values.get("train")
+        own = warm_start.get("train") if isinstance(warm_start, Mapping) else None
+        if not isinstance(own, Mapping) or not isinstance(train, Mapping) or "seed" not in train:
+            return values
+        seeded = {"seed": train["seed"], **own}
+        return {**values, "warm_start": {**warm_start, "train": seeded}}
+
     @model_validator(mode="after")
     def _has_a_base(self) -> Self:
         if self.kl and not self.lora:

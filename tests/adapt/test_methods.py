@@ -67,6 +67,21 @@ def test_mixed_batching_shows_each_target_utterance_through_one_view(tmp_path: P
     assert (text.fraction, text.complement) == (0.2, True)
 
 
+@pytest.mark.parametrize("name", ["audio", "mixed_batching", "adaptive", "curriculum"])
+def test_a_warm_start_hears_the_part_that_the_method_hears(tmp_path: Path, name: str) -> None:
+    """Seeds choose it; another one would hear another tenth besides."""
+    warm = {"train": {"steps": 5}}
+    path = tmp_path / "method.yaml"
+    more = {"text_train": {"steps": 3}} if name == "curriculum" else {}
+    values = {"method": name, "train": {"steps": 9, "seed": 42}, "warm_start": warm, **more}
+    path.write_text(yaml.safe_dump(values))
+    for seed in (42, 43):
+        made = load_method(path, [f"train.seed={seed}"])
+        assert made.train.seed == made.warm_start.train.seed == seed
+    said = load_method(path, ["train.seed=43", "warm_start.train.seed=7"])
+    assert said.warm_start.train.seed == 7
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
