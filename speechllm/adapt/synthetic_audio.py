@@ -1,7 +1,7 @@
 """Synthetic target speech: text-to-speech of target text, through the encoder."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -10,7 +10,7 @@ from pydantic import model_validator
 
 from speechllm.adapt.made_data import MadeOfText, key
 from speechllm.adapt.method import Workspace
-from speechllm.config import PositiveFloat
+from speechllm.config import PositiveFloat, PositiveInt
 from speechllm.data.audio import write_audio
 from speechllm.data.features import Encode, extract, merge
 from speechllm.data.kaldi import DataDir, write_data_dir
@@ -18,6 +18,7 @@ from speechllm.data.mixture import Component
 from speechllm.data.room import Room, make_room
 from speechllm.data.tts import SAMPLE_RATE
 from speechllm.data.tts_plugins import EspeakVoices, Speak, TtsConfig, make_speaker
+from speechllm.errors import ConfigError
 from speechllm.files import sha256_of
 from speechllm.made_from import MADE_FROM, changed_since, write_record
 from speechllm.progress import Progress
@@ -37,6 +38,8 @@ class SyntheticAudio(MadeOfText):
     """
 
     tts: TtsConfig = TtsConfig(espeak=EspeakVoices())
+    renditions: PositiveInt = 1
+    """How often each sentence is spoken, every time by a voice that is drawn anew."""
     rt60: PositiveFloat | None = None
     """Reverberation time in seconds of a made room; null = none."""
     room_responses: str | None = None
@@ -66,7 +69,8 @@ class SyntheticAudio(MadeOfText):
         seed = self.train.seed
         speak = make_speaker(self.tts, seed)
         room = make_room(self.rt60, self.room_responses, seed)
-        text = {utt: target.text[utt] for utt in target.written}
+        of = renditions(target.written, self.renditions)
+        text = {utt: target.text[written] for utt, written in of.items()}
         folder = workspace.folder / "synthetic_audio" / key(self._settings(text))
         data_dir = speak_all(text, speak, room, folder / "data" / f"{target.name}_synthetic")
 
@@ -79,7 +83,7 @@ class SyntheticAudio(MadeOfText):
         extract([data_dir], folder / "dump", encoder, load_encoder, settings=settings)
         merge([data_dir], folder / "dump", encoder, settings)
         corpus = Corpus([data_dir]).open_frames(folder / "dump", encoder, settings)
-        corpus.label({utt: target.targets[utt] for utt in corpus.text})
+        corpus.label({utt: target.targets[of[utt]] for utt in corpus.text})
         corpus.measure(model.tokenizer, model.projector.output_length)
         corpus.origin = {
             "utterances": len(corpus.text),
@@ -97,6 +101,23 @@ class SyntheticAudio(MadeOfText):
             "room_responses": self.room_responses and sha256_of([self.room_responses]),
             "seed": self.train.seed,
         }
+
+
+def renditions(written: Iterable[str], count: int) -> dict[str, str]:
+    """Ids to speak `count` times under: utterance id by rendition; the first keeps its own.
+
+    Raises:
+        ConfigError: the name of a rendition is that of another utterance.
+    """
+    written = list(written)
+    of = {utt: utt for utt in written}
+    for number in range(2, count + 1):
+        for utt in written:
+            name = f"{utt}-r{number}"
+            if name in of:
+                raise ConfigError(f"renditions: {name} is an utterance of its own")
+            of[name] = utt
+    return of
 
 
 def speak_all(text: Mapping[str, str], speak: Speak, room: Room, folder: Path) -> DataDir:

@@ -41,6 +41,8 @@ class EspeakVoices(Section):
     """Words a minute, from and to."""
     pitch: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(le=99)]] = (35, 65)
     """From and to, 0 to 99; 50 is the variant's own pitch."""
+    say: Annotated[dict[str, str], Field(default_factory=dict)]
+    """Words that espeak is given otherwise, as it would misread them: `a: eigh` is the letter."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -57,6 +59,10 @@ class EspeakVoices(Section):
             rng.randint(*self.rate),
             rng.randint(*self.pitch),
         )
+
+    def spelled(self, text: str) -> str:
+        """The text as espeak is given it."""
+        return " ".join(self.say.get(word, word) for word in text.split()) if self.say else text
 
 
 class CommandTts(Section):
@@ -108,7 +114,7 @@ def make_speaker(config: TtsConfig, seed: int) -> Speak:
         voices = config.espeak
 
         def produce(utt_id: str, text: str) -> np.ndarray:
-            return espeak().synthesise(text, voices.draw(seed, utt_id))
+            return espeak().synthesise(voices.spelled(text), voices.draw(seed, utt_id))
 
     elif config.command:
         command = config.command

@@ -110,6 +110,7 @@ class Trainer:
         self._rates = [optimizer.param_groups[0]["lr"] for optimizer in self.optimizers]
         self.position = Position()
         self.stopped = False
+        self._learns = False
         self._best_sha256: str | None = None
         self._plan: Plan | None = None
 
@@ -120,6 +121,7 @@ class Trainer:
         the best weights (`keep_best`) or the last ones.
         """
         self._resume()
+        self._learns = self.position.step > 0
         self.metrics = MetricLog(self.folder, self.position.step, self.world.is_first)
         started = time.monotonic() - self.position.seconds
         self.model.train()
@@ -179,6 +181,7 @@ class Trainer:
                 f"loss or gradient is not finite at step {self.position.step}",
                 "lower train.lr, or train in fp32 (train.precision: fp32)",
             )
+        self._check_that_it_learns(norm)
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
@@ -197,6 +200,17 @@ class Trainer:
                 seconds=round(self.position.seconds, 2),
             )
         return nll / tokens
+
+    def _check_that_it_learns(self, norm: float) -> None:
+        """Refuse an epoch in which no trained weight had a gradient, as a projector behind text."""
+        self._learns = self._learns or norm > 0
+        epoch_is_over = self.position.epoch > 0 or self.position.batch >= len(self._plan.steps)
+        if not self._learns and (epoch_is_over or self.position.step + 1 == self.config.steps):
+            raise SpeechLLMError(
+                "no trained weight had a gradient in the first epoch",
+                "let `trainable` or `lora` name weights that these views reach: text fills the"
+                " slot without the projector",
+            )
 
     def _forward(self, batch: Batch) -> Score:
         with autocast(self.precision, self.world.device):

@@ -13,6 +13,7 @@ from speechllm.adapt import listening
 from speechllm.adapt.base import train_base
 from speechllm.adapt.method import Method, load_method
 from speechllm.adapt.run import adapt
+from speechllm.adapt.synthetic_audio import renditions
 from speechllm.config import BaseConfig
 from speechllm.data.features import extract, merge
 from speechllm.data.kaldi import DataDir, read_table, write_table
@@ -325,8 +326,19 @@ def test_a_plug_in_that_fails_names_the_utterance_before_training(
 
 def test_espeak_is_built_in(work: Path, tmp_path: Path) -> None:
     pytest.importorskip("espeakng_loader", reason="needs pip install 'speechllm[mini]'")
-    record = train(work, tmp_path, "synthetic_audio", work / "data/text_train")
-    assert record["made"]["synthetic"]["hours"] > 8 / 3600
+    record = train(work, tmp_path, "synthetic_audio", work / "data/text_train", renditions=2)
+    assert record["made"]["synthetic"]["utterances"] == 16
+    assert record["made"]["synthetic"]["hours"] > 16 / 3600
+    (path,) = tmp_path.glob("out/synthetic_audio/*/data/text_train_synthetic")
+    data = DataDir.load(path)
+    assert data.text["te-0-r2"] == data.text["te-0"]
+    assert (path / "wav/te-0-r2.flac").read_bytes() != (path / "wav/te-0.flac").read_bytes()
+
+
+def test_the_name_of_a_rendition_may_be_taken() -> None:
+    assert renditions(["a", "b"], 2) == {"a": "a", "b": "b", "a-r2": "a", "b-r2": "b"}
+    with pytest.raises(ConfigError, match="a-r2 is an utterance of its own"):
+        renditions(["a", "a-r2"], 2)
 
 
 def lexicon(work: Path, folder: Path) -> str:

@@ -132,6 +132,15 @@ def test_voices_are_drawn_for_each_utterance_from_the_seed() -> None:
     assert min(v.pitch for v in drawn) >= 35 and max(v.pitch for v in drawn) <= 65
 
 
+def test_words_may_be_given_to_espeak_otherwise() -> None:
+    pytest.importorskip("espeakng_loader", reason="needs pip install 'speechllm[mini]'")
+    voices = {"variants": ["m1"], "rate": [150, 150], "pitch": [50, 50]}
+    plain = make_speaker(plugin(espeak=voices), 1)
+    told = make_speaker(plugin(espeak={**voices, "say": {"a": "eigh"}}), 1)
+    assert np.array_equal(told("u", "a b a"), plain("u", "eigh b eigh"))
+    assert not np.array_equal(told("u", "a b a"), plain("u", "a b a"))
+
+
 def test_espeak_speaks_and_its_complaints_name_the_utterance() -> None:
     pytest.importorskip("espeakng_loader", reason="needs pip install 'speechllm[mini]'")
     samples = make_speaker(plugin(espeak={}), 1)("u", "hello")

@@ -102,11 +102,24 @@ def test_parts_of_the_loss_are_logged_per_token_of_all_batches(tmp_path: Path) -
 def test_a_batch_may_have_nothing_to_learn(tmp_path: Path) -> None:
     t = trainer(tmp_path, steps=2)
     zero = torch.zeros(())
-    t.objective = lambda batch: Score(zero, 0, zero)
+    scores = iter([Score(zero, 0, zero), t.model(Targets(targets=torch.ones(1)))])
+    t.objective = lambda batch: next(scores)
     t.train()
-    assert t.model.weight == 0
+    assert t.model.weight.item() > 0
     line = json.loads((tmp_path / "train.jsonl").read_text().splitlines()[0])
     assert line["train"]["loss"] == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "most"), [({"steps": 9}, 4), ({"steps": 9, "accumulate": 3}, 2), ({"steps": 2}, 2)]
+)
+def test_an_epoch_without_a_gradient_is_refused(tmp_path: Path, settings, most) -> None:
+    """As of a projector that is trained behind text, which does not go through it."""
+    t = trainer(tmp_path, **settings)
+    t.objective = lambda batch: Score(torch.ones(()), 1, torch.zeros(()))
+    with pytest.raises(SpeechLLMError, match="no trained weight had a gradient"):
+        t.train()
+    assert t.position.step < most
 
 
 def test_only_trained_parameters_move(tmp_path: Path) -> None:
