@@ -506,13 +506,17 @@ def _keys_beside(schema: type[BaseModel], location: Sequence[Any]) -> list[str]:
     return list(schema.model_fields)
 
 
+RECORDED = "recorded"
+"""Context of a validation: the config names every key, whether or not its user did."""
+
+
 def as_of_today(schema: type[BaseModel], recorded: dict[str, Any]) -> dict[str, Any]:
     """A recorded config with the defaults of keys that the schema has got since.
 
     What today's schema refuses is left as it is, so that a comparison names what differs.
     """
     try:
-        return schema.model_validate(recorded).model_dump(mode="json")
+        return schema.model_validate(recorded, context=RECORDED).model_dump(mode="json")
     except (ValidationError, ConfigError):
         return recorded
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Self
 
-from pydantic import model_validator
+from pydantic import ValidationInfo, model_validator
 
 from speechllm.adapt.method import Method
-from speechllm.config import Fraction
+from speechllm.config import RECORDED, Fraction
 from speechllm.data.mixture import Component, Pick, resolve_shares
 
 
@@ -52,8 +52,10 @@ class MadeOfText(MadeData):
     """How these are chosen; `coverage`: to hold the words that the source's text lacks."""
 
     @model_validator(mode="after")
-    def _used(self) -> Self:
-        if not self.target_audio and (said := {"p", "pick"} & self.model_fields_set):
+    def _used(self, info: ValidationInfo) -> Self:
+        if info.context == RECORDED or self.target_audio:
+            return self
+        if said := {"p", "pick"} & self.model_fields_set:
             raise ValueError(f"{' and '.join(sorted(said))}: give target_audio a share, too")
         return self
 

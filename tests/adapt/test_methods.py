@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from speechllm.adapt.method import METHODS, load_method
+from speechllm.config import as_of_today
 from speechllm.data.mixture import resolve_shares
 from speechllm.errors import ConfigError
 
@@ -114,3 +115,12 @@ def test_every_method_says_where_it_comes_from(name: str) -> None:
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: "/".join(path.parts[-4:]))
 def test_every_config_of_the_recipes_is_valid(path: Path) -> None:
     assert load_method(path).phases(SIZES)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: str(path.relative_to(EGS)))
+def test_a_record_of_before_a_key_was_there_is_that_of_its_default(path: Path) -> None:
+    """So that what an older version trained is not refused as made with other settings."""
+    config = load_method(path)
+    recorded = config.model_dump(mode="json")
+    old = {key: value for key, value in recorded.items() if key not in ("kl", "renditions")}
+    assert old != recorded and as_of_today(type(config), old) == recorded
