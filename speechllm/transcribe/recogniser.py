@@ -97,14 +97,22 @@ class Recogniser:
             adapted: how much of what adaptation to the domain changed counts, from 0 to 1.
 
         Raises:
-            ConfigError: no such domain, or none that the model was adapted to.
+            ConfigError: no such domain, or none that the model was adapted to, or it is kept
+                otherwise already.
         """
+        kept = {"precision": precision, "adapted": adapted}
+        if self._precision is not None:
+            if domain == self.domain and kept == {k: getattr(self.decode, k) for k in kept}:
+                return
+            raise ConfigError(
+                f"the recogniser is kept to {self.domain} already, its weights changed for it",
+                "load the model anew",
+            )
         model = self._switch.to(domain)
         weigh_adaptation(model, adapted)
         model.freeze_for_search(precision)
         self._switch, self.domain = DomainSwitch(model, domain, {}), domain
         self._precision = precision
-        kept = {"precision": precision, "adapted": adapted}
         self.decode = self.decode.model_copy(update=kept)
 
     def transcribe(
