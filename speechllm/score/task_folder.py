@@ -11,12 +11,7 @@ from typing import Any
 
 from speechllm.data.kaldi import DataDir, read_table
 from speechllm.errors import DataError
-from speechllm.files import write_json
-from speechllm.locks import locked_folder
-from speechllm.made_from import all_sealed, seal_all
-from speechllm.own_files import read_mapping
 from speechllm.score.counted import Counted, Rate
-from speechllm.score.folder import warn_of_missing, write_lines
 from speechllm.score.inputs import (
     UTT2SPK,
     Settings,
@@ -26,6 +21,7 @@ from speechllm.score.inputs import (
 )
 from speechllm.score.normalize import normalizer
 from speechllm.score.rates import Rates
+from speechllm.score.write import Scored, interval_text, write_scores
 from speechllm.tasks.task import Labels, Task
 
 
@@ -51,44 +47,28 @@ def score_answers(
         "labels": None if labels is None else _digest(labels),
         **made_from(reference, hypothesis, settings),
     }
-    result_file = out / task.score_file
-    old = read_mapping(result_file) if result_file.exists() and all_sealed(out) else {}
-    if not force and old.get("made_from") == source:
-        warn_of_missing(old, hypothesis, "as wholly wrong")
-        return old
-    loaded, hypotheses = DataDir.load(reference.parent), read_table(hypothesis, strict=False)
-    rates = Rates(settings.resamples, settings.seed)
-    if settings.by_speaker:
-        blocks = speaker_of_each(loaded.text, reference.with_name(UTT2SPK))
-        warn_of_few_speakers(blocks, reference)
-        rates = Rates(settings.resamples, settings.seed, blocks)
-    found = {
-        normalizer(name).name: task.count_set(loaded, hypotheses, name, labels)
-        for name in settings.normalizers
-    }
-    first = next(iter(found.values()))
-    result = {
-        "set": reference.parent.name,
-        "utterances": len(first.ids),
-        "missing": list(first.missing),
-        "scores": {name: _figures(counted, rates) for name, counted in found.items()},
-        "made_from": source,
-    }
-    written: list[str] = []
-    with locked_folder(out):
-        for name, counted in found.items():
-            listings = {f"{stem}.{name}.txt": ls for stem, ls in task.listings(counted).items()}
-            listings[f"utterances.{name}.tsv"] = _utterances(task, counted)
-            for listing, lines in listings.items():
-                write_lines(out / listing, lines)
-            written += listings
-        for name in old.get("scores", {}).keys() - found.keys():
-            for path in out.glob(f"*.{name}.t??"):  # they show hypotheses of an earlier run
-                path.unlink()
-        write_json(result_file, result)
-        seal_all(out, [*written, result_file.name])
-    warn_of_missing(result, hypothesis, "as wholly wrong")
-    return result
+
+    def scored() -> dict[str, Scored]:
+        data_dir, hypotheses = DataDir.load(reference.parent), read_table(hypothesis, strict=False)
+        rates = Rates(settings.resamples, settings.seed)
+        if settings.by_speaker:
+            blocks = speaker_of_each(data_dir.text, reference.with_name(UTT2SPK))
+            warn_of_few_speakers(blocks, reference)
+            rates = Rates(settings.resamples, settings.seed, blocks)
+        found = {}
+        for name in settings.normalizers:
+            counted = task.count_set(data_dir, hypotheses, name, labels)
+            listings = {f"{stem}.txt": lines for stem, lines in task.listings(counted).items()}
+            found[normalizer(name).name] = Scored(
+                len(counted.ids),
+                counted.missing,
+                _figures(counted, rates),
+                {**listings, "utterances.tsv": _utterances(task, counted)},
+            )
+        return found
+
+    file = out / task.score_file
+    return write_scores(file, hypothesis, source, scored, "as wholly wrong", force)
 
 
 def _figures(counted: Counted, rates: Rates) -> dict[str, dict[str, Any]]:
@@ -136,8 +116,7 @@ def figure_lines(task: Task, result: Mapping[str, Any], what: str | Path) -> lis
         for figure in task.figures:
             rate = figures[figure.key]
             percent = "-" if rate["percent"] is None else f"{rate['percent']:.2f}"
-            low_high = rate["interval"]
-            interval = "[{:.2f}, {:.2f}]".format(*low_high) if low_high else "[-, -]"
+            interval = interval_text(rate["interval"])
             counts = f"[ {rate['errors']:g} / {rate['reference']:g} ]"
             shown.append(f"%{figure.title} {percent} {counts} {interval}")
         lines.append(f"{'; '.join(shown)} {name} {result['set']} {what}")
