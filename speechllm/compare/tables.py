@@ -6,7 +6,7 @@ from speechllm.compare.grid import BASE
 from speechllm.compare.judge import Judgement, compare_runs, judge
 from speechllm.compare.legends import beside_header, header
 from speechllm.compare.results import Result, Results, Runs
-from speechllm.report.comparison import has_gap
+from speechllm.report.gains import gain, gap_closed
 from speechllm.report.table import ABSENT, Table, change, count, interval, number, probability
 from speechllm.score.counted import Rate
 from speechllm.score.seeds import mean_rate, seed_interval
@@ -101,21 +101,18 @@ def _type_rate(runs: Runs, name: str) -> str:
 def _row(results: Results, result: Result, judged: Judgement | None) -> list[str]:
     base = results.find(result.domain, BASE)
     full = results.full_audio(result.domain)
-    base_error = base and base.target.error
-    error, full_error = result.target.error, full and full.target.error
-    gain = closed = forgetting = None
-    if base and not result.is_base:
-        if error is not None and base_error:
-            gain = 100 * (base_error - error) / base_error
-        if error is not None and has_gap(base_error, full_error):
-            closed = 100 * (base_error - error) / (base_error - full_error)
-        forgetting = compare_runs(result.source, base.source)
+    error, base_error = (
+        result.target.error,
+        None if result.is_base or not base else base.target.error,
+    )
+    won, closed = gain(error, base_error), gap_closed(error, base_error, full and full.target.error)
+    forgotten = compare_runs(result.source, base.source) if base and not result.is_base else None
     parameters = result.mean("trained_parameters")
     runs = result.target
     return [
         *(result.domain, result.arm, _seeds(result), _rate(runs)),
         *_judgement(judged, result),
-        *(number(gain), number(closed), number(result.source.error), _change(forgetting)),
+        *(number(won), number(closed), number(result.source.error), _change(forgotten)),
         *(_rate(runs.of(figure.key)) for figure in results.task.figures[1:]),
         number(result.audio_hours),
         number(None if parameters is None else parameters / 1e6),

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from speechllm.report.gains import forgetting, gain, gap_closed
 from speechllm.report.markdown import code, text
 from speechllm.report.table import ABSENT, Table, change, count, interval, number, rtf
 from speechllm.report.tree import Family, Model, target_set
@@ -57,11 +58,6 @@ def compare(family: Family, tag: str, normalizer: str) -> Comparison:
     )
 
 
-def has_gap(base_error: float | None, audio_error: float | None) -> bool:
-    """Whether fine-tuning on audio helps at all, so that a share of its help means something."""
-    return base_error is not None and audio_error is not None and base_error > audio_error
-
-
 def contenders(family: Family, target: str) -> list[Model]:
     """The base, references, and what was adapted to `target`."""
     return [m for m in family.models if target in m.own_targets([target])]
@@ -73,17 +69,9 @@ def _row(
     def percent(of: Model | None, name: str) -> float | None:
         return of.error(tag, name, normalizer).get("percent") if of else None
 
-    error, base_error = percent(model, name), percent(family.base, name)
-    audio_error = percent(family.audio_reference(target), name)
-    source, base_source = percent(model, family.source), percent(family.base, family.source)
-    forgetting = gain = closed = None
-    if model.target:
-        if source is not None and base_source is not None:
-            forgetting = source - base_source
-        if error is not None and base_error:
-            gain = 100 * (base_error - error) / base_error
-        if error is not None and has_gap(base_error, audio_error):
-            closed = 100 * (base_error - error) / (base_error - audio_error)
+    error, source = percent(model, name), percent(model, family.source)
+    before = family.base if model.target else None  # of the base itself nothing is gained
+    base_error, audio_error = percent(before, name), percent(family.audio_reference(target), name)
     here = model.error(tag, name, normalizer)
     decoding = model.decodings.get((tag, name))
     parameters = model.run.get("trained_parameters")
@@ -93,9 +81,9 @@ def _row(
         f"{number(error)} {interval(here['interval'])}" if here else ABSENT,
         *model.task.details(decoding.figures(normalizer) if decoding else {}).values(),
         number(source),
-        change(forgetting),
-        number(gain),
-        number(closed),
+        change(forgetting(source, percent(before, family.source))),
+        number(gain(error, base_error)),
+        number(gap_closed(error, base_error, audio_error)),
         number(0.0 if model.is_base else model.run.get("audio_hours_target")),
         count(model.run.get("steps")),
         number(None if parameters is None else parameters / 1e6),

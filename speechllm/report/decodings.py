@@ -1,6 +1,7 @@
 """The table of further decodings: fusion, rescoring, biasing ... against the plain one."""
 
 from speechllm.report.domain import special_rates
+from speechllm.report.gains import gain
 from speechllm.report.table import ABSENT, Table, number, probability, rate, rtf
 from speechllm.report.tree import Decoding, Family, Model
 from speechllm.score.significance import paired_bootstrap
@@ -53,17 +54,16 @@ def _rows(model: Model, name: str, main: str, normalizer: str) -> list[list[str]
 
 def _figures(decoding: Decoding, plain: Decoding | None, normalizer: str) -> list[str]:
     figures = decoding.figures(normalizer)
-    gain = cost = p = None
+    won = cost = p = None
     if plain and plain is not decoding:
         error, plain_error = (d.error(normalizer).get("percent") for d in (decoding, plain))
-        if error is not None and plain_error:
-            gain = 100 * (plain_error - error) / plain_error
+        won = gain(error, plain_error)
         p = _probability(decoding, plain, normalizer)
         if decoding.info.get("rtf") is not None and plain.info.get("rtf"):
             cost = decoding.info["rtf"] / plain.info["rtf"]
     return [
         rate(decoding.error(normalizer)),
-        number(gain),
+        number(won),
         probability(p),
         *special_rates(figures),
         rtf(decoding.info),

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from speechllm.data.kaldi import first_ids
-from speechllm.report.comparison import has_gap
+from speechllm.report.gains import has_gap
 from speechllm.report.tree import Family, Model, target_set, unfinished
 
 
