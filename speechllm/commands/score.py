@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Two forms: everything below --exp, or one file of hypotheses."""
     from speechllm.score.inputs import Settings
-    from speechllm.score.normalize import known_normalizers
+    from speechllm.score.normalize import KNOWN
     from speechllm.tasks.task import TASKS
 
     every = parser.add_argument_group("score every decode_*/<set>/text below a folder")
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=list(default.normalizers),
         metavar="NAME|x.yaml",
-        help=f"{', '.join(known_normalizers())} or files of rules; each gives its own figures "
+        help=f"{', '.join(KNOWN)} or files of rules; each gives its own figures "
         "(default: %(default)s)",
     )
     parser.add_argument(

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from speechllm.config import Fraction, PositiveInt, Section
 from speechllm.data.forms import Folding
-from speechllm.decode.guard import GuardConfig
+from speechllm.decode.guard import GuardConfig, RetryConfig
 
 
 def _has_one_place(template: str) -> str:
@@ -203,6 +203,18 @@ class DecodeConfig(Section):
     fusion: FusionConfig | None = None
     rescore: RescoreConfig | None = None
     tune: TuneConfig = TuneConfig()
+
+    def safer(self, retry: RetryConfig) -> Self:
+        """The settings of the guard's second search."""
+        beam = retry.beam or self.beam
+        return self.model_copy(
+            update={
+                "beam": beam,
+                "nbest": min(self.nbest, beam),
+                "no_repeat_ngram": retry.no_repeat_ngram or self.no_repeat_ngram,
+                "repetition_penalty": retry.repetition_penalty or self.repetition_penalty,
+            }
+        )
 
     @property
     def open_boost(self) -> bool:

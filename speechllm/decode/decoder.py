@@ -234,7 +234,7 @@ class Decoder:
         again = self._decoded(
             [examples[place] for place in places],
             [seconds[place] for place in places],
-            retry.of(self.config),
+            self.config.safer(retry),
         )
         for place, second in zip(places, again, strict=True):
             kept = prefers_retry(seen[place], flags(place, second.best))

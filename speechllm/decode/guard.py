@@ -7,14 +7,11 @@ recorded; a transcript is never rewritten without a trace.
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import Field
 
 from speechllm.config import PositiveFloat, PositiveInt, Section
-
-if TYPE_CHECKING:
-    from speechllm.decode.config import DecodeConfig
 
 REFUSALS = (
     "i am an ai",
@@ -44,19 +41,6 @@ class RetryConfig(Section):
     no_repeat_ngram: Annotated[int, Field(ge=0)] = 6
     """No n-gram of so many tokens comes twice in a hypothesis; 0 lets it."""
     repetition_penalty: Annotated[float, Field(ge=0.01, le=100)] | None = 1.2
-
-    def of(self, config: "DecodeConfig") -> "DecodeConfig":
-        """The settings of the second search."""
-        beam = self.beam or config.beam
-        penalty = self.repetition_penalty or config.repetition_penalty
-        return config.model_copy(
-            update={
-                "beam": beam,
-                "nbest": min(config.nbest, beam),
-                "no_repeat_ngram": self.no_repeat_ngram or config.no_repeat_ngram,
-                "repetition_penalty": penalty,
-            }
-        )
 
 
 class GuardConfig(Section):

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from speechllm.data.forms import compare, count_words
 from speechllm.score.inputs import Inputs
-from speechllm.score.normalize import Normalizer
+from speechllm.score.rules import Normalizer
 from speechllm.score.wer import Score
 
 REMEDY = "write both alike, or score with --normalizer english or a file of rules that folds them"

@@ -19,7 +19,8 @@ from speechllm.data.characters import LOST, unseen
 from speechllm.data.kaldi import first_ids, parse_entities, parsed_table, read_table
 from speechllm.errors import DataError, shell_word
 from speechllm.score.bootstrap import LEVEL
-from speechllm.score.normalize import Normalizer, normalizer
+from speechllm.score.normalize import normalizer
+from speechllm.score.rules import Normalizer
 from speechllm.score.trn import refuse_trn
 
 log = logging.getLogger(__name__)

@@ -23,19 +23,14 @@ from typing import NoReturn
 
 import yaml
 
+from speechllm.data.forms import strip_punctuation
 from speechllm.errors import ConfigError, did_you_mean
-from speechllm.score.normalize import (
-    NORMALIZERS,
-    WHISPER,
-    WHITESPACE,
-    Normalizer,
-    Rule,
-    normalizer,
-    strip_punctuation,
-)
+from speechllm.score.rules import NORMALIZERS, WHITESPACE, Normalizer, Rule
+from speechllm.score.whisper import WHISPER, whisper_english
 from speechllm.strict_yaml import YamlError, compose_yaml
 from speechllm.utf8 import decode
 
+RULES_SUFFIXES = (".yaml", ".yml")
 FORMS = ("NFC", "NFD", "NFKC", "NFKD")
 WORDS_SHOWN = 12  # of a word map, in the rules that are printed
 
@@ -120,7 +115,7 @@ class _Reader:
         name, names = self.text(node), (*NORMALIZERS, WHISPER)
         if name not in names:
             self.fail(f"no normaliser '{name}'{did_you_mean(name, names)}", node)
-        return normalizer(name).rules
+        return (whisper_english() if name == WHISPER else NORMALIZERS[name]).rules
 
     def unicode(self, node: yaml.Node) -> tuple[Rule, ...]:
         form = self.text(node)

@@ -37,8 +37,8 @@ from speechllm.score.fillers import (
     nearest,
     word_distance,
 )
-from speechllm.score.normalize import Normalizer
 from speechllm.score.normalize import normalizer as find_normalizer
+from speechllm.score.rules import Normalizer
 
 FIGURES = ("entities", "words", "characters")
 

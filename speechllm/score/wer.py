@@ -25,8 +25,8 @@ from rapidfuzz.distance import Levenshtein
 
 from speechllm.data.kaldi import first_ids
 from speechllm.errors import SpeechLLMError
-from speechllm.score.normalize import Normalizer
 from speechllm.score.normalize import normalizer as find_normalizer
+from speechllm.score.rules import Normalizer
 
 
 class Counts(NamedTuple):

@@ -10,7 +10,9 @@ from functools import lru_cache
 from importlib.metadata import version
 
 from speechllm.errors import ConfigError
-from speechllm.score.normalize import WHISPER, WHITESPACE, Normalizer, Rule
+from speechllm.score.rules import WHITESPACE, Normalizer, Rule
+
+WHISPER = "whisper-english"
 
 
 @lru_cache(maxsize=1)

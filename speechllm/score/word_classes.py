@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechllm.data.bias_lists import BiasLists
-from speechllm.score.normalize import Normalizer
 from speechllm.score.phrases import Phrases
+from speechllm.score.rules import Normalizer
 from speechllm.score.wer import Score
 
 HITS, SUBSTITUTIONS, DELETIONS, INSERTIONS = range(4)

@@ -4,7 +4,8 @@ import unicodedata
 import pytest
 
 from speechllm.errors import ConfigError
-from speechllm.score.normalize import NORMALIZERS, describe, normalizer
+from speechllm.score.normalize import describe, normalizer
+from speechllm.score.rules import NORMALIZERS
 from speechllm.score.whisper import whisper_english
 
 

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from speechllm.score.normalize import NORMALIZERS
+from speechllm.score.rules import NORMALIZERS
 from speechllm.score.significance import (
     holm,
     matched_pairs,

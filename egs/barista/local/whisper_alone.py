@@ -14,7 +14,8 @@ from speechllm.data.corpus import Corpus
 from speechllm.decode.whisper import Understanding, decode_alone
 from speechllm.errors import ConfigError, SpeechLLMError
 from speechllm.made_from import verifying
-from speechllm.score.normalize import WHISPER, normalizer
+from speechllm.score.normalize import normalizer
+from speechllm.score.whisper import WHISPER
 from speechllm.tasks.semantics import parse_semantics, write_answer
 from speechllm.tasks.task import load_task
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from speechllm.score.normalize import Normalizer
+from speechllm.score.rules import Normalizer
 from speechllm.score.wer import Score, Utterance
 
 RIGHT, SUBSTITUTED, DELETED, INSERTED = "=XDI"

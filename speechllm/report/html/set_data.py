@@ -14,7 +14,7 @@ from speechllm.report.html.columns import aligned_columns, entity_column, indexe
 from speechllm.report.html.figures import system_figures
 from speechllm.report.html.hypotheses import read_records, record_columns
 from speechllm.report.html.systems import System, TestSet
-from speechllm.score.normalize import Normalizer
+from speechllm.score.rules import Normalizer
 from speechllm.score.wer import score_texts
 
 log = logging.getLogger(__name__)
