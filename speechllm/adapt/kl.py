@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from speechllm.adapt.method import Kl, Phase
 from speechllm.data.collate import Batch
-from speechllm.data.views import SPEECH
+from speechllm.data.views import VIEWS
 from speechllm.errors import ConfigError
 from speechllm.model.llm import without_lora
 from speechllm.model.speech_llm import Score, SpeechLLM
@@ -116,4 +116,4 @@ def _chosen(batch: Batch, rows: str) -> Tensor:
 
 
 def _is_chosen(rows: str, view: str) -> bool:
-    return rows == "all" or (view in SPEECH) == (rows == "speech")
+    return rows == "all" or VIEWS[view].is_speech == (rows == "speech")

@@ -9,7 +9,7 @@ from speechllm.data.copies import original
 from speechllm.data.coverage import by_coverage
 from speechllm.data.forms import count_words
 from speechllm.data.mixture import Component, Item, Plan, plan_epoch, resolve_shares, subset
-from speechllm.data.views import NEED_AUDIO, Views, shown_by
+from speechllm.data.views import Views, needs_audio, shown_by
 from speechllm.errors import ConfigError
 from speechllm.garbage import uncollected
 from speechllm.model.speech_llm import SpeechLLM
@@ -125,7 +125,7 @@ class Mixture:
         audible = {
             i
             for i, (c, share, _) in enumerate(self.rows())
-            if c.domain == domain and c.view in NEED_AUDIO and share > 0
+            if c.domain == domain and needs_audio(c.view) and share > 0
         }
         fixed, redrawn = audible - self.redrawn, audible & self.redrawn
         found = {utt for i in fixed for utt, _ in self.pools[i]}

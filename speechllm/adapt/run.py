@@ -14,7 +14,7 @@ from speechllm.adapt.warm_start import heard_in, warm_start_phase
 from speechllm.data.corpus import Corpus
 from speechllm.data.forms import count_words, unlike
 from speechllm.data.mixture import Component, resolve_shares
-from speechllm.data.views import NEED_AUDIO, Views, check_view
+from speechllm.data.views import Views, check_view, needs_audio
 from speechllm.errors import ConfigError
 from speechllm.layout import MODEL
 from speechllm.model.bundle import load_bundle
@@ -70,7 +70,7 @@ def adapt(
     if method.kl:
         shown = {c.view for phase in phases for c in _with_share(phase.components)}
         check_kl(method.kl, method.method, shown)
-    audible = {c.domain for c in used if c.view in NEED_AUDIO}
+    audible = {c.domain for c in used if needs_audio(c.view)}
     snapping = {c.domain for c in used if c.view == "projected_text"}
     if method.noise.kind == "projector" and any(c.view == "noisy_text" for c in used):
         snapping.add("source")  # whose garbling the noise imitates

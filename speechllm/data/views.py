@@ -1,14 +1,15 @@
 """What fills the speech slot: the one question that every way of adapting answers.
 
-A view turns an utterance into the contents of the slot. Each is a function of the corpus, the
-utterance and a random generator that is seeded by (seed, epoch, utterance), so that noise is
-fresh in every epoch and the same again in a resumed run.
+A view turns an utterance into the contents of the slot, and knows how long they are and what they
+need. The generator that it draws from is seeded by (seed, epoch, view, utterance), so that noise
+is fresh in every epoch and the same again in a resumed run.
 """
 
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from speechllm.data.collate import Example
 from speechllm.data.confusions import Confusions
@@ -21,10 +22,10 @@ from speechllm.data.upsample import mask_token, upsample_and_mask
 from speechllm.errors import ConfigError, did_you_mean
 
 NOISE_GROWTH = {"naive": 1.6, "echo": 1.0, "empty": 0.0}
-"""Corrupted text has about so many times the tokens of its clean form, for kinds of noise where
-that hardly varies; used to plan batches."""
+"""Noisy text has about so many times the tokens of its clean form, for kinds of noise where that
+hardly varies; used to plan batches."""
 UPSAMPLED = 1.5
-"""The same for upsampled text."""
+"""The same ratio for upsampled text."""
 
 
 class PromptMaker(Protocol):
@@ -40,7 +41,7 @@ class PromptMaker(Protocol):
 
 
 class Views:
-    """Renders utterances of some corpora through any view.
+    """Renders utterances of some corpora through any view, and holds what views need for it.
 
     Args:
         tokenizer: the LLM's tokenizer.
@@ -76,42 +77,34 @@ class Views:
 
     def render(self, view: str, domain: str, utt_id: str, epoch: int = 0) -> Example:
         """One utterance through one view."""
-        rng = random.Random(f"view {self.seed} {epoch} {view} {utt_id}")
+        rng = self.generator(view, utt_id, epoch)
         corpus = self.corpora[domain]
-        slot = VIEWS[view](self, corpus, utt_id, rng)
+        slot = VIEWS[view].fill(self, corpus, utt_id, rng)
         text, target = corpus.text[utt_id], corpus.targets[utt_id]
         tokens = self.tokens(target)
         plain = text == target and self.in_slot == self.tokens
         transcript = tokens if plain else self.in_slot(text)
-        prompt = self.prompts(text, rng) if self.prompts and view == "hotwords" else None
+        prompt = VIEWS[view].prompt(self, text, rng)
         return Example(utt_id, view, slot, tokens, transcript, prompt)
 
     def length(self, view: str, domain: str, utt_id: str) -> int:
-        """Positions of slot + target, exact unless chance has a say in the slot.
+        """LLM positions of slot + target, exact unless chance has a say in the slot.
 
         Text without prompt counts as if it had one, so that its batches hold as many items as
         those of `empty`.
         """
         corpus = self.corpora[domain]
-        target = corpus.target_tokens[utt_id]
-        if view in ("audio", "pseudo_audio"):
-            return corpus.speech_lengths[utt_id] + target
-        if view == "hotwords":
-            growth = self.prompts.growth if self.prompts else 0
-            return corpus.speech_lengths[utt_id] + growth + target
-        if view in ("empty", "no_prompt"):
-            return target
-        if view == "soft_prompt":
-            return self.soft_length + target
-        if view == "projected_text":
-            return len(self.in_slot(self.projected[utt_id])) + target
-        if view == "noisy_text" and self.noise.kind not in NOISE_GROWTH:
-            return len(self.render(view, domain, utt_id).slot) + target  # as in the first epoch
-        growth = {"noisy_text": NOISE_GROWTH.get(self.noise.kind), "upsample_mask": UPSAMPLED}
-        shown = corpus.text_tokens[utt_id]
-        if self.in_slot != self.tokens:
-            shown = len(self.in_slot(corpus.text[utt_id]))
-        return round(growth.get(view, 1) * shown) + target
+        return VIEWS[view].length(self, corpus, utt_id) + corpus.target_tokens[utt_id]
+
+    def generator(self, view: str, utt_id: str, epoch: int = 0) -> random.Random:
+        """The source of chance of one utterance, view and epoch."""
+        return random.Random(f"view {self.seed} {epoch} {view} {utt_id}")
+
+    def text_length(self, corpus: Corpus, utt_id: str) -> int:
+        """Tokens of a transcript, as the slot shows it."""
+        if self.in_slot == self.tokens:
+            return corpus.text_tokens[utt_id]
+        return len(self.in_slot(corpus.text[utt_id]))
 
     def corrupt(self, text: str, rng: random.Random) -> str:
         """Noise of the configured kind."""
@@ -128,75 +121,172 @@ class Views:
         return self.tokenizer(text, add_special_tokens=False).input_ids
 
 
-def _audio(views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -> Slot:
-    return corpus.frames[utt_id]
+class View(ABC):
+    """One way to fill the speech slot. A new one is a subclass and a line in `VIEWS`.
+
+    Attributes:
+        needs: what an utterance must have to be shown; None: nothing.
+        is_speech: the slot holds real speech.
+    """
+
+    needs: ClassVar[Literal["audio", "transcript"] | None] = None
+    is_speech: ClassVar[bool] = False
+
+    @abstractmethod
+    def fill(self, views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -> Slot:
+        """The contents of the slot; `rng` is the only source of chance."""
+
+    @abstractmethod
+    def length(self, views: Views, corpus: Corpus, utt_id: str) -> int:
+        """LLM positions of the slot, by which batches are planned; a mean where chance decides."""
+
+    def prompt(self, views: Views, text: str, rng: random.Random) -> Prompt | None:
+        """The prompt around the slot of an utterance with this transcript; None: the model's."""
+        return None
 
 
-def _empty(views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -> Slot:
-    return []
+class AudioView(View):
+    """Speech: encoder frames."""
+
+    needs, is_speech = "audio", True
+
+    def fill(self, views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -> Slot:
+        return corpus.frames[utt_id]
+
+    def length(self, views: Views, corpus: Corpus, utt_id: str) -> int:
+        return corpus.speech_lengths[utt_id]
 
 
-def _clean_text(views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -> Slot:
-    return views.in_slot(corpus.text[utt_id])
+class HotwordsView(AudioView):
+    """Speech behind a prompt that lists words."""
+
+    def fill(self, views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -> Slot:
+        if views.prompts is None:
+            raise ConfigError("the view hotwords is shown by the method of that name alone")
+        return super().fill(views, corpus, utt_id, rng)
+
+    def length(self, views: Views, corpus: Corpus, utt_id: str) -> int:
+        growth = views.prompts.growth if views.prompts else 0
+        return super().length(views, corpus, utt_id) + growth
+
+    def prompt(self, views: Views, text: str, rng: random.Random) -> Prompt | None:
+        return views.prompts(text, rng) if views.prompts else None
 
 
-def _noisy_text(views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -> Slot:
-    return views.in_slot(views.corrupt(corpus.text[utt_id], rng))
+class PseudoAudioView(View):
+    """What the speech of a text might have given, as a method simulates it."""
+
+    def fill(self, views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -> Slot:
+        if not isinstance(corpus, PseudoAudio):
+            raise ConfigError("the view pseudo_audio shows text that a method has prepared for it")
+        return corpus.simulate(utt_id, rng)
+
+    def length(self, views: Views, corpus: Corpus, utt_id: str) -> int:
+        return corpus.speech_lengths[utt_id]
 
 
-def _projected_text(views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -> Slot:
-    return views.in_slot(views.projected[utt_id])
+class EmptyView(View):
+    """A slot with nothing in it, inside the prompt."""
+
+    def fill(self, views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -> Slot:
+        return []
+
+    def length(self, views: Views, corpus: Corpus, utt_id: str) -> int:
+        return 0
 
 
-def _no_prompt(views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -> Slot:
-    return None
+class NoPromptView(EmptyView):
+    """Neither slot nor prompt: the target follows bos."""
+
+    def fill(self, views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -> Slot:
+        return None
 
 
-def _upsample_mask(views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -> Slot:
-    tokens = views.in_slot(corpus.text[utt_id])
-    return upsample_and_mask(tokens, mask_token(views.tokenizer), rng)
+class CleanTextView(View):
+    """The transcript itself."""
+
+    needs = "transcript"
+
+    def fill(self, views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -> Slot:
+        return views.in_slot(corpus.text[utt_id])
+
+    def length(self, views: Views, corpus: Corpus, utt_id: str) -> int:
+        return views.text_length(corpus, utt_id)
 
 
-def _soft_prompt(views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -> Slot:
-    return Soft(views.soft_length)
+class NoisyTextView(View):
+    """The transcript, corrupted."""
+
+    needs = "transcript"
+
+    def fill(self, views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -> Slot:
+        return views.in_slot(views.corrupt(corpus.text[utt_id], rng))
+
+    def length(self, views: Views, corpus: Corpus, utt_id: str) -> int:
+        if (growth := NOISE_GROWTH.get(views.noise.kind)) is not None:
+            return round(growth * views.text_length(corpus, utt_id))
+        first = views.generator("noisy_text", utt_id)  # that of the first epoch
+        return len(self.fill(views, corpus, utt_id, first))
 
 
-def _pseudo_audio(views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -> Slot:
-    if not isinstance(corpus, PseudoAudio):
-        raise ConfigError("the view pseudo_audio shows text that a method has prepared for it")
-    return corpus.simulate(utt_id, rng)
+class UpsampleMaskView(View):
+    """The transcript, its tokens repeated and masked to the length of speech."""
+
+    needs = "transcript"
+
+    def fill(self, views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -> Slot:
+        tokens = views.in_slot(corpus.text[utt_id])
+        return upsample_and_mask(tokens, mask_token(views.tokenizer), rng)
+
+    def length(self, views: Views, corpus: Corpus, utt_id: str) -> int:
+        return round(UPSAMPLED * views.text_length(corpus, utt_id))
 
 
-def _hotwords(views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -> Slot:
-    if views.prompts is None:
-        raise ConfigError("the view hotwords is shown by the method of that name alone")
-    return corpus.frames[utt_id]
+class ProjectedTextView(View):
+    """The text that projected speech is nearest to."""
+
+    needs = "audio"
+
+    def fill(self, views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -> Slot:
+        return views.in_slot(views.projected[utt_id])
+
+    def length(self, views: Views, corpus: Corpus, utt_id: str) -> int:
+        return len(views.in_slot(views.projected[utt_id]))
 
 
-VIEWS: dict[str, Callable[[Views, Corpus, str, random.Random], Slot]] = {
-    "audio": _audio,
-    "empty": _empty,
-    "clean_text": _clean_text,
-    "noisy_text": _noisy_text,
-    "projected_text": _projected_text,
-    "no_prompt": _no_prompt,
-    "upsample_mask": _upsample_mask,
-    "soft_prompt": _soft_prompt,
-    "pseudo_audio": _pseudo_audio,
-    "hotwords": _hotwords,
+class SoftPromptView(View):
+    """Vectors that are learnt."""
+
+    def fill(self, views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -> Slot:
+        return Soft(views.soft_length)
+
+    def length(self, views: Views, corpus: Corpus, utt_id: str) -> int:
+        return views.soft_length
+
+
+VIEWS: dict[str, View] = {
+    "audio": AudioView(),
+    "empty": EmptyView(),
+    "clean_text": CleanTextView(),
+    "noisy_text": NoisyTextView(),
+    "projected_text": ProjectedTextView(),
+    "no_prompt": NoPromptView(),
+    "upsample_mask": UpsampleMaskView(),
+    "soft_prompt": SoftPromptView(),
+    "pseudo_audio": PseudoAudioView(),
+    "hotwords": HotwordsView(),
 }
-SPEECH = {"audio", "hotwords"}
-"""Views that fill the slot with real speech."""
-NEED_AUDIO = {*SPEECH, "projected_text"}
-NEED_TRANSCRIPT = {"clean_text", "noisy_text", "upsample_mask"}
-"""Views that show the transcript; the others do without where the task's answer is another text."""
 
 
 def shown_by(view: str, corpus: Corpus) -> list[str]:
-    """The utterances of a corpus that have what a view shows, in the corpus' order."""
-    if view in NEED_AUDIO:
-        return corpus.spoken
-    return corpus.written if view in NEED_TRANSCRIPT else list(corpus.text)
+    """The utterances of a corpus that have what a view needs, in the corpus' order."""
+    utterances = {"audio": lambda: corpus.spoken, "transcript": lambda: corpus.written}
+    return utterances.get(VIEWS[view].needs, lambda: list(corpus.text))()
+
+
+def needs_audio(view: str) -> bool:
+    """Whether a view shows utterances with audio alone."""
+    return VIEWS[view].needs == "audio"
 
 
 def check_view(view: str) -> None:
