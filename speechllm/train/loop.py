@@ -157,13 +157,14 @@ class Trainer:
         # Dropout's randomness is a pure function of the step too: nothing of it to save.
         seed = f"dropout {self.config.seed} {self.position.step} {self.world.rank}"
         torch.manual_seed(random.Random(seed).getrandbits(63))
-        sums = []  # of each batch: loss, tokens, correct, parts of the loss
+        sums = []  # of each batch: loss, tokens, correct, has a gradient, parts of the loss
         for _ in range(self.config.accumulate):
             score = self._forward(self._next_batch())
             if score.nll.requires_grad:
                 score.nll.backward()
             count = score.nll.new_tensor(score.tokens)
-            figures = [score.nll, count, score.correct, *score.parts.values()]
+            learns = count.new_tensor(score.nll.requires_grad)
+            figures = [score.nll, count, score.correct, learns, *score.parts.values()]
             sums.append(torch.stack([figure.detach().float() for figure in figures]))
         totals = torch.stack(sums).sum(0)
         if self.world.size > 1:  # a weight that only other ranks' batches use
@@ -171,7 +172,7 @@ class Trainer:
                 p.grad = torch.zeros_like(p) if p.grad is None else p.grad
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         self.world.sum([*gradients, totals])
-        nll, tokens, correct, *parts = totals.tolist()
+        nll, tokens, correct, learns, *parts = totals.tolist()
         tokens = max(tokens, 1.0)  # batches without labels teach nothing
         for gradient in gradients:
             gradient /= tokens
@@ -181,7 +182,7 @@ class Trainer:
                 f"loss or gradient is not finite at step {self.position.step}",
                 "lower train.lr, or train in fp32 (train.precision: fp32)",
             )
-        self._check_that_it_learns(norm)
+        self._check_that_it_learns(learns > 0)
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
@@ -201,15 +202,15 @@ class Trainer:
             )
         return nll / tokens
 
-    def _check_that_it_learns(self, norm: float) -> None:
-        """Refuse an epoch in which no trained weight had a gradient, as a projector behind text."""
-        self._learns = self._learns or norm > 0
+    def _check_that_it_learns(self, learns: bool) -> None:
+        """Refuse an epoch that no trained weight had a part in, as a projector behind text."""
+        self._learns = self._learns or learns
         epoch_is_over = self.position.epoch > 0 or self.position.batch >= len(self._plan.steps)
         if not self._learns and (epoch_is_over or self.position.step + 1 == self.config.steps):
             raise SpeechLLMError(
-                "no trained weight had a gradient in the first epoch",
-                "let `trainable` or `lora` name weights that these views reach: text fills the"
-                " slot without the projector",
+                "no trained weight had a part in any batch of the first epoch",
+                "let `trainable` or `lora` name weights that these views reach (text fills the"
+                " slot without the projector); auxiliary losses need larger batches",
             )
 
     def _forward(self, batch: Batch) -> Score:

@@ -151,7 +151,8 @@ def test_a_layer_that_nothing_reaches_is_refused(
 
 
 def test_the_llms_input_can_be_aligned_by_a_trained_projector(work: Path) -> None:  # noqa: F811
-    knobs = {"alignment": {"layer": 0}, "trainable": ["projector.*"]}
+    larger = {**TRAIN, "batch_positions": 1000}  # two of each side in a batch
+    knobs = {"alignment": {"layer": 0}, "trainable": ["projector.*"], "train": larger}
     run(*adapt_command(work, "text_only", **knobs)[:-1], f"{work}/exp/base/projector")
     record = json.loads((work / "exp/base/projector/run.json").read_text())
     assert record["seen"].keys() == {"target/empty", "source/audio"}

@@ -113,11 +113,11 @@ def test_a_batch_may_have_nothing_to_learn(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "most"), [({"steps": 9}, 4), ({"steps": 9, "accumulate": 3}, 2), ({"steps": 2}, 2)]
 )
-def test_an_epoch_without_a_gradient_is_refused(tmp_path: Path, settings, most) -> None:
+def test_an_epoch_that_trains_nothing_is_refused(tmp_path: Path, settings, most) -> None:
     """As of a projector that is trained behind text, which does not go through it."""
     t = trainer(tmp_path, **settings)
     t.objective = lambda batch: Score(torch.ones(()), 1, torch.zeros(()))
-    with pytest.raises(SpeechLLMError, match="no trained weight had a gradient"):
+    with pytest.raises(SpeechLLMError, match="no trained weight had a part"):
         t.train()
     assert t.position.step < most
 
