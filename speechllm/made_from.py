@@ -155,6 +155,11 @@ def seal_all(folder: Path, names: Iterable[str]) -> None:
         stream.writelines(f"{digest(folder / name)}  {name}\n" for name in sorted(names))
 
 
+def sealed_names(folder: Path) -> list[str]:
+    """Names of the files that `seal_all` noted, or none; all are files of the folder itself."""
+    return [name for name in _seals(folder) if Path(name).name == name]
+
+
 def broken_seals(folder: Path, only: Sequence[str] = ()) -> list[str]:
     """Names of the files that were sealed and are not what they were; an older version has none.
 
@@ -162,11 +167,16 @@ def broken_seals(folder: Path, only: Sequence[str] = ()) -> list[str]:
         folder: of the files.
         only: look at these alone.
     """
+    wanted = {n: h for n, h in _seals(folder).items() if not only or n in only}
+    return [n for n, h in wanted.items() if not (folder / n).is_file() or digest(folder / n) != h]
+
+
+def _seals(folder: Path) -> dict[str, str]:
+    """SHA-256 by name, as `seal_all` has noted them."""
     path = folder / SUMS
     text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     rows = (line.partition("  ") for line in text.splitlines())
-    wanted = {name: sha256 for sha256, _, name in rows if not only or name in only}
-    return [n for n, h in wanted.items() if not (folder / n).is_file() or digest(folder / n) != h]
+    return {name: sha256 for sha256, _, name in rows}
 
 
 def all_sealed(folder: Path) -> bool:

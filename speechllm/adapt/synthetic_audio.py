@@ -39,7 +39,8 @@ class SyntheticAudio(MadeOfText):
 
     tts: TtsConfig = TtsConfig(espeak=EspeakVoices())
     renditions: PositiveInt = 1
-    """How often each sentence is spoken, every time by a voice that is drawn anew."""
+    """How often each sentence is spoken, every time by a voice of espeak, or in a room, that is
+    drawn anew."""
     rt60: PositiveFloat | None = None
     """Reverberation time in seconds of a made room; null = none."""
     room_responses: str | None = None
@@ -51,6 +52,8 @@ class SyntheticAudio(MadeOfText):
             raise ValueError("tau: without a share of synthetic speech it is another method")
         if self.rt60 and self.room_responses:
             raise ValueError("give either rt60 or room_responses")
+        if self.renditions > 1 and not (self.tts.espeak or self.rt60 or self.room_responses):
+            raise ValueError("renditions: without a room this plug-in makes the same every time")
         return self
 
     def components(self, sizes: Mapping[str, int]) -> Sequence[Component]:
@@ -93,10 +96,13 @@ class SyntheticAudio(MadeOfText):
         return {"synthetic": corpus}
 
     def _settings(self, text: Mapping[str, str]) -> dict[str, Any]:
-        """What the samples depend on."""
+        """What the samples depend on; keys that came later count where they are used."""
+        tts = self.tts.model_dump(mode="json")
+        if self.tts.espeak and not self.tts.espeak.say:
+            del tts["espeak"]["say"]
         return {
             "text": dict(text),
-            "tts": self.tts.model_dump(mode="json"),
+            "tts": tts,
             "rt60": self.rt60,
             "room_responses": self.room_responses and sha256_of([self.room_responses]),
             "seed": self.train.seed,

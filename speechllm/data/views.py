@@ -138,7 +138,10 @@ class View(ABC):
 
     @abstractmethod
     def length(self, views: Views, corpus: Corpus, utt_id: str) -> int:
-        """LLM positions of the slot, by which batches are planned; a mean where chance decides."""
+        """LLM positions of the slot, by which batches are planned.
+
+        Where chance decides, a mean, or those of the first epoch.
+        """
 
     def prompt(self, views: Views, text: str, rng: random.Random) -> Prompt | None:
         """The prompt around the slot of an utterance with this transcript; None: the model's."""
@@ -230,7 +233,7 @@ class NoisyTextView(View):
 
 
 class UpsampleMaskView(View):
-    """The transcript, its tokens repeated and masked to the length of speech."""
+    """The transcript, each token once or twice by chance, half of them masked."""
 
     needs = "transcript"
 

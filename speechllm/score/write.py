@@ -1,6 +1,5 @@
 """Write the scores of a set into a folder: the score file, its listings, their hashes."""
 
-import glob
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ from typing import Any
 from speechllm.data.kaldi import first_ids
 from speechllm.files import whole_file, write_json
 from speechllm.locks import locked_folder
-from speechllm.made_from import all_sealed, seal_all
+from speechllm.made_from import all_sealed, seal_all, sealed_names
 from speechllm.own_files import read_mapping
 
 log = logging.getLogger(__name__)
@@ -24,8 +23,7 @@ class Scored:
         utterances: how many references there are.
         missing: ids of references without hypothesis.
         figures: what the score file holds under the normaliser's name.
-        listings: lines of text files that show the errors, by `<stem>.<suffix>`; the suffix has
-            three letters and begins with a t.
+        listings: lines of text files that show the errors, by `<stem>.<suffix>`.
     """
 
     utterances: int
@@ -45,7 +43,7 @@ def write_scores(
     """Score a set into a folder, unless that was done already with the same inputs.
 
     The listings, `<stem>.<normaliser>.<suffix>`, are written first, then the score file, and last
-    of all the hashes of all of them. Listings of an earlier run that are made no more are removed.
+    of all the hashes of all of them. What an earlier run wrote and this one does not is removed.
 
     Args:
         file: the score file; its folder is made.
@@ -78,13 +76,12 @@ def write_scores(
             stem, _, suffix = listing.rpartition(".")
             listings[f"{stem}.{name}.{suffix}"] = lines
     with locked_folder(out):
+        stale = {*sealed_names(out)} - {*listings, file.name}
         for listing, lines in listings.items():
             with whole_file(out / listing) as stream:
                 stream.writelines(f"{line}\n" for line in lines)
-        for name in old.get("scores", {}).keys() | found.keys():
-            for path in out.glob(f"*.{glob.escape(name)}.t??"):
-                if path.name not in listings:
-                    path.unlink()
+        for name in stale:
+            (out / name).unlink(missing_ok=True)
         write_json(file, result)
         seal_all(out, [*listings, file.name])
     _warn(result, hypothesis, counted)

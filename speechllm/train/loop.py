@@ -121,7 +121,6 @@ class Trainer:
         the best weights (`keep_best`) or the last ones.
         """
         self._resume()
-        self._learns = self.position.step > 0
         self.metrics = MetricLog(self.folder, self.position.step, self.world.is_first)
         started = time.monotonic() - self.position.seconds
         self.model.train()
@@ -141,6 +140,8 @@ class Trainer:
                 progress.advance(self._done() - progress.done, f"loss {loss:.3f}")
                 if position.step % config.checkpoint_every == 0:
                     self._save()
+        if position.step:
+            self._check_that_it_learns()
         self._finish()
         return position
 
@@ -182,7 +183,9 @@ class Trainer:
                 f"loss or gradient is not finite at step {self.position.step}",
                 "lower train.lr, or train in fp32 (train.precision: fp32)",
             )
-        self._check_that_it_learns(learns > 0)
+        self._learns = self._learns or learns > 0
+        if self.position.epoch > 0 or self.position.batch >= len(self._plan.steps):
+            self._check_that_it_learns()
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
@@ -202,13 +205,11 @@ class Trainer:
             )
         return nll / tokens
 
-    def _check_that_it_learns(self, learns: bool) -> None:
-        """Refuse an epoch that no trained weight had a part in, as a projector behind text."""
-        self._learns = self._learns or learns
-        epoch_is_over = self.position.epoch > 0 or self.position.batch >= len(self._plan.steps)
-        if not self._learns and (epoch_is_over or self.position.step + 1 == self.config.steps):
+    def _check_that_it_learns(self) -> None:
+        """Refuse to train nothing: only a projector, for example, and text goes around it."""
+        if not self._learns:
             raise SpeechLLMError(
-                "no trained weight had a part in any batch of the first epoch",
+                "no trained weight had a part in any batch so far",
                 "let `trainable` or `lora` name weights that these views reach (text fills the"
                 " slot without the projector); auxiliary losses need larger batches",
             )
@@ -276,6 +277,7 @@ class Trainer:
                 "world_size": self.world.size,
                 "precision": self.precision,
                 "best_sha256": self._best_sha256,
+                "learns": self._learns,
             }
             save_checkpoint(self.folder / CHECKPOINT, self.model, self.optimizers, state)
             for old in self.folder.glob("best.*.safetensors"):
@@ -310,6 +312,7 @@ class Trainer:
         if self.controller:
             self.controller.restore(state["controller"])
         self._best_sha256 = state.get("best_sha256")
+        self._learns = state.get("learns", True)
 
     def _finish(self) -> None:
         """Leave the model with the weights that are to be kept."""

@@ -77,6 +77,7 @@ class Recogniser:
         self._switch, self._encoder = switch, encoder
         self.decode, self.domain = decode, domain
         self._precision: str | None = None  # that the weights were made quick for
+        self._kept: tuple[str, str, float] | None = None  # domain, precision, adapted
 
     @property
     def task(self) -> Task:
@@ -100,19 +101,21 @@ class Recogniser:
             ConfigError: no such domain, or none that the model was adapted to, or it is kept
                 otherwise already.
         """
-        kept = {"precision": precision, "adapted": adapted}
-        if self._precision is not None:
-            if domain == self.domain and kept == {k: getattr(self.decode, k) for k in kept}:
+        wanted = (domain, precision, adapted)
+        if self._kept:
+            if self._kept == wanted:
                 return
+            domain, precision, adapted = self._kept
             raise ConfigError(
-                f"the recogniser is kept to {self.domain} already, its weights changed for it",
+                f"the recogniser is kept to {domain} in {precision}, adapted: {adapted:g} already",
                 "load the model anew",
             )
         model = self._switch.to(domain)
         weigh_adaptation(model, adapted)
         model.freeze_for_search(precision)
         self._switch, self.domain = DomainSwitch(model, domain, {}), domain
-        self._precision = precision
+        self._precision, self._kept = precision, wanted
+        kept = {"precision": precision, "adapted": adapted}
         self.decode = self.decode.model_copy(update=kept)
 
     def transcribe(

@@ -335,6 +335,13 @@ def test_espeak_is_built_in(work: Path, tmp_path: Path) -> None:
     assert (path / "wav/te-0-r2.flac").read_bytes() != (path / "wav/te-0.flac").read_bytes()
 
 
+def test_a_plug_in_that_draws_nothing_makes_one_rendition(tmp_path: Path) -> None:
+    knobs = {"tts": {"python": "my_tts:say", "allow_commands": True}, "renditions": 2}
+    with pytest.raises(ConfigError, match="the same every time"):
+        method(tmp_path, "synthetic_audio", **knobs)
+    assert method(tmp_path, "synthetic_audio", **knobs, rt60=0.2).renditions == 2
+
+
 def test_the_name_of_a_rendition_may_be_taken() -> None:
     assert renditions(["a", "b"], 2) == {"a": "a", "b": "b", "a-r2": "a", "b-r2": "b"}
     with pytest.raises(ConfigError, match="a-r2 is an utterance of its own"):

@@ -384,3 +384,34 @@ def test_sclites_format_is_named_with_what_makes_a_table_of_it(tmp_path, capsys,
     words = [*files.items(), *words[2:]]
     run(*(word for pair in words for word in pair))
     assert "%WER 0.00 [ 0 / 5" in capsys.readouterr().out
+
+
+def test_only_what_an_earlier_score_wrote_is_removed(tmp_path):
+    """A folder may hold the very files that are scored, whatever their names."""
+    out = tmp_path / "out"
+    own = {
+        name: write(out / name, "u1 the cow\n")
+        for name in ("ref.english.txt", "hyp.english.txt", "notes.plain.tsv")
+    }
+    reference, hypothesis = own["ref.english.txt"], own["hyp.english.txt"]
+
+    def names(settings):
+        score_folder(reference, hypothesis, out, settings)
+        return {path.name for path in out.iterdir()} - {".lock"}
+
+    more = names(Settings(("plain", "english"), 10, trn=True))
+    assert {"ref.plain.trn", "alignments.english.txt", *own} < more
+    less = names(Settings(("plain",), 10))
+    gone = {name for name in more if name.endswith(".trn") or ".english." in name} - {*own}
+    assert less == more - gone
+    assert all(path.read_text() == "u1 the cow\n" for path in own.values())
+
+
+def test_a_list_of_hashes_removes_nothing_elsewhere(tmp_path):
+    reference = write(tmp_path / "text", "u1 the cow\n")
+    out = tmp_path / "out"
+    score_folder(reference, reference, out, Settings(("plain",), 10))
+    with (out / "SHA256SUMS").open("a") as stream:
+        stream.write(f"{'0' * 64}  ../text\n")
+    score_folder(reference, reference, out, Settings(("plain",), 20))
+    assert reference.is_file()

@@ -110,16 +110,35 @@ def test_a_batch_may_have_nothing_to_learn(tmp_path: Path) -> None:
     assert line["train"]["loss"] == 0
 
 
+def nothing(batch: object) -> Score:
+    return Score(torch.ones(()), 1, torch.zeros(()))
+
+
 @pytest.mark.parametrize(
-    ("settings", "most"), [({"steps": 9}, 4), ({"steps": 9, "accumulate": 3}, 2), ({"steps": 2}, 2)]
+    ("settings", "most"),
+    [
+        ({"steps": 9}, 4),
+        ({"steps": 9, "accumulate": 3}, 2),
+        ({"steps": 2}, 3),
+        ({"steps": None, "seconds": 9}, 5),
+    ],
 )
-def test_an_epoch_that_trains_nothing_is_refused(tmp_path: Path, settings, most) -> None:
+def test_to_train_nothing_is_refused(tmp_path: Path, settings, most) -> None:
     """As of a projector that is trained behind text, which does not go through it."""
     t = trainer(tmp_path, **settings)
-    t.objective = lambda batch: Score(torch.ones(()), 1, torch.zeros(()))
+    t.objective = nothing
     with pytest.raises(SpeechLLMError, match="no trained weight had a part"):
         t.train()
     assert t.position.step < most
+
+
+def test_to_train_nothing_is_refused_again_when_it_goes_on(tmp_path: Path) -> None:
+    for _ in range(2):
+        t = trainer(tmp_path, steps=9, checkpoint_every=1)
+        t.objective = nothing
+        with pytest.raises(SpeechLLMError, match="no trained weight had a part"):
+            t.train()
+        assert (tmp_path / CHECKPOINT).is_file()
 
 
 def test_only_trained_parameters_move(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_an_adaptation_counts_as_much_as_one_says(
         model.keep_to("farm", "fp32", adapted)
         said[adapted] = {t.id: t.text for t in model.transcribe(data)}
         model.keep_to("farm", "fp32", adapted)  # nothing new
-        with pytest.raises(ConfigError, match="kept to farm already"):
+        with pytest.raises(ConfigError, match="kept to farm in fp32"):
             model.keep_to("farm", "fp32", 0.75)
         with pytest.raises(ConfigError, match=f"counts {adapted:g}, not 0.75"):
             model.transcribe(data, adapted=0.75)
