@@ -20,7 +20,7 @@ from speechllm.strict_yaml import load_yaml
 
 EGS = Path(__file__).parents[2] / "egs"
 CONFIGS = sorted(str(path.relative_to(EGS)) for path in EGS.glob("*/conf/**/*.yaml"))
-FREE = {"views", "methods", "decodings", "set"}  # mappings whose keys are names of the user's
+FREE = {"views", "methods", "decodings", "set", "say"}  # mappings whose keys the user chooses
 
 
 def schema_of(values: dict[str, Any]) -> type[BaseModel]:
