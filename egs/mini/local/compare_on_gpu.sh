@@ -33,8 +33,9 @@ status=0
 timeout --signal=INT "$seconds" ./run.sh --compare "$grid" --compare_opts "budget=$budget" \
     --stage base --stop_stage report --nj "$nj" $options >"$out/run.log" 2>&1 || status=$?
 tail -n 3 "$out/run.log"
-for made in RESULTS*compare* quick/RESULTS*compare*; do
-    [ ! -e "$made" ] || cp -r "$made" "$out"
+name=$(basename "$grid" .yaml)
+for made in {,quick/}RESULTS*."$name"{,.md}; do # not those that were there before
+    [ ! "$made" -nt "$out/machine.txt" ] || cp -r "$made" "$out"
 done
 [ "$status" -ne 124 ] || echo "the time was up; the same command goes on where it stopped"
 exit "$status"
