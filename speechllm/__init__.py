@@ -3,10 +3,10 @@
 import os
 from typing import TYPE_CHECKING
 
+from speechllm.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from speechllm.transcribe.recogniser import Recogniser
-
-__version__ = "0.1.0"
 
 
 def load(

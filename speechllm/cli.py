@@ -14,13 +14,13 @@ from contextlib import suppress
 from types import ModuleType
 from typing import NoReturn
 
-import speechllm
 from speechllm.commands.parser import Parser
 from speechllm.errors import SpeechLLMError, bounded, did_you_mean, shortened
 from speechllm.made_from import verifying
 from speechllm.os_errors import describe
 from speechllm.processes import is_first_rank
 from speechllm.signals import Stopped, raised_signals
+from speechllm.version import __version__
 
 log = logging.getLogger(__name__)
 
@@ -174,7 +174,7 @@ def _run(command: str, rest: Sequence[str]) -> None:
         print(usage())
         return
     if command == "--version":
-        print(f"speechllm {speechllm.__version__}")
+        print(f"speechllm {__version__}")
         return
     if command not in COMMANDS:
         known = did_you_mean(command, COMMANDS)
@@ -211,7 +211,7 @@ def bug_report(command: str, error: Exception) -> str:
         prefix = f"speechllm-{command}-"
         with tempfile.NamedTemporaryFile(prefix=prefix, suffix=".log", delete=False) as stream:
             words = bounded(" ".join(sys.argv)).encode(errors="backslashreplace")
-            stream.write(f"speechllm {speechllm.__version__}: ".encode() + words + b"\n\n" + trace)
+            stream.write(f"speechllm {__version__}: ".encode() + words + b"\n\n" + trace)
             remedy = f"please report it, with {stream.name}; --debug shows more"
     return bounded(
         f"speechllm {command}: a bug of speechllm, not a mistake of yours: {said}\n  -> {remedy}"

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from speechllm.errors import ConfigError, did_you_mean, shortened, shown
 from speechllm.section import Section
 from speechllm.strict_yaml import YamlError, load_yaml
+from speechllm.task import TASKS
 from speechllm.utf8 import read_text
 
 SPEECH_MARKER = "<speech>"
@@ -125,27 +126,15 @@ class ModelConfig(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _defaults_of_parts(cls, values: Any) -> Any:
-        from speechllm.tasks.task import TASKS, load_task
-
-        name = values.get("task", "asr") if isinstance(values, dict) else None
-        if not isinstance(name, str) or name not in TASKS:  # which a validator below says
-            return values
-        task = load_task(name)
-        if values.get("speech_llm") is None:
-            return {"projector": {}, "prompt": task.prompt} | values
-        given = values.get("prompt") is not None
-        return values if given else values | {"prompt": task.instruction}
+    def _projector_of_parts(cls, values: Any) -> Any:
+        is_parts = isinstance(values, dict) and values.get("speech_llm") is None
+        return {"projector": {}} | values if is_parts else values
 
     @field_validator("task")
     @classmethod
     def _known(cls, name: str) -> str:
-        from speechllm.tasks.task import load_task
-
-        try:
-            load_task(name)
-        except ConfigError as error:
-            raise ValueError(error.message) from error
+        if name not in TASKS:
+            raise ValueError(f"there is no task '{name}'{did_you_mean(name, TASKS)}")
         return name
 
     @model_validator(mode="after")

@@ -8,8 +8,8 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from speechllm import __version__
 from speechllm.errors import ConfigError
+from speechllm.version import __version__
 
 PACKAGES = ("torch", "transformers", "peft", "numpy", "kaldiio", "jiwer")
 

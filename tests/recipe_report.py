@@ -14,7 +14,8 @@ import soundfile
 from speechllm.commands import report as command
 from speechllm.data.kaldi import write_data_dir
 from speechllm.score.inputs import Settings
-from speechllm.tasks.task import load_task
+from speechllm.score.write import score_set
+from speechllm.task import load_task
 
 WORDS = (
     *("the", "a", "of", "to", "in", "field", "barley", "wheat", "tractor", "next", "summer"),
@@ -110,7 +111,7 @@ def make_system(
     if score:
         scorer = load_task(task)
         reference = root / "data" / name / scorer.table
-        scorer.score(reference, decoded / "text", decoded / "score", Settings(resamples=20))
+        score_set(scorer, reference, decoded / "text", decoded / "score", Settings(resamples=20))
     return decoded
 
 

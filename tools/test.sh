@@ -9,6 +9,7 @@ export HF_HUB_OFFLINE=1
 
 ruff check .
 ruff format --check .
+lint-imports --no-cache --no-logo  # imports go down: the floors of pyproject.toml
 find . \( -path ./tools/venv -o -path './.*' \) -prune -o -name '*.sh' -print0 | xargs -0 shellcheck .ci/run
 
 for data in an4 librispeech_sample; do

@@ -18,7 +18,6 @@ from speechllm.data.views import Views, check_view
 from speechllm.errors import ConfigError
 from speechllm.imported import sources_of
 from speechllm.model.speech_llm import SpeechLLM
-from speechllm.tasks.task import load_task
 from speechllm.train.distributed import join_world
 
 NO_TRAINING = TrainConfig(steps=1, batch_positions=4000, precision="fp32").model_copy(
@@ -51,7 +50,7 @@ def train_base(
     train_config = config.train or NO_TRAINING
     torch.manual_seed(train_config.seed)  # the projector's first weights
     model = SpeechLLM(config.model)
-    task = load_task(config.model.task)
+    task = model.task
 
     def open_corpus(paths: Sequence[Path]) -> Corpus:
         corpus = Corpus.load(paths, task)

@@ -25,7 +25,7 @@ from speechllm.model.llm import checkpoint_gradients
 from speechllm.model.precision import resolve
 from speechllm.model.speech_llm import SpeechLLM, parameter_table, set_trainable
 from speechllm.own_files import made_again, read_mapping, read_tensors
-from speechllm.tasks.task import Labels, load_task
+from speechllm.task import Labels
 from speechllm.train.distributed import World
 from speechllm.train.loop import CHECKPOINT, Controller, Objective, Trainer
 from speechllm.train.monitor import Monitor
@@ -184,9 +184,9 @@ def _monitor(
     }
     targets = {utt: target for c in dev.values() for utt, target in c.targets.items()}
     seconds = {utt: s for c in dev.values() for d in c.dirs for utt, s in d.utt2dur.items()}
-    task, joint_ctc = load_task(model.config.task), phase.monitor.joint_ctc
+    task, joint_ctc = model.task, phase.monitor.joint_ctc
     if joint_ctc:
-        check_joint_ctc(model.config, "monitor.joint_ctc")
+        check_joint_ctc(model.config, task, "monitor.joint_ctc")
     return Monitor(
         phase.monitor,
         {name: [b.to(world.device) for b in bs] for name, bs in batches.items()},
@@ -200,7 +200,7 @@ def _labels(model: SpeechLLM, views: Views) -> Labels:
     """Names that the given answers are made of; hypotheses among made data are no authority."""
     given = [views.corpora[domain] for domain in ("source", "target") if domain in views.corpora]
     answers = [target for corpus in given for target in corpus.targets.values() if target]
-    return load_task(model.config.task).labels(answers)
+    return model.task.labels(answers)
 
 
 def _dev_batches(

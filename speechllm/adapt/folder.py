@@ -18,9 +18,11 @@ from speechllm.lm.folder import check_lm
 from speechllm.locks import locked_folder
 from speechllm.made_from import MADE_FROM, Files, changed_since, refuse_changes, write_record
 from speechllm.model.bundle_record import check_bundle, model_config, pretrained_files
+from speechllm.model.description import task_of
 from speechllm.own_files import made_again, read_mapping
 from speechllm.pretrained import encoder_key
 from speechllm.processes import is_first_rank
+from speechllm.task import Task
 
 if TYPE_CHECKING:
     from speechllm.adapt.method import Method
@@ -42,12 +44,17 @@ class Inputs:
 
 
 def base_inputs(
-    config: BaseConfig, train: Sequence[Path], dev: Sequence[Path], dump: Path | None
+    config: BaseConfig,
+    task: Task,
+    train: Sequence[Path],
+    dev: Sequence[Path],
+    dump: Path | None,
 ) -> Inputs:
     """What a base run depends on besides its config.
 
     Args:
         config: of the base.
+        task: of its model.
         train, dev: data dirs.
         dump: root of the feature cache; None: audio is not looked at.
 
@@ -56,7 +63,7 @@ def base_inputs(
     """
     model = config.model
     names = {key: [str(p) for p in paths] for key, paths in (("train", train), ("dev", dev))}
-    files = pretrained_files(model) | set_files([*train, *dev], model, dump)
+    files = pretrained_files(model) | set_files([*train, *dev], model, task, dump)
     return Inputs({**names, "encoder": model.audio_model}, files, model.audio_model)
 
 
@@ -88,10 +95,10 @@ def adapt_files(
     method: "Method", base: Path, sets: Mapping[str, Sequence[Path]], dump: Path | None
 ) -> Files:
     """The files of `adapt_inputs`, as its settings and sets name them."""
-    model = model_config(base / MODEL)
+    model, task = model_config(base / MODEL), task_of(base)
     files: dict[str, Path | None] = dict(named_files(method.model_dump(mode="json")))
     for role, paths in sets.items():
-        files |= set_files(paths, model, dump, method.reads_target_text or role != "target")
+        files |= set_files(paths, model, task, dump, method.reads_target_text or role != "target")
     return files
 
 

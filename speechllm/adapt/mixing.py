@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from speechllm.config import TrainConfig
 from speechllm.data.collate import Batch, collate
@@ -12,7 +13,9 @@ from speechllm.data.mixture import Component, Item, Plan, plan_epoch, resolve_sh
 from speechllm.data.views import Views, needs_audio, shown_by
 from speechllm.errors import ConfigError
 from speechllm.garbage import uncollected
-from speechllm.model.speech_llm import SpeechLLM
+
+if TYPE_CHECKING:
+    from speechllm.model.speech_llm import SpeechLLM
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +40,7 @@ class Mixture:
         self,
         components: Sequence[Component],
         views: Views,
-        model: SpeechLLM,
+        model: "SpeechLLM",
         config: TrainConfig,
         world_size: int,
     ):

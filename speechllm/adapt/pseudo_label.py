@@ -21,7 +21,6 @@ from speechllm.guarded import guarded
 from speechllm.layout import DESCRIPTION, MODEL, RUN, TENSORS
 from speechllm.made_from import is_sealed, seal
 from speechllm.own_files import made_again, read_by_id
-from speechllm.tasks.task import load_task
 
 if TYPE_CHECKING:  # to read a config needs no torch
     from speechllm.data.corpus import Corpus
@@ -98,7 +97,7 @@ class PseudoLabel(MadeData):
         corpus.measure(workspace.model.tokenizer, workspace.model.projector.output_length)
         corpus.label(dict.fromkeys(subset(list(corpus.text), self.p, self.train.seed), ""))
 
-        task = load_task(model.task)
+        task = workspace.model.task
         decode = task.suit(self.decode)
         settings = self._settings(workspace, corpus, decode)
         folder = workspace.folder / "pseudo_label"

@@ -18,7 +18,7 @@ from speechllm.data.views import Views, check_view, needs_audio
 from speechllm.errors import ConfigError
 from speechllm.layout import MODEL
 from speechllm.model.bundle import load_bundle
-from speechllm.tasks.of_model import task_of
+from speechllm.model.description import task_of
 from speechllm.train.distributed import join_world
 
 log = logging.getLogger(__name__)

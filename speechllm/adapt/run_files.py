@@ -9,11 +9,15 @@ from speechllm.data.features import check_features
 from speechllm.data.kaldi import DataDir
 from speechllm.data.tables import CHANNELS
 from speechllm.layout import RUN
-from speechllm.tasks.task import load_task
+from speechllm.task import Task
 
 
 def set_files(
-    paths: Sequence[Path], model: ModelConfig, dump: Path | None, with_text: bool = True
+    paths: Sequence[Path],
+    model: ModelConfig,
+    task: Task,
+    dump: Path | None,
+    with_text: bool = True,
 ) -> dict[str, Path | None]:
     """What training reads of data dirs: texts and, through its features, the audio.
 
@@ -22,14 +26,15 @@ def set_files(
 
     Args:
         paths: data dirs.
-        model: whose encoder hears them, and whose task says what is answered.
+        model: whose encoder hears them.
+        task: says what is answered.
         dump: root of the feature cache; None: audio is not looked at.
         with_text: whether the transcripts are read.
 
     Raises:
         DataError: audio has changed since its features were made.
     """
-    texts = dict.fromkeys(("text", *load_task(model.task).tables)) if with_text else ()
+    texts = dict.fromkeys(("text", *task.tables)) if with_text else ()
     files: dict[str, Path | None] = {}
     for path in paths:
         tables = (path / name for name in (*texts, CHANNELS, "segments"))

@@ -13,7 +13,7 @@ from speechllm.data.collate import Batch
 from speechllm.data.mixture import Component
 from speechllm.errors import ConfigError
 from speechllm.model.speech_llm import Score, SpeechLLM
-from speechllm.tasks.task import load_task
+from speechllm.score.wer import score_texts
 from speechllm.train.monitor import ERROR
 
 NAME = "warm_start"
@@ -124,8 +124,7 @@ class ReadingError:
         for batch in batches:
             ids = [example.utt_id for example in batch.examples]
             read |= zip(ids, self.model.snap(batch), strict=True)
-        counted = load_task("asr").count({utt: self.text[utt] for utt in read}, read)
-        percent = counted.rates["wer"].percent or 0.0
+        percent = score_texts({utt: self.text[utt] for utt in read}, read).words.percent or 0.0
         return {"wer": percent, ERROR: percent}
 
 

@@ -50,9 +50,13 @@ def run(args: argparse.Namespace) -> None:
     """Train, go on, or find the model finished."""
     from speechllm.adapt.folder import base_inputs, claimed
     from speechllm.config import BaseConfig, load
+    from speechllm.task import load_task
 
     config = load(BaseConfig, args.config, [*args.overrides, *model_overrides(args)])
-    with claimed(args.exp, config, base_inputs(config, args.train, args.dev, args.dump)) as is_ours:
+    task = load_task(config.model.task)
+    config = config.model_copy(update={"model": task.with_prompt(config.model)})
+    inputs = base_inputs(config, task, args.train, args.dev, args.dump)
+    with claimed(args.exp, config, inputs) as is_ours:
         if not is_ours:
             log.info("%s is made already", args.exp)
             return

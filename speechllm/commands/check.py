@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from speechllm.config import ModelConfig
     from speechllm.data.complaints import Complaint
     from speechllm.data.summary import SetSummary
-    from speechllm.tasks.task import Task
+    from speechllm.task import Task
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,9 +46,12 @@ def run(args: argparse.Namespace) -> None:
     from speechllm.data.flawless import flawless
     from speechllm.data.kaldi import DataDir
     from speechllm.data.summary import read_mark, summarise, write_mark
-    from speechllm.tasks.task import load_task
+    from speechllm.task import load_task, load_tasks
 
-    models = _models(args)
+    models, task, tasks = _models(args), None, load_tasks()
+    if models:
+        task = load_task(models.task)
+        models = task.with_prompt(models)
     options = {
         "models": models and models.model_dump(mode="json"),
         "llm": args.llm,
@@ -59,7 +62,8 @@ def run(args: argparse.Namespace) -> None:
         "allow_pipes": args.allow_pipes,
     }
     paths = list(dict.fromkeys(args.data))
-    marks = {} if args.force else {path: read_mark(path, options) for path in paths}
+    answers = {task.table for task in tasks}
+    marks = {} if args.force else {path: read_mark(path, options, answers) for path in paths}
     limit = None
     sizes: dict[Path, SetSummary] = {}
     failed: list[str] = []
@@ -69,12 +73,11 @@ def run(args: argparse.Namespace) -> None:
             print(f"{path}: already checked, {warnings} warnings")
             continue
         limit = limit or _transcript_limit(args, models)
-        task = load_task(models.task) if models else None
         warnings = 0
-        if size := flawless(path, limit, task):
+        if size := flawless(path, limit, task, tasks):
             print(f"{path}: 0 errors, 0 warnings", flush=True)
         else:
-            complaints = _complaints(path, args, models, limit, task)
+            complaints = _complaints(path, args, models, limit, task, tasks)
             errors = sum(complaint.severity == "error" for complaint in complaints)
             warnings = len(complaints) - errors
             print(f"{path}: {errors} errors, {warnings} warnings", flush=True)
@@ -83,7 +86,7 @@ def run(args: argparse.Namespace) -> None:
                 continue
             size = summarise(DataDir.load(path), args.allow_pipes)
         sizes[path] = size
-        write_mark(path, options, size, warnings)
+        write_mark(path, options, size, warnings, answers)
     for line in (*_overlaps(list(sizes)), *_forms(list(sizes)), *_table(sizes)):
         print(bounded(line))
     if failed:
@@ -99,6 +102,7 @@ def _complaints(
     models: "ModelConfig | None",
     limit: Callable[..., str | None],
     task: "Task | None",
+    others: "list[Task]",
 ) -> "list[Complaint]":
     """Check a set thoroughly, and print what is wrong with it."""
     from speechllm.data.complaints import group_complaints
@@ -111,6 +115,7 @@ def _complaints(
         max_seconds=args.max_seconds,
         transcript_limit=limit,
         task=task,
+        others=others,
         least_seconds=lambda: _least_seconds(models),
     )
     for line in group_complaints(complaints):

@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> None:
     from speechllm.layout import MODEL
     from speechllm.model.between import check_adapted, weigh_adaptation
     from speechllm.model.bundle_record import check_bundle, model_config
-    from speechllm.tasks.of_model import task_of
+    from speechllm.model.description import task_of
 
     places = {"target": args.target, "exp": args.exp}
     values = with_places(read_yaml(args.config, args.overrides), places)

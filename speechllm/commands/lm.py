@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from speechllm.tasks.task import Task
+    from speechllm.task import Task
 
 log = logging.getLogger(__name__)
 
@@ -44,8 +44,8 @@ def run(args: argparse.Namespace) -> None:
     from speechllm.files import sha256_of
     from speechllm.layout import DESCRIPTION, MODEL
     from speechllm.lm.config import NGramConfig, load_lm_config
-    from speechllm.tasks.of_model import task_of
-    from speechllm.tasks.task import load_task
+    from speechllm.model.description import task_of
+    from speechllm.task import load_task
 
     config = load_lm_config(args.config, args.overrides)
     task = task_of(args.base) if args.base else load_task("asr")
@@ -98,7 +98,9 @@ def _files(path: Path, task: "Task") -> list[Path]:
 
 def _sentences(path: Path, task: "Task") -> Iterable[str]:
     """What is to be answered in a data dir, or the lines of a file without their ids."""
+    from speechllm.data.answers import read_targets
     from speechllm.data.kaldi import DataDir, read_table
 
-    table = task.targets(DataDir.load(path)) if path.is_dir() else read_table(path, strict=False)
-    return table.values()
+    if path.is_dir():
+        return read_targets(task, DataDir.load(path)).values()
+    return read_table(path, strict=False).values()

@@ -42,8 +42,8 @@ def run(args: argparse.Namespace) -> None:
     from speechllm.locks import LOCK, locked
     from speechllm.made_from import is_sealed, seal
     from speechllm.model.bundle_record import check_bundle
+    from speechllm.model.description import task_of
     from speechllm.own_files import read_mapping
-    from speechllm.tasks.of_model import task_of
 
     task = task_of(args.model)
     if args.fold and not args.lm:
@@ -136,6 +136,7 @@ def _under_llm(args: argparse.Namespace, paths: list[Path]) -> dict[Path, dict[s
 def _under_lm(args: argparse.Namespace, paths: list[Path]) -> dict[Path, dict[str, Any]]:
     import torch
 
+    from speechllm.data.answers import read_targets
     from speechllm.data.forms import fold
     from speechllm.data.kaldi import DataDir
     from speechllm.layout import MODEL
@@ -143,8 +144,8 @@ def _under_lm(args: argparse.Namespace, paths: list[Path]) -> dict[Path, dict[st
     from speechllm.lm.make import ngram_perplexity, tokenised
     from speechllm.lm.ngram import NGram
     from speechllm.model.bundle import read_bundle
+    from speechllm.model.description import task_of
     from speechllm.model.speech_llm import SpeechLLM
-    from speechllm.tasks.of_model import task_of
 
     task = task_of(args.model)
     place, tokenizer = find_lm(args.lm, "--lm"), None
@@ -154,7 +155,7 @@ def _under_lm(args: argparse.Namespace, paths: list[Path]) -> dict[Path, dict[st
     lm = load_lm(place, "--lm", tokenizer, "cuda" if torch.cuda.is_available() else "cpu")
     found: dict[Path, dict[str, Any]] = {}
     for path in paths:
-        text = list(task.targets(DataDir.load(path)).values())
+        text = list(read_targets(task, DataDir.load(path)).values())
         if isinstance(lm, NGram):
             measured = ngram_perplexity(lm, text, args.fold)
         else:

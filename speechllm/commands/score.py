@@ -8,14 +8,14 @@ from speechllm.commands.numbers import MOST_RESAMPLES, whole
 from speechllm.errors import DataError, SpeechLLMError, bounded
 
 if TYPE_CHECKING:
-    from speechllm.tasks.task import Labels, Task
+    from speechllm.task import Labels, Task
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Two forms: everything below --exp, or one file of hypotheses."""
     from speechllm.score.inputs import Settings
     from speechllm.score.normalize import KNOWN
-    from speechllm.tasks.task import TASKS
+    from speechllm.task import TASKS
 
     every = parser.add_argument_group("score every decode_*/<set>/text below a folder")
     every.add_argument("--exp", type=Path, help="folder that is searched for hypotheses")
@@ -72,6 +72,7 @@ def run(args: argparse.Namespace) -> None:
     """Score, and print one line for each file and normaliser."""
     from speechllm.garbage import uncollected
     from speechllm.score.inputs import Settings
+    from speechllm.score.write import score_set
 
     settings = Settings(
         tuple(dict.fromkeys(args.normalizer)),
@@ -83,8 +84,14 @@ def run(args: argparse.Namespace) -> None:
     )
     for job in _jobs(args):
         with uncollected():
-            result = job.task.score(
-                job.reference, job.hypothesis, job.out, settings, job.labels, args.force
+            result = score_set(
+                job.task,
+                job.reference,
+                job.hypothesis,
+                job.out,
+                settings,
+                job.labels,
+                args.force,
             )
         what = job.hypothesis.parent.parent if args.exp else job.hypothesis
         for line in job.task.lines(result, what):
@@ -103,8 +110,8 @@ class _Job(NamedTuple):
 
 def _jobs(args: argparse.Namespace) -> list[_Job]:
     """What is to be scored; each model says for which task it was made."""
-    from speechllm.tasks.of_model import labels_of, task_of
-    from speechllm.tasks.task import load_task
+    from speechllm.model.description import labels_of, task_of
+    from speechllm.task import load_task
 
     every, one = (args.exp, args.data_root), (args.ref, args.hyp, args.out)
     if all(one) and not any(every):

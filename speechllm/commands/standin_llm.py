@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> None:
     """Train, unless the folder is complete."""
     from speechllm.data.kaldi import read_table
     from speechllm.standin.llm import LLMOptions, train_llm
-    from speechllm.tasks.task import load_task
+    from speechllm.task import load_task
 
     if args.task:
         args.prompt = load_task(args.task).prompt

@@ -1,6 +1,6 @@
 """The columns of a comparison's tables, and what they mean, in the terms of the models' task."""
 
-from speechllm.tasks.task import Task
+from speechllm.task import Task
 
 PAIRS = {
     True: "matched-pairs segment test (MAPSSWE)",
@@ -15,7 +15,7 @@ def header(task: Task) -> tuple[str, ...]:
     return (
         *("target", "arm", "seeds", f"{error} [95 %]", "change [95 %]", "p", "p pairs", "better"),
         *("gain %", "gap closed %", f"source {error}", "source change [95 %]"),
-        *(f"{figure.title} % [95 %]" for figure in task.figures[1:]),
+        *(f"{metric.title} % [95 %]" for metric in task.metrics[1:]),
         *("audio h", "trained M", "steps", "kept step", "seconds"),
     )
 
@@ -23,7 +23,7 @@ def header(task: Task) -> tuple[str, ...]:
 def legend(task: Task) -> str:
     """What the columns of the main table mean."""
     error = task.main.title
-    further = "".join(f"\n- {figure.title}: {figure.says}." for figure in task.figures[1:])
+    further = "".join(f"\n- {metric.title}: {metric.says}." for metric in task.metrics[1:])
     return f"""\
 - arm: label of the method, and `_p` with the share of the target's audio in percent; all figures
   are means over seeds; seeds: how many of the planned runs are in them.
@@ -32,7 +32,7 @@ def legend(task: Task) -> str:
   With one seed it is over utterances alone.
 - change: {error} minus the baseline's, in points; its interval is not corrected for there being
   many.
-- p: paired bootstrap over seeds and utterances, two-sided; p pairs: {PAIRS[task.has_words]}
+- p: paired bootstrap over seeds and utterances, two-sided; p pairs: {PAIRS[task.is_aligned]}
   of these very runs. Holm's correction over all arms and targets of the table, for each test. `*`:
   both are below 0.05; anything else may be chance. better: runs whose {error} is below the
   baseline's mean.

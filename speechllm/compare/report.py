@@ -8,7 +8,6 @@ from urllib.parse import quote
 
 import yaml
 
-import speechllm
 from speechllm.compare.grid import BASE, Cell, Grid, Match
 from speechllm.compare.legends import control_legend, legend, pair_legend
 from speechllm.compare.notes import notes
@@ -26,6 +25,7 @@ from speechllm.report.canvas import can_plot
 from speechllm.report.markdown import code, fenced, text
 from speechllm.report.results import bullets, environment_lines
 from speechllm.score.normalize import normalizer as find_normalizer
+from speechllm.version import __version__
 
 log = logging.getLogger(__name__)
 
@@ -74,8 +74,7 @@ def write_comparison(
     name = next((cell.folder.parent.name for cell in cells if cell.label != BASE), out.stem)
     parts = [
         f"# Comparison {text(name)}",
-        f"Made by `speechllm compare` {speechllm.__version__} on {date.today().isoformat()}; "
-        "do not edit.",
+        f"Made by `speechllm compare` {__version__} on {date.today().isoformat()}; do not edit.",
         "## What was found",
         bullets(line for verdict in verdicts(results) for line in verdict.lines),
         "## Arms",
@@ -141,7 +140,7 @@ def _method(grid: Grid, cells: Sequence[Cell], results: Results, normalizer: str
     )
     yield (
         "tests: paired bootstrap, resampled in the same way but 200 times for each test of the "
-        f"table where that is more; {SEGMENTS[results.task.has_words]} (Gillick and Cox 1989); "
+        f"table where that is more; {SEGMENTS[results.task.is_aligned]} (Gillick and Cox 1989); "
         "Holm 1979 in each table"
     )
 

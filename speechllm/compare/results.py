@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechllm.compare.grid import BASE, Cell
+from speechllm.data.answers import read_targets
 from speechllm.data.kaldi import DataDir, read_table
+from speechllm.model.description import labels_of, task_of
 from speechllm.report.tree import target_set
 from speechllm.score.counted import Counted
 from speechllm.score.seeds import mean_rate, seed_interval
-from speechllm.tasks.of_model import labels_of, task_of
-from speechllm.tasks.task import Task, load_task
+from speechllm.task import Task, load_task
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,19 +182,24 @@ def read_results(cells: Sequence[Cell], data: Path, normalizer: str = "plain") -
         SpeechLLMError: hypotheses of utterances that the test set lacks.
     """
     dirs: dict[str, DataDir] = {}
+    targets: dict[str, dict[str, str]] = {}
     known: dict[Path, Counted] = {}  # the base is a cell of every target
     task = next((task_of(cell.folder) for cell in cells if cell.is_finished), load_task("asr"))
 
     def runs(finished: Sequence[Cell], name: str) -> Runs:
         if name not in dirs:
             dirs[name] = DataDir.load(data / name)
-        data_dir = dirs[name]
+            targets[name] = read_targets(task, dirs[name])
         for cell in finished:
             folder = cell.decodings[name]
             if folder not in known:
                 hypotheses = read_table(folder / "text")
-                known[folder] = task.count_set(
-                    data_dir, hypotheses, normalizer, labels_of(cell.folder)
+                known[folder] = task.count(
+                    targets[name],
+                    hypotheses,
+                    normalizer,
+                    labels_of(cell.folder),
+                    dirs[name].entities,
                 )
         return Runs(tuple(known[cell.decodings[name]] for cell in finished), task.main.key)
 

@@ -11,7 +11,7 @@ from speechllm.report.table import ABSENT, Table, change, count, interval, numbe
 from speechllm.score.counted import Rate
 from speechllm.score.seeds import mean_rate, seed_interval
 from speechllm.score.significance import Paired
-from speechllm.tasks.task import Task
+from speechllm.task import Task
 
 
 def main_table(results: Results, baseline: str) -> Table:
@@ -76,7 +76,7 @@ def type_table(results: Results, target: str) -> Table:
     arms = results.of(target)
     types = {kind: None for arm in arms for run in arm.target.counted for kind in run.by_type}
     first, names = arms[0].target.counted[0].by_type, sorted(types)
-    unit = next((figure.unit for figure in results.task.figures[1:]), "")
+    unit = next((metric.unit for metric in results.task.metrics[1:]), "")
     header = (
         f"{n} ({first[n].reference.sum()} {unit})" if _is_common(first, n) else n for n in names
     )
@@ -113,7 +113,7 @@ def _row(results: Results, result: Result, judged: Judgement | None) -> list[str
         *(result.domain, result.arm, _seeds(result), _rate(runs)),
         *_judgement(judged, result),
         *(number(won), number(closed), number(result.source.error), _change(forgotten)),
-        *(_rate(runs.of(figure.key)) for figure in results.task.figures[1:]),
+        *(_rate(runs.of(metric.key)) for metric in results.task.metrics[1:]),
         number(result.audio_hours),
         number(None if parameters is None else parameters / 1e6),
         *(_whole(result.mean(key)) for key in ("steps", "kept_step", "seconds")),

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import speechllm
 from speechllm.convert.parts import Found, find_model
 from speechllm.convert.piper import piper_folder
 from speechllm.convert.source import Source, Taken, find_source
@@ -14,6 +13,7 @@ from speechllm.files import whole_folder, write_json
 from speechllm.imported import source_of
 from speechllm.layout import SOURCE
 from speechllm.pretrained import quietly
+from speechllm.version import __version__
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ def import_model(given: Sequence[str], out: Path, dtype: str | None = None) -> d
             ],
             "sha256": dict(sorted(taken.sha256.items())),
             "files": sorted(path.name for path in folder.iterdir()),
-            "made_by": f"speechllm {speechllm.__version__}",
+            "made_by": f"speechllm {__version__}",
         }
         write_json(folder / SOURCE, record)
     if licence is None:

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from speechllm.data.answers import read_targets
 from speechllm.data.feature_records import NO_SETTINGS
 from speechllm.data.features import open_features
 from speechllm.data.kaldi import DataDir
 from speechllm.errors import DataError, shell_word
 from speechllm.garbage import uncollected
-from speechllm.tasks.task import Task
+from speechllm.task import Task
 
 SECONDS_PER_HOUR = 3600
 TEXTS_AT_ONCE = 10_000  # a tokenizer's answer takes some 4 KB a text
@@ -53,7 +54,7 @@ class Corpus:
                     data_dir.path / "text",
                 )
             self.text |= data_dir.text
-            self.targets |= task.targets(data_dir) if task else data_dir.text
+            self.targets |= read_targets(task, data_dir) if task else data_dir.text
         self.frames: Mapping[str, np.ndarray] = {}
         self.frame_counts: dict[str, int] = {}
         self.encode_seconds = 0.0

@@ -6,7 +6,7 @@ once. A set with anything odd in it, or with more than text and speakers, is lef
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from speechllm.data.characters import unseen
 from speechllm.data.summary import SetSummary
 from speechllm.data.tables import TABLES
 from speechllm.data.tidy import Untidy, tidy_blocks
-from speechllm.tasks.task import TASKS, Task, load_task
+from speechllm.task import Task
 
 SPEAKERS = ("utt2spk", "spk2utt")
 
@@ -25,6 +25,7 @@ def flawless(
     path: Path,
     transcript_limit: Callable[[str], str | None] = lambda text: None,
     task: Task | None = None,
+    others: Sequence[Task] = (),
 ) -> SetSummary | None:
     """Check a text-only set; returns its size if there is nothing at all to be said about it.
 
@@ -32,12 +33,13 @@ def flawless(
         path: the data dir.
         transcript_limit: says why a transcript cannot be used, or returns None.
         task: what the set is used for, if that is known.
+        others: tasks that it might be meant for, too.
 
     Returns:
         What `summarise` does of a set of which `check_data_dir` says nothing; None for any other
         set, and for some of these that are not of the usual kind.
     """
-    answers = {task.table} if task else {load_task(name).table for name in TASKS}
+    answers = {other.table for other in ([task] if task else others)}
     further = {*TABLES, *answers, BIASING, BIAS_WORDS} - {"text", *SPEAKERS}
     if (task and task.table != "text") or any((path / name).exists() for name in further):
         return None

@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import os
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,6 @@ from speechllm.files import write_json
 from speechllm.guarded import guarded
 from speechllm.made_from import digest
 from speechllm.own_files import read_mapping
-from speechllm.tasks.task import TASKS, load_task
 
 log = logging.getLogger(__name__)
 MARK = ".checked"
@@ -51,14 +51,18 @@ def summarise(data: DataDir, allow_pipes: bool = False) -> SetSummary:
     )
 
 
-def fingerprint(path: Path, options: dict[str, Any]) -> str:
+def fingerprint(path: Path, options: dict[str, Any], answers: Collection[str] = ()) -> str:
     """Hash of a set's tables, of the options of the check, and of sizes and times of its audio.
 
     Audio files are not read: that would take as long as the check itself.
+
+    Args:
+        path: the data dir.
+        options: of the check.
+        answers: names of the tables of answers, where they are other ones than `text`.
     """
     tables = {}
-    answers = {load_task(name).table for name in TASKS} - {*TABLES}
-    for name in (*TABLES, BIASING, BIAS_WORDS, *sorted(answers)):
+    for name in (*TABLES, BIASING, BIAS_WORDS, *sorted({*answers} - {*TABLES})):
         if (path / name).is_file():
             tables[name] = digest(path / name)
     state = json.dumps([tables, options, _audio_stats(path / "wav.scp")], sort_keys=True)
@@ -78,19 +82,31 @@ def _audio_stats(wav_scp: Path) -> list[list[int] | None]:
     return stats
 
 
-def write_mark(path: Path, options: dict[str, Any], summary: SetSummary, warnings: int) -> None:
+def write_mark(
+    path: Path,
+    options: dict[str, Any],
+    summary: SetSummary,
+    warnings: int,
+    answers: Collection[str] = (),
+) -> None:
     """Mark a set as checked, with its size and the number of warnings."""
-    mark = {"fingerprint": fingerprint(path, options), "options": options, "warnings": warnings}
+    mark = {
+        "fingerprint": fingerprint(path, options, answers),
+        "options": options,
+        "warnings": warnings,
+    }
     write_json(path / MARK, {**mark, "summary": asdict(summary)})
 
 
-def read_mark(path: Path, options: dict[str, Any]) -> tuple[SetSummary, int] | None:
+def read_mark(
+    path: Path, options: dict[str, Any], answers: Collection[str] = ()
+) -> tuple[SetSummary, int] | None:
     """Summary and number of warnings of a set whose tables are those that were checked."""
     if not (path / MARK).is_file():
         return None
     try:
         mark = read_mapping(path / MARK)
-        if mark["fingerprint"] == fingerprint(path, options):
+        if mark["fingerprint"] == fingerprint(path, options, answers):
             with guarded(path / MARK, "is damaged"):
                 return SetSummary(**mark["summary"]), int(mark["warnings"])
     except DataError:

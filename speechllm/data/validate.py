@@ -1,7 +1,7 @@
 """Checks of a data dir. All faults are collected; each names file, line and what mends it."""
 
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -26,7 +26,7 @@ from speechllm.data.tables import CHANNELS, NO_DATA_DIR, NO_TEXT, Fault, Row, sc
 from speechllm.data.validate_answers import Limit, check_answers
 from speechllm.data.validate_audio import AudioFault, check_audio
 from speechllm.errors import DataError, shell_word
-from speechllm.tasks.task import Task
+from speechllm.task import Task
 
 T = TypeVar("T")
 MOST_NAMED = 3  # characters of one transcript
@@ -41,6 +41,7 @@ def check_data_dir(
     max_seconds: float = 30.0,
     transcript_limit: Limit = lambda text, answer=None: None,
     task: Task | None = None,
+    others: Sequence[Task] = (),
     least_seconds: Callable[[], float] = lambda: LEAST_SECONDS,
 ) -> list[Complaint]:
     """Check a data dir and the audio that it names.
@@ -54,6 +55,7 @@ def check_data_dir(
         transcript_limit: says why a transcript, or one with its answer, cannot be used, or
             returns None.
         task: what the set is used for, if that is known.
+        others: tasks that it might be meant for, too, whose tables are looked at where they are.
         least_seconds: gives the length of the shortest utterance that the encoder takes.
 
     Returns:
@@ -67,7 +69,7 @@ def check_data_dir(
     check.speakers()
     check.entities()
     check.bias_lists()
-    check.answers()
+    check.answers(others)
     seconds = {}
     for utt, header, faults in check_audio(audio, allow_pipes, full, max_seconds, least_seconds):
         for fault in faults:
@@ -182,10 +184,12 @@ class _Check:
         else:
             self.complain("text", "empty transcript", row.line, item=utt)
 
-    def answers(self) -> None:
+    def answers(self, others: Sequence[Task]) -> None:
         """What the LLM is to answer, where that is not the transcript."""
         text = self.rows.get("text", {})
-        check_answers(self.path, text, self.task, self._scan, self.complain, self.transcript_limit)
+        check_answers(
+            self.path, text, self.task, self._scan, self.complain, self.transcript_limit, others
+        )
 
     def audio_entries(self) -> dict[str, Audio]:
         """Utterances that have text and a usable entry in wav.scp (and segments)."""

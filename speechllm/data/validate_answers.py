@@ -1,11 +1,11 @@
 """Checks of what the LLM is to answer, where that is another table than the transcripts."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from speechllm.data.tables import Row
-from speechllm.tasks.task import TASKS, Task, load_task
+from speechllm.task import Task
 
 Limit = Callable[..., str | None]
 
@@ -31,6 +31,7 @@ def check_answers(
     scan: Callable[[str], Mapping[str, Row]],
     complain: Complain,
     limit: Limit,
+    others: Sequence[Task] = (),
 ) -> None:
     """Complain about the answers of the given task, and about those of others that are there.
 
@@ -41,11 +42,10 @@ def check_answers(
         scan: reads a table.
         complain: notes a fault.
         limit: says why transcript and answer do not fit the LLM together, or returns None.
+        others: tasks that the set might be meant for, too.
     """
-    tables = {other.table: other for other in map(load_task, reversed(TASKS))}
-    if task is not None:
-        tables[task.table] = task
-    del tables["text"]
+    tables = {other.table: other for other in (*reversed(others), *([task] if task else []))}
+    tables.pop("text", None)
     for table, other in tables.items():
         if (path / table).exists():
             _check_table(other, scan(table), text, other is task, complain, limit)

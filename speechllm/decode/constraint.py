@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from speechllm.data.collate import Batch
+from speechllm.data.prompt import Prompt
 from speechllm.decode.hypothesis import Hypothesis
 from speechllm.decode.source import Source
 from speechllm.decode.token_bytes import token_bytes
 from speechllm.errors import ConfigError, SpeechLLMError
+from speechllm.task import Form
 
 NEVER = np.iinfo(np.int32).max // 2
 """Steps to an end from where there is none."""
@@ -159,3 +161,19 @@ class Constraint(Source):
                 forbidden[row, self.ends] = False
         self._states = states
         return scores.masked_fill(forbidden, -torch.inf)
+
+
+def constraint_of(form: Form, tokenizer: Any, prompt: Prompt) -> Constraint:
+    """What keeps hypotheses to the form of a task's answers.
+
+    Args:
+        form: of the answers.
+        tokenizer: the LLM's.
+        prompt: whose ends stand after an answer.
+
+    Raises:
+        SpeechLLMError: outlines-core is not installed.
+        ConfigError: the tokenizer cannot write such answers.
+    """
+    automaton = TokenAutomaton(tokenizer, form.pattern, form.sample, prompt.eos)
+    return Constraint(automaton, [prompt.eos, *prompt.stops])

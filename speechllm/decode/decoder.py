@@ -7,6 +7,7 @@ from typing import Any
 from speechllm.data.bias_lists import BiasLists
 from speechllm.data.collate import Example, collate
 from speechllm.decode.config import DecodeConfig
+from speechllm.decode.constraint import constraint_of
 from speechllm.decode.ctc import CtcReader
 from speechllm.decode.guard import GuardConfig, flags_of, prefers_retry
 from speechllm.decode.hotword_prompts import HotwordPrompts
@@ -21,7 +22,6 @@ from speechllm.decode.word_records import WordRecords
 from speechllm.errors import ConfigError
 from speechllm.model.precision import autocast
 from speechllm.model.speech_llm import SpeechLLM
-from speechllm.tasks.task import load_task
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Decoder:
         hashes: dict[str, str] | None = None,
     ):
         self.model, self.config = model, config
-        check_suits(model.config, config)
+        check_suits(model.config, config, model.task)
         if config.adapted != model.adapted:
             raise ConfigError(
                 f"adapted: of this model's adaptation counts {model.adapted:g}, not "
@@ -110,9 +110,8 @@ class Decoder:
         self.growth = 0
         self.times_by = self._words.times_by
         self._form: Source | None = None
-        if config.constrained:
-            task = load_task(model.config.task)
-            self._form = task.constraint(model.tokenizer, model.prompt, model.labels)
+        if config.constrained and (form := model.task.form(model.labels)):
+            self._form = constraint_of(form, model.tokenizer, model.prompt)
 
     @classmethod
     def load(cls, model: SpeechLLM, config: DecodeConfig) -> "Decoder":

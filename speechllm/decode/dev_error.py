@@ -9,7 +9,7 @@ from speechllm.decode.joint_ctc import JointCtc
 from speechllm.decode.run import decode_batches
 from speechllm.decode.search import search
 from speechllm.model.speech_llm import SpeechLLM
-from speechllm.tasks.task import Task
+from speechllm.task import Task
 from speechllm.train.monitor import ERROR
 
 POSITIONS = 12000  # of a batch: a pass over few rows waits for weights, on a CPU

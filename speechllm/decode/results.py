@@ -18,7 +18,7 @@ from speechllm.guarded import guarded
 from speechllm.layout import DESCRIPTION, TENSORS
 from speechllm.made_from import digest
 from speechllm.own_files import cut_half_line, made_again, read_by_id, read_mapping
-from speechllm.tasks.task import Task
+from speechllm.task import Task
 
 log = logging.getLogger(__name__)
 

@@ -91,7 +91,7 @@ def draft_of(
     plain = config.beam == 1 and not config.no_repeat_ngram and config.repetition_penalty == 1.0
     single = config.precision == "fp32" and model.llm.dtype == torch.float32
     alone = len(batch.examples) == 1 and not sources
-    if not (plain and single and alone and reads_transcripts(model.config)):
+    if not (plain and single and alone and reads_transcripts(model.config, model.task)):
         return None
     if not can_check(model.llm):
         return None

@@ -3,20 +3,21 @@
 from speechllm.config import ModelConfig
 from speechllm.decode.config import DecodeConfig
 from speechllm.errors import ConfigError
-from speechllm.tasks.task import load_task
+from speechllm.task import Task
 
 
-def check_suits(model: ModelConfig, config: DecodeConfig) -> None:
+def check_suits(model: ModelConfig, config: DecodeConfig, task: Task) -> None:
     """Raise ConfigError where a model has not what its decoding needs.
 
     Args:
         model: its settings.
         config: of the decoding.
+        task: of the model.
     """
     if config.joint_ctc:
-        check_joint_ctc(model)
-    if config.constrained and load_task(model.task).table == "text":
-        why = f"constrained: answers of the task {model.task} have no form"
+        check_joint_ctc(model, task)
+    if config.constrained and task.table == "text":
+        why = f"constrained: answers of the task {task.name} have no form"
         raise ConfigError(why, "leave it out")
     ctc = model.projector.ctc if model.projector else None
     if config.speech_temperature is not None and not (ctc and ctc.vectors == "expected"):
@@ -26,23 +27,24 @@ def check_suits(model: ModelConfig, config: DecodeConfig) -> None:
         )
 
 
-def check_joint_ctc(model: ModelConfig, key: str = "joint_ctc") -> None:
+def check_joint_ctc(model: ModelConfig, task: Task, key: str = "joint_ctc") -> None:
     """Raise ConfigError where CTC cannot have a say in the answers of a model.
 
     Args:
         model: its settings.
+        task: of the model.
         key: that asks for it.
     """
-    if reads_transcripts(model):
+    if reads_transcripts(model, task):
         return
     if model.projector is None or model.projector.ctc is None:
         why = "the projector of this model has no CTC"
     else:
-        why = f"the answers of the task {model.task} are no transcripts"
+        why = f"the answers of the task {task.name} are no transcripts"
     raise ConfigError(f"{key}: {why}", "leave it out")
 
 
-def reads_transcripts(model: ModelConfig) -> bool:
+def reads_transcripts(model: ModelConfig, task: Task) -> bool:
     """Whether the projector's CTC reads what the LLM is to answer."""
     has_ctc = model.projector is not None and model.projector.ctc is not None
-    return has_ctc and load_task(model.task).table == "text"
+    return has_ctc and task.table == "text"

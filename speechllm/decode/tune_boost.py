@@ -18,7 +18,7 @@ from speechllm.errors import DataError
 from speechllm.files import write_json
 from speechllm.model.speech_llm import SpeechLLM
 from speechllm.progress import Progress
-from speechllm.tasks.task import Task, load_task
+from speechllm.task import Task
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ def tune_boost(
     decoder = Decoder.load(model, with_boost(search, 0.0))
     settings = settings_of(data_dir, bundle, search, decoder.hashes)
     check_settings(out, settings)
-    task = load_task(model.config.task)
+    task = model.task
     made_from = tuning_settings(data_dir, bundle, config, decoder.hashes, task)
     if (found := read_boost(out)) and found.made_from == made_from:
         return found

@@ -13,7 +13,6 @@ from speechllm.decode.run import decode_corpus
 from speechllm.decode.tuning import Tuning, save_tuning, tune
 from speechllm.model.speech_llm import SpeechLLM
 from speechllm.own_files import made_again, read_by_id, read_mapping
-from speechllm.tasks.task import load_task
 
 
 def tune_on(
@@ -47,14 +46,14 @@ def tune_on(
     lines = read_by_id(out / NBEST, made_again(out))
     lists = {utt: line["nbest"] for utt, line in lines.items()}
     started = time.perf_counter()
-    tuning = tune(lists, corpus.targets, config, corpus.name, load_task(model.config.task))
+    tuning = tune(lists, corpus.targets, config, corpus.name, model.task)
     took = (
         read_mapping(out / SUMMARY, made_again(out))["decode_seconds"]
         + time.perf_counter()
         - started
     )
     made_from = tuning_settings(
-        corpus.dirs[0], bundle, config, knowledge_hashes(config), load_task(model.config.task)
+        corpus.dirs[0], bundle, config, knowledge_hashes(config), model.task
     )
     tuning = replace(tuning, seconds=round(took, 3), made_from=made_from)
     save_tuning(tuning, out)

@@ -17,7 +17,7 @@ from speechllm.decode.config import DecodeConfig
 from speechllm.errors import DataError, SpeechLLMError, shell_word
 from speechllm.files import write_json
 from speechllm.own_files import read_mapping
-from speechllm.tasks.task import Task
+from speechllm.task import Task
 
 log = logging.getLogger(__name__)
 
@@ -157,10 +157,10 @@ def tune(
         DataError: there is nothing that could be wrong, such as no word in the references.
     """
     ids = sorted(lists)
-    figure = task.main
+    metric = task.main
     errors = _Errors([lists[i] for i in ids], [references[i] for i in ids], task)
     if errors.is_empty:
-        what = figure.unit or "answers"
+        what = metric.unit or "answers"
         raise DataError(f"the dev set {dev} has no {what}, so no weight can be tuned on it")
     scores = _Scores([lists[i] for i in ids], config.length_penalty)
 
@@ -178,7 +178,7 @@ def tune(
     return Tuning(
         dev,
         {key: best[key] for key in grids},
-        figure.key,
+        metric.key,
         best["error"],
         error_without=errors.percent(scores.choose(_without_lm(config))),
         error_oracle=errors.percent(errors.fewest),

@@ -6,6 +6,7 @@ hundred short jobs would spend a hundred times.
 
 import multiprocessing
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -83,7 +84,4 @@ def _run(command: list[str], log: str, watchdog: Connection) -> None:
     os.dup2(output, 1)
     os.dup2(output, 2)
     sys.argv = command
-
-    from speechllm.cli import main
-
-    main()
+    runpy.run_module("speechllm", run_name="__main__")

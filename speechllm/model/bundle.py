@@ -24,10 +24,10 @@ from speechllm.model.bundle_record import (
     trained_anew,
     write_bundle_record,
 )
+from speechllm.model.description import LABELS, bundle_labels, with_labels
 from speechllm.model.speech_llm import SpeechLLM
 from speechllm.own_files import check_format, made_again_bundle, read_mapping, read_tensors
-from speechllm.tasks.of_model import LABELS, bundle_labels, with_labels
-from speechllm.tasks.task import Labels
+from speechllm.task import Labels
 
 FORMAT = 1
 

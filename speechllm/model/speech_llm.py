@@ -26,7 +26,7 @@ from speechllm.model.projector import OwnProjector, Projector
 from speechllm.model.slot import Filled, fill_slot, without_positions
 from speechllm.model.soft_prompt import SOFT_PROMPT
 from speechllm.model.whole import load_whole
-from speechllm.tasks.task import Labels
+from speechllm.task import Labels, load_task
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,7 @@ class SpeechLLM(nn.Module):
     """frames -> projector -> slot of the prompt -> LLM -> transcript.
 
     Attributes:
+        task: what it answers.
         before: of a model adapted from another one: what that one has where tensors other than LoRA
             were trained, by parameter name.
         adapted: how much of its adaptation counts (speechllm.model.between).
@@ -72,7 +73,8 @@ class SpeechLLM(nn.Module):
     def __init__(self, config: ModelConfig):
         """Build the model with its pretrained LLM, and a fresh projector unless it has its own."""
         super().__init__()
-        self.config = config
+        self.task = load_task(config.task)
+        self.config = config = self.task.with_prompt(config)
         self.before: dict[str, Tensor] | None = None
         self.adapted = 1.0
         self.tokenizer: Any
@@ -97,7 +99,7 @@ class SpeechLLM(nn.Module):
         with_cpu_layers(self)
         self.scaffold = nn.ModuleDict()
         self.labels: Labels = {}
-        """What answers in training were made of (speechllm.tasks.task)."""
+        """What answers in training were made of (speechllm.task)."""
 
     @property
     def embedding(self) -> nn.Embedding:

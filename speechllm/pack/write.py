@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import speechllm
 from speechllm.config import changed_keys
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.knowledge import lm_names
@@ -16,6 +15,7 @@ from speechllm.files import sha256_of, whole_file, whole_folder, write_json
 from speechllm.layout import DESCRIPTION, MODEL, RUN, TENSORS
 from speechllm.made_from import seal_all
 from speechllm.model.bundle_record import check_bundle, model_config
+from speechllm.model.description import task_of
 from speechllm.own_files import made_again, read_mapping
 from speechllm.pack.card import model_card
 from speechllm.pack.choose import Choice, choose
@@ -35,7 +35,7 @@ from speechllm.pack.manifest import (
 )
 from speechllm.pack.pretrained import Carry, copy_model, describe, locate
 from speechllm.report.tree import read_model
-from speechllm.tasks.of_model import task_of
+from speechllm.version import __version__
 
 log = logging.getLogger(__name__)
 
@@ -83,8 +83,9 @@ def pack(
         )
     if not (base / RUN).is_file():
         raise SpeechLLMError(f"{base} holds no finished base model", "run stage 4 (base) first")
+    task = task_of(base)
     if decode:
-        check_suits(model_config(base / MODEL), decode)
+        check_suits(model_config(base / MODEL), decode, task)
     runs = {BASE: Choice(read_model(base / RUN), "the base of all"), **choose(base, patterns)}
     for domain, choice in runs.items():
         log.info("%s: %s (%s)", domain, choice.model.folder, choice.reason)
@@ -92,10 +93,10 @@ def pack(
     places = {key: describe(model[key], key, out, carry) for key in PRETRAINED if model.get(key)}
     manifest = Manifest(
         format=FORMAT,
-        speechllm=speechllm.__version__,
+        speechllm=__version__,
         pretrained={key: found for key, (found, _) in places.items()},
         domains={domain: _trained(choice, base) for domain, choice in runs.items()},
-        decode=task_of(base).suit(decode or DecodeConfig()),
+        decode=task.suit(decode or DecodeConfig()),
     )
     if _is_packed_already(out, manifest):
         log.info("%s is packed already; its model card is written anew", out)

@@ -17,7 +17,7 @@ def answer_tables(
         models: of any tasks; those that answer with words are left out.
         normalizer: name.
     """
-    tasks = {model.task.name: model.task for model in models if not model.task.has_words}
+    tasks = {model.task.name: model.task for model in models if not model.task.is_aligned}
     for name, task in tasks.items():
         rows = [
             ([str(model.folder.relative_to(exp)), f"{d.tag}/{d.set}"], d, d.figures(normalizer))
@@ -26,7 +26,7 @@ def answer_tables(
             for d in model.decodings.values()
             if d.figures(normalizer)
         ]
-        titles = {figure.key: figure.title for figure in task.figures}
+        titles = {metric.key: metric.title for metric in task.metrics}
         keys = [k for k, v in (rows[0][2] if rows else {}).items() if "percent" in v]
         header = ("model", "dataset", "Snt", *(titles.get(key, key) for key in keys), "RTF")
         yield (

@@ -1,19 +1,20 @@
 """The main table: the models of each target side by side, and which of them is best."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from speechllm.report.gains import forgetting, gain, gap_closed
 from speechllm.report.markdown import code, text
-from speechllm.report.table import ABSENT, Table, change, count, interval, number, rtf
+from speechllm.report.table import ABSENT, Table, change, count, interval, number, rate, rtf
 from speechllm.report.tree import Family, Model, target_set
-from speechllm.tasks.task import Task
+from speechllm.task import Task
 
 
 def header(task: Task) -> tuple[str, ...]:
     """The columns of the main table."""
     return (
-        *("target", "model", f"{task.main.title} [95 %]", *task.details({})),
+        *("target", "model", f"{task.main.title} [95 %]", *task.details),
         *(f"source {task.main.title}", "source change", "gain %", "gap closed %"),
         *("audio h", "steps", "trained M", "RTF"),
     )
@@ -79,7 +80,7 @@ def _row(
         target if name == target_set(target) else name,
         model.name,
         f"{number(error)} {interval(here['interval'])}" if here else ABSENT,
-        *model.task.details(decoding.figures(normalizer) if decoding else {}).values(),
+        *_details(model.task, decoding.figures(normalizer) if decoding else {}),
         number(source),
         change(forgetting(source, percent(before, family.source))),
         number(gain(error, base_error)),
@@ -89,6 +90,16 @@ def _row(
         number(None if parameters is None else parameters / 1e6),
         rtf(decoding.info if decoding else {}),
     ]
+
+
+def _details(task: Task, figures: Mapping[str, Any]) -> Iterator[str]:
+    """Cells beside the main error: a rate, or counts of one."""
+    for key, *counts in task.details.values():
+        found = figures.get(key)
+        if counts:
+            yield " / ".join(count(found[name]) for name in counts) if found else ABSENT
+        else:
+            yield rate(found)
 
 
 def _verdict(family: Family, target: str, tag: str, normalizer: str) -> str:

@@ -5,7 +5,7 @@ from speechllm.report.gains import gain
 from speechllm.report.table import ABSENT, Table, number, probability, rate, rtf
 from speechllm.report.tree import Decoding, Family, Model
 from speechllm.score.significance import paired_bootstrap
-from speechllm.tasks.task import Task
+from speechllm.task import Task
 
 LEGEND = """\
 - decoding: tag of the decode config, the plain one first; gain: relative reduction of its error; p:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import speechllm
 from speechllm.imported import in_words
 from speechllm.report.answers import answer_tables
 from speechllm.report.comparison import Comparison, compare, legend
@@ -20,6 +19,7 @@ from speechllm.report.markdown import code, text
 from speechllm.report.notes import notes
 from speechllm.report.table import ABSENT, Table, count, interval, number, rtf
 from speechllm.report.tree import Decoding, Family, Model, read_families
+from speechllm.version import __version__
 
 # What is printed of a run's environment block (speechllm/environment.py).
 ENVIRONMENT = (
@@ -113,8 +113,7 @@ def make_results(
     method = list(_method(models, command))
     parts = [
         f"# {text(title)}",
-        f"Made by `speechllm report` {speechllm.__version__} on {date.today().isoformat()}; "
-        "do not edit.",
+        f"Made by `speechllm report` {__version__} on {date.today().isoformat()}; do not edit.",
         grids and "Methods, seeds and tests: " + ", ".join(map(_link, grids)),
         "## Environment",
         bullets(map(text, environment)),
@@ -133,7 +132,7 @@ def make_results(
     if remarks:
         parts += ["## Notes", bullets(map(text, remarks))]
     details = []
-    spoken = [model for model in models if model.task.has_words]
+    spoken = [model for model in models if model.task.is_aligned]
     for name in _normalizers(models):
         parts += [f"## Every model and test set, normaliser {text(name)}"]
         tables = [
@@ -198,7 +197,7 @@ def _method(models: list[Model], command: str | None) -> Iterator[str]:
             f"intervals: {100 * bootstrap['level']:g} %, bootstrap over each {bootstrap['unit']}, "
             f"{bootstrap['resamples']} resamples, seed {bootstrap['seed']}"
         )
-    if any(model.task.has_words for model in models):
+    if any(model.task.is_aligned for model in models):
         yield "CER counts the single space between two words as a character"
 
 

@@ -15,7 +15,7 @@ Whatever is absent is None or an empty dict here; the report shows it as absent.
 import hashlib
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,9 @@ from typing import Any
 from speechllm.errors import DataError, shell_word
 from speechllm.layout import CONFIG, LANGUAGE_MODEL, REFERENCE, RUN
 from speechllm.made_from import check_seal
+from speechllm.model.description import task_of
 from speechllm.own_files import made_again, read_mapping
-from speechllm.tasks.of_model import task_of
-from speechllm.tasks.task import Task, load_task
+from speechllm.task import Task
 
 SOURCE_SET = "source_test"  # its name in recipes that do not name another (`source_test` of run.sh)
 MAIN_TAG = "decode"  # of conf/decode.yaml
@@ -59,7 +59,7 @@ class Decoding:
     folder: Path
     info: dict[str, Any]
     result: dict[str, Any]
-    task: Task = field(default_factory=lambda: load_task("asr"))
+    task: Task
 
     @property
     def set(self) -> str:
@@ -121,8 +121,8 @@ class Model:
     folder: Path
     run: dict[str, Any]
     decodings: dict[tuple[str, str], Decoding]
-    perplexity: dict[str, Any] = field(default_factory=dict)
-    task: Task = field(default_factory=lambda: load_task("asr"))
+    perplexity: dict[str, Any]
+    task: Task
 
     @property
     def is_base(self) -> bool:
@@ -184,7 +184,7 @@ class Family:
 
     @property
     def task(self) -> Task:
-        """Of its models."""
+        """What this family's models answer."""
         return self.models[0].task
 
     @property

@@ -13,7 +13,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import speechllm
 from speechllm.data.bias_lists import BIAS_WORDS, BIASING, BiasLists, read_bias_lists
 from speechllm.data.characters import LOST, unseen
 from speechllm.data.kaldi import first_ids, parse_entities, parsed_table, read_table
@@ -22,6 +21,7 @@ from speechllm.score.bootstrap import LEVEL
 from speechllm.score.normalize import normalizer
 from speechllm.score.rules import Normalizer
 from speechllm.score.trn import refuse_trn
+from speechllm.version import __version__
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ def made_from(reference: Path, hypothesis: Path, settings: Settings) -> dict[str
             "level": LEVEL,
         },
         "trn": settings.trn,
-        "speechllm": speechllm.__version__,
+        "speechllm": __version__,
     }
 
 

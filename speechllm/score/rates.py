@@ -1,14 +1,16 @@
 """Counts of a set, by utterance, as the figures of wer.json: percent, interval, counts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from speechllm.score.bootstrap import bootstrap_interval, sum_blocks
+from speechllm.score.inputs import UTT2SPK, Settings, speaker_of_each, warn_of_few_speakers
 from speechllm.score.wer import Counts
 
 Figure = dict[str, Any]
@@ -56,6 +58,24 @@ class Rates:
             "reference": counts.reference,
             **counts._asdict(),
         }
+
+
+def rates_of(settings: Settings, references: Mapping[str, str], reference: Path) -> Rates:
+    """How the intervals of a set are made.
+
+    Args:
+        settings: of the score.
+        references: by utterance id.
+        reference: their file; `utt2spk` beside it names the speakers.
+
+    Raises:
+        DataError: speakers are to be drawn, and an utterance has none.
+    """
+    if not settings.by_speaker:
+        return Rates(settings.resamples, settings.seed)
+    blocks = speaker_of_each(references, reference.with_name(UTT2SPK))
+    warn_of_few_speakers(blocks, reference)
+    return Rates(settings.resamples, settings.seed, blocks)
 
 
 def table_of(counts: Sequence[Counts]) -> NDArray[np.int64]:

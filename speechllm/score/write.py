@@ -1,7 +1,9 @@
-"""Write the scores of a set into a folder: the score file, its listings, their hashes."""
+"""Score a set into a folder: the score file, its listings, their hashes; whatever the task."""
 
+import hashlib
+import json
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,8 @@ from speechllm.files import whole_file, write_json
 from speechllm.locks import locked_folder
 from speechllm.made_from import all_sealed, seal_all, sealed_names
 from speechllm.own_files import read_mapping
+from speechllm.score.inputs import Settings, made_from
+from speechllm.task import Labels, Task
 
 log = logging.getLogger(__name__)
 
@@ -32,43 +36,56 @@ class Scored:
     listings: Mapping[str, Iterable[str]] = field(default_factory=dict)
 
 
-def write_scores(
-    file: Path,
+def score_set(
+    task: Task,
+    reference: Path,
     hypothesis: Path,
-    made_from: Mapping[str, Any],
-    score: Callable[[], Mapping[str, Scored]],
-    counted: str,
+    out: Path,
+    settings: Settings,
+    labels: Labels | None = None,
     force: bool = False,
 ) -> dict[str, Any]:
-    """Score a set into a folder, unless that was done already with the same inputs.
+    """Score a file of hypotheses into a folder, unless that was done already with the same inputs.
 
-    The listings, `<stem>.<normaliser>.<suffix>`, are written first, then the score file, and last
-    of all the hashes of all of them. What an earlier run wrote and this one does not is removed.
+    The listings, `<stem>.<normaliser>.<suffix>`, are written first, then the task's score file, and
+    last of all the hashes of all of them. What an earlier run wrote and this one does not is
+    removed.
 
     Args:
-        file: the score file; its folder is made.
-        hypothesis: file of the hypotheses, for warnings.
-        made_from: all that the scores depend on; `reference` holds the path of the references.
-        score: counts the errors, by normaliser.
-        counted: how a missing hypothesis counts, for warnings: "as deletions".
+        task: of the hypotheses.
+        reference: Kaldi table of what was to be answered; further tables beside it are used.
+        hypothesis: the same, of the hypotheses.
+        out: folder of the score; is made.
+        settings: normalisers and bootstrap.
+        labels: of the model's training data; None where they are not known.
         force: score again even if nothing has changed.
 
     Returns:
         What the score file holds (docs/scoring.md).
+
+    Raises:
+        DataError: a file is missing or malformed, or an utterance has no speaker.
+        SpeechLLMError: hypotheses with ids that the reference lacks.
+        ConfigError: a normaliser that does not exist or cannot be read.
     """
-    out = file.parent
+    file = out / task.score_file
+    source = {
+        "task": task.name,
+        "labels": None if labels is None else _digest(labels),
+        **made_from(reference, hypothesis, settings),
+    }
     old = read_mapping(file) if file.exists() and all_sealed(out) else {}
-    if not force and old.get("made_from") == made_from:
-        _warn(old, hypothesis, counted)
+    if not force and old.get("made_from") == source:
+        _warn(old, hypothesis, task.missing)
         return old
-    found = score()
+    found = task.scores(reference, hypothesis, settings, labels)
     first = next(iter(found.values()))
     result = {
-        "set": Path(made_from["reference"]["path"]).parent.name,
+        "set": Path(source["reference"]["path"]).parent.name,
         "utterances": first.utterances,
         "missing": list(first.missing),
         "scores": {name: dict(scored.figures) for name, scored in found.items()},
-        "made_from": dict(made_from),
+        "made_from": source,
     }
     listings = {}
     for name, scored in found.items():
@@ -84,13 +101,17 @@ def write_scores(
             (out / name).unlink(missing_ok=True)
         write_json(file, result)
         seal_all(out, [*listings, file.name])
-    _warn(result, hypothesis, counted)
+    _warn(result, hypothesis, task.missing)
     return result
 
 
 def interval_text(interval: Sequence[float] | None) -> str:
     """An interval as the log shows it: `[1.00, 2.00]`."""
     return "[{:.2f}, {:.2f}]".format(*interval) if interval else "[-, -]"
+
+
+def _digest(labels: Labels) -> str:
+    return hashlib.sha256(json.dumps(dict(labels), sort_keys=True).encode()).hexdigest()
 
 
 def _warn(result: Mapping[str, Any], hypothesis: Path, counted: str) -> None:

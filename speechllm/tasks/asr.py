@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from speechllm.config import DEFAULT_PROMPT
-from speechllm.tasks.task import Figure, Labels, Task
-
-if TYPE_CHECKING:
-    from speechllm.data.kaldi import DataDir
-    from speechllm.score.counted import Counted
-    from speechllm.score.inputs import Settings
+from speechllm.score.counted import Counted, words_counted
+from speechllm.score.inputs import Settings
+from speechllm.score.wer import score_texts
+from speechllm.score.word_scores import kaldi_lines, word_scores
+from speechllm.score.write import Scored
+from speechllm.task import Entities, Labels, Metric, Task
 
 
 class Recognition(Task):
@@ -19,9 +19,9 @@ class Recognition(Task):
 
     name = "asr"
     prompt = DEFAULT_PROMPT
-    figures = (
-        Figure("wer", "WER", "word error rate", "words"),
-        Figure(
+    metrics = (
+        Metric("wer", "WER", "word error rate", "words"),
+        Metric(
             "entities",
             "entity error",
             "wrong, missing and inserted words in annotated entities, of all entity words "
@@ -33,7 +33,8 @@ class Recognition(Task):
     score_file = "wer.json"
     pipeline_tag = "automatic-speech-recognition"
     by_type = "Entity error rate"
-    has_words = True
+    is_aligned = True
+    missing = "as deletions"
     published = MappingProxyType(
         {
             "base": "base",
@@ -44,9 +45,20 @@ class Recognition(Task):
             "audio": "full audio",
         }
     )
-
-    def targets(self, data_dir: "DataDir") -> dict[str, str]:
-        return data_dir.text
+    details = MappingProxyType({"S / D / I": ("wer", "substitutions", "deletions", "insertions")})
+    shown = MappingProxyType(
+        {
+            ("wer",): ("WER", "word error rate"),
+            ("cer",): ("CER", "character error rate"),
+            ("ser",): ("SER", "utterances with an error"),
+            ("entities", "error"): ("entity", "entity error rate"),
+            ("entities", "f1"): ("F1", "F1 of whole entities; higher is better"),
+            ("biasing", "b_wer"): ("B-WER", "word error rate of biased words"),
+            ("biasing", "u_wer"): ("U-WER", "word error rate of the other words"),
+            ("oov", "recall"): ("RecOOV", "recall of words that the source text never had"),
+            ("loops",): ("loops", "utterances that repeat themselves"),
+        }
+    )
 
     def count(
         self,
@@ -54,50 +66,17 @@ class Recognition(Task):
         hypotheses: Mapping[str, str],
         normalizer: str = "plain",
         labels: Labels | None = None,
-    ) -> "Counted":
-        from speechllm.score.counted import words_counted
-        from speechllm.score.wer import score_texts
-
-        return words_counted(score_texts(references, hypotheses, normalizer), {})
-
-    def count_set(
-        self,
-        data_dir: "DataDir",
-        hypotheses: Mapping[str, str],
-        normalizer: str = "plain",
-        labels: Labels | None = None,
-    ) -> "Counted":
-        from speechllm.score.counted import words_counted
-        from speechllm.score.wer import score_texts
-
-        score = score_texts(data_dir.text, hypotheses, normalizer)
-        return words_counted(score, data_dir.entities)
-
-    def details(self, figures: Mapping[str, Any]) -> Mapping[str, str]:
-        from speechllm.report.table import ABSENT, count
-
-        kinds = ("substitutions", "deletions", "insertions")
-        words = figures.get("wer")
-        parts = " / ".join(count(words[kind]) for kind in kinds) if words else ABSENT
-        return {"S / D / I": parts}
+        entities: Entities = MappingProxyType({}),
+    ) -> Counted:
+        return words_counted(score_texts(references, hypotheses, normalizer), entities)
 
     def legend(self) -> str:
         return "WER: word error rate; S / D / I: substituted, deleted and inserted words"
 
-    def score(
-        self,
-        reference: Path,
-        hypothesis: Path,
-        out: Path,
-        settings: "Settings",
-        labels: Labels | None = None,
-        force: bool = False,
-    ) -> dict[str, Any]:
-        from speechllm.score.folder import score_folder
-
-        return score_folder(reference, hypothesis, out, settings, force)
+    def scores(
+        self, reference: Path, hypothesis: Path, settings: Settings, labels: Labels | None
+    ) -> Mapping[str, Scored]:
+        return word_scores(reference, hypothesis, settings)
 
     def lines(self, result: Mapping[str, Any], what: str | Path) -> list[str]:
-        from speechllm.score.folder import kaldi_lines
-
-        return kaldi_lines(dict(result), what)
+        return kaldi_lines(result, what)

@@ -1,14 +1,14 @@
 """Slot filling: the answers of `slu`, where there is one intent, or where intents matter little."""
 
+from speechllm.task import Metric
 from speechllm.tasks.slu import Understanding
-from speechllm.tasks.task import Figure
 
 
 class SlotFilling(Understanding):
     """The same answers and the same counts as for `slu`; models are compared by their SLU-F1."""
 
     name = "slots"
-    figures = (
-        Figure("slu_f1", "SLU-F1 error", "100 - SLU-F1 of the entities"),
-        Figure("exact", "exact error", "utterances with anything wrong: 100 - exact match"),
+    metrics = (
+        Metric("slu_f1", "SLU-F1 error", "100 - SLU-F1 of the entities"),
+        Metric("exact", "exact error", "utterances with anything wrong: 100 - exact match"),
     )

@@ -5,11 +5,17 @@ Scored by intent accuracy and SLU-F1, as SLURP defines them (Bastianelli et al.,
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from speechllm.data.forms import bare
 from speechllm.errors import ConfigError
+from speechllm.score.answers import read_answer
+from speechllm.score.counted import Counted, Rate
+from speechllm.score.slu import F1, SluScore, score_slu
+from speechllm.task import Entities, Form, Labels, Metric
+from speechllm.tasks.counted import CountedTask
 from speechllm.tasks.semantics import (
     LABELS,
     answer_pattern,
@@ -18,29 +24,22 @@ from speechllm.tasks.semantics import (
     strange_fillers,
     write_answer,
 )
-from speechllm.tasks.task import Figure, Labels, Task
-
-if TYPE_CHECKING:
-    from speechllm.data.prompt import Prompt
-    from speechllm.decode.source import Source
-    from speechllm.score.counted import Counted, Rate
-    from speechllm.score.slu import F1, SluScore
 
 
-class Understanding(Task):
+class Understanding(CountedTask):
     """Scenario, action and entities of what was said (speechllm.tasks.semantics)."""
 
     name = "slu"
     prompt = "Answer with the meaning of the speech as JSON. Speech: <speech>."
     instruction = "Answer with the meaning of the speech as JSON: scenario, action, entities."
     table = "semantics"
-    figures = (
-        Figure(
+    metrics = (
+        Metric(
             "intent",
             "intent error",
             "utterances whose scenario or action is wrong: 100 - intent accuracy",
         ),
-        Figure("slu_f1", "SLU-F1 error", "100 - SLU-F1 of the entities"),
+        Metric("slu_f1", "SLU-F1 error", "100 - SLU-F1 of the entities"),
     )
     # Braces and keys take tokens whatever the duration, with a byte each in a strange tokenizer.
     decode = MappingProxyType({"min_tokens": 200})
@@ -75,8 +74,6 @@ class Understanding(Task):
 
     def fields(self, hypothesis: str) -> Mapping[str, Any]:
         """The meaning as an object, read leniently; null where there is none."""
-        from speechllm.score.answers import read_answer
-
         found = read_answer(hypothesis)
         if found.state == "invalid":
             return {"semantics": None}
@@ -91,9 +88,7 @@ class Understanding(Task):
             return False
         return True
 
-    def constraint(self, tokenizer: Any, prompt: "Prompt", labels: Labels) -> "Source":
-        from speechllm.decode.constraint import Constraint, TokenAutomaton
-
+    def form(self, labels: Labels) -> Form:
         if not labels.get("scenario") or not labels.get("action"):
             raise ConfigError(
                 "constrained: the model has seen no semantics in training, so there are no labels",
@@ -102,8 +97,7 @@ class Understanding(Task):
         entities = [{"type": name, "filler": "a 'b'"} for name in labels["type"][:1]]
         first = {kind: labels[kind][0] for kind in ("scenario", "action")}
         sample = write_answer({**first, "entities": entities})
-        automaton = TokenAutomaton(tokenizer, answer_pattern(labels), sample, prompt.eos)
-        return Constraint(automaton, [prompt.eos, *prompt.stops])
+        return Form(answer_pattern(labels), sample)
 
     def count(
         self,
@@ -111,16 +105,13 @@ class Understanding(Task):
         hypotheses: Mapping[str, str],
         normalizer: str = "plain",
         labels: Labels | None = None,
-    ) -> "Counted":
-        from speechllm.score.slu import score_slu
-
+        entities: Entities = MappingProxyType({}),
+    ) -> Counted:
         semantics = {utt: parse_semantics(answer) for utt, answer in references.items()}
         return _counted(score_slu(semantics, hypotheses, labels, normalizer), labels or {})
 
 
-def _counted(score: "SluScore", labels: Labels) -> "Counted":
-    from speechllm.score.counted import Counted, Rate
-
+def _counted(score: SluScore, labels: Labels) -> Counted:
     right = ("intent", "scenario", "action", "exact")
     f1 = {"slu_f1": "slu", "word_f1": "words", "char_f1": "characters", "entity_f1": "entities"}
     remarks: dict[str, Sequence[str]] = {
@@ -142,16 +133,12 @@ def _counted(score: "SluScore", labels: Labels) -> "Counted":
     )
 
 
-def _rate(f1: "F1") -> "Rate":
-    from speechllm.score.counted import Rate
-
+def _rate(f1: F1) -> Rate:
     return Rate(f1.errors, f1.reference, is_common=False)
 
 
 def _times(unknown: Mapping[tuple[str, str], int], labels: Labels) -> list[str]:
     """Each with how often it was, and what training had in another form."""
-    from speechllm.data.forms import bare
-
     alike = {(kind, bare(name)): name for kind, names in labels.items() for name in names}
     found = []
     for (kind, label), times in unknown.items():

@@ -10,6 +10,7 @@ from speechllm.decode.config import DecodeConfig
 from speechllm.errors import DataError, SpeechLLMError
 from speechllm.layout import DESCRIPTION, MODEL, RUN
 from speechllm.model.bundle import load_bundle
+from speechllm.model.description import task_of
 from speechllm.model.domains import DomainSwitch, check_domain
 from speechllm.model.encoder import Encoder
 from speechllm.own_files import PACKED_AGAIN, made_again, read_mapping
@@ -27,7 +28,6 @@ from speechllm.pack.manifest import (
 )
 from speechllm.pack.pretrained import locate
 from speechllm.pretrained import fetch
-from speechllm.tasks.of_model import task_of
 from speechllm.transcribe.recogniser import Recogniser
 
 log = logging.getLogger(__name__)

@@ -29,7 +29,7 @@ from speechllm.model.between import weigh_adaptation
 from speechllm.model.domains import DomainSwitch
 from speechllm.model.encoder import Encoder
 from speechllm.progress import Progress
-from speechllm.tasks.task import Task, load_task
+from speechllm.task import Task
 from speechllm.transcribe.recordings import AudioPaths, Recording, find_recordings
 from speechllm.transcribe.transcript import Piece, Transcript
 
@@ -82,7 +82,7 @@ class Recogniser:
     @property
     def task(self) -> Task:
         """What it answers with."""
-        return load_task(self._switch.model.config.task)
+        return self._switch.model.task
 
     @property
     def domains(self) -> list[str]:
@@ -180,7 +180,7 @@ class Recogniser:
         odd: dict[str, list[str]] = {}
         with Progress(f"transcribe ({domain})", round(total, 1), "s") as progress:
             for recording in recordings:
-                transcript = Transcript(recording, domain, task=self.task)
+                transcript = Transcript(recording, domain, self.task)
                 wave = _read(transcript, allow_pipes)
                 for note in transcript.notes:
                     odd.setdefault(note, []).append(transcript.id)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from speechllm.data.audio import AudioError
-from speechllm.tasks.task import Task, load_task
+from speechllm.task import Task
 from speechllm.transcribe.recordings import Recording
 
 
@@ -30,18 +30,18 @@ class Transcript:
     Attributes:
         recording: what was transcribed.
         domain: of the model.
+        task: of the model.
         pieces: in the order of time; one for a short recording, none for nothing but silence.
         error: why there are none.
         notes: what is odd about the audio, in words that are the same for all such recordings.
-        task: of the model.
     """
 
     recording: Recording
     domain: str
+    task: Task
     pieces: list[Piece] = field(default_factory=list)
     error: AudioError | None = None
     notes: tuple[str, ...] = ()
-    task: Task = field(default_factory=lambda: load_task("asr"))
 
     @property
     def id(self) -> str:

@@ -76,7 +76,7 @@ def test_figures_are_those_of_the_task(understood) -> None:
 
 def test_a_task_with_one_figure_has_one(understood) -> None:
     results = read_results(understood.cells, understood.data)
-    alone = type("Alone", (type(results.task),), {"figures": results.task.figures[:1]})()
+    alone = type("Alone", (type(results.task),), {"metrics": results.task.metrics[:1]})()
     fewer = Results(results, task=alone)
     assert len(main_table(fewer, "base").header) == len(header(results.task)) - 1
     assert type_table(fewer, "farm").header == ("arm", "crop", "start")

@@ -7,7 +7,7 @@ import pytest
 from speechllm.data.complaints import group_complaints
 from speechllm.data.kaldi import write_table
 from speechllm.data.validate import check_data_dir
-from speechllm.tasks.task import load_task
+from speechllm.task import load_task, load_tasks
 
 GOOD = '{"scenario": "a", "action": "b", "entities": [{"type": "t", "filler": "hello"}]}'
 STRANGE = GOOD.replace("hello", "goodbye")
@@ -22,7 +22,7 @@ def folder(make_data_dir) -> Path:
 
 
 def said(path: Path, **options: object) -> list[str]:
-    return group_complaints(check_data_dir(path, **options))
+    return group_complaints(check_data_dir(path, others=load_tasks(), **options))
 
 
 def test_a_flawless_set(folder: Path) -> None:

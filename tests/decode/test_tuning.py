@@ -9,7 +9,7 @@ import pytest
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.tuning import Tuning, read_boost, read_tuning, save_tuning, tune
 from speechllm.errors import ConfigError, DataError
-from speechllm.tasks.task import load_task
+from speechllm.task import load_task
 
 ASR = load_task("asr")
 

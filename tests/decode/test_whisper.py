@@ -13,8 +13,8 @@ from speechllm.cli import main
 from speechllm.data.kaldi import read_table, write_data_dir
 from speechllm.decode.whisper import Understanding, Whisper, decode_alone, goes_in_circles
 from speechllm.errors import SpeechLLMError
+from speechllm.model.description import task_of
 from speechllm.report.tree import read_families
-from speechllm.tasks.of_model import task_of
 from tests.architectures import make_whisper
 from tests.tiny import make_encoder
 

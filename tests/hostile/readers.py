@@ -74,7 +74,7 @@ def tasks(given: list[str]) -> None:
 
 def bundles(given: list[str]) -> None:
     from speechllm.model.bundle import read_bundle
-    from speechllm.tasks.of_model import labels_of, task_of
+    from speechllm.model.description import labels_of, task_of
 
     task_of(Path("exp/base")), labels_of(Path("exp/base"))
     read_bundle(Path("exp/base/model"))

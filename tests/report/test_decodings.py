@@ -10,10 +10,12 @@ from speechllm.report.decodings import decodings_table, header
 from speechllm.report.domain import domain_table
 from speechllm.report.results import make_results
 from speechllm.report.tree import read_families
-from speechllm.score.folder import score_folder
 from speechllm.score.inputs import Settings
 from speechllm.score.significance import paired_bootstrap
-from speechllm.tasks.task import load_task
+from speechllm.score.write import score_set
+from speechllm.task import load_task
+
+ASR = load_task("asr")
 
 UTTERANCES = 30
 SAID = {f"u{i:02d}": "sow sugar beet now" for i in range(UTTERANCES)}
@@ -37,7 +39,7 @@ def recipe(tmp_path):
         (folder / "text").write_text("".join(f"{utt} {text}\n" for utt, text in heard.items()))
         (folder / "decode.json").write_text(json.dumps({"rtf": rtf}))
         how = Settings(("plain",), 100, **settings)
-        score_folder(data / "text", folder / "text", folder / "score", how)
+        score_set(ASR, data / "text", folder / "text", folder / "score", how)
         return folder
 
     for model, target in (("base", None), ("base/denoise_farm", "farm")):

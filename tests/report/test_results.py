@@ -11,9 +11,11 @@ from speechllm.commands import report as command
 from speechllm.errors import ConfigError, DataError
 from speechllm.report.comparison import header
 from speechllm.report.results import make_results
-from speechllm.score.folder import score_folder
 from speechllm.score.inputs import Settings
-from speechllm.tasks.task import load_task
+from speechllm.score.write import score_set
+from speechllm.task import load_task
+
+ASR = load_task("asr")
 
 WORDS = 200  # of every fake test set
 
@@ -322,7 +324,7 @@ def test_reads_what_the_scorer_writes(tmp_path):
     decoded = exp / "base/decode_b4/farm_test"
     decoded.mkdir(parents=True)
     (decoded / "text").write_text("u1 a x c d\n")
-    score_folder(data / "text", decoded / "text", decoded / "score", Settings(resamples=10))
+    score_set(ASR, data / "text", decoded / "text", decoded / "score", Settings(resamples=10))
     (row,) = main_rows(exp)
     assert row["WER [95 %]"].startswith("40.00 [") and row["S / D / I"] == "1 / 1 / 0"
     results = make_results(exp)
@@ -333,7 +335,7 @@ def test_reads_what_the_scorer_writes(tmp_path):
     assert not any("changed" in note for note in results.notes)
     assert not any("in another form" in note or "would in" in note for note in results.notes)
     (decoded / "text").write_text("u1 A B C D\n")
-    score_folder(data / "text", decoded / "text", decoded / "score", Settings(resamples=10))
+    score_set(ASR, data / "text", decoded / "text", decoded / "score", Settings(resamples=10))
     told = [note for note in make_results(exp).notes if "4 more would in lower case" in note]
     assert len(told) == 1 and told[0].startswith("base: b4/farm_test: plain: 0 of 4 words of the")
 

@@ -6,10 +6,13 @@ from speechllm import cli
 from speechllm.commands import compare_hyps as command
 from speechllm.errors import DataError, SpeechLLMError
 from speechllm.score.beside import beside_lines, set_beside
-from speechllm.score.folder import score_folder
 from speechllm.score.inputs import Settings
 from speechllm.score.significance import matched_pairs, paired_bootstrap
 from speechllm.score.wer import score_texts
+from speechllm.score.write import score_set
+from speechllm.task import load_task
+
+ASR = load_task("asr")
 
 SAID = {f"u{i:02d}": "the old barn door" for i in range(40)}
 A = {utt: "the old barn" if int(utt[1:]) < 35 else text for utt, text in SAID.items()}
@@ -68,7 +71,7 @@ def run(*arguments: object) -> None:
 
 def scored(folder):
     text = folder.parents[3] / "data/farm_test/text"
-    score_folder(text, folder / "text", folder / "score", Settings(("plain",), 10))
+    score_set(ASR, text, folder / "text", folder / "score", Settings(("plain",), 10))
 
 
 def test_the_command_finds_what_was_scored_against(folders, capsys):

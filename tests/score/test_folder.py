@@ -9,10 +9,14 @@ import pytest
 
 from speechllm.commands import score as command
 from speechllm.errors import DataError, SpeechLLMError
-from speechllm.score.folder import kaldi_lines, score_folder
 from speechllm.score.inputs import Settings
 from speechllm.score.normalize import describe
+from speechllm.score.word_scores import kaldi_lines
+from speechllm.score.write import score_set
+from speechllm.task import load_task
 from tests.changes import cut, flip
+
+ASR = load_task("asr")
 
 
 def write(path: Path, text: str) -> Path:
@@ -42,7 +46,7 @@ def run(*arguments: object) -> None:
 def test_wer_json(tree):
     reference = tree / "data/farm_test/text"
     hypothesis = tree / "exp/base/decode_b4/farm_test/text"
-    result = score_folder(reference, hypothesis, tree / "out", Settings(resamples=50))
+    result = score_set(ASR, reference, hypothesis, tree / "out", Settings(resamples=50))
     assert json.loads((tree / "out/wer.json").read_text()) == result
     assert (result["set"], result["utterances"], result["missing"]) == ("farm_test", 3, ["u3"])
     plain, english = result["scores"]["plain"], result["scores"]["english"]
@@ -90,17 +94,17 @@ def test_scored_again_only_when_something_changed(tree, monkeypatch):
 
     def done_again(settings=few, force=False):
         before = (out / "wer.json").stat().st_mtime_ns
-        score_folder(reference, hypothesis, out, settings, force)
+        score_set(ASR, reference, hypothesis, out, settings, force=force)
         return (out / "wer.json").stat().st_mtime_ns != before
 
-    score_folder(reference, hypothesis, out, few)
+    score_set(ASR, reference, hypothesis, out, few)
     assert not done_again()
     assert done_again(force=True)
     assert done_again(Settings(resamples=11))
     assert done_again(Settings(seed=1))
     write(hypothesis, "u1 the Sugar beet\n")
     assert done_again()
-    monkeypatch.setattr("speechllm.__version__", "another")
+    monkeypatch.setattr("speechllm.score.inputs.__version__", "another")
     assert done_again()
     assert done_again(Settings(("plain",), 10))
     assert not list(out.glob("*.english.txt")), "they showed hypotheses of an earlier run"
@@ -109,20 +113,20 @@ def test_scored_again_only_when_something_changed(tree, monkeypatch):
 def test_by_speaker(tree, caplog):
     reference = tree / "data/farm_test/text"
     hypothesis = write(tree / "hyp", "u1 the Sugar beet\n")
-    result = score_folder(reference, hypothesis, tree / "out", Settings(by_speaker=True))
+    result = score_set(ASR, reference, hypothesis, tree / "out", Settings(by_speaker=True))
     # Speaker s1 is all right, s2 all wrong: the resamples are 0, 50 and 100 %.
     assert result["scores"]["plain"]["wer"]["interval"] == [0, 100]
     assert result["made_from"]["bootstrap"]["unit"] == "speaker"
     assert "only 2 speakers" in caplog.text
     write(tree / "data/farm_test/utt2spk", "u1 s1\n")
     with pytest.raises(DataError, match=r"no speaker: 2 \(u2, u3\)"):
-        score_folder(reference, hypothesis, tree / "out", Settings(by_speaker=True))
+        score_set(ASR, reference, hypothesis, tree / "out", Settings(by_speaker=True))
 
 
 def test_kaldi_line_without_interval(tree):
     reference = write(tree / "data/one_test/text", "u1 a b\n")
     hypothesis = write(tree / "hyp", "u1 a\n")
-    result = score_folder(reference, hypothesis, tree / "out", Settings(("plain",)))
+    result = score_set(ASR, reference, hypothesis, tree / "out", Settings(("plain",)))
     assert kaldi_lines(result, "x") == [
         "%WER 50.00 [ 1 / 2, 0 ins, 1 del, 0 sub ] [-, -] plain one_test x"
     ]
@@ -132,13 +136,13 @@ def test_bad_input_is_refused(tree):
     reference = tree / "data/farm_test/text"
     doubled = write(tree / "doubled", "u1 a\nu1 b\n")
     with pytest.raises(DataError, match=r"doubled:2.*u1"):
-        score_folder(reference, doubled, tree / "out", Settings())
+        score_set(ASR, reference, doubled, tree / "out", Settings())
     unknown = write(tree / "unknown", "u1 a\nzz b\n")
     with pytest.raises(SpeechLLMError, match="zz"):
-        score_folder(reference, unknown, tree / "out", Settings())
+        score_set(ASR, reference, unknown, tree / "out", Settings())
     assert not (tree / "out").exists(), "nothing is left behind"
     with pytest.raises(DataError, match="no such file"):
-        score_folder(reference, tree / "absent", tree / "out", Settings())
+        score_set(ASR, reference, tree / "absent", tree / "out", Settings())
 
 
 def test_wrong_use_of_the_command(tree):
@@ -198,7 +202,7 @@ def test_every_figure_of_a_set_that_has_everything(tmp_path):
         tmp_path / "hyp", "u1 sow sugar beat now leaf\nu2 buy rye\nu3 no no no no no no\n"
     )
     settings = Settings(("plain",), 50, train_text=(train,))
-    result = score_folder(data / "text", hypothesis, tmp_path / "out", settings)
+    result = score_set(ASR, data / "text", hypothesis, tmp_path / "out", settings)
     figures = result["scores"]["plain"]
     assert figures["wer"]["errors"] == 8 and figures["wer"]["reference"] == 8
 
@@ -233,7 +237,7 @@ def test_figures_that_a_set_cannot_have_are_null(tree):
     """No entities, no lists, no training text; every utterance its own speaker."""
     write(tree / "data/farm_test/utt2spk", "u1 s1\nu2 s2\nu3 s3\n")
     reference = tree / "data/farm_test/text"
-    result = score_folder(reference, reference, tree / "out", Settings(("plain",), 10))
+    result = score_set(ASR, reference, reference, tree / "out", Settings(("plain",), 10))
     figures = result["scores"]["plain"]
     names = ("entities", "biasing", "oov", "frequency", "speakers")
     assert {name: figures[name] for name in names} == dict.fromkeys(names)
@@ -244,7 +248,7 @@ def test_scored_again_when_what_stands_beside_it_changes(tree):
 
     def score(**more):
         before = out.exists() and (out / "wer.json").stat().st_mtime_ns
-        score_folder(reference, reference, out, Settings(("plain",), 10, **more))
+        score_set(ASR, reference, reference, out, Settings(("plain",), 10, **more))
         return (out / "wer.json").stat().st_mtime_ns != before
 
     assert score() and not score()
@@ -283,7 +287,7 @@ def test_entities_that_are_not_said_are_listed(tree, caplog):
     reference = tree / "data/farm_test/text"
     for _ in range(2):  # also when nothing is scored again
         caplog.clear()
-        score_folder(reference, reference, tree / "out", Settings(("plain",), 10))
+        score_set(ASR, reference, reference, tree / "out", Settings(("plain",), 10))
         assert "does not hold are not counted: 1 (u1: wheat)" in caplog.text
 
 
@@ -304,29 +308,29 @@ def test_bad_tables_beside_the_reference(tree, name, content, message):
     file = write(tree / f"data/farm_test/{name}", content)
     reference = tree / "data/farm_test/text"
     with pytest.raises(DataError, match=message) as caught:
-        score_folder(reference, reference, tree / "out", Settings(("plain",), 10))
+        score_set(ASR, reference, reference, tree / "out", Settings(("plain",), 10))
     assert str(file.parent) in str(caught.value) and not (tree / "out").exists()
 
 
 def test_more_bad_input(tree):
     reference = tree / "data/farm_test/text"
     with pytest.raises(DataError, match="absent: no such file"):
-        score_folder(reference, reference, tree / "out", Settings(train_text=(tree / "absent",)))
+        score_set(ASR, reference, reference, tree / "out", Settings(train_text=(tree / "absent",)))
     empty = write(tree / "empty/text", "")
     with pytest.raises(SpeechLLMError, match="no references"):
-        score_folder(empty, reference, tree / "out", Settings())
+        score_set(ASR, empty, reference, tree / "out", Settings())
     silent = write(tree / "silent/text", "u1\nu2\n")
     heard = write(tree / "heard", "u1 a\nu2\n")
-    result = score_folder(silent, heard, tree / "out", Settings(("plain",), 10))
+    result = score_set(ASR, silent, heard, tree / "out", Settings(("plain",), 10))
     assert result["scores"]["plain"]["wer"]["percent"] is None
     assert result["scores"]["plain"]["wer"]["insertions"] == 1
     for damaged in ("{", (tree / "out/wer.json").read_text().replace("1", "2", 1)):
         write(tree / "out/wer.json", damaged)
-        assert score_folder(silent, heard, tree / "out", Settings(("plain",), 10)) == result
+        assert score_set(ASR, silent, heard, tree / "out", Settings(("plain",), 10)) == result
     write(tree / "out/wer.json", "{")
     (tree / "out/SHA256SUMS").unlink()  # of an older version
     with pytest.raises(DataError, match="is damaged, no JSON"):
-        score_folder(silent, heard, tree / "out", Settings(("plain",), 10))
+        score_set(ASR, silent, heard, tree / "out", Settings(("plain",), 10))
 
 
 def test_20_000_utterances_in_seconds(tmp_path):
@@ -348,7 +352,7 @@ def test_20_000_utterances_in_seconds(tmp_path):
     hypothesis = write(tmp_path / "hyp", hypotheses)
     start = time.process_time()
     settings = Settings(("plain",), train_text=(data / "text",), trn=True)
-    score_folder(data / "text", hypothesis, tmp_path / "out", settings)
+    score_set(ASR, data / "text", hypothesis, tmp_path / "out", settings)
     assert time.process_time() - start < 40
 
 
@@ -396,7 +400,7 @@ def test_only_what_an_earlier_score_wrote_is_removed(tmp_path):
     reference, hypothesis = own["ref.english.txt"], own["hyp.english.txt"]
 
     def names(settings):
-        score_folder(reference, hypothesis, out, settings)
+        score_set(ASR, reference, hypothesis, out, settings)
         return {path.name for path in out.iterdir()} - {".lock"}
 
     more = names(Settings(("plain", "english"), 10, trn=True))
@@ -410,8 +414,8 @@ def test_only_what_an_earlier_score_wrote_is_removed(tmp_path):
 def test_a_list_of_hashes_removes_nothing_elsewhere(tmp_path):
     reference = write(tmp_path / "text", "u1 the cow\n")
     out = tmp_path / "out"
-    score_folder(reference, reference, out, Settings(("plain",), 10))
+    score_set(ASR, reference, reference, out, Settings(("plain",), 10))
     with (out / "SHA256SUMS").open("a") as stream:
         stream.write(f"{'0' * 64}  ../text\n")
-    score_folder(reference, reference, out, Settings(("plain",), 20))
+    score_set(ASR, reference, reference, out, Settings(("plain",), 20))
     assert reference.is_file()

@@ -8,8 +8,11 @@ import pytest
 
 from speechllm.data.bias_lists import write_words
 from speechllm.data.kaldi import write_data_dir, write_table
-from speechllm.score.folder import score_folder
 from speechllm.score.inputs import Settings
+from speechllm.score.write import score_set
+from speechllm.task import load_task
+
+ASR = load_task("asr")
 
 TEXT = {"u1": "plant the sugar beet", "u2": "sell the maize", "u3": "it rains today"}
 
@@ -34,7 +37,7 @@ def warnings(tmp_path: Path) -> Callable[..., list[str]]:
             texts = (tmp_path / "train",)
         settings = Settings((normalizer,), 10, train_text=texts)
         out = tmp_path / "out"
-        result = score_folder(tmp_path / "ref/text", tmp_path / "hyp", out, settings, force=True)
+        result = score_set(ASR, tmp_path / "ref/text", tmp_path / "hyp", out, settings, force=True)
         assert json.loads((out / "wer.json").read_text()) == result
         [found] = result["scores"].values()
         return found["warnings"]
@@ -96,5 +99,5 @@ def test_a_warning_is_told_again_where_the_score_is_read(warnings, tmp_path: Pat
     warnings(str.upper)
     caplog.clear()
     settings = Settings(("plain",), 10)
-    score_folder(tmp_path / "ref/text", tmp_path / "hyp", tmp_path / "out", settings)
+    score_set(ASR, tmp_path / "ref/text", tmp_path / "hyp", tmp_path / "out", settings)
     assert "plain: 0 of 10 words of the hypotheses" in caplog.text

@@ -17,11 +17,14 @@ import pytest
 
 from speechllm.data.kaldi import read_table
 from speechllm.errors import SpeechLLMError
-from speechllm.score.folder import score_folder
 from speechllm.score.inputs import Settings
 from speechllm.score.listings import utterance_lines
 from speechllm.score.trn import trn_lines
 from speechllm.score.wer import score_texts
+from speechllm.score.write import score_set
+from speechllm.task import load_task
+
+ASR = load_task("asr")
 
 HANDMADE = {
     "u1": ("a b c d", "a x c"),
@@ -159,7 +162,7 @@ def test_real_references(sclite, shared_data, tmp_path):
     speakers = {utt: utt.split("-")[0] for utt in said}
     (folder / "utt2spk").write_text("".join(f"{u} {s}\n" for u, s in sorted(speakers.items())))
     settings = Settings(("plain",), 10, trn=True)
-    score_folder(folder / "text", folder / "hyp", tmp_path / "out", settings)
+    score_set(ASR, folder / "text", folder / "hyp", tmp_path / "out", settings)
     sides = [(tmp_path / f"out/{s}.plain.trn").read_text().splitlines() for s in ("ref", "hyp")]
     ids = [f"({speakers[utt]}-{utt})" for utt in sorted(said)]
     assert [line.split()[-1] for line in sides[0]] == ids == [line.split()[-1] for line in sides[1]]
@@ -197,5 +200,5 @@ def test_trn_is_written_only_when_asked_for(tmp_path: Path):
     (tmp_path / "text").write_text("u1 a\n")
     for asked in (True, False):
         settings = Settings(("plain",), 10, trn=asked)
-        score_folder(tmp_path / "text", tmp_path / "text", tmp_path / "out", settings)
+        score_set(ASR, tmp_path / "text", tmp_path / "text", tmp_path / "out", settings)
         assert len(list((tmp_path / "out").glob("*.trn"))) == 2 * asked

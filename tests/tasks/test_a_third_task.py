@@ -12,19 +12,20 @@ import yaml
 from speechllm.cli import main
 from speechllm.data.kaldi import read_table, write_table
 from speechllm.score.counted import Counted, Rate
-from speechllm.tasks.task import TASKS, Figure, Labels, Task
+from speechllm.task import TASKS, Entities, Labels, Metric
+from speechllm.tasks.counted import CountedTask
 from tests.tiny import make_encoder, make_llm, make_set
 
 TRAIN = {"steps": 2, "batch_positions": 400, "lr": 1e-3, "warmup_steps": 1, "precision": "fp32"}
 
 
-class Translation(Task):
+class Translation(CountedTask):
     """Toy translation: the share of words that the answer lacks."""
 
     name = "translation"
     prompt = "Translate. Speech: <speech>."
     table = "translation"
-    figures = (Figure("lacking", "lacking", "words of the translation that the answer lacks"),)
+    metrics = (Metric("lacking", "lacking", "words of the translation that the answer lacks"),)
     decode = MappingProxyType({"min_tokens": 12, "max_tokens_per_second": 1.0})
 
     def count(
@@ -33,6 +34,7 @@ class Translation(Task):
         hypotheses: Mapping[str, str],
         normalizer: str = "plain",
         labels: Labels | None = None,
+        entities: Entities = MappingProxyType({}),
     ) -> Counted:
         ids = tuple(sorted(references))
         words = [references[utt].split() for utt in ids]

@@ -3,11 +3,12 @@ from pathlib import Path
 
 import pytest
 
+from speechllm.data.answers import read_targets
 from speechllm.data.kaldi import DataDir, write_data_dir, write_table
 from speechllm.errors import DataError
-from speechllm.tasks.of_model import task_of
+from speechllm.model.description import task_of
+from speechllm.task import load_task
 from speechllm.tasks.semantics import write_answer
-from speechllm.tasks.task import load_task
 
 TASK = load_task("slu")
 
@@ -33,7 +34,7 @@ def data_dir(tmp_path: Path) -> Path:
 
 
 def test_targets_and_labels(data_dir: Path) -> None:
-    targets = TASK.targets(DataDir.load(data_dir))
+    targets = read_targets(TASK, DataDir.load(data_dir))
     assert targets == SEMANTICS
     labels = TASK.labels(targets.values())
     assert labels == {
@@ -47,13 +48,13 @@ def test_targets_and_labels(data_dir: Path) -> None:
 def test_what_is_missing_or_broken_is_named(data_dir: Path) -> None:
     write_table(data_dir / "semantics", {k: v for k, v in SEMANTICS.items() if k != "b"})
     with pytest.raises(DataError, match=r"semantics: no line for utterances of text: 1 \(b\)"):
-        TASK.targets(DataDir.load(data_dir))
+        read_targets(TASK, DataDir.load(data_dir))
     write_table(data_dir / "semantics", {**SEMANTICS, "b": "{"})
     with pytest.raises(DataError, match=r"semantics:2: b: no JSON"):
-        TASK.targets(DataDir.load(data_dir))
+        read_targets(TASK, DataDir.load(data_dir))
     (data_dir / "semantics").unlink()
     with pytest.raises(DataError, match=r"(?s)semantics: no such file.*model\.task"):
-        TASK.targets(DataDir.load(data_dir))
+        read_targets(TASK, DataDir.load(data_dir))
 
 
 def test_errors_by_hand() -> None:
@@ -82,7 +83,7 @@ def test_errors_by_hand() -> None:
         in (remarks["labels of references that training did not have"])
     )
     perfect = TASK.count(SEMANTICS, SEMANTICS)
-    assert [perfect.rates[f.key].percent for f in TASK.figures] == [0, 0] and not perfect.remarks
+    assert [perfect.rates[f.key].percent for f in TASK.metrics] == [0, 0] and not perfect.remarks
 
 
 def test_a_scored_folder(data_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -114,7 +115,7 @@ def test_slots_are_the_same_answers_by_other_figures(
 
     slots = load_task("slots")
     loaded = DataDir.load(data_dir)
-    assert slots.targets(loaded) == TASK.targets(loaded)
+    assert read_targets(slots, loaded) == read_targets(TASK, loaded)
     assert slots.prompt == TASK.prompt and slots.main.key == "slu_f1"
     hypotheses, out = data_dir.parent / "hyp", data_dir.parent / "score"
     write_table(hypotheses, {"a": SEMANTICS["a"], "b": SEMANTICS["c"]})

@@ -8,7 +8,7 @@ from speechllm.decode.dev_error import BRIEF, DevError
 from speechllm.decode.search import token_bound
 from speechllm.errors import ConfigError
 from speechllm.model.speech_llm import Score
-from speechllm.tasks.task import load_task
+from speechllm.task import load_task
 from speechllm.train.monitor import Monitor
 
 

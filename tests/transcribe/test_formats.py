@@ -4,6 +4,7 @@ import pytest
 
 from speechllm.data.audio import AudioError
 from speechllm.data.kaldi import Audio
+from speechllm.task import load_task
 from speechllm.transcribe.formats import FORMATS
 from speechllm.transcribe.recordings import Recording
 from speechllm.transcribe.transcript import Piece, Transcript
@@ -11,6 +12,7 @@ from speechllm.transcribe.transcript import Piece, Transcript
 HEARD = Transcript(
     Recording("rec1", Audio("talk.wav")),
     "farm",
+    load_task("asr"),
     [
         Piece(0.0, 29.9996, "cows & <sheep>", False),
         Piece(31.25, 40.0, "", False),
@@ -25,7 +27,7 @@ def render(name: str, transcript: Transcript = HEARD) -> str:
 
 def test_plain_text_is_a_line_of_kaldi() -> None:
     assert render("text") == "rec1 cows & <sheep> naïve\n"
-    assert render("text", Transcript(HEARD.recording, "farm")) == "rec1\n"
+    assert render("text", Transcript(HEARD.recording, "farm", HEARD.task)) == "rec1\n"
 
 
 def test_json_lines_have_times_and_what_was_cut_short() -> None:
@@ -54,10 +56,10 @@ def test_webvtt_escapes_what_would_be_markup() -> None:
         "WEBVTT\n\n00:00:00.000 --> 00:00:30.000\ncows &amp; &lt;sheep&gt;\n\n"
         "00:59:59.500 --> 01:01:01.042\nnaïve\n"
     )
-    assert render("vtt", Transcript(HEARD.recording, "farm")) == "WEBVTT\n"
+    assert render("vtt", Transcript(HEARD.recording, "farm", HEARD.task)) == "WEBVTT\n"
 
 
 def test_a_recording_that_could_not_be_read_has_no_text() -> None:
     error = AudioError("audio has zero length", HEARD.recording.audio)
     with pytest.raises(AudioError, match="zero length"):
-        print(Transcript(HEARD.recording, "farm", error=error).text)
+        print(Transcript(HEARD.recording, "farm", HEARD.task, error=error).text)

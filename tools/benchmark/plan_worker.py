@@ -14,7 +14,7 @@ from speechllm.data.corpus import Corpus
 from speechllm.data.mixture import Component
 from speechllm.data.views import Views
 from speechllm.standin.llm import train_tokenizer
-from speechllm.tasks.task import load_task
+from speechllm.task import load_task
 
 data = Path(json.loads(sys.argv[1])["data"])
 with open(data / "text", encoding="utf-8") as stream:

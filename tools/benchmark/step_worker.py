@@ -17,7 +17,7 @@ from speechllm.data.mixture import Component
 from speechllm.data.views import Views
 from speechllm.model.precision import autocast
 from speechllm.model.speech_llm import SpeechLLM, set_trainable
-from speechllm.tasks.task import load_task
+from speechllm.task import load_task
 from speechllm.train.loop import Trainer
 
 settings = json.loads(sys.argv[1])

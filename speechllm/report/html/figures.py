@@ -5,24 +5,9 @@ from typing import Any
 
 from speechllm.report.tree import Decoding
 
-# Where wer.json has them (docs/scoring.md), in the order in which they are shown.
-FIGURES = {
-    ("wer",): ("WER", "word error rate"),
-    ("cer",): ("CER", "character error rate"),
-    ("ser",): ("SER", "utterances with an error"),
-    ("entities", "error"): ("entity", "entity error rate"),
-    ("entities", "f1"): ("F1", "F1 of whole entities; higher is better"),
-    ("biasing", "b_wer"): ("B-WER", "word error rate of biased words"),
-    ("biasing", "u_wer"): ("U-WER", "word error rate of the other words"),
-    ("oov", "recall"): ("RecOOV", "recall of words that the source text never had"),
-    ("loops",): ("loops", "utterances that repeat themselves"),
-}
-
 
 def system_figures(decoding: Decoding, normalizer: str) -> list[dict[str, Any]]:
     """Return `{"name", "title", "percent", "interval"}` of each rate, main one first, and RTF."""
-    task = decoding.task
-    paths = FIGURES if task.has_words else {(f.key,): (f.title, f.says) for f in task.figures}
     figures = [
         {
             "name": name,
@@ -31,7 +16,7 @@ def system_figures(decoding: Decoding, normalizer: str) -> list[dict[str, Any]]:
             "interval": rate.get("interval"),
             "counts": _counts(rate),
         }
-        for name, title, rate in _rates(decoding.figures(normalizer), paths)
+        for name, title, rate in _rates(decoding.figures(normalizer), decoding.task.shown)
     ]
     rtf = decoding.info.get("rtf")
     if isinstance(rtf, (int, float)):

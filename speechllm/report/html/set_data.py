@@ -103,7 +103,7 @@ def read_set(
 
 def _is_aligned(system: System) -> bool:
     """Whether it was scored word by word, so that an alignment shows what was counted."""
-    return system.decoding.task.has_words and bool(system.decoding.result)
+    return system.decoding.task.is_aligned and bool(system.decoding.result)
 
 
 def _answers(test_set: TestSet, about: DataDir | None, ids: Sequence[str]) -> list[str] | None:

@@ -12,7 +12,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import speechllm
 from speechllm.files import whole_file, whole_folder, write_json
 from speechllm.report.canvas import can_plot
 from speechllm.report.html.audio import Request
@@ -25,6 +24,7 @@ from speechllm.report.results import Results
 from speechllm.report.table import ABSENT, number
 from speechllm.report.tree import target_set
 from speechllm.score.normalize import normalizer as find_normalizer
+from speechllm.version import __version__
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ def write_html(
         page = render(
             "index.html.j2",
             title=title,
-            version=speechllm.__version__,
+            version=__version__,
             today=date.today().isoformat(),
             comparisons=list(zip(results.comparisons, plots, strict=True)),
             page_of=lambda name: _page_of(name, pages),
@@ -125,7 +125,7 @@ def write_html(
         write_json(
             folder / MARKER,
             {
-                "made_by": f"speechllm report {speechllm.__version__}",
+                "made_by": f"speechllm report {__version__}",
                 "data_bytes": written.data_bytes,
             },
         )

@@ -14,7 +14,7 @@ from speechllm.data.fix import fix_data_dir
 from speechllm.data.kaldi import DataDir
 from speechllm.data.validate import check_data_dir
 from speechllm.errors import DataError
-from speechllm.tasks.task import load_task
+from speechllm.task import load_task, load_tasks
 from tests.corpora import make_wave
 
 GRAMMAR = """context:
@@ -83,7 +83,7 @@ def test_recordings_have_meaning_and_no_words(root: Path, tmp_path: Path) -> Non
     assert {c.severity for c in found} == {"warning"} and len(found) == 2
     assert fix_data_dir(tmp_path / "data").dropped == {}
     (tmp_path / "data/semantics").unlink()
-    messages = {c.message for c in check_data_dir(tmp_path / "data")}
+    messages = {c.message for c in check_data_dir(tmp_path / "data", others=load_tasks())}
     assert messages == {"empty transcript"}
     with pytest.raises(DataError, match="without a transcript"):
         write_set(tmp_path / "data", [u._replace(semantics=None) for u in utterances])

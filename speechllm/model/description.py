@@ -1,4 +1,7 @@
-"""For which task a model was made, as its bundle or its run says. Imports no torch."""
+"""What a trained model says of itself: its task, and the labels of its training data.
+
+Imports no torch.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +9,7 @@ from typing import Any
 from speechllm.errors import DataError
 from speechllm.layout import DESCRIPTION, MODEL, RUN
 from speechllm.own_files import made_again, made_again_bundle, read_mapping
-from speechllm.tasks.task import Labels, Task, load_task
+from speechllm.task import Labels, Task, load_task
 
 LABELS = "labels"
 """Key of a bundle's description."""
@@ -35,7 +38,7 @@ def labels_of(model: Path) -> Labels | None:
 
 
 def bundle_labels(bundle: Path) -> Labels | None:
-    """The same, of a bundle."""
+    """Labels stored in a bundle; None where it has none."""
     return _description(bundle).get(LABELS)
 
 

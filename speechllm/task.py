@@ -1,8 +1,9 @@
-"""What a task is, and the register of all of them.
+"""What a task is: a prompt, a form of answers and a count of errors. And the register of all.
 
-A task is a prompt, a form of answers and a scorer. It says them here, and nothing outside of this
-package knows which task runs. A new one is a subclass in a file of its own and a line in `TASKS`
-(docs/tasks.md).
+A new task is a subclass in a file of its own and a line in `TASKS` (docs/tasks.md). What it needs
+of the rest of the package its own file imports; this one imports nothing but errors, so that
+configs, data and the search can know what a task is without knowing which there are. Commands load
+a task by its name and hand it down.
 """
 
 import importlib
@@ -15,15 +16,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from pydantic import BaseModel
 
-from speechllm.data.tables import first_ids, read_table
-from speechllm.errors import ConfigError, DataError, did_you_mean
+from speechllm.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
-    from speechllm.data.kaldi import DataDir
-    from speechllm.data.prompt import Prompt
-    from speechllm.decode.source import Source
     from speechllm.score.counted import Counted
     from speechllm.score.inputs import Settings
+    from speechllm.score.write import Scored
 
 TASKS = {
     "asr": "speechllm.tasks.asr:Recognition",
@@ -34,10 +32,12 @@ TASKS = {
 Config = TypeVar("Config", bound=BaseModel)
 Labels = Mapping[str, Sequence[str]]
 """Names that answers are made of, by kind, sorted; those that stood in training."""
+Entities = Mapping[str, Sequence[Mapping[str, Any]]]
+"""Annotated entities by utterance id (docs/data.md)."""
 
 
 @dataclass(frozen=True)
-class Figure:
+class Metric:
     """An error rate of a task, in percent; lower is better.
 
     Attributes:
@@ -53,17 +53,31 @@ class Figure:
     unit: str = ""
 
 
+@dataclass(frozen=True)
+class Form:
+    """What all answers of a task look like.
+
+    Attributes:
+        pattern: a regular expression for whole answers.
+        sample: an answer.
+    """
+
+    pattern: str
+    sample: str
+
+
 class Task:
     """What the LLM is asked, what it answers, and how that is scored.
 
-    A subclass sets the first four attributes and implements `count`; the rest has defaults that
-    suit answers of plain text.
+    A subclass sets the first three attributes and implements `count`, `scores` and `lines`
+    (`speechllm.tasks.counted` does the last two from the first); the rest has defaults that suit
+    answers of plain text.
     """
 
     name: ClassVar[str]
     prompt: ClassVar[str]
     """The user's turn where the config gives none; `<speech>` stands where the speech goes."""
-    figures: ClassVar[tuple[Figure, ...]]
+    metrics: ClassVar[tuple[Metric, ...]]
     """Error rates; the first is the main one, by which models are compared."""
     table: ClassVar[str] = "text"
     """The data dir's table of what is to be answered."""
@@ -75,23 +89,26 @@ class Task:
 
     by_type: ClassVar[str] = ""
     """Title of the rate that `count` gives by type, if it does."""
-    has_words: ClassVar[bool] = False
-    """`count` gives word alignments, so that tests look inside utterances."""
+    is_aligned: ClassVar[bool] = False
+    """References and hypotheses are aligned word by word (`Counted.words`), so that tests look
+    inside utterances, and reports show alignments."""
     is_read: ClassVar[bool] = True
     """Answers are for people to read, as in subtitles."""
+    missing: ClassVar[str] = "as wholly wrong"
+    """How a missing hypothesis counts, in words."""
     pipeline_tag: ClassVar[str] = "audio-text-to-text"
-    """Of a packed model on the Hugging Face hub."""
+    """Kind of model that a packed one is on the Hugging Face hub."""
     published: ClassVar[Mapping[str, str]] = MappingProxyType({})
     """Ways of adapting by name, from the highest to the lowest error, as papers have them."""
 
     @property
-    def main(self) -> Figure:
+    def main(self) -> Metric:
         """The error rate by which models are compared."""
-        return self.figures[0]
+        return self.metrics[0]
 
     @property
     def tables(self) -> tuple[str, ...]:
-        """The data dir's tables that `targets` are made of."""
+        """The data dir's tables that targets are made of."""
         return tuple(dict.fromkeys(("text", self.table)))
 
     @property
@@ -113,32 +130,6 @@ class Task:
         """
         return value
 
-    def targets(self, data_dir: "DataDir") -> dict[str, str]:
-        """What the LLM has to answer, by utterance id, in the order of `data_dir.ids`.
-
-        Raises:
-            DataError: no such table, a line of it that cannot be read, or an utterance without one.
-        """
-        path = data_dir.path / self.table
-        if not path.is_file():
-            remedy = f"the task {self.name} needs it; or name another task in model.task"
-            raise DataError("no such file", path, remedy=remedy)
-        rows = read_table(path)
-        if absent := [utt for utt in data_dir.ids if utt not in rows]:
-            remedy = "add a line for each, or take the utterances out: speechllm subset"
-            message = f"no line for utterances of text: {first_ids(absent)}"
-            raise DataError(message, path, remedy=remedy)
-        # read_table refuses empty lines, so the n-th entry stands on line n.
-        numbers = {utt: number for number, utt in enumerate(rows, 1)}
-        answers = {}
-        for utt in data_dir.ids:
-            try:
-                answers[utt] = self.answer(rows[utt], data_dir.text[utt])
-            except ValueError as error:
-                message = f"{utt}: {error}"
-                raise DataError(message, path, numbers[utt], "mend the line") from error
-        return answers
-
     def remarks(self, value: str, transcript: str) -> Iterable[str]:
         """What is odd about a line of `table`, though it can be used: for `speechllm check`.
 
@@ -159,26 +150,28 @@ class Task:
         """The names that answers of a training set are made of; they travel with the model."""
         return {}
 
-    # ---- decoding
+    # ---- model and decoding
+
+    def with_prompt(self, model: Config) -> Config:
+        """A ModelConfig with this task's prompt where it gives none."""
+        if model.prompt is not None:
+            return model
+        prompt = self.prompt if model.speech_llm is None else self.instruction
+        return model.model_copy(update={"prompt": prompt})
 
     def suit(self, config: Config) -> Config:
         """A DecodeConfig with this task's defaults for what was not set."""
         given = config.model_fields_set
         return config.model_copy(update={k: v for k, v in self.decode.items() if k not in given})
 
-    def constraint(self, tokenizer: Any, prompt: "Prompt", labels: Labels) -> "Source | None":
-        """What keeps hypotheses to the form of answers, where the decode config says `constrained`.
+    def form(self, labels: Labels) -> Form | None:
+        """What all answers look like, where the decode config says `constrained`; None: anything.
 
         Args:
-            tokenizer: the LLM's.
-            prompt: whose ends stand after an answer.
             labels: of the training data.
 
-        Returns:
-            A source for the search; None: answers have no form.
-
         Raises:
-            ConfigError: the tokenizer cannot write such answers, or there are no labels.
+            ConfigError: there are no labels.
         """
         return None
 
@@ -190,77 +183,59 @@ class Task:
         hypotheses: Mapping[str, str],
         normalizer: str = "plain",
         labels: Labels | None = None,
+        entities: Entities = MappingProxyType({}),
     ) -> "Counted":
         """Count the errors of hypotheses, by utterance.
 
         Args:
-            references: answers as `targets` gives them.
+            references: answers by utterance id, as `answer` writes them.
             hypotheses: what the model wrote; an utterance without one counts as wholly wrong.
             normalizer: applied to words on both sides.
             labels: of the model's training data; None where they are not known.
+            entities: annotated in the transcripts.
 
         Raises:
             SpeechLLMError: no references, or hypotheses whose ids have no reference.
         """
         raise NotImplementedError
 
-    def count_set(
-        self,
-        data_dir: "DataDir",
-        hypotheses: Mapping[str, str],
-        normalizer: str = "plain",
-        labels: Labels | None = None,
-    ) -> "Counted":
-        """The same, of a data dir, with what else it has to be scored against."""
-        return self.count(self.targets(data_dir), hypotheses, normalizer, labels)
-
-    def score(
-        self,
-        reference: Path,
-        hypothesis: Path,
-        out: Path,
-        settings: "Settings",
-        labels: Labels | None = None,
-        force: bool = False,
-    ) -> dict[str, Any]:
-        """Score a file of hypotheses into the folder `out`; what its `score_file` holds.
+    def scores(
+        self, reference: Path, hypothesis: Path, settings: "Settings", labels: Labels | None
+    ) -> "Mapping[str, Scored]":
+        """Score a file of hypotheses: what its `score_file` and its listings hold, by normaliser.
 
         Args:
             reference: `table` of a data dir.
             hypothesis: Kaldi table of hypotheses.
-            out: folder of the score.
             settings: normalisers and bootstrap.
             labels: see `count`.
-            force: score again even if nothing has changed.
 
         Raises:
             DataError: a file is missing or malformed.
             SpeechLLMError: hypotheses with ids that the references lack.
         """
-        from speechllm.score.task_folder import score_answers
-
-        return score_answers(self, reference, hypothesis, out, settings, labels, force)
+        raise NotImplementedError
 
     def lines(self, result: Mapping[str, Any], what: str | Path) -> list[str]:
         """A line for each normaliser of a score; `what` names the hypotheses."""
-        from speechllm.score.task_folder import figure_lines
+        raise NotImplementedError
 
-        return figure_lines(self, result, what)
+    @property
+    def details(self) -> Mapping[str, tuple[str, ...]]:
+        """What stands beside the main error in tables, by the column's title.
 
-    def details(self, figures: Mapping[str, Any]) -> Mapping[str, str]:
-        """Cells that stand beside the main error in tables, by their column's title.
-
-        Args:
-            figures: of a score; empty where there is none.
+        Where a score has it: the key of a rate, or that and the keys of counts of it.
         """
-        from speechllm.report.table import rate
-
-        further = self.figures[1:]
-        return {f"{figure.title} [95 %]": rate(figures.get(figure.key)) for figure in further}
+        return {f"{metric.title} [95 %]": (metric.key,) for metric in self.metrics[1:]}
 
     def legend(self) -> str:
         """What the main error and the cells of `details` are, for below a table."""
-        return "; ".join(f"{figure.title}: {figure.says}" for figure in self.figures)
+        return "; ".join(f"{metric.title}: {metric.says}" for metric in self.metrics)
+
+    @property
+    def shown(self) -> Mapping[tuple[str, ...], tuple[str, str]]:
+        """Rates of a score that its web page shows: (title, meaning) by the keys on the way."""
+        return {(metric.key,): (metric.title, metric.says) for metric in self.metrics}
 
     def listings(self, counted: "Counted") -> Mapping[str, Iterable[str]]:
         """What shows the errors themselves: lines of `<name>.<normalizer>.txt` beside the score."""
@@ -276,6 +251,11 @@ def load_task(name: str) -> Task:
     if name not in TASKS:
         raise ConfigError(f"there is no task '{name}'{did_you_mean(name, TASKS)}")
     return _made(TASKS[name])
+
+
+def load_tasks() -> list[Task]:
+    """All tasks, in the order of the register."""
+    return [load_task(name) for name in TASKS]
 
 
 @lru_cache

@@ -1,0 +1,22 @@
+"""A task whose answers are counted utterance by utterance: its scores follow from `count`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from speechllm.score.counted_scores import counted_scores, metric_lines
+from speechllm.score.inputs import Settings
+from speechllm.score.write import Scored
+from speechllm.task import Labels, Task
+
+
+class CountedTask(Task):
+    """Scores with all rates of `count`; a subclass implements that alone."""
+
+    def scores(
+        self, reference: Path, hypothesis: Path, settings: Settings, labels: Labels | None
+    ) -> Mapping[str, Scored]:
+        return counted_scores(self, reference, hypothesis, settings, labels)
+
+    def lines(self, result: Mapping[str, Any], what: str | Path) -> list[str]:
+        return metric_lines(self, result, what)
