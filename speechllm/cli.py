@@ -14,12 +14,12 @@ from contextlib import suppress
 from types import ModuleType
 from typing import NoReturn
 
-from speechllm.commands.parser import Parser
+from speechllm.commands.options.parser import Parser
 from speechllm.errors import SpeechLLMError, bounded, did_you_mean, shortened
-from speechllm.made_from import verifying
-from speechllm.os_errors import describe
-from speechllm.processes import is_first_rank
-from speechllm.signals import Stopped, raised_signals
+from speechllm.files.made_from import verifying
+from speechllm.files.os_errors import describe
+from speechllm.files.processes import is_first_rank
+from speechllm.files.signals import Stopped, raised_signals
 from speechllm.version import __version__
 
 log = logging.getLogger(__name__)
@@ -31,20 +31,20 @@ LESS_MEMORY = (
 BUG = 70
 """Exit code where speechllm itself is at fault; BSD's EX_SOFTWARE."""
 
-# In the order of a recipe's stages. The modules are speechllm/commands/<name>.py.
-COMMANDS = {
-    "import_model": "transformers folder of a CTranslate2 Whisper or a GGUF LLM (stage 1)",
-    "standin_encoder": "train a small CTC encoder, a stand-in for a pretrained one (stage 1)",
-    "standin_llm": "train a tiny LLM, a stand-in for a pretrained one (stage 1)",
-    "check": "validate data dirs and models (stage 2)",
-    "fix": "mend a data dir, saying what was dropped",
-    "info": "what a config loads and trains, and the memory and disk that it takes",
-    "subset": "part of a data dir: utterances, hours or speakers",
-    "split": "data dir in parts: for jobs, or for training and testing",
-    "combine": "several data dirs as one",
-    "perturb": "data dir at another speed",
-    "import": "data dir of a manifest, a table or a dataset",
-    "export": "data dir as a manifest, a table or a dataset",
+# In the order of a recipe's stages, by their place below speechllm/commands/.
+PLACES = {
+    "model.import_model": "transformers folder of a CTranslate2 Whisper or a GGUF LLM (stage 1)",
+    "standin.standin_encoder": "train a small CTC encoder, stand-in for a pretrained one (stage 1)",
+    "standin.standin_llm": "train a tiny LLM, stand-in for a pretrained one (stage 1)",
+    "data.check": "validate data dirs and models (stage 2)",
+    "data.fix": "mend a data dir, saying what was dropped",
+    "model.info": "what a config loads and trains, and the memory and disk that it takes",
+    "data.subset": "part of a data dir: utterances, hours or speakers",
+    "data.split": "data dir in parts: for jobs, or for training and testing",
+    "data.combine": "several data dirs as one",
+    "data.perturb": "data dir at another speed",
+    "data.import": "data dir of a manifest, a table or a dataset",
+    "data.export": "data dir as a manifest, a table or a dataset",
     "features": "cache the frozen encoder's output (stage 3)",
     "base": "train the base model on source pairs (stage 4)",
     "adapt": "adapt a base model to a target domain (stage 5)",
@@ -56,11 +56,13 @@ COMMANDS = {
     "compare_hyps": "two systems on the same utterances: tests, what was fixed and broken",
     "ctm": "words of a decoded set with their times, as NIST's ctm",
     "report": "write RESULTS.md (stage 8)",
-    "pack": "write one folder that transcribes by itself (stage 9)",
+    "model.pack": "write one folder that transcribes by itself (stage 9)",
     "transcribe": "transcribe recordings with a packed model or a run's",
     "compare": "plan a grid of adaptations, and report on it (stages 5 to 8)",
     "run": "run an array of jobs, each with its own log",
 }
+COMMANDS = {place.rpartition(".")[2]: text for place, text in PLACES.items()}
+_PLACE = {place.rpartition(".")[2]: place for place in PLACES}
 
 
 def usage() -> str:
@@ -179,7 +181,7 @@ def _run(command: str, rest: Sequence[str]) -> None:
     if command not in COMMANDS:
         known = did_you_mean(command, COMMANDS)
         fail(bounded(f"speechllm: unknown command '{command}'{known}"), 2)
-    module = importlib.import_module(f"speechllm.commands.{command}")
+    module = importlib.import_module(f"speechllm.commands.{_PLACE.get(command, command)}")
     args = parse(command, module, rest)
     configure_logging(args.debug)
     with verifying(getattr(args, "verify", False)):

@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from speechllm.errors import ConfigError, did_you_mean, shortened, shown
+from speechllm.files.strict_yaml import YamlError, load_yaml
+from speechllm.files.utf8 import read_text
 from speechllm.section import Section
-from speechllm.strict_yaml import YamlError, load_yaml
 from speechllm.task import TASKS
-from speechllm.utf8 import read_text
 
 SPEECH_MARKER = "<speech>"
 DEFAULT_PROMPT = f"Transcribe speech to text. Speech: {SPEECH_MARKER}."
@@ -347,7 +347,7 @@ class NoiseConfig(Section):
     kind: Literal["naive", "misspelt", "random", "echo", "empty", "projector"] = "naive"
     """`misspelt` changes a share of all letters, `char_rate`, as a reader of letters would;
     `projector` does what the base's projector does to source speech
-    (speechllm.data.confusions)."""
+    (speechllm.slot.text.confusions)."""
     word_rate: Fraction = 0.15
     """Share of all words in which characters are substituted."""
     max_words: PositiveInt = 10

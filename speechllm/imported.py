@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from speechllm.layout import SOURCE
-from speechllm.own_files import read_mapping
+from speechllm.files.layout import SOURCE
+from speechllm.files.own import read_mapping
 
 if TYPE_CHECKING:
     from speechllm.config import ModelConfig

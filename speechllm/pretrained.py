@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from speechllm.errors import ConfigError
-from speechllm.files import sha256_of
-from speechllm.layout import SOURCE
+from speechllm.files.layout import SOURCE
+from speechllm.files.whole import sha256_of
 
 log = logging.getLogger(__name__)
 

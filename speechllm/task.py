@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from speechllm.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
-    from speechllm.score.counted import Counted
+    from speechllm.score.counts import Counted
     from speechllm.score.inputs import Settings
     from speechllm.score.write import Scored
 

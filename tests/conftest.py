@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from speechllm.data.kaldi import write_data_dir
+from speechllm.data.dirs.kaldi import write_data_dir
 from tests.forkserver import command_folder
 
 SHARED_DATA = Path(__file__).parents[1] / "../shared/data"

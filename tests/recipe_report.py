@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 
 from speechllm.commands import report as command
-from speechllm.data.kaldi import write_data_dir
+from speechllm.data.dirs.kaldi import write_data_dir
 from speechllm.score.inputs import Settings
 from speechllm.score.write import score_set
 from speechllm.task import load_task

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from speechllm.errors import DataError, SpeechLLMError
-from speechllm.files import sweep, whole_file, whole_folder, write_json
-from speechllm.os_errors import naming
-from speechllm.processes import Process, this_process
+from speechllm.files.os_errors import naming
+from speechllm.files.processes import Process, this_process
+from speechllm.files.whole import sweep, whole_file, whole_folder, write_json
 
 OURS = this_process()
 DEAD = Process(OURS.machine, OURS.pid, OURS.started + 1)
@@ -95,7 +95,7 @@ def test_a_process_killed_between_the_renames_loses_nothing(tmp_path):
     (tmp_path / "b/old").touch()
     script = """
 import os, signal, sys
-from speechllm.files import whole_folder
+from speechllm.files.whole import whole_folder
 rename = os.rename
 def die(old, new):
     if "old.tmp" not in str(new):

@@ -4,7 +4,7 @@ import gc
 
 import pytest
 
-from speechllm.garbage import uncollected
+from speechllm.files.garbage import uncollected
 
 
 def test_the_collector_is_as_it_was() -> None:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from speechllm import locks
 from speechllm.errors import SpeechLLMError
-from speechllm.locks import LOCK, STALE_SECONDS, locked, locked_folder
-from speechllm.processes import Process, this_process
+from speechllm.files.locks import LOCK, STALE_SECONDS, locked, locked_folder
+from speechllm.files.processes import Process, this_process
+from speechllm.files.whole import locks
 from tests.waiting import is_alive, wait_for_text, wait_until
 
 ROOT = Path(__file__).parents[1]
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 HOLD = """
 import sys, time
 from pathlib import Path
-import speechllm.locks as locks
+import speechllm.files.locks as locks
 from speechllm.errors import SpeechLLMError
 locks.BEAT_SECONDS = 0.05
 folder = Path(sys.argv[1])

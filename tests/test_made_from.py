@@ -7,9 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from speechllm import made_from
 from speechllm.errors import SpeechLLMError
-from speechllm.made_from import MADE_FROM, changed_since, refuse_changes, verifying, write_record
+from speechllm.files.made_from import (
+    MADE_FROM,
+    changed_since,
+    refuse_changes,
+    verifying,
+    write_record,
+)
+from speechllm.files.whole import made_from
 
 HOUR = 3600 * 10**9
 

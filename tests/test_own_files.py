@@ -12,16 +12,16 @@ from speechllm.config import BaseConfig
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.results import check_settings, read_lines
 from speechllm.errors import DataError, SpeechLLMError
-from speechllm.jobs.run import Job
-from speechllm.layout import DESCRIPTION, TENSORS
-from speechllm.model.bundle import read_bundle
-from speechllm.own_files import (
+from speechllm.files.layout import DESCRIPTION, TENSORS
+from speechllm.files.own import (
     made_again,
     read_by_id,
     read_json_rows,
     read_mapping,
     read_tensors,
 )
+from speechllm.jobs.run import Job
+from speechllm.model.bundle import read_bundle
 from speechllm.report.tree import read_model
 
 READERS = {

@@ -232,7 +232,7 @@ def test_an_adaptation_counts_as_much_as_the_decoding_says(
 def test_a_set_is_decoded_by_one_process_at_a_time(
     work: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from speechllm.processes import Process
+    from speechllm.files.processes import Process
     from tests.test_locks import write_lock
 
     (work / "one.yaml").write_text("{beam: 1}")
@@ -267,8 +267,8 @@ def test_features_of_one_command_are_joined_and_those_of_jobs_say_how(
 
 
 def test_stale_features_are_refused(work: Path, tmp_path: Path) -> None:
-    from speechllm.data.features import open_features
-    from speechllm.data.kaldi import DataDir
+    from speechllm.data.dirs.kaldi import DataDir
+    from speechllm.data.speech.features import open_features
     from speechllm.errors import DataError
 
     encoder = make_encoder(tmp_path / "encoder", seed=1)  # same name, other weights

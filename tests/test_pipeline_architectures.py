@@ -11,13 +11,13 @@ import torch
 import yaml
 
 from speechllm.cli import main
-from speechllm.data.collate import Example, collate
-from speechllm.data.features import open_features
-from speechllm.data.kaldi import DataDir, read_table
+from speechllm.data.dirs.kaldi import DataDir, read_table
+from speechllm.data.speech.features import open_features
 from speechllm.decode.config import DecodeConfig
-from speechllm.decode.search import search
+from speechllm.decode.search.search import search
 from speechllm.model.bundle import load_bundle, save_bundle
 from speechllm.model.speech_llm import set_trainable
+from speechllm.slot.collate import Example, collate
 from tests.architectures import CHAT_TEMPLATES, ENCODERS, LLMS, LORA_TARGETS
 from tests.tiny import make_encoder, make_llm, make_set
 

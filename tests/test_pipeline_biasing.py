@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from speechllm.data.bias_lists import write_biasing, write_words
+from speechllm.data.dirs.bias_lists import write_biasing, write_words
 from tests import test_pipeline as pipeline
 from tests.test_pipeline import refused, run
 

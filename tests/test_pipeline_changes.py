@@ -62,7 +62,7 @@ def again(work: Path, *options: str) -> None:
 def test_nothing_is_done_twice_and_nothing_of_size_is_hashed(
     made: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from speechllm import made_from
+    from speechllm.files.whole import made_from
 
     monkeypatch.setattr(made_from, "_hashes", {})
     monkeypatch.setattr(made_from, "LARGE", -1)
@@ -294,8 +294,8 @@ def test_files_that_settings_name_are_inputs(tmp_path: Path) -> None:
 def test_runs_of_older_versions_are_taken_and_said_to_be_so(
     made: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from speechllm.files import write_json
-    from speechllm.own_files import read_json
+    from speechllm.files.own import read_json
+    from speechllm.files.whole import write_json
     from speechllm.pretrained import encoder_key
 
     kept = tmp_path / "exp"

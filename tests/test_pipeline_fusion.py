@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from speechllm.own_files import read_json
+from speechllm.files.own import read_json
 from tests import test_pipeline as pipeline
 from tests.changes import cut, flip, follow, remedy_of, restored
 from tests.test_pipeline import refused, run

@@ -25,7 +25,7 @@ def work(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     features = ["features", "--speech_llm", f"{work}/model", "--dump", f"{work}/dump"]
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "granite_speech" and not importlib.util.find_spec("torchaudio"):
-            patch.setattr("speechllm.model.encoder.Encoder", UnheardEncoder)
+            patch.setattr("speechllm.model.encoder.encoder.Encoder", UnheardEncoder)
         run(*features, *map(str, sets))
     run(*features, "--merge", *map(str, sets))
     config = {"model": {"speech_llm": f"{work}/model"}, "monitor": {"decode": True}}
@@ -92,7 +92,7 @@ def test_posterior_says_that_there_is_no_ctc_head(
 
 def test_packed_it_transcribes_by_itself(work: Path, tmp_path: Path) -> None:
     import speechllm
-    from speechllm.data.kaldi import read_table
+    from speechllm.data.dirs.kaldi import read_table
 
     if "granite" in work.name and not importlib.util.find_spec("torchaudio"):
         pytest.skip("Granite's feature extractor needs torchaudio")

@@ -10,7 +10,7 @@ import torch
 import yaml
 
 from speechllm.cli import main
-from speechllm.data.kaldi import write_data_dir
+from speechllm.data.dirs.kaldi import write_data_dir
 from tests.tiny import SENTENCES, make_encoder, make_llm
 
 RATE = 16000
@@ -167,7 +167,7 @@ def test_what_stands_on_a_compressed_base(work: Path, vectors: str, units: str) 
 def test_the_llm_hears_what_the_warm_start_has_not(
     work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from speechllm.adapt import mixing
+    from speechllm.slot import mixing
 
     pools, pool_of = [], mixing.Mixture._pool
 

@@ -8,7 +8,7 @@ import pytest
 
 from speechllm.config import ModelConfig
 from speechllm.errors import ConfigError
-from speechllm.model.encoder import Encoder
+from speechllm.model.encoder.encoder import Encoder
 from speechllm.model.llm import load_llm, load_tokenizer
 from speechllm.pretrained import encoder_id, encoder_key, resolve_folder
 from tests.architectures import ENCODERS

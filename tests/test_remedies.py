@@ -18,9 +18,9 @@ import soundfile
 
 import speechllm
 from speechllm import cli
-from speechllm.data.kaldi import DataDir, read_table
-from speechllm.data.tables import NO_TEXT
-from speechllm.data.validate import check_data_dir
+from speechllm.data.check.validate import check_data_dir
+from speechllm.data.dirs.kaldi import DataDir, read_table
+from speechllm.data.dirs.tables import NO_TEXT
 from speechllm.errors import DataError
 
 PACKAGE = Path(speechllm.__file__).parent

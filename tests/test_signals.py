@@ -18,8 +18,8 @@ from pathlib import Path
 from speechllm import cli
 
 def run(args):
-    from speechllm.files import whole_file, whole_folder
-    from speechllm.locks import locked_folder
+    from speechllm.files.whole import whole_file, whole_folder
+    from speechllm.files.locks import locked_folder
     folder = Path(sys.argv[1])
     with locked_folder(folder), whole_folder(folder / "made", lambda _: False) as made:
         with whole_file(made / "in"), whole_file(folder / "out.txt") as stream:
@@ -91,7 +91,7 @@ def test_the_first_of_torchruns_processes_says_it_for_all(tmp_path):
 
 
 def test_what_a_killed_process_has_left_is_swept_by_the_next(tmp_path):
-    from speechllm.files import whole_folder, write_json
+    from speechllm.files.whole import whole_folder, write_json
 
     process = start(tmp_path)
     process.kill()

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 
 from speechllm.config import read_yaml
-from speechllm.data.bias_lists import read_words
-from speechllm.data.corpora import lines as corpus_lines
-from speechllm.data.corpora.textgrid import read_textgrid
-from speechllm.data.formats import csv, jsonl
-from speechllm.data.tables import read_table
+from speechllm.corpora.reading import lines as corpus_lines
+from speechllm.corpora.reading.textgrid import read_textgrid
+from speechllm.data.dirs.bias_lists import read_words
+from speechllm.data.dirs.tables import read_table
+from speechllm.data.exchange.formats import csv, jsonl
 from speechllm.errors import ConfigError, DataError, SpeechLLMError
+from speechllm.files.utf8 import decode, not_utf8, read_text, wide_encoding
 from speechllm.lm.arpa import read_arpa
-from speechllm.score.rules_file import read_rules
-from speechllm.utf8 import decode, not_utf8, read_text, wide_encoding
+from speechllm.score.normalize.rules_file import read_rules
 
 TABLE = "id,audio,text\nu1,a.wav,café’s\nu2,b.wav,naïve – yes\n"
 needs_iconv = pytest.mark.skipif(shutil.which("iconv") is None, reason="there is no iconv")

@@ -89,7 +89,7 @@ def make_llm(folder: Path, seed: int = 0) -> Path:
 
 def make_set(folder: Path, speaker: str, audio: bool = True, seed: int = 0) -> Path:
     """A data dir of eight utterances, half a second to two seconds of noise each."""
-    from speechllm.data.kaldi import write_data_dir
+    from speechllm.data.dirs.kaldi import write_data_dir
 
     rng = np.random.default_rng(seed)
     ids = [f"{speaker}-{n}" for n in range(len(SENTENCES))]

@@ -14,16 +14,16 @@ from pathlib import Path
 import torch
 
 from speechllm.config import load
-from speechllm.data.corpus import Corpus
-from speechllm.data.tables import first_ids
-from speechllm.data.views import Views
+from speechllm.data.dirs.tables import first_ids
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.decoder import Decoder
 from speechllm.decode.run import decode_batches
-from speechllm.layout import MODEL
+from speechllm.files.layout import MODEL
 from speechllm.model.between import weigh_adaptation
 from speechllm.model.bundle import load_bundle
-from speechllm.score.wer import score_texts
+from speechllm.score.count.wer import score_texts
+from speechllm.slot.corpus import Corpus
+from speechllm.slot.views import Views
 
 
 def decode(decoder: Decoder, corpus: Corpus, positions: int) -> dict[str, str]:

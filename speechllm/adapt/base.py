@@ -12,12 +12,12 @@ from speechllm.adapt.engine import fit
 from speechllm.adapt.method import Phase
 from speechllm.adapt.warm_start import warm_start_phase
 from speechllm.config import BaseConfig, TrainConfig
-from speechllm.data.corpus import Corpus
-from speechllm.data.mixture import Component
-from speechllm.data.views import Views, check_view
 from speechllm.errors import ConfigError
 from speechllm.imported import sources_of
 from speechllm.model.speech_llm import SpeechLLM
+from speechllm.slot.corpus import Corpus
+from speechllm.slot.mixture import Component
+from speechllm.slot.views import Views, check_view
 from speechllm.train.distributed import join_world
 
 NO_TRAINING = TrainConfig(steps=1, batch_positions=4000, precision="fp32").model_copy(

@@ -8,23 +8,23 @@ from pathlib import Path
 from typing import Any
 
 from speechllm.adapt.method import Phase
-from speechllm.adapt.mixing import Mixture
 from speechllm.config import TrainConfig
-from speechllm.data.collate import Batch, collate
-from speechllm.data.corpus import Corpus
-from speechllm.data.mixture import plan_epoch, subset
-from speechllm.data.views import Views, shown_by
 from speechllm.decode.dev_error import DevError
 from speechllm.decode.suits import check_joint_ctc
 from speechllm.environment import environment
-from speechllm.files import write_json
-from speechllm.layout import MODEL, PHASE, RUN, TENSORS
+from speechllm.files.layout import MODEL, PHASE, RUN, TENSORS
+from speechllm.files.own import made_again, read_mapping, read_tensors
+from speechllm.files.whole import write_json
 from speechllm.model.bundle import restore_tensors, save_bundle, save_trained
 from speechllm.model.bundle_record import SHA256
+from speechllm.model.compute.precision import resolve
 from speechllm.model.llm import checkpoint_gradients
-from speechllm.model.precision import resolve
 from speechllm.model.speech_llm import SpeechLLM, parameter_table, set_trainable
-from speechllm.own_files import made_again, read_mapping, read_tensors
+from speechllm.slot.collate import Batch, collate
+from speechllm.slot.corpus import Corpus
+from speechllm.slot.mixing import Mixture
+from speechllm.slot.mixture import plan_epoch, subset
+from speechllm.slot.views import Views, shown_by
 from speechllm.task import Labels
 from speechllm.train.distributed import World
 from speechllm.train.loop import CHECKPOINT, Controller, Objective, Trainer

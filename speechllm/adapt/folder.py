@@ -12,16 +12,16 @@ from pydantic import BaseModel
 from speechllm.adapt.run_files import named_files, set_files
 from speechllm.config import BaseConfig, as_of_today, changed_keys
 from speechllm.errors import DataError, SpeechLLMError, shell_word
-from speechllm.files import sha256_of, whole_file
-from speechllm.layout import CONFIG, DESCRIPTION, LANGUAGE_MODEL, LOG, MODEL, RUN, TENSORS
+from speechllm.files.layout import CONFIG, DESCRIPTION, LANGUAGE_MODEL, LOG, MODEL, RUN, TENSORS
+from speechllm.files.locks import locked_folder
+from speechllm.files.made_from import MADE_FROM, Files, changed_since, refuse_changes, write_record
+from speechllm.files.own import made_again, read_mapping
+from speechllm.files.processes import is_first_rank
+from speechllm.files.whole import sha256_of, whole_file
 from speechllm.lm.folder import check_lm
-from speechllm.locks import locked_folder
-from speechllm.made_from import MADE_FROM, Files, changed_since, refuse_changes, write_record
 from speechllm.model.bundle_record import check_bundle, model_config, pretrained_files
 from speechllm.model.description import task_of
-from speechllm.own_files import made_again, read_mapping
 from speechllm.pretrained import encoder_key
-from speechllm.processes import is_first_rank
 from speechllm.task import Task
 
 if TYPE_CHECKING:

@@ -18,34 +18,34 @@ from speechllm.config import (
     parse,
     read_yaml,
 )
-from speechllm.data.mixture import Component
-from speechllm.data.noise import NoiseConfig
 from speechllm.errors import ConfigError, did_you_mean
+from speechllm.slot.mixture import Component
+from speechllm.slot.text.noise import NoiseConfig
 
 if TYPE_CHECKING:  # to read a config needs no torch
-    from speechllm.adapt.mixing import Mixture
-    from speechllm.data.corpus import Corpus
-    from speechllm.data.views import PromptMaker
     from speechllm.model.speech_llm import SpeechLLM
+    from speechllm.slot.corpus import Corpus
+    from speechllm.slot.mixing import Mixture
+    from speechllm.slot.views import PromptMaker
     from speechllm.train.loop import Controller, Objective
     from speechllm.train.monitor import Errors
 
 METHODS = {
-    "audio": "speechllm.adapt.audio:Audio",
-    "text_only": "speechllm.adapt.text_only:TextOnly",
-    "denoise": "speechllm.adapt.denoise:Denoise",
-    "mixed_batching": "speechllm.adapt.mixed_batching:MixedBatching",
-    "adaptive": "speechllm.adapt.adaptive:Adaptive",
-    "soft_prompt": "speechllm.adapt.soft_prompt:SoftPromptTuning",
-    "pre_finetune": "speechllm.adapt.pre_finetune:PreFinetune",
-    "curriculum": "speechllm.adapt.curriculum:Curriculum",
-    "direct_mixing": "speechllm.adapt.direct_mixing:DirectMixing",
-    "pseudo_label": "speechllm.adapt.pseudo_label:PseudoLabel",
-    "synthetic_audio": "speechllm.adapt.synthetic_audio:SyntheticAudio",
-    "posterior": "speechllm.adapt.posterior:Posterior",
-    "tasu2": "speechllm.adapt.tasu2:Tasu2",
-    "te2sl": "speechllm.adapt.te2sl:Te2sl",
-    "hotwords": "speechllm.adapt.hotwords:HotwordTuning",
+    "audio": "speechllm.adapt.methods.audio:Audio",
+    "text_only": "speechllm.adapt.methods.text_only:TextOnly",
+    "denoise": "speechllm.adapt.methods.denoise:Denoise",
+    "mixed_batching": "speechllm.adapt.methods.mixed_batching:MixedBatching",
+    "adaptive": "speechllm.adapt.methods.adaptive:Adaptive",
+    "soft_prompt": "speechllm.adapt.methods.soft_prompt:SoftPromptTuning",
+    "pre_finetune": "speechllm.adapt.methods.pre_finetune:PreFinetune",
+    "curriculum": "speechllm.adapt.methods.curriculum:Curriculum",
+    "direct_mixing": "speechllm.adapt.methods.direct_mixing:DirectMixing",
+    "pseudo_label": "speechllm.adapt.methods.pseudo_label:PseudoLabel",
+    "synthetic_audio": "speechllm.adapt.methods.synthetic_audio:SyntheticAudio",
+    "posterior": "speechllm.adapt.methods.posterior:Posterior",
+    "tasu2": "speechllm.adapt.methods.tasu2:Tasu2",
+    "te2sl": "speechllm.adapt.methods.te2sl:Te2sl",
+    "hotwords": "speechllm.adapt.methods.hotwords:HotwordTuning",
 }
 
 

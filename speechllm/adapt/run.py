@@ -7,18 +7,18 @@ from pathlib import Path
 import torch
 
 from speechllm.adapt.engine import fit
-from speechllm.adapt.kl import check_kl, with_kl
+from speechllm.adapt.losses.kl import check_kl, with_kl
+from speechllm.adapt.made.snapped_text import projected_text
 from speechllm.adapt.method import Method, Workspace
-from speechllm.adapt.projected import projected_text
 from speechllm.adapt.warm_start import heard_in, warm_start_phase
-from speechllm.data.corpus import Corpus
-from speechllm.data.forms import count_words, unlike
-from speechllm.data.mixture import Component, resolve_shares
-from speechllm.data.views import Views, check_view, needs_audio
+from speechllm.data.dirs.forms import count_words, unlike
 from speechllm.errors import ConfigError
-from speechllm.layout import MODEL
+from speechllm.files.layout import MODEL
 from speechllm.model.bundle import load_bundle
 from speechllm.model.description import task_of
+from speechllm.slot.corpus import Corpus
+from speechllm.slot.mixture import Component, resolve_shares
+from speechllm.slot.views import Views, check_view, needs_audio
 from speechllm.train.distributed import join_world
 
 log = logging.getLogger(__name__)

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from speechllm.config import ModelConfig
-from speechllm.data.features import check_features
-from speechllm.data.kaldi import DataDir
-from speechllm.data.tables import CHANNELS
-from speechllm.layout import RUN
+from speechllm.data.dirs.kaldi import DataDir
+from speechllm.data.dirs.tables import CHANNELS
+from speechllm.data.speech.features import check_features
+from speechllm.files.layout import RUN
 from speechllm.task import Task
 
 

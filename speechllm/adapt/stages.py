@@ -7,7 +7,7 @@ from pydantic import model_validator
 
 from speechllm.adapt.method import Method, Phase
 from speechllm.config import MonitorConfig, TrainConfig
-from speechllm.data.mixture import Component
+from speechllm.slot.mixture import Component
 
 TextSlot = Literal["empty", "clean_text", "no_prompt", "upsample_mask"]
 """Views that show text alone."""

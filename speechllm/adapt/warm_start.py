@@ -9,11 +9,11 @@ from torch import Tensor
 from speechllm.adapt.augment import augment
 from speechllm.adapt.method import Phase
 from speechllm.config import AugmentConfig, WarmStartConfig
-from speechllm.data.collate import Batch
-from speechllm.data.mixture import Component
 from speechllm.errors import ConfigError
 from speechllm.model.speech_llm import Score, SpeechLLM
-from speechllm.score.wer import score_texts
+from speechllm.score.count.wer import score_texts
+from speechllm.slot.collate import Batch
+from speechllm.slot.mixture import Component
 from speechllm.train.monitor import ERROR
 
 NAME = "warm_start"

@@ -6,7 +6,7 @@
 import argparse
 from pathlib import Path
 
-from speechllm.commands.numbers import MOST_RESAMPLES, whole
+from speechllm.commands.options.numbers import MOST_RESAMPLES, whole
 from speechllm.errors import bounded
 
 
@@ -31,13 +31,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Score both, and print them beside each other."""
-    from speechllm.data.forms import count_words, unlike
-    from speechllm.data.kaldi import first_ids, read_table
-    from speechllm.score.beside import beside_lines, set_beside
+    from speechllm.data.dirs.forms import count_words, unlike
+    from speechllm.data.dirs.kaldi import first_ids, read_table
+    from speechllm.score.count.wer import score_texts
     from speechllm.score.inputs import warn_of_unseen
-    from speechllm.score.normalize import normalizer
+    from speechllm.score.normalize.normalize import normalizer
+    from speechllm.score.paired import beside_lines, set_beside
     from speechllm.score.trn import refuse_trn
-    from speechllm.score.wer import score_texts
 
     reference = args.ref or _reference(args.a, args.b)
     refuse_trn(reference, ())
@@ -68,8 +68,8 @@ def run(args: argparse.Namespace) -> None:
 def _reference(*systems: Path) -> Path:
     """The reference that the folders among `systems` were scored against."""
     from speechllm.errors import DataError, SpeechLLMError
-    from speechllm.guarded import guarded
-    from speechllm.own_files import read_mapping
+    from speechllm.files.guarded import guarded
+    from speechllm.files.own import read_mapping
     from speechllm.score.inputs import fingerprint
 
     found = {}

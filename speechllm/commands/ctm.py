@@ -24,13 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write the file, and say what could not be timed."""
-    from speechllm.data.kaldi import DataDir, first_ids
-    from speechllm.decode.ctm import ctm_lines, read_words
+    from speechllm.data.dirs.kaldi import DataDir, first_ids
     from speechllm.decode.results import LINES
+    from speechllm.decode.words.ctm import ctm_lines, read_words
     from speechllm.errors import DataError
-    from speechllm.files import whole_file
-    from speechllm.guarded import guarded
-    from speechllm.own_files import made_again
+    from speechllm.files.guarded import guarded
+    from speechllm.files.own import made_again
+    from speechllm.files.whole import whole_file
 
     words = read_words(args.decode)
     audio = DataDir.load(args.data).audio if args.data else {}

@@ -33,13 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Tune what is to be tuned, then decode what has no hypothesis yet."""
     from speechllm.config import parse, read_yaml
-    from speechllm.data.features import check_features
-    from speechllm.data.kaldi import DataDir
+    from speechllm.data.dirs.kaldi import DataDir
+    from speechllm.data.speech.features import check_features
     from speechllm.decode.config import DecodeConfig
-    from speechllm.decode.knowledge import knowledge_hashes, with_places
     from speechllm.decode.results import is_decoded, tuning_settings
-    from speechllm.decode.tuning import check_tuning, read_boost, read_tuning
-    from speechllm.layout import MODEL
+    from speechllm.decode.scorers.build import knowledge_hashes, with_places
+    from speechllm.decode.tuning.weights import check_tuning, read_boost, read_tuning
+    from speechllm.files.layout import MODEL
     from speechllm.model.between import check_adapted, weigh_adaptation
     from speechllm.model.bundle_record import check_bundle, model_config
     from speechllm.model.description import task_of
@@ -88,13 +88,13 @@ def run(args: argparse.Namespace) -> None:
 
     import torch
 
-    from speechllm.data.corpus import Corpus
     from speechllm.decode.decoder import Decoder
     from speechllm.decode.run import decode_corpus
-    from speechllm.decode.tune_boost import tune_boost
-    from speechllm.decode.tune_run import tune_on
-    from speechllm.locks import locked_folder
+    from speechllm.decode.tuning.boost import tune_boost
+    from speechllm.decode.tuning.run import tune_on
+    from speechllm.files.locks import locked_folder
     from speechllm.model.bundle import load_bundle
+    from speechllm.slot.corpus import Corpus
 
     model = load_bundle(bundle)
     weigh_adaptation(model, config.adapted)

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from speechllm.commands.base import add_config_arguments, model_overrides
-from speechllm.commands.numbers import real
+from speechllm.commands.options.numbers import real
 from speechllm.errors import ConfigError
 
 VERIFIES = True
@@ -39,8 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Encode this job's part, or join all parts."""
-    from speechllm.data.features import extract, merge
-    from speechllm.data.kaldi import DataDir
+    from speechllm.data.dirs.kaldi import DataDir
+    from speechllm.data.speech.features import extract, merge
 
     encoder, settings, trusted = _encoder(args)
     sets = [DataDir.load(path, with_text=False) for path in args.data]
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> None:
     def load():
         import torch
 
-        from speechllm.model.encoder import Encoder
+        from speechllm.model.encoder.encoder import Encoder
 
         device = "cuda" if torch.cuda.is_available() else "cpu"
         return Encoder(encoder, device, trusted, **settings).encode

@@ -41,8 +41,8 @@ def run(args: argparse.Namespace) -> None:
     """Train it, or find it finished."""
     from speechllm.adapt.folder import Inputs, claimed
     from speechllm.errors import ConfigError, DataError
-    from speechllm.files import sha256_of
-    from speechllm.layout import DESCRIPTION, MODEL
+    from speechllm.files.layout import DESCRIPTION, MODEL
+    from speechllm.files.whole import sha256_of
     from speechllm.lm.config import NGramConfig, load_lm_config
     from speechllm.model.description import task_of
     from speechllm.task import load_task
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> None:
 def _warn_of_form(sentences: list[str], args: argparse.Namespace, task: "Task") -> None:
     """Say where the text is written otherwise than what the recogniser has learnt to write."""
     from speechllm.adapt.folder import training_sets
-    from speechllm.data.forms import count_words, unlike
+    from speechllm.data.dirs.forms import count_words, unlike
 
     sets = training_sets(args.base) if args.base else []
     learnt = count_words(line for path in sets for line in _sentences(path, task))
@@ -98,8 +98,8 @@ def _files(path: Path, task: "Task") -> list[Path]:
 
 def _sentences(path: Path, task: "Task") -> Iterable[str]:
     """What is to be answered in a data dir, or the lines of a file without their ids."""
-    from speechllm.data.answers import read_targets
-    from speechllm.data.kaldi import DataDir, read_table
+    from speechllm.data.dirs.answers import read_targets
+    from speechllm.data.dirs.kaldi import DataDir, read_table
 
     if path.is_dir():
         return read_targets(task, DataDir.load(path)).values()

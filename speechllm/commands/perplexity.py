@@ -34,16 +34,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write perplexity.json in the folder of what is measured; known figures stay."""
-    from speechllm.decode.perplexity import FILE
+    from speechllm.decode.words.perplexity import FILE
     from speechllm.errors import ConfigError
-    from speechllm.files import beside, sha256_of, write_json
-    from speechllm.layout import DESCRIPTION, MODEL, TENSORS
+    from speechllm.files.layout import DESCRIPTION, MODEL, TENSORS
+    from speechllm.files.locks import LOCK, locked
+    from speechllm.files.made_from import is_sealed, seal
+    from speechllm.files.own import read_mapping
+    from speechllm.files.whole import beside, sha256_of, write_json
     from speechllm.lm.folder import find_lm, lm_hash
-    from speechllm.locks import LOCK, locked
-    from speechllm.made_from import is_sealed, seal
     from speechllm.model.bundle_record import check_bundle
     from speechllm.model.description import task_of
-    from speechllm.own_files import read_mapping
 
     task = task_of(args.model)
     if args.fold and not args.lm:
@@ -95,9 +95,9 @@ def run(args: argparse.Namespace) -> None:
 
 def _samples(args: argparse.Namespace, path: Path) -> dict[str, str]:
     """The audio that is in the slot, by its content, where it is known."""
-    from speechllm.data.features import check_features
-    from speechllm.data.kaldi import DataDir
-    from speechllm.layout import MODEL
+    from speechllm.data.dirs.kaldi import DataDir
+    from speechllm.data.speech.features import check_features
+    from speechllm.files.layout import MODEL
     from speechllm.model.bundle_record import model_config
 
     if args.lm or args.dump is None or not (path / "wav.scp").is_file():
@@ -116,10 +116,10 @@ def _is_same(figures: dict[str, Any] | None, made_from: dict[str, Any]) -> bool:
 def _under_llm(args: argparse.Namespace, paths: list[Path]) -> dict[Path, dict[str, Any]]:
     import torch
 
-    from speechllm.data.corpus import Corpus
-    from speechllm.decode.perplexity import slot_perplexities
-    from speechllm.layout import MODEL
+    from speechllm.decode.words.perplexity import slot_perplexities
+    from speechllm.files.layout import MODEL
     from speechllm.model.bundle import load_bundle
+    from speechllm.slot.corpus import Corpus
 
     model = load_bundle(args.model / MODEL).to("cuda" if torch.cuda.is_available() else "cpu")
     found = {}
@@ -136,10 +136,10 @@ def _under_llm(args: argparse.Namespace, paths: list[Path]) -> dict[Path, dict[s
 def _under_lm(args: argparse.Namespace, paths: list[Path]) -> dict[Path, dict[str, Any]]:
     import torch
 
-    from speechllm.data.answers import read_targets
-    from speechllm.data.forms import fold
-    from speechllm.data.kaldi import DataDir
-    from speechllm.layout import MODEL
+    from speechllm.data.dirs.answers import read_targets
+    from speechllm.data.dirs.forms import fold
+    from speechllm.data.dirs.kaldi import DataDir
+    from speechllm.files.layout import MODEL
     from speechllm.lm.folder import find_lm, load_lm
     from speechllm.lm.make import ngram_perplexity, tokenised
     from speechllm.lm.ngram import NGram

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from speechllm.commands.numbers import whole
+from speechllm.commands.options.numbers import whole
 from speechllm.errors import DataError
 
 if TYPE_CHECKING:
@@ -66,9 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write the report and print the main table."""
-    from speechllm.files import whole_file
+    from speechllm.files.whole import whole_file
     from speechllm.report.results import make_results
-    from speechllm.score.normalize import normalizer
+    from speechllm.score.normalize.normalize import normalizer
 
     if args.data and not args.data.is_dir():
         raise DataError("no such folder", args.data, remedy="name the folder of the data dirs")

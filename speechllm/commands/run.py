@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from speechllm.commands.numbers import whole
+from speechllm.commands.options.numbers import whole
 from speechllm.errors import SpeechLLMError
 from speechllm.jobs.run import PICKS, cores, make_jobs, parse_range, read_tasks, run_jobs
 

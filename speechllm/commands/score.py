@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from speechllm.commands.numbers import MOST_RESAMPLES, whole
+from speechllm.commands.options.numbers import MOST_RESAMPLES, whole
 from speechllm.errors import DataError, SpeechLLMError, bounded
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Two forms: everything below --exp, or one file of hypotheses."""
     from speechllm.score.inputs import Settings
-    from speechllm.score.normalize import KNOWN
+    from speechllm.score.normalize.normalize import KNOWN
     from speechllm.task import TASKS
 
     every = parser.add_argument_group("score every decode_*/<set>/text below a folder")
@@ -70,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Score, and print one line for each file and normaliser."""
-    from speechllm.garbage import uncollected
+    from speechllm.files.garbage import uncollected
     from speechllm.score.inputs import Settings
     from speechllm.score.write import score_set
 

@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _channel(word: str) -> int:
-    from speechllm.data.kaldi import parse_channel
+    from speechllm.data.dirs.kaldi import parse_channel
 
     try:
         return parse_channel(word)
@@ -74,9 +74,9 @@ def _channel(word: str) -> int:
 def run(args: argparse.Namespace) -> None:
     """Transcribe all that can be read, then say what could not."""
     from speechllm.config import parse, read_yaml, with_overrides
-    from speechllm.data.tables import first_ids
+    from speechllm.data.dirs.tables import first_ids
     from speechllm.decode.config import DecodeConfig
-    from speechllm.decode.knowledge import with_places
+    from speechllm.decode.scorers.build import with_places
     from speechllm.transcribe.formats import FORMATS, ONE_FILE_EACH, SUBTITLES
     from speechllm.transcribe.recordings import find_recordings
 
@@ -131,7 +131,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _write(folder: Path, transcript: "Transcript", formats: list[str]) -> None:
-    from speechllm.files import whole_file
+    from speechllm.files.whole import whole_file
     from speechllm.transcribe.formats import FORMATS
 
     for name in formats:

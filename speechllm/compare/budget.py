@@ -6,8 +6,8 @@ from pathlib import Path
 from speechllm.adapt.method import Phase, load_method
 from speechllm.compare.grid import Match
 from speechllm.config import read_yaml
-from speechllm.data.mixture import resolve_shares
 from speechllm.errors import ConfigError
+from speechllm.slot.mixture import resolve_shares
 
 UNITS: dict[Match, str] = {
     "steps": "steps",
@@ -74,7 +74,7 @@ def _target_passes(phase: Phase) -> float:
     """How often an epoch shows the whole target, in items, whatever their view.
 
     An epoch is one pass over those parts of the target that the phase draws from
-    (speechllm.adapt.mixing); prepared data counts as what it is made of, the target's text.
+    (speechllm.slot.mixing); prepared data counts as what it is made of, the target's text.
     """
     shares = resolve_shares([c.share for c in phase.components])
     used = [(c, s) for c, s in zip(phase.components, shares, strict=True) if s > 0]

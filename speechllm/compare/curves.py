@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from speechllm.compare.grid import Cell
 from speechllm.config import MonitorConfig
-from speechllm.guarded import guarded
-from speechllm.layout import LOG
-from speechllm.own_files import made_again, read_objects
+from speechllm.files.guarded import guarded
+from speechllm.files.layout import LOG
+from speechllm.files.own import made_again, read_objects
 from speechllm.report.canvas import COLOURS, draw_legend, new_figure
 
 if TYPE_CHECKING:

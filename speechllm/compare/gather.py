@@ -12,10 +12,10 @@ from speechllm.compare.grid import BASE, Cell, Redecoding
 from speechllm.compare.redecode import changed_settings
 from speechllm.config import as_of_today, changed_keys
 from speechllm.errors import DataError
-from speechllm.files import sha256_of
-from speechllm.layout import CONFIG, LOG, MODEL, RUN, TENSORS
-from speechllm.made_from import MADE_FROM, changed_since
-from speechllm.own_files import made_again, read_mapping
+from speechllm.files.layout import CONFIG, LOG, MODEL, RUN, TENSORS
+from speechllm.files.made_from import MADE_FROM, changed_since
+from speechllm.files.own import made_again, read_mapping
+from speechllm.files.whole import sha256_of
 from speechllm.report.tree import Model, read_model, source_set, target_set
 
 

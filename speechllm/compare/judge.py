@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from speechllm.compare.results import Result, Runs
-from speechllm.score.seeds import mean_rate
-from speechllm.score.significance import (
+from speechllm.score.chance.seeds import mean_rate
+from speechllm.score.chance.significance import (
     Paired,
     holm,
     matched_pairs,

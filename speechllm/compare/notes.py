@@ -5,7 +5,7 @@ from pathlib import Path
 
 from speechllm.compare.grid import BASE, Cell
 from speechllm.compare.results import Result, Results
-from speechllm.data.kaldi import first_ids
+from speechllm.data.dirs.kaldi import first_ids
 from speechllm.report.gains import has_gap
 from speechllm.report.tree import target_set
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from speechllm.compare.grid import BASE, Cell, Grid
 from speechllm.config import as_of_today, changed_keys, parse, read_yaml, with_overrides
 from speechllm.decode.config import DecodeConfig
-from speechllm.decode.knowledge import lm_names
 from speechllm.decode.results import SETTINGS
+from speechllm.decode.scorers.build import lm_names
 from speechllm.errors import ConfigError
-from speechllm.own_files import made_again, read_mapping
+from speechllm.files.own import made_again, read_mapping
 from speechllm.report.tree import Decoding
 
 

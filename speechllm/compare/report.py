@@ -20,11 +20,11 @@ from speechllm.compare.tables import (
     type_table,
 )
 from speechllm.compare.verdict import verdicts
-from speechllm.files import whole_file
+from speechllm.files.whole import whole_file
 from speechllm.report.canvas import can_plot
 from speechllm.report.markdown import code, fenced, text
 from speechllm.report.results import bullets, environment_lines
-from speechllm.score.normalize import normalizer as find_normalizer
+from speechllm.score.normalize.normalize import normalizer as find_normalizer
 from speechllm.version import __version__
 
 log = logging.getLogger(__name__)

@@ -8,9 +8,9 @@ from speechllm.compare.legends import beside_header, header
 from speechllm.compare.results import Result, Results, Runs
 from speechllm.report.gains import gain, gap_closed
 from speechllm.report.table import ABSENT, Table, change, count, interval, number, probability
-from speechllm.score.counted import Rate
-from speechllm.score.seeds import mean_rate, seed_interval
-from speechllm.score.significance import Paired
+from speechllm.score.chance.seeds import mean_rate, seed_interval
+from speechllm.score.chance.significance import Paired
+from speechllm.score.counts import Rate
 from speechllm.task import Task
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from speechllm.convert.remedies import AGAIN
 from speechllm.errors import DataError
-from speechllm.guarded import guarded
+from speechllm.files.guarded import guarded
 
 VERSIONS = range(4, 7)
 """Of the layout; before 4, a variable said how wide it is and not of what type."""

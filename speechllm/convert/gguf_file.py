@@ -8,7 +8,7 @@ from typing import Any
 
 from speechllm.convert.remedies import AGAIN
 from speechllm.errors import ConfigError, DataError, shown
-from speechllm.guarded import guarded
+from speechllm.files.guarded import guarded
 
 NEWER = "update gguf (pip install -U gguf); if it is new, get the file again, or convert it again"
 FAULTS = {

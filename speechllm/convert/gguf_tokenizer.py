@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from speechllm.convert.gguf_file import GgufFile
 from speechllm.convert.remedies import AGAIN_OR_OTHER, FROM_ELSEWHERE
 from speechllm.errors import DataError, shown
-from speechllm.guarded import guarded
+from speechllm.files.guarded import guarded
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

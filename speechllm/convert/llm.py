@@ -27,8 +27,8 @@ from speechllm.convert.gguf_tokenizer import gguf_tokenizer
 from speechllm.convert.parts import Found
 from speechllm.convert.remedies import AGAIN_OR_OTHER, FROM_ELSEWHERE
 from speechllm.errors import DataError, shown
-from speechllm.guarded import guarded
-from speechllm.progress import track
+from speechllm.files.guarded import guarded
+from speechllm.files.progress import track
 
 ARCHITECTURES = {"llama": LlamaConfig, "qwen2": Qwen2Config, "qwen3": Qwen3Config}
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import IO
 
 from speechllm.convert.remedies import AGAIN
-from speechllm.guarded import guarded
+from speechllm.files.guarded import guarded
 
 NUMBER, BYTES = 0, 2
 """Kinds of fields that onnx.proto's ModelProto has; the key of a field is 8 * its number + kind."""

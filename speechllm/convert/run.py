@@ -9,9 +9,9 @@ from speechllm.convert.parts import Found, find_model
 from speechllm.convert.piper import piper_folder
 from speechllm.convert.source import Source, Taken, find_source
 from speechllm.errors import ConfigError, DataError
-from speechllm.files import whole_folder, write_json
+from speechllm.files.layout import SOURCE
+from speechllm.files.whole import whole_folder, write_json
 from speechllm.imported import source_of
-from speechllm.layout import SOURCE
 from speechllm.pretrained import quietly
 from speechllm.version import __version__
 

@@ -16,8 +16,8 @@ from typing import IO, Any
 
 from speechllm.convert.remedies import AGAIN, PULL, WHEEL_AGAIN
 from speechllm.errors import ConfigError, DataError
-from speechllm.guarded import guarded
-from speechllm.progress import Progress
+from speechllm.files.guarded import guarded
+from speechllm.files.progress import Progress
 
 BLOCK = 1 << 20
 LICENCE_FILES = ("licen[cs]e*", "copying*", "notice*", "model_card*")

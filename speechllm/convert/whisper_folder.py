@@ -23,7 +23,7 @@ from speechllm.convert.remedies import AGAIN, AGAIN_OR_OTHER, very_own
 from speechllm.convert.source import Member, Taken
 from speechllm.convert.whisper import Tensors, check_spec, float_type, whisper_state
 from speechllm.errors import DataError, shown
-from speechllm.guarded import guarded
+from speechllm.files.guarded import guarded
 
 MULTILINGUAL = 51865
 """Rows of the smallest multilingual vocabulary, as openai/whisper's model.py tells them apart."""

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from speechllm.config import Fraction, PositiveInt, Section
-from speechllm.data.forms import Folding
+from speechllm.data.dirs.forms import Folding
 from speechllm.decode.guard import GuardConfig, RetryConfig
 
 
@@ -29,11 +29,11 @@ class HotwordsConfig(Section):
     most: PositiveInt = 20
     """Words and phrases in a prompt."""
     least: Fraction = 0.5
-    """Likeness to some stretch of the rough transcript (speechllm.data.hotwords)."""
+    """Likeness to some stretch of the rough transcript (speechllm.slot.text.hotwords)."""
 
 
 class TrieConfig(Section):
-    """Bias lists as a prefix tree in the beam (speechllm.decode.trie_boost)."""
+    """Bias lists as a prefix tree in the beam (speechllm.decode.biasing.trie_boost)."""
 
     boost: Annotated[float, Field(ge=0)] | None = 1.0
     """Nats for every token along a phrase; null: chosen on `--dev` sets, by WER."""
@@ -146,8 +146,8 @@ class RescoreConfig(Section):
 
 
 class JointCtcConfig(Section):
-    """The projector's CTC inside the search (speechllm.decode.joint_ctc): score + weight x log p of
-    the speech being read so. For transcripts, of models whose base had a `warm_start`."""
+    """The projector's CTC inside the search (speechllm.decode.scorers.joint_ctc): score + weight x
+    log p of the speech being read so. For transcripts, of models whose base had a `warm_start`."""
 
     weight: Annotated[float, Field(gt=0)] = 0.5
     candidates: PositiveInt = 40

@@ -4,24 +4,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from speechllm.data.bias_lists import BiasLists
-from speechllm.data.collate import Example, collate
+from speechllm.data.dirs.bias_lists import BiasLists
+from speechllm.decode.biasing.hotword_prompts import HotwordPrompts
+from speechllm.decode.biasing.trie_boost import TrieBoost
 from speechllm.decode.config import DecodeConfig
-from speechllm.decode.constraint import constraint_of
-from speechllm.decode.ctc import CtcReader
+from speechllm.decode.form.constraint import constraint_of
 from speechllm.decode.guard import GuardConfig, flags_of, prefers_retry
-from speechllm.decode.hotword_prompts import HotwordPrompts
 from speechllm.decode.hypothesis import Hypothesis
-from speechllm.decode.joint_ctc import JointCtc
-from speechllm.decode.knowledge import knowledge_hashes, make_sources
-from speechllm.decode.search import search, token_bound
-from speechllm.decode.source import Source
+from speechllm.decode.scorers.build import knowledge_hashes, make_sources
+from speechllm.decode.scorers.joint_ctc import JointCtc
+from speechllm.decode.scorers.scorer import Source
+from speechllm.decode.search.search import search, token_bound
 from speechllm.decode.suits import check_suits
-from speechllm.decode.trie_boost import TrieBoost
-from speechllm.decode.word_records import WordRecords
+from speechllm.decode.words.ctc import CtcReader
+from speechllm.decode.words.word_records import WordRecords
 from speechllm.errors import ConfigError
-from speechllm.model.precision import autocast
+from speechllm.model.compute.precision import autocast
 from speechllm.model.speech_llm import SpeechLLM
+from speechllm.slot.collate import Example, collate
 
 
 @dataclass(frozen=True)

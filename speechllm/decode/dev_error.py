@@ -3,12 +3,12 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from speechllm.data.collate import Batch, collate
 from speechllm.decode.config import DecodeConfig, JointCtcConfig
-from speechllm.decode.joint_ctc import JointCtc
 from speechllm.decode.run import decode_batches
-from speechllm.decode.search import search
+from speechllm.decode.scorers.joint_ctc import JointCtc
+from speechllm.decode.search.search import search
 from speechllm.model.speech_llm import SpeechLLM
+from speechllm.slot.collate import Batch, collate
 from speechllm.task import Task
 from speechllm.train.monitor import ERROR
 

@@ -3,10 +3,10 @@
 import logging
 from collections.abc import Iterable
 
-from speechllm.data.bias_lists import BiasLists
-from speechllm.data.forms import compare, count_words, unlike, words_of_phrases
+from speechllm.data.dirs.bias_lists import BiasLists
+from speechllm.data.dirs.forms import compare, count_words, unlike, words_of_phrases
 from speechllm.decode.decoder import Decoder
-from speechllm.decode.ngram_source import NGramSource
+from speechllm.decode.scorers.ngram_scorer import NGramSource
 
 log = logging.getLogger(__name__)
 

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from speechllm.config import as_of_today, changed_keys
-from speechllm.data.feature_records import audio_hash
-from speechllm.data.kaldi import DataDir, first_ids, read_table, write_table
+from speechllm.data.dirs.kaldi import DataDir, first_ids, read_table, write_table
+from speechllm.data.speech.feature_records import audio_hash
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.guard import FLAGS
 from speechllm.errors import DataError, SpeechLLMError, shell_word
-from speechllm.files import sha256_of, whole_file, write_json
-from speechllm.guarded import guarded
-from speechllm.layout import DESCRIPTION, TENSORS
-from speechllm.made_from import digest
-from speechllm.own_files import cut_half_line, made_again, read_by_id, read_mapping
+from speechllm.files.guarded import guarded
+from speechllm.files.layout import DESCRIPTION, TENSORS
+from speechllm.files.made_from import digest
+from speechllm.files.own import cut_half_line, made_again, read_by_id, read_mapping
+from speechllm.files.whole import sha256_of, whole_file, write_json
 from speechllm.task import Task
 
 log = logging.getLogger(__name__)

@@ -8,18 +8,18 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from speechllm.data.bias_lists import BiasLists
-from speechllm.data.corpus import Corpus
-from speechllm.data.views import Views
+from speechllm.data.dirs.bias_lists import BiasLists
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.decoder import Decoded, Decoder
 from speechllm.decode.fits import say_fits, say_form
 from speechllm.decode.results import LINES, NBEST, claim, write_results
-from speechllm.decode.search import token_bound
-from speechllm.locks import locked_folder
+from speechllm.decode.search.search import token_bound
+from speechllm.files.locks import locked_folder
+from speechllm.files.os_errors import naming
+from speechllm.files.progress import Progress
 from speechllm.model.speech_llm import SpeechLLM
-from speechllm.os_errors import naming
-from speechllm.progress import Progress
+from speechllm.slot.corpus import Corpus
+from speechllm.slot.views import Views
 
 log = logging.getLogger(__name__)
 

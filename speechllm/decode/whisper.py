@@ -23,20 +23,21 @@ import torch
 from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutput
 
-from speechllm.data.audio import SAMPLE_RATE, load_audio
-from speechllm.data.feature_records import audio_hash
-from speechllm.data.kaldi import DataDir, read_table, write_table
+from speechllm.data.dirs.kaldi import DataDir, read_table, write_table
+from speechllm.data.speech.audio import SAMPLE_RATE, load_audio
+from speechllm.data.speech.feature_records import audio_hash
 from speechllm.decode.results import SETTINGS, SUMMARY, TEXT, WRITTEN, check_written
 from speechllm.environment import environment
 from speechllm.errors import ConfigError, DataError, SpeechLLMError, shell_word
-from speechllm.files import sha256_of, write_json
+from speechllm.files.layout import REFERENCE, RUN
+from speechllm.files.locks import locked_folder
+from speechllm.files.made_from import MADE_FROM, changed_since, digest, write_record
+from speechllm.files.own import made_again, read_mapping
+from speechllm.files.progress import Progress
+from speechllm.files.whole import sha256_of, write_json
 from speechllm.imported import source_of
-from speechllm.layout import REFERENCE, RUN
-from speechllm.locks import locked_folder
-from speechllm.made_from import MADE_FROM, changed_since, digest, write_record
-from speechllm.model.precision import autocast
-from speechllm.model.window import pieces
-from speechllm.own_files import made_again, read_mapping
+from speechllm.model.compute.precision import autocast
+from speechllm.model.encoder.window import pieces
 from speechllm.pretrained import (
     LOADING_ERRORS,
     cannot_be_loaded,
@@ -45,7 +46,6 @@ from speechllm.pretrained import (
     quietly,
     resolve_folder,
 )
-from speechllm.progress import Progress
 
 log = logging.getLogger(__name__)
 

@@ -20,16 +20,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from speechllm.errors import DataError, SpeechLLMError, shortened
-from speechllm.files import beside, write_json
+from speechllm.files.locks import LOCK, locked
+from speechllm.files.os_errors import naming
+from speechllm.files.own import read_mapping
+from speechllm.files.processes import Process, process_of
+from speechllm.files.progress import Progress
+from speechllm.files.signals import Stopped, caught_signals
+from speechllm.files.utf8 import read_text
+from speechllm.files.whole import beside, write_json
 from speechllm.jobs.warm import WarmProcess, is_own, start_warm
 from speechllm.jobs.watchdog import GRACE_SECONDS, POLL_SECONDS, Watchdog, announce, end_groups
-from speechllm.locks import LOCK, locked
-from speechllm.os_errors import naming
-from speechllm.own_files import read_mapping
-from speechllm.processes import Process, process_of
-from speechllm.progress import Progress
-from speechllm.signals import Stopped, caught_signals
-from speechllm.utf8 import read_text
 
 log = logging.getLogger(__name__)
 

@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from speechllm.data.lines import read_lines
+from speechllm.data.exchange.lines import read_lines
 from speechllm.errors import DataError
-from speechllm.files import whole_file
+from speechllm.files.whole import whole_file
 from speechllm.lm.ngram import BEGIN, END, NEVER, UNKNOWN, Entry, NGram
 
 ROUNDED = 1e-4

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from speechllm.config import ModelConfig, parse
 from speechllm.errors import ConfigError, DataError, SpeechLLMError, shell_word
-from speechllm.files import sha256_of, write_json
-from speechllm.layout import LANGUAGE_MODEL, RUN, TENSORS
+from speechllm.files.layout import LANGUAGE_MODEL, RUN, TENSORS
+from speechllm.files.made_from import digest
+from speechllm.files.own import made_again, read_mapping, read_tensors
+from speechllm.files.whole import sha256_of, write_json
 from speechllm.lm.arpa import read_arpa
 from speechllm.lm.config import NetworkConfig
 from speechllm.lm.ngram import NGram
-from speechllm.made_from import digest
-from speechllm.own_files import made_again, read_mapping, read_tensors
 from speechllm.pretrained import resolve_folder, weights_hash
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from speechllm.data.forms import Fold, compare, count_words, fold
+from speechllm.data.dirs.forms import Fold, compare, count_words, fold
 from speechllm.environment import environment
-from speechllm.files import whole_file, write_json
-from speechllm.layout import LANGUAGE_MODEL, LOG, MODEL, RUN
+from speechllm.files.layout import LANGUAGE_MODEL, LOG, MODEL, RUN
+from speechllm.files.whole import whole_file, write_json
 from speechllm.lm.arpa import write_arpa
 from speechllm.lm.config import NetworkConfig, NGramConfig
 from speechllm.lm.folder import ARPA, save_network, written_files

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from speechllm.lm.config import NetworkConfig
-from speechllm.model.half import try_out
+from speechllm.model.compute.half import try_out
 
 
 class Network(ABC):

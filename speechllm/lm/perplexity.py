@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from speechllm.data.forms import Fit
+from speechllm.data.dirs.forms import Fit
 
 
 @dataclass

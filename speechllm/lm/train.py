@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from speechllm.errors import SpeechLLMError
-from speechllm.layout import LOG
+from speechllm.files.layout import LOG
+from speechllm.files.os_errors import naming
+from speechllm.files.progress import Progress
 from speechllm.lm.config import LMTrainConfig
 from speechllm.lm.network import Network
 from speechllm.lm.perplexity import Perplexity, Text
 from speechllm.lm.token_lm import TokenLM
-from speechllm.os_errors import naming
-from speechllm.progress import Progress
 from speechllm.train.optim import make_optimizers, rate_scale
 
 log = logging.getLogger(__name__)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from speechllm.errors import ConfigError
-from speechllm.layout import DESCRIPTION
+from speechllm.files.layout import DESCRIPTION
+from speechllm.files.own import made_again_bundle, read_mapping
 from speechllm.model.bundle_record import PARENT
-from speechllm.own_files import made_again_bundle, read_mapping
 
 if TYPE_CHECKING:
     from speechllm.model.speech_llm import SpeechLLM

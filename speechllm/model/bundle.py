@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from speechllm.config import ModelConfig, parse
 from speechllm.errors import DataError, SpeechLLMError
-from speechllm.files import sha256_of, whole_file, write_json
-from speechllm.layout import DESCRIPTION, TENSORS
+from speechllm.files.layout import DESCRIPTION, TENSORS
+from speechllm.files.own import check_format, made_again_bundle, read_mapping, read_tensors
+from speechllm.files.whole import sha256_of, whole_file, write_json
 from speechllm.model.bundle_record import (
     PARENT,
     SHA256,
@@ -26,7 +27,6 @@ from speechllm.model.bundle_record import (
 )
 from speechllm.model.description import LABELS, bundle_labels, with_labels
 from speechllm.model.speech_llm import SpeechLLM
-from speechllm.own_files import check_format, made_again_bundle, read_mapping, read_tensors
 from speechllm.task import Labels
 
 FORMAT = 1

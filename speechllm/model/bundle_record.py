@@ -11,16 +11,16 @@ from typing import Any
 
 from speechllm.config import ModelConfig, parse
 from speechllm.errors import DataError, SpeechLLMError, shell_word
-from speechllm.files import sha256_of
-from speechllm.layout import DESCRIPTION, RUN, TENSORS
-from speechllm.made_from import (
+from speechllm.files.layout import DESCRIPTION, RUN, TENSORS
+from speechllm.files.made_from import (
     MADE_FROM,
     changed_since,
     digest,
     refuse_changes,
     write_record,
 )
-from speechllm.own_files import made_again_bundle, read_mapping
+from speechllm.files.own import made_again_bundle, read_mapping
+from speechllm.files.whole import sha256_of
 from speechllm.pretrained import model_files
 
 SHA256, PARENT = "sha256", "parent"

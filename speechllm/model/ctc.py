@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from speechllm.data.posteriors import CtcHead
 from speechllm.errors import ConfigError
 from speechllm.pretrained import LOADING_ERRORS, quietly, resolve_folder
+from speechllm.slot.pseudo_audio.posteriors import CtcHead
 
 
 def load_ctc_head(name: str, trust_remote_code: bool = False) -> tuple[CtcHead, Any]:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from speechllm.errors import DataError
-from speechllm.layout import DESCRIPTION, MODEL, RUN
-from speechllm.own_files import made_again, made_again_bundle, read_mapping
+from speechllm.files.layout import DESCRIPTION, MODEL, RUN
+from speechllm.files.own import made_again, made_again_bundle, read_mapping
 from speechllm.task import Labels, Task, load_task
 
 LABELS = "labels"

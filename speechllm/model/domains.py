@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from speechllm.config import ModelConfig
 from speechllm.errors import ConfigError, did_you_mean
-from speechllm.layout import TENSORS
+from speechllm.files.layout import TENSORS
 from speechllm.model.bundle import begin_generation, read_bundle, restore_tensors
 from speechllm.model.description import bundle_labels
 from speechllm.model.speech_llm import SpeechLLM

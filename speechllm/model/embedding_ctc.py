@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from speechllm.config import CtcConfig
-from speechllm.model.cpu_layers import product
+from speechllm.model.compute.cpu_layers import product
 
 
 class Read(NamedTuple):

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from speechllm.errors import ConfigError
-from speechllm.layout import PHASE
+from speechllm.files.layout import PHASE
+from speechllm.files.own import read_mapping, read_tensors
 from speechllm.model.bundle_record import SHA256
-from speechllm.own_files import read_mapping, read_tensors
 
 SOFT_PROMPT = "soft_prompt"
 """Its name in a model's scaffold."""

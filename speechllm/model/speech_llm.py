@@ -10,22 +10,22 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from speechllm.config import LoraConfig, ModelConfig
-from speechllm.data.collate import IGNORED, Batch
-from speechllm.data.letters import Letters, tokens_of
-from speechllm.data.pieces import Pieces
-from speechllm.data.prompt import Prompt, make_prompt
 from speechllm.errors import ConfigError, DataError
-from speechllm.model.cpu_layers import pack, with_cpu_layers
+from speechllm.model.compute.cpu_layers import pack, with_cpu_layers
+from speechllm.model.compute.half import try_out
+from speechllm.model.compute.precision import resolve, round_weights
 from speechllm.model.embedding_ctc import EmbeddingCtc
-from speechllm.model.encoder import encoder_width
-from speechllm.model.half import try_out
+from speechllm.model.encoder.encoder import encoder_width
+from speechllm.model.fill_slot import Filled, fill_slot, without_positions
 from speechllm.model.llm import add_lora, head_sees_only, load_llm, load_tokenizer, merge_lora
-from speechllm.model.own_prompt import OwnPrompts, own_prompts
-from speechllm.model.precision import resolve, round_weights
 from speechllm.model.projector import OwnProjector, Projector
-from speechllm.model.slot import Filled, fill_slot, without_positions
 from speechllm.model.soft_prompt import SOFT_PROMPT
-from speechllm.model.whole import load_whole
+from speechllm.model.whole.own_prompt import OwnPrompts, own_prompts
+from speechllm.model.whole.whole import load_whole
+from speechllm.slot.collate import IGNORED, Batch
+from speechllm.slot.prompt import Prompt, make_prompt
+from speechllm.slot.text.letters import Letters, tokens_of
+from speechllm.slot.text.pieces import Pieces
 from speechllm.task import Labels, load_task
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import yaml
 
-from speechllm.layout import DESCRIPTION, MODEL
-from speechllm.own_files import made_again, read_mapping
+from speechllm.files.layout import DESCRIPTION, MODEL
+from speechllm.files.own import made_again, read_mapping
 from speechllm.pack.manifest import BASE, Manifest, Pretrained, Trained
 from speechllm.report.comparison import compare, legend
 from speechllm.report.markdown import code, fenced, text

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from speechllm.errors import ConfigError, did_you_mean
-from speechllm.layout import DESCRIPTION, LOG, MODEL, RUN
-from speechllm.own_files import made_again, read_mapping, read_objects
+from speechllm.files.layout import DESCRIPTION, LOG, MODEL, RUN
+from speechllm.files.own import made_again, read_mapping, read_objects
 from speechllm.pack.manifest import BASE, domain_problem
 from speechllm.report.tree import Model, read_model
 

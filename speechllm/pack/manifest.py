@@ -12,13 +12,13 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from speechllm.config import Section, parse
-from speechllm.data.ids import id_problem
+from speechllm.data.dirs.ids import id_problem
 from speechllm.decode.config import DecodeConfig
 from speechllm.errors import DataError
-from speechllm.files import sha256_of
-from speechllm.layout import DESCRIPTION, TENSORS
-from speechllm.made_from import broken_seals
-from speechllm.own_files import PACKED_AGAIN, check_format, read_mapping
+from speechllm.files.layout import DESCRIPTION, TENSORS
+from speechllm.files.made_from import broken_seals
+from speechllm.files.own import PACKED_AGAIN, check_format, read_mapping
+from speechllm.files.whole import sha256_of
 
 MANIFEST = "pack.json"
 FORMAT = 1

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Literal
 
 from speechllm.errors import ConfigError, SpeechLLMError
+from speechllm.files.own import PACKED_AGAIN, read_mapping
+from speechllm.files.strict_yaml import YamlError, load_yaml
 from speechllm.imported import in_words, source_of
-from speechllm.own_files import PACKED_AGAIN, read_mapping
 from speechllm.pack.manifest import Pretrained
 from speechllm.pretrained import fetch, hub_commit, resolve_folder, weights_hash
-from speechllm.strict_yaml import YamlError, load_yaml
 
 log = logging.getLogger(__name__)
 

@@ -8,15 +8,15 @@ from typing import Any
 
 from speechllm.config import changed_keys
 from speechllm.decode.config import DecodeConfig
-from speechllm.decode.knowledge import lm_names
+from speechllm.decode.scorers.build import lm_names
 from speechllm.decode.suits import check_suits
 from speechllm.errors import ConfigError, SpeechLLMError, shell_word
-from speechllm.files import sha256_of, whole_file, whole_folder, write_json
-from speechllm.layout import DESCRIPTION, MODEL, RUN, TENSORS
-from speechllm.made_from import seal_all
+from speechllm.files.layout import DESCRIPTION, MODEL, RUN, TENSORS
+from speechllm.files.made_from import seal_all
+from speechllm.files.own import made_again, read_mapping
+from speechllm.files.whole import sha256_of, whole_file, whole_folder, write_json
 from speechllm.model.bundle_record import check_bundle, model_config
 from speechllm.model.description import task_of
-from speechllm.own_files import made_again, read_mapping
 from speechllm.pack.card import model_card
 from speechllm.pack.choose import Choice, choose
 from speechllm.pack.manifest import (

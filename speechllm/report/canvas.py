@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from speechllm.files import whole_file
+from speechllm.files.whole import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,7 +4,7 @@ from speechllm.report.domain import special_rates
 from speechllm.report.gains import gain
 from speechllm.report.table import ABSENT, Table, number, probability, rate, rtf
 from speechllm.report.tree import Decoding, Family, Model
-from speechllm.score.significance import paired_bootstrap
+from speechllm.score.chance.significance import paired_bootstrap
 from speechllm.task import Task
 
 LEGEND = """\

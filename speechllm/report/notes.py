@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from speechllm.data.kaldi import first_ids
+from speechllm.data.dirs.kaldi import first_ids
 from speechllm.report.gains import has_gap
 from speechllm.report.tree import Family, Model, target_set, unfinished
 

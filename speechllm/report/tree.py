@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from speechllm.errors import DataError, shell_word
-from speechllm.layout import CONFIG, LANGUAGE_MODEL, REFERENCE, RUN
-from speechllm.made_from import check_seal
+from speechllm.files.layout import CONFIG, LANGUAGE_MODEL, REFERENCE, RUN
+from speechllm.files.made_from import check_seal
+from speechllm.files.own import made_again, read_mapping
 from speechllm.model.description import task_of
-from speechllm.own_files import made_again, read_mapping
 from speechllm.task import Task
 
 SOURCE_SET = "source_test"  # its name in recipes that do not name another (`source_test` of run.sh)

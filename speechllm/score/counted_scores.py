@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from speechllm.data.answers import read_targets
-from speechllm.data.kaldi import DataDir, read_table
+from speechllm.data.dirs.answers import read_targets
+from speechllm.data.dirs.kaldi import DataDir, read_table
 from speechllm.errors import DataError
-from speechllm.score.counted import Counted, Rate
+from speechllm.score.counts import Counted, Rate
 from speechllm.score.inputs import Settings
-from speechllm.score.normalize import normalizer
+from speechllm.score.normalize.normalize import normalizer
 from speechllm.score.rates import Rates, rates_of
 from speechllm.score.write import Scored, interval_text
 from speechllm.task import Labels, Task

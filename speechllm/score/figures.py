@@ -7,12 +7,12 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from speechllm.score.entities import EntityCounts, score_entities
+from speechllm.score.count.entities import EntityCounts, score_entities
+from speechllm.score.count.loops import empty, half_lost, looping
+from speechllm.score.count.wer import Score
+from speechllm.score.count.word_classes import BIASED, UNBIASED, count_biased, count_by_frequency
 from speechllm.score.inputs import Inputs
-from speechllm.score.loops import empty, half_lost, looping
 from speechllm.score.rates import Figure, Rates, percent, table_of
-from speechllm.score.wer import Score
-from speechllm.score.word_classes import BIASED, UNBIASED, count_biased, count_by_frequency
 
 LENGTHS = {"0": 0, "1-5": 5, "6-10": 10, "11-20": 20, "21-40": 40, ">40": None}
 """Bins of an utterance's reference words, each by its highest number."""

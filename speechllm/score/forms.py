@@ -9,10 +9,10 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from speechllm.data.forms import compare, count_words
+from speechllm.data.dirs.forms import compare, count_words
+from speechllm.score.count.wer import Score
 from speechllm.score.inputs import Inputs
-from speechllm.score.rules import Normalizer
-from speechllm.score.wer import Score
+from speechllm.score.normalize.rules import Normalizer
 
 REMEDY = "write both alike, or score with --normalizer english or a file of rules that folds them"
 

@@ -13,13 +13,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from speechllm.data.bias_lists import BIAS_WORDS, BIASING, BiasLists, read_bias_lists
-from speechllm.data.characters import LOST, unseen
-from speechllm.data.kaldi import first_ids, parse_entities, parsed_table, read_table
+from speechllm.data.dirs.bias_lists import BIAS_WORDS, BIASING, BiasLists, read_bias_lists
+from speechllm.data.dirs.characters import LOST, unseen
+from speechllm.data.dirs.kaldi import first_ids, parse_entities, parsed_table, read_table
 from speechllm.errors import DataError, shell_word
-from speechllm.score.bootstrap import LEVEL
-from speechllm.score.normalize import normalizer
-from speechllm.score.rules import Normalizer
+from speechllm.score.chance.bootstrap import LEVEL
+from speechllm.score.normalize.normalize import normalizer
+from speechllm.score.normalize.rules import Normalizer
 from speechllm.score.trn import refuse_trn
 from speechllm.version import __version__
 

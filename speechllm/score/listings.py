@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
-from speechllm.score.wer import Pair, Score, Utterance
+from speechllm.score.count.wer import Pair, Score, Utterance
 
 GAP = "***"  # stands opposite an inserted or a deleted word, as in sclite
 SUBSTITUTED, DELETED, INSERTED = "S", "D", "I"

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from speechllm.score.bootstrap import bootstrap_interval, sum_blocks
+from speechllm.score.chance.bootstrap import bootstrap_interval, sum_blocks
+from speechllm.score.count.wer import Counts
 from speechllm.score.inputs import UTT2SPK, Settings, speaker_of_each, warn_of_few_speakers
-from speechllm.score.wer import Counts
 
 Figure = dict[str, Any]
 

@@ -10,10 +10,10 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from speechllm.data.kaldi import first_ids
+from speechllm.data.dirs.kaldi import first_ids
 from speechllm.errors import DataError, SpeechLLMError, shell_word
-from speechllm.score.wer import Score
-from speechllm.utf8 import read_text
+from speechllm.files.utf8 import read_text
+from speechllm.score.count.wer import Score
 
 _END = re.compile(r"\(([^\s()]+)\)\s*$")
 

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from speechllm.score.count.wer import Counts, score_texts
 from speechllm.score.figures import figures
 from speechllm.score.forms import form_warnings
 from speechllm.score.inputs import Settings, read_inputs, word_frequencies
 from speechllm.score.listings import alignment_lines, confusion_lines, utterance_lines
-from speechllm.score.normalize import normalizer
+from speechllm.score.normalize.normalize import normalizer
 from speechllm.score.rates import rates_of
 from speechllm.score.trn import trn_lines
-from speechllm.score.wer import Counts, score_texts
 from speechllm.score.write import Scored, interval_text
 
 

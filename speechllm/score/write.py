@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from speechllm.data.kaldi import first_ids
-from speechllm.files import whole_file, write_json
-from speechllm.locks import locked_folder
-from speechllm.made_from import all_sealed, seal_all, sealed_names
-from speechllm.own_files import read_mapping
+from speechllm.data.dirs.kaldi import first_ids
+from speechllm.files.locks import locked_folder
+from speechllm.files.made_from import all_sealed, seal_all, sealed_names
+from speechllm.files.own import read_mapping
+from speechllm.files.whole import whole_file, write_json
 from speechllm.score.inputs import Settings, made_from
 from speechllm.task import Labels, Task
 

@@ -27,13 +27,13 @@ from transformers import (
 )
 
 from speechllm.config import TrainConfig
-from speechllm.data.audio import load_audio
-from speechllm.data.audio_error import LEAST_SECONDS
-from speechllm.data.kaldi import DataDir, first_ids, read_table
+from speechllm.data.dirs.kaldi import DataDir, first_ids, read_table
+from speechllm.data.speech.audio import load_audio
+from speechllm.data.speech.audio_error import LEAST_SECONDS
 from speechllm.errors import DataError
-from speechllm.files import write_json
-from speechllm.model.fbank import without_frame_loop
-from speechllm.progress import track
+from speechllm.files.progress import track
+from speechllm.files.whole import write_json
+from speechllm.model.encoder.fbank import without_frame_loop
 from speechllm.standin.loop import is_done, new_folder, seed_everything, train
 
 log = logging.getLogger(__name__)

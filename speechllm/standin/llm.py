@@ -21,10 +21,10 @@ from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from speechllm.config import DEFAULT_PROMPT, TrainConfig
-from speechllm.data.collate import IGNORED, Batch, Example, collate
-from speechllm.data.noise import NoiseConfig, corrupt
-from speechllm.data.prompt import Prompt, make_prompt
 from speechllm.errors import DataError
+from speechllm.slot.collate import IGNORED, Batch, Example, collate
+from speechllm.slot.prompt import Prompt, make_prompt
+from speechllm.slot.text.noise import NoiseConfig, corrupt
 from speechllm.standin.garble import garble, spell_out, stretch, with_made_up_words
 from speechllm.standin.loop import is_done, new_folder, seed_everything, train
 

@@ -15,10 +15,10 @@ from transformers import PreTrainedModel
 
 from speechllm.config import TrainConfig, changed_keys
 from speechllm.errors import ConfigError, SpeechLLMError, shell_word
-from speechllm.files import whole_folder, write_json
-from speechllm.model.precision import autocast
-from speechllm.own_files import made_again, read_mapping
-from speechllm.progress import Progress
+from speechllm.files.own import made_again, read_mapping
+from speechllm.files.progress import Progress
+from speechllm.files.whole import whole_folder, write_json
+from speechllm.model.compute.precision import autocast
 from speechllm.train.optim import make_optimizers, rate_scale
 
 T = TypeVar("T")

@@ -6,9 +6,9 @@ from types import MappingProxyType
 from typing import Any
 
 from speechllm.config import DEFAULT_PROMPT
-from speechllm.score.counted import Counted, words_counted
+from speechllm.score.count.wer import score_texts
+from speechllm.score.counts import Counted, words_counted
 from speechllm.score.inputs import Settings
-from speechllm.score.wer import score_texts
 from speechllm.score.word_scores import kaldi_lines, word_scores
 from speechllm.score.write import Scored
 from speechllm.task import Entities, Labels, Metric, Task

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from speechllm.strict_json import load_json
+from speechllm.files.strict_json import load_json
 
 LABELS = ("scenario", "action", "type")
 """Kinds of names that semantics are made of."""

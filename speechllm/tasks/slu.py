@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from speechllm.data.forms import bare
+from speechllm.data.dirs.forms import bare
 from speechllm.errors import ConfigError
-from speechllm.score.answers import read_answer
-from speechllm.score.counted import Counted, Rate
-from speechllm.score.slu import F1, SluScore, score_slu
+from speechllm.score.count.answers import read_answer
+from speechllm.score.count.slu import F1, SluScore, score_slu
+from speechllm.score.counts import Counted, Rate
 from speechllm.task import Entities, Form, Labels, Metric
 from speechllm.tasks.counted import CountedTask
 from speechllm.tasks.semantics import (

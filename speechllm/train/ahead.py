@@ -9,8 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import torch
 
-from speechllm.data.collate import Batch
-from speechllm.data.mixture import Item
+from speechllm.slot.collate import Batch
+from speechllm.slot.mixture import Item
 
 Make = Callable[[Sequence[Item], int], Batch]
 

@@ -15,8 +15,8 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from speechllm.errors import DataError, shell_word
-from speechllm.files import whole_file
-from speechllm.guarded import guarded
+from speechllm.files.guarded import guarded
+from speechllm.files.whole import whole_file
 from speechllm.model.bundle import restore_tensors, trained_tensors
 
 

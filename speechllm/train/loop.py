@@ -17,15 +17,15 @@ import torch
 from torch import nn
 
 from speechllm.config import TrainConfig
-from speechllm.data.collate import Batch
-from speechllm.data.mixture import Item, Plan
 from speechllm.errors import SpeechLLMError, shell_word
-from speechllm.guarded import guarded
+from speechllm.files.guarded import guarded
+from speechllm.files.own import made_again, read_tensors
+from speechllm.files.progress import Progress
 from speechllm.model.bundle import restore_tensors, save_trained
-from speechllm.model.precision import autocast, resolve
+from speechllm.model.compute.precision import autocast, resolve
 from speechllm.model.speech_llm import Score
-from speechllm.own_files import made_again, read_tensors
-from speechllm.progress import Progress
+from speechllm.slot.collate import Batch
+from speechllm.slot.mixture import Item, Plan
 from speechllm.train.ahead import Ahead
 from speechllm.train.checkpoint import load_checkpoint, save_checkpoint
 from speechllm.train.distributed import World

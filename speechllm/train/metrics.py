@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from speechllm.errors import shell_word
-from speechllm.files import whole_file
-from speechllm.guarded import guarded
-from speechllm.layout import LOG
-from speechllm.os_errors import naming
-from speechllm.own_files import read_objects
+from speechllm.files.guarded import guarded
+from speechllm.files.layout import LOG
+from speechllm.files.os_errors import naming
+from speechllm.files.own import read_objects
+from speechllm.files.whole import whole_file
 from speechllm.train.tracking import start_wandb
 
 BOARD = "tensorboard"

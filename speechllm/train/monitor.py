@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from speechllm.config import MonitorConfig
-from speechllm.data.collate import Batch
 from speechllm.errors import ConfigError
 from speechllm.model.speech_llm import Score
+from speechllm.slot.collate import Batch
 
 Signals = dict[str, float]
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from speechllm.errors import SpeechLLMError
-from speechllm.files import whole_file
-from speechllm.layout import CONFIG
-from speechllm.own_files import made_again, read_mapping
+from speechllm.files.layout import CONFIG
+from speechllm.files.own import made_again, read_mapping
+from speechllm.files.whole import whole_file
 
 VARIABLE = "SPEECHLLM_WANDB"
 RUN_ID = "wandb.id"  # in the run's folder: what is trained on goes on in the same run of W&B

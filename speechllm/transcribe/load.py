@@ -8,12 +8,12 @@ import torch
 
 from speechllm.decode.config import DecodeConfig
 from speechllm.errors import DataError, SpeechLLMError
-from speechllm.layout import DESCRIPTION, MODEL, RUN
+from speechllm.files.layout import DESCRIPTION, MODEL, RUN
+from speechllm.files.own import PACKED_AGAIN, made_again, read_mapping
 from speechllm.model.bundle import load_bundle
 from speechllm.model.description import task_of
 from speechllm.model.domains import DomainSwitch, check_domain
-from speechllm.model.encoder import Encoder
-from speechllm.own_files import PACKED_AGAIN, made_again, read_mapping
+from speechllm.model.encoder.encoder import Encoder
 from speechllm.pack.manifest import (
     BASE,
     HUB_ID,

@@ -13,22 +13,22 @@ import numpy as np
 from pydantic import Field
 
 from speechllm.config import Section, parse
-from speechllm.data.audio import SAMPLE_RATE, AudioError, guessed_duration, mixed, read_audio
-from speechllm.data.audio_error import WaveError, too_short
-from speechllm.data.bias_lists import BiasLists
-from speechllm.data.collate import Example
-from speechllm.data.pauses import cut_at_pauses
-from speechllm.data.tables import first_ids
+from speechllm.data.dirs.bias_lists import BiasLists
+from speechllm.data.dirs.tables import first_ids
+from speechllm.data.speech.audio import SAMPLE_RATE, AudioError, guessed_duration, mixed, read_audio
+from speechllm.data.speech.audio_error import WaveError, too_short
+from speechllm.data.speech.segmentation import cut_at_pauses
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.decoder import Decoder
 from speechllm.decode.fits import say_fits
 from speechllm.decode.hypothesis import Hypothesis
 from speechllm.decode.run import decode_batches
 from speechllm.errors import ConfigError
+from speechllm.files.progress import Progress
 from speechllm.model.between import weigh_adaptation
 from speechllm.model.domains import DomainSwitch
-from speechllm.model.encoder import Encoder
-from speechllm.progress import Progress
+from speechllm.model.encoder.encoder import Encoder
+from speechllm.slot.collate import Example
 from speechllm.task import Task
 from speechllm.transcribe.recordings import AudioPaths, Recording, find_recordings
 from speechllm.transcribe.transcript import Piece, Transcript

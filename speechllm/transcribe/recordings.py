@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from speechllm.data.kaldi import Audio, DataDir, read_table
+from speechllm.data.dirs.kaldi import Audio, DataDir, read_table
 from speechllm.errors import DataError
 
 log = logging.getLogger(__name__)

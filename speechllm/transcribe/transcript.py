@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from speechllm.data.audio import AudioError
+from speechllm.data.speech.audio import AudioError
 from speechllm.task import Task
 from speechllm.transcribe.recordings import Recording
 

@@ -7,14 +7,14 @@ import pytest
 
 from speechllm.adapt.base import train_base
 from speechllm.config import BaseConfig
-from speechllm.data.corpus import Corpus
-from speechllm.data.features import extract, merge
-from speechllm.data.kaldi import DataDir
-from speechllm.data.slot_contents import Slot
-from speechllm.data.views import VIEWS, View, Views, shown_by
+from speechllm.data.dirs.kaldi import DataDir
+from speechllm.data.speech.features import extract, merge
 from speechllm.errors import ConfigError
-from speechllm.model.encoder import Encoder
-from speechllm.own_files import read_json
+from speechllm.files.own import read_json
+from speechllm.model.encoder.encoder import Encoder
+from speechllm.slot.corpus import Corpus
+from speechllm.slot.pseudo_audio.contents import Slot
+from speechllm.slot.views import VIEWS, View, Views, shown_by
 from tests.tiny import make_encoder, make_llm, make_set
 
 

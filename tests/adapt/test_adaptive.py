@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from speechllm.adapt.adaptive import Adaptive, ShareController, with_floor
+from speechllm.adapt.methods.adaptive import Adaptive, ShareController, with_floor
 from speechllm.errors import ConfigError
 
 METHOD = Adaptive(method="adaptive", train={"steps": 1})

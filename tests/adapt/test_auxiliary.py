@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from speechllm.adapt.auxiliary import WithAuxiliaries, contrast, distance
-from speechllm.adapt.losses import Temperature, coral, info_nce
-from speechllm.adapt.slot_states import layer_number, slot_states
+from speechllm.adapt.losses.auxiliary import WithAuxiliaries, contrast, distance
+from speechllm.adapt.losses.losses import Temperature, coral, info_nce
+from speechllm.adapt.losses.slot_states import layer_number, slot_states
 from speechllm.config import LoraConfig, ModelConfig, ProjectorConfig
-from speechllm.data.collate import Example, collate
 from speechllm.errors import ConfigError
 from speechllm.model.speech_llm import SpeechLLM, set_trainable
+from speechllm.slot.collate import Example, collate
 from tests.tiny import make_encoder, make_llm
 
 RNG = np.random.default_rng(0)

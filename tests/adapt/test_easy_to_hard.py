@@ -3,8 +3,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from speechllm.adapt.easy_to_hard import EasyToHard
-from speechllm.data.mixture import Component, plan_epoch
+from speechllm.adapt.losses.easy_to_hard import EasyToHard
+from speechllm.slot.mixture import Component, plan_epoch
 
 TEXT = [(f"t{n}", 10) for n in range(10)]
 SPEECH = [(f"s{n}", 20) for n in range(4)]

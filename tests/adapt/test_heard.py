@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from speechllm.adapt.heard import spelled
-from speechllm.adapt.simulated import _of_speech
-from speechllm.data.posteriors import Codebook, stretches
+from speechllm.adapt.made.heard import spelled
+from speechllm.adapt.made.simulated import _of_speech
 from speechllm.errors import ConfigError
+from speechllm.slot.pseudo_audio.posteriors import Codebook, stretches
 
 LETTERS = SimpleNamespace(
     tokenizer=lambda text, add_special_tokens: SimpleNamespace(input_ids=[ord(c) for c in text]),

@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from speechllm.adapt.hotwords import HotwordPrompter, HotwordTuning
 from speechllm.adapt.method import load_method
+from speechllm.adapt.methods.hotwords import HotwordPrompter, HotwordTuning
 from speechllm.config import ModelConfig, ProjectorConfig
-from speechllm.data.collate import collate
-from speechllm.data.corpus import Corpus
-from speechllm.data.hotword_lists import HotwordLists, HotwordListsConfig
-from speechllm.data.kaldi import DataDir
-from speechllm.data.views import Views
+from speechllm.data.dirs.kaldi import DataDir
 from speechllm.errors import ConfigError
+from speechllm.slot.collate import collate
+from speechllm.slot.corpus import Corpus
+from speechllm.slot.text.hotword_lists import HotwordLists, HotwordListsConfig
+from speechllm.slot.views import Views
 from tests.tiny import SENTENCES, make_encoder, make_llm
 
 CONFIG = "method: hotwords\nlists: {common: 1, empty: 0.25}\ntrain: {steps: 2}\n"

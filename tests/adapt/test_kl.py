@@ -9,16 +9,16 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from speechllm.adapt.auxiliary import WithAuxiliaries, contrast
-from speechllm.adapt.kl import WithKl, check_kl, with_kl
-from speechllm.adapt.losses import Temperature
+from speechllm.adapt.losses.auxiliary import WithAuxiliaries, contrast
+from speechllm.adapt.losses.kl import WithKl, check_kl, with_kl
+from speechllm.adapt.losses.losses import Temperature
 from speechllm.adapt.method import Kl, Phase
 from speechllm.config import LoraConfig, ModelConfig, ProjectorConfig, TrainConfig, parse
-from speechllm.data.collate import Batch, Example, collate
-from speechllm.data.slot_contents import Projected
 from speechllm.errors import ConfigError
 from speechllm.model.llm import without_lora
 from speechllm.model.speech_llm import SpeechLLM, set_trainable
+from speechllm.slot.collate import Batch, Example, collate
+from speechllm.slot.pseudo_audio.contents import Projected
 from tests.tiny import make_encoder, make_llm
 
 RNG = np.random.default_rng(0)
@@ -191,7 +191,7 @@ def test_what_cannot_be_is_refused(model: SpeechLLM) -> None:
 
 
 def test_it_needs_lora() -> None:
-    from speechllm.adapt.audio import Audio
+    from speechllm.adapt.methods.audio import Audio
 
     values = {"method": "audio", "train": {"steps": 1}, "kl": {"weight": 0.1}, "lora": None}
     with pytest.raises(ConfigError, match="lora is null"):

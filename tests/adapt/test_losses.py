@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from speechllm.adapt.losses import Temperature, coral, info_nce, mmd
+from speechllm.adapt.losses.losses import Temperature, coral, info_nce, mmd
 
 PARTNERS = [[1.0, 0.0], [0.0, 1.0]]
 

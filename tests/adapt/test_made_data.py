@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file
 
-from speechllm.adapt import listening
 from speechllm.adapt.base import train_base
+from speechllm.adapt.made import listening
 from speechllm.adapt.method import Method, load_method
+from speechllm.adapt.methods.synthetic_audio import renditions
 from speechllm.adapt.run import adapt
-from speechllm.adapt.synthetic_audio import renditions
 from speechllm.config import BaseConfig
-from speechllm.data.features import extract, merge
-from speechllm.data.kaldi import DataDir, read_table, write_table
-from speechllm.data.mixture import subset
+from speechllm.data.dirs.kaldi import DataDir, read_table, write_table
+from speechllm.data.speech.features import extract, merge
 from speechllm.errors import ConfigError, DataError
-from speechllm.files import write_json
-from speechllm.model.encoder import Encoder
-from speechllm.own_files import read_json
+from speechllm.files.own import read_json
+from speechllm.files.whole import write_json
+from speechllm.model.encoder.encoder import Encoder
+from speechllm.slot.mixture import subset
 from tests.changes import cut, flip
 from tests.forkserver import run_ranks
 from tests.tiny import make_ctc_encoder, make_encoder, make_llm, make_set
@@ -240,7 +240,7 @@ def test_damaged_projections_are_made_anew(work: Path, tmp_path: Path, damage: o
 
 @pytest.mark.parametrize("damage", [flip, cut, Path.unlink])
 def test_damaged_synthetic_speech_is_spoken_anew(tmp_path: Path, damage: object) -> None:
-    from speechllm.adapt.synthetic_audio import speak_all
+    from speechllm.adapt.methods.synthetic_audio import speak_all
 
     said: list[str] = []
 

@@ -5,8 +5,8 @@ import yaml
 
 from speechllm.adapt.method import METHODS, load_method
 from speechllm.config import as_of_today
-from speechllm.data.mixture import resolve_shares
 from speechllm.errors import ConfigError
+from speechllm.slot.mixture import resolve_shares
 
 SIZES = {"source": 300, "target": 100}
 EGS = Path(__file__).parents[2] / "egs"

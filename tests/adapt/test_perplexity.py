@@ -3,14 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.adapt.perplexity import perplexities
+from speechllm.adapt.losses.perplexity import perplexities
 from speechllm.config import ModelConfig, ProjectorConfig
-from speechllm.data.collate import Example, collate
-from speechllm.data.corpus import Corpus
-from speechllm.data.kaldi import write_data_dir
-from speechllm.layout import MODEL
+from speechllm.data.dirs.kaldi import write_data_dir
+from speechllm.files.layout import MODEL
 from speechllm.model.bundle import save_bundle
 from speechllm.model.speech_llm import SpeechLLM
+from speechllm.slot.collate import Example, collate
+from speechllm.slot.corpus import Corpus
 from tests.tiny import SENTENCES, make_encoder, make_llm
 
 

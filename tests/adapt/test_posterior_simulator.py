@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from speechllm.adapt.posterior_simulator import (
+from speechllm.adapt.made.posterior_simulator import (
     Ask,
     Lesson,
     PosteriorSimulator,
@@ -15,9 +15,9 @@ from speechllm.adapt.posterior_simulator import (
     draw_all,
     learn,
 )
-from speechllm.adapt.tasu2 import SimulatorConfig
-from speechllm.data.sparse_posteriors import Posteriors
+from speechllm.adapt.methods.tasu2 import SimulatorConfig
 from speechllm.errors import ConfigError
+from speechllm.slot.pseudo_audio.sparse_posteriors import Posteriors
 
 UNITS = 12
 SURE = 0.9

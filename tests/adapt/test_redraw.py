@@ -5,13 +5,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from speechllm.adapt.mixing import Mixture
 from speechllm.config import TrainConfig
-from speechllm.data.corpus import Corpus
-from speechllm.data.kaldi import DataDir
-from speechllm.data.mixture import Component
-from speechllm.data.views import Views
+from speechllm.data.dirs.kaldi import DataDir
 from speechllm.errors import ConfigError
+from speechllm.slot.corpus import Corpus
+from speechllm.slot.mixing import Mixture
+from speechllm.slot.mixture import Component
+from speechllm.slot.views import Views
 from tests.adapt.test_methods import method
 
 MODEL = SimpleNamespace(prompt=SimpleNamespace(overhead=10))

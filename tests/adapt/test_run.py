@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from speechllm.adapt import run
-from speechllm.adapt.text_only import TextOnly
+from speechllm.adapt.methods.text_only import TextOnly
 from speechllm.config import parse
-from speechllm.data.kaldi import write_data_dir
+from speechllm.data.dirs.kaldi import write_data_dir
 
 
 class Training(Exception):

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.adapt.selection import Filters, Heard, odd_phrases, read_phrases, select
+from speechllm.adapt.made.selection import Filters, Heard, odd_phrases, read_phrases, select
 from speechllm.errors import ConfigError
 
 HEARD = {

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from speechllm.adapt.direct_mixing import DirectMixing
+from speechllm.adapt.methods.direct_mixing import DirectMixing
 from speechllm.cli import main
-from speechllm.data.kaldi import read_table, write_data_dir, write_table
+from speechllm.data.dirs.kaldi import read_table, write_data_dir, write_table
 from speechllm.tasks.semantics import write_answer
 from tests.tiny import make_encoder, make_llm, make_set
 

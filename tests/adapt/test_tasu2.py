@@ -8,19 +8,19 @@ import pytest
 import yaml
 from safetensors.torch import load_file
 
-from speechllm.adapt.ctc_teacher import given, pairs_of, word_errors
-from speechllm.adapt.harder_bins import HarderBins
-from speechllm.adapt.heard import hear
+from speechllm.adapt.made.ctc_teacher import given, pairs_of, word_errors
+from speechllm.adapt.made.harder_bins import HarderBins
+from speechllm.adapt.made.heard import hear
+from speechllm.adapt.made.simulated_text import _table, bin_of
 from speechllm.adapt.method import load_method
 from speechllm.adapt.run import adapt
-from speechllm.adapt.simulated_text import _table, bin_of
 from speechllm.cli import main
-from speechllm.data.corpus import Corpus
-from speechllm.data.kaldi import read_table
-from speechllm.data.sparse_posteriors import Posteriors, SimulatedText
+from speechllm.data.dirs.kaldi import read_table
 from speechllm.errors import ConfigError
+from speechllm.files.own import read_json
 from speechllm.model.bundle import load_bundle
-from speechllm.own_files import read_json
+from speechllm.slot.corpus import Corpus
+from speechllm.slot.pseudo_audio.sparse_posteriors import Posteriors, SimulatedText
 from tests.test_pipeline_warm_start import TRAIN, make_spoken
 from tests.tiny import make_encoder, make_llm, make_set
 

@@ -11,14 +11,14 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from speechllm.adapt.durations import Durations, Said, owners
-from speechllm.adapt.heard import Heard
+from speechllm.adapt.made.durations import Durations, Said, owners
+from speechllm.adapt.made.heard import Heard
+from speechllm.adapt.made.refined import RefinedCorpus
+from speechllm.adapt.made.refiner import Pair, Refiner, distance, train_refiner
 from speechllm.adapt.method import load_method
-from speechllm.adapt.refined import RefinedCorpus
-from speechllm.adapt.refiner import Pair, Refiner, distance, train_refiner
-from speechllm.adapt.te2sl import RefinerConfig
+from speechllm.adapt.methods.te2sl import RefinerConfig
 from speechllm.cli import main
-from speechllm.data.kaldi import write_data_dir
+from speechllm.data.dirs.kaldi import write_data_dir
 from speechllm.errors import ConfigError
 from tests.changes import cut, flip
 from tests.test_pipeline_warm_start import TRAIN, make_spoken
@@ -226,7 +226,7 @@ def reader(work: Path) -> Path:
 def test_the_same_seed_gives_the_same_model_and_the_refiner_is_learnt_once(
     work: Path, reader: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from speechllm.adapt import refined
+    from speechllm.adapt.made import refined
 
     adapt(work, reader, "first")
     for path in (reader / "refiner").iterdir():
@@ -268,7 +268,7 @@ def test_a_refiner_that_learns_nothing_is_told_and_not_kept(
 def test_of_two_runs_that_learn_a_refiner_at_once_the_first_gives_it_to_both(
     work: Path, reader: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from speechllm.adapt import refined
+    from speechllm.adapt.made import refined
 
     learn, content = refined._learn, []
 

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch.testing import assert_close
 
 from speechllm.adapt.method import load_method
-from speechllm.adapt.text_only import TextOnly
+from speechllm.adapt.methods.text_only import TextOnly
 from speechllm.errors import ConfigError, SpeechLLMError
 from speechllm.train.loop import CHECKPOINT, Trainer
 from tests.forkserver import run_ranks

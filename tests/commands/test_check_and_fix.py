@@ -5,9 +5,9 @@ import pytest
 import soundfile
 
 from speechllm import cli
-from speechllm.data.audio import load_audio
-from speechllm.data.kaldi import DataDir, read_table, write_table
-from speechllm.model.encoder import Encoder
+from speechllm.data.dirs.kaldi import DataDir, read_table, write_table
+from speechllm.data.speech.audio import load_audio
+from speechllm.model.encoder.encoder import Encoder
 from tests.tiny import make_encoder, make_llm
 
 

@@ -7,9 +7,9 @@ import json
 import pytest
 
 from speechllm import cli
-from speechllm.commands.format_options import OPTIONS
-from speechllm.data import formats
-from speechllm.data.kaldi import read_table
+from speechllm.commands.options.formats import OPTIONS
+from speechllm.data.dirs.kaldi import read_table
+from speechllm.data.exchange import formats
 
 
 def failing(capsys, *argv: str) -> str:
@@ -94,4 +94,4 @@ def test_mistakes(tmp_path, capsys):
 
 
 def test_the_module_of_a_keyword_is_found_by_its_name():
-    assert importlib.import_module("speechllm.commands.import").run
+    assert importlib.import_module("speechllm.commands.data.import").run

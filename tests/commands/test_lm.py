@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from speechllm.cli import main
-from speechllm.data.kaldi import write_data_dir
-from speechllm.locks import LOCK
+from speechllm.data.dirs.kaldi import write_data_dir
+from speechllm.files.locks import LOCK
 
 TEXT = {"u1": "the cow eats", "u2": "the grass grows"}
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from speechllm.cli import main
-from speechllm.data.kaldi import write_data_dir
+from speechllm.data.dirs.kaldi import write_data_dir
 from speechllm.errors import DataError
-from speechllm.made_from import check_seal
+from speechllm.files.made_from import check_seal
 
 ARPA = """\\data\\
 ngram 1=6

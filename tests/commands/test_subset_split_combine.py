@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from speechllm import cli
-from speechllm.data.kaldi import read_table, write_table
+from speechllm.data.dirs.kaldi import read_table, write_table
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from speechllm.compare.grid import BASE, Cell, Grid, arm_name
-from speechllm.data.kaldi import write_data_dir, write_table
-from speechllm.files import write_json
+from speechllm.data.dirs.kaldi import write_data_dir, write_table
+from speechllm.files.whole import write_json
 from speechllm.report.tree import SOURCE_SET, target_set
 
 UTTERANCES = 40

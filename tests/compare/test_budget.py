@@ -9,8 +9,8 @@ from speechllm.adapt import method as register
 from speechllm.adapt.method import Method, Phase, load_method
 from speechllm.compare.budget import budget_words
 from speechllm.config import PositiveInt, TrainConfig
-from speechllm.data.mixture import Component
 from speechllm.errors import ConfigError
+from speechllm.slot.mixture import Component
 
 
 class TwoPhases(Method):

@@ -12,7 +12,7 @@ from speechllm.compare.gather import gather
 from speechllm.compare.grid import Cell, Redecoding
 from speechllm.decode.config import DecodeConfig
 from speechllm.errors import DataError
-from speechllm.files import sha256_of
+from speechllm.files.whole import sha256_of
 
 SETS = ("farm_test", "source_test")
 

@@ -11,8 +11,8 @@ from speechllm.compare.plots import draw_plots
 from speechllm.compare.report import write_comparison
 from speechllm.compare.results import Results, read_results
 from speechllm.compare.tables import main_table, type_table
-from speechllm.data.kaldi import read_table, write_table
-from speechllm.files import write_json
+from speechllm.data.dirs.kaldi import read_table, write_table
+from speechllm.files.whole import write_json
 from speechllm.tasks.semantics import write_answer
 from tests.compare.fake import CROPS
 

@@ -10,7 +10,7 @@ from speechllm.compare.tables import (
     pair_table,
     type_table,
 )
-from speechllm.data.kaldi import write_table
+from speechllm.data.dirs.kaldi import write_table
 from speechllm.report.table import Table, probability
 from tests.compare.fake import UTTERANCES, dropping, read_text
 

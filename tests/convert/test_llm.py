@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from speechllm.cli import main
 from speechllm.convert.run import import_model
 from speechllm.errors import DataError
-from speechllm.own_files import read_json
+from speechllm.files.own import read_json
 from tests.convert.gguf_files import (
     TEMPLATE,
     gguf_tensors,

@@ -17,7 +17,7 @@ from speechllm.convert.parts import find_model
 from speechllm.convert.run import import_model
 from speechllm.convert.source import find_source
 from speechllm.errors import ConfigError, DataError
-from speechllm.own_files import read_json
+from speechllm.files.own import read_json
 from tests.convert.ct2_files import tiny_whisper, write_whisper
 from tests.convert.wheels import wheel
 

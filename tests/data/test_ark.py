@@ -11,7 +11,7 @@ import kaldiio
 import numpy as np
 import pytest
 
-from speechllm.data.ark import ArkReader, ArkWriter, merge_scps
+from speechllm.data.speech.ark import ArkReader, ArkWriter, merge_scps
 from speechllm.errors import DataError, SpeechLLMError
 
 
@@ -90,7 +90,9 @@ def test_full_disk_leaves_no_half_file(tmp_path):
 def test_an_old_scp_does_not_outlive_its_ark(tmp_path, monkeypatch):
     """Killed between the two renames: no scp is better than one of another ark."""
     scp = write(tmp_path, matrices("a"))
-    monkeypatch.setattr("speechllm.data.ark.write_table", lambda *_: (_ for _ in ()).throw(OSError))
+    monkeypatch.setattr(
+        "speechllm.data.speech.ark.write_table", lambda *_: (_ for _ in ()).throw(OSError)
+    )
     with pytest.raises(SpeechLLMError):
         write(tmp_path, matrices("a", frames=3))
     assert not scp.exists()

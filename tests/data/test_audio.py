@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from speechllm.data import pipe
-from speechllm.data.audio import (
+from speechllm.data.dirs.kaldi import Audio
+from speechllm.data.speech import pipe
+from speechllm.data.speech.audio import (
     AudioError,
     SegmentError,
     audio_duration,
@@ -13,7 +14,6 @@ from speechllm.data.audio import (
     load_audio,
     read_header,
 )
-from speechllm.data.kaldi import Audio
 from speechllm.errors import DataError
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from speechllm.data.audio import load_audio, read_header
-from speechllm.data.kaldi import Audio
+from speechllm.data.dirs.kaldi import Audio
+from speechllm.data.speech.audio import load_audio, read_header
 from tests.data.test_audio_zoo import COUNT, RATE, number, sound, whole
 
 

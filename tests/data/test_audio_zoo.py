@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from speechllm.data.audio import (
+from speechllm.data.dirs.kaldi import Audio
+from speechllm.data.speech.audio import (
     AudioError,
     audio_duration,
     copy_utterance,
@@ -16,7 +17,6 @@ from speechllm.data.audio import (
     read_audio,
     read_header,
 )
-from speechllm.data.kaldi import Audio
 
 RATE = 16000
 COUNT = 40_000  # samples, 2.5 s

@@ -5,19 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.data.bias_lists import (
+from speechllm.data.check.fix import fix_data_dir
+from speechllm.data.check.summary import fingerprint
+from speechllm.data.check.validate import check_data_dir
+from speechllm.data.dirs.bias_lists import (
     MOST_ENTRIES,
     BiasLists,
     read_words,
     write_biasing,
     write_words,
 )
-from speechllm.data.combine import combine
-from speechllm.data.fix import fix_data_dir
-from speechllm.data.kaldi import DataDir, read_table, write_data_dir
-from speechllm.data.set_tables import read_set
-from speechllm.data.summary import fingerprint
-from speechllm.data.validate import check_data_dir
+from speechllm.data.dirs.combine import combine
+from speechllm.data.dirs.kaldi import DataDir, read_table, write_data_dir
+from speechllm.data.dirs.set_tables import read_set
 from speechllm.errors import DataError
 
 TEXT = {"u1": "plant sugar beet", "u2": "sell the maize", "u3": "it rains"}

@@ -8,17 +8,17 @@ import pytest
 import soundfile
 
 from speechllm import cli
-from speechllm.data import formats
-from speechllm.data.audio import load_audio
-from speechllm.data.combine import combine
-from speechllm.data.corpora.utterances import Utterance, write_set
-from speechllm.data.exporting import export_set
-from speechllm.data.feature_records import audio_hash
-from speechllm.data.fix import fix_data_dir
-from speechllm.data.importing import import_set
-from speechllm.data.kaldi import Audio, DataDir, read_table, write_data_dir, write_table
-from speechllm.data.set_tables import read_set
-from speechllm.data.validate import check_data_dir
+from speechllm.corpora.reading.utterances import Utterance, write_set
+from speechllm.data.check.fix import fix_data_dir
+from speechllm.data.check.validate import check_data_dir
+from speechllm.data.dirs.combine import combine
+from speechllm.data.dirs.kaldi import Audio, DataDir, read_table, write_data_dir, write_table
+from speechllm.data.dirs.set_tables import read_set
+from speechllm.data.exchange import formats
+from speechllm.data.exchange.exporting import export_set
+from speechllm.data.exchange.importing import import_set
+from speechllm.data.speech.audio import load_audio
+from speechllm.data.speech.feature_records import audio_hash
 from speechllm.errors import DataError
 
 RATE = 16000

@@ -2,7 +2,7 @@
 
 import pytest
 
-from speechllm.data.characters import code, unseen, without_unseen
+from speechllm.data.dirs.characters import code, unseen, without_unseen
 
 
 @pytest.mark.parametrize(

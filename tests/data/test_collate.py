@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from speechllm.config import DEFAULT_PROMPT
-from speechllm.data.collate import IGNORED, Example, collate
-from speechllm.data.prompt import Prompt, make_prompt
-from speechllm.data.slot_contents import Soft
 from speechllm.errors import ConfigError
+from speechllm.slot.collate import IGNORED, Example, collate
+from speechllm.slot.prompt import Prompt, make_prompt
+from speechllm.slot.pseudo_audio.contents import Soft
 from speechllm.standin.llm import train_tokenizer
 from tests.tiny import SENTENCES
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from speechllm.data.combine import combine
-from speechllm.data.kaldi import read_table, write_data_dir, write_table
-from speechllm.data.set_tables import read_set
-from speechllm.data.validate import check_data_dir
+from speechllm.data.check.validate import check_data_dir
+from speechllm.data.dirs.combine import combine
+from speechllm.data.dirs.kaldi import read_table, write_data_dir, write_table
+from speechllm.data.dirs.set_tables import read_set
 from speechllm.errors import DataError
 
 

@@ -3,7 +3,7 @@ from collections import Counter
 
 import pytest
 
-from speechllm.data.confusions import END, START, Confusions, aligned
+from speechllm.slot.text.confusions import END, START, Confusions, aligned
 
 
 def test_an_alignment_by_hand() -> None:

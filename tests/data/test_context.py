@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.data.context import transcript_limit
 from speechllm.errors import ConfigError
+from speechllm.slot.context import transcript_limit
 
 TEMPLATE = "{% for m in messages %}user: {{ m.content }}{% endfor %} assistant:"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from speechllm.data.copies import original, speed_prefix
+from speechllm.data.dirs.ids import original, speed_prefix
 
 
 @pytest.mark.parametrize("speed", [0.1, 0.9, 1.0, 1.05, 10.0])

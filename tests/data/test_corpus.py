@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from speechllm.data.corpus import Corpus
-from speechllm.data.views import shown_by
 from speechllm.errors import DataError
+from speechllm.slot.corpus import Corpus
+from speechllm.slot.views import shown_by
 
 
 def test_durations_are_asked_for_before_training(make_data_dir: Callable[..., Path]) -> None:
@@ -43,7 +43,7 @@ def test_tokens_are_counted_in_parts(
         assert 0 < len(texts) <= 2 and not add_special_tokens
         return SimpleNamespace(input_ids=[text.split() for text in texts])
 
-    monkeypatch.setattr("speechllm.data.corpus.TEXTS_AT_ONCE", 2)
+    monkeypatch.setattr("speechllm.slot.corpus.TEXTS_AT_ONCE", 2)
     text = {f"u{n}": "a " * n for n in range(1, 6)}
     corpus = Corpus.load([make_data_dir("a_text", text, with_audio=False)])
     assert corpus.measure(tokenizer, int).text_tokens == {f"u{n}": n for n in range(1, 6)}

@@ -2,9 +2,9 @@ import random
 from itertools import combinations
 from types import SimpleNamespace
 
-from speechllm.adapt.mixing import Mixture
-from speechllm.data.coverage import by_coverage
-from speechllm.data.mixture import spread, subset
+from speechllm.slot.coverage import by_coverage
+from speechllm.slot.mixing import Mixture
+from speechllm.slot.mixture import spread, subset
 
 
 def test_the_first_utterances_hold_the_most_of_what_is_new() -> None:

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from speechllm.data import features
-from speechllm.data.audio_error import WaveError
-from speechllm.data.features import Features, extract, merge, open_features
-from speechllm.data.kaldi import Audio, DataDir
+from speechllm.data.dirs.kaldi import Audio, DataDir
+from speechllm.data.speech import features
+from speechllm.data.speech.audio_error import WaveError
+from speechllm.data.speech.features import Features, extract, merge, open_features
 from speechllm.errors import DataError
-from speechllm.made_from import verifying
+from speechllm.files.made_from import verifying
 from speechllm.pretrained import encoder_files, encoder_key
 from tests.tiny import make_set
 

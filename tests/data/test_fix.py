@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from speechllm.data.fix import fix_data_dir
-from speechllm.data.kaldi import DataDir, read_table, write_table
-from speechllm.data.validate import check_data_dir
+from speechllm.data.check.fix import fix_data_dir
+from speechllm.data.check.validate import check_data_dir
+from speechllm.data.dirs.kaldi import DataDir, read_table, write_table
 from speechllm.errors import DataError
 
 FIVE = {f"utt{n}": f"sentence number {n}" for n in range(1, 6)}

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.data import tidy
-from speechllm.data.flawless import flawless
-from speechllm.data.kaldi import DataDir, write_data_dir
-from speechllm.data.summary import summarise
-from speechllm.data.tables import Fault, read_table, scan_table
-from speechllm.data.validate import check_data_dir
+from speechllm.data.check.flawless import flawless
+from speechllm.data.check.summary import summarise
+from speechllm.data.check.validate import check_data_dir
+from speechllm.data.dirs import tidy
+from speechllm.data.dirs.kaldi import DataDir, write_data_dir
+from speechllm.data.dirs.tables import Fault, read_table, scan_table
 from speechllm.errors import DataError
+from speechllm.task import load_tasks
 
 TEXT = {f"s{n // 3}-{n:03}": f"die K\u00fche {n} grasen {'wie ' * (n % 5)}heute" for n in range(40)}
 SPEAKERS = {utt: utt.partition("-")[0] for utt in TEXT}
@@ -62,7 +63,7 @@ def slowly(path: Path, call, monkeypatch: pytest.MonkeyPatch):
         raise tidy.Untidy(path)
 
     with monkeypatch.context() as patch:
-        patch.setattr("speechllm.data.tables.tidy_blocks", refuse)
+        patch.setattr("speechllm.data.dirs.tables.tidy_blocks", refuse)
         return call(path)
 
 
@@ -98,18 +99,18 @@ def test_no_complaint_is_lost(name: str, file: str, tmp_path: Path) -> None:
     good = {"text": b"a 1\nb 2\n", "utt2spk": b"a 1\nb 2\n", "spk2utt": b"1 a\n2 b\n"}
     for table, content in (good | {file: HOSTILE[name]}).items():
         (tmp_path / table).write_bytes(content)
-    if size := flawless(tmp_path):
+    if size := flawless(tmp_path, others=load_tasks()):
         assert check_data_dir(tmp_path) == []
         assert size == summarise(DataDir.load(tmp_path))
 
 
 def test_a_set_of_the_usual_kind_is_known(tmp_path: Path) -> None:
     write_data_dir(tmp_path, text=TEXT, utt2spk=SPEAKERS)
-    assert flawless(tmp_path) == summarise(DataDir.load(tmp_path))
+    assert flawless(tmp_path, others=load_tasks()) == summarise(DataDir.load(tmp_path))
     (tmp_path / "spk2utt").unlink()
-    assert flawless(tmp_path)
+    assert flawless(tmp_path, others=load_tasks())
     (tmp_path / "utt2spk").unlink()
-    assert flawless(tmp_path) == summarise(DataDir.load(tmp_path))
+    assert flawless(tmp_path, others=load_tasks()) == summarise(DataDir.load(tmp_path))
 
 
 def test_what_an_llm_cannot_read_is_left_to_the_thorough_check(tmp_path: Path) -> None:
@@ -137,6 +138,6 @@ def test_what_an_llm_cannot_read_is_left_to_the_thorough_check(tmp_path: Path) -
 )
 def test_tables_that_disagree_and_others_are(file: str, content: str, tmp_path: Path) -> None:
     write_data_dir(tmp_path, text={"a": "1", "b": "2"}, utt2spk={"a": "1", "b": "2"})
-    assert flawless(tmp_path)
+    assert flawless(tmp_path, others=load_tasks())
     (tmp_path / file).write_text(content)
-    assert flawless(tmp_path) is None
+    assert flawless(tmp_path, others=load_tasks()) is None

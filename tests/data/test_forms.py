@@ -2,7 +2,7 @@
 
 import pytest
 
-from speechllm.data.forms import Fit, compare, fold, words_of_phrases
+from speechllm.data.dirs.forms import Fit, compare, fold, words_of_phrases
 
 KNOWN = {"the", "sugar", "beet", "don't", "aphids", "caf\u00e9", "well-known"}
 

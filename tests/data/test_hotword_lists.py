@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from speechllm.config import parse
-from speechllm.data.hotword_lists import HotwordLists, HotwordListsConfig
+from speechllm.slot.text.hotword_lists import HotwordLists, HotwordListsConfig
 
 TEXTS = [
     *["the cow eats the grass"] * 5,

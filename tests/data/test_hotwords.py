@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from speechllm.data.hotwords import Hotwords, SpelledHotwords, sound, spelling
+from speechllm.slot.text.hotwords import Hotwords, SpelledHotwords, sound, spelling
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.data.formats import csv, jsonl, nemo, slam, tsv
-from speechllm.data.importing import import_set
-from speechllm.data.kaldi import read_table
+from speechllm.data.dirs.kaldi import read_table
+from speechllm.data.exchange.formats import csv, jsonl, nemo, slam, tsv
+from speechllm.data.exchange.importing import import_set
 from speechllm.errors import DataError, SpeechLLMError
 
 GOOD = {"id": "u1", "audio": "a.wav", "text": "hello", "speaker": "s", "duration": 1.5}

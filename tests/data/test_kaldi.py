@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.data.kaldi import DataDir, read_table, write_data_dir, write_table
+from speechllm.data.dirs.kaldi import DataDir, read_table, write_data_dir, write_table
 from speechllm.errors import DataError
 
 

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from speechllm.data.letters import Letters
 from speechllm.errors import ConfigError
+from speechllm.slot.text.letters import Letters
 from tests.tiny import SENTENCES
 
 

@@ -2,8 +2,8 @@ from collections import Counter
 
 import pytest
 
-from speechllm.data.mixture import Plan, apportion, plan_epoch, resolve_shares, subset
 from speechllm.errors import ConfigError
+from speechllm.slot.mixture import Plan, apportion, plan_epoch, resolve_shares, subset
 
 POOLS = [
     [(f"a{i}", 20 + i % 37) for i in range(300)],

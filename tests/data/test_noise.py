@@ -4,8 +4,8 @@ from pathlib import Path
 import jiwer
 import pytest
 
-from speechllm.data.noise import NoiseConfig, corrupt
 from speechllm.errors import ConfigError
+from speechllm.slot.text.noise import NoiseConfig, corrupt
 
 SENTENCES = [
     "THE BOY REMEMBERED HIS ESTIMATES AND SIGHED TO THINK OF THE PURPLE",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from speechllm.data.pauses import around_speech, cut_at_pauses
+from speechllm.data.speech.segmentation import around_speech, cut_at_pauses
 
 RATE = 16000
 

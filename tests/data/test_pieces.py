@@ -2,9 +2,9 @@
 
 import pytest
 
-from speechllm.data.letters import Letters
-from speechllm.data.pieces import Pieces
 from speechllm.errors import ConfigError
+from speechllm.slot.text.letters import Letters
+from speechllm.slot.text.pieces import Pieces
 from tests.tiny import SENTENCES
 
 

@@ -4,7 +4,7 @@ from itertools import groupby
 import numpy as np
 import pytest
 
-from speechllm.data.posteriors import (
+from speechllm.slot.pseudo_audio.posteriors import (
     Codebook,
     CtcHead,
     SimulatedCorpus,

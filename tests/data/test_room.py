@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from speechllm.data.room import made_response, make_room, read_responses, reverberate
+from speechllm.data.speech.reverb import made_response, make_room, read_responses, reverberate
 from speechllm.errors import ConfigError
 
 SPEECH = np.sin(np.arange(4000)).astype(np.float32) * 0.5

@@ -5,7 +5,12 @@ import random
 import numpy as np
 import pytest
 
-from speechllm.data.sparse_posteriors import PosteriorBank, Posteriors, SimulatedText, most_likely
+from speechllm.slot.pseudo_audio.sparse_posteriors import (
+    PosteriorBank,
+    Posteriors,
+    SimulatedText,
+    most_likely,
+)
 
 TABLE = np.eye(4, dtype=np.float32) * 2
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from speechllm.data.audio import load_audio
-from speechllm.data.kaldi import DataDir, read_table, write_data_dir, write_table
-from speechllm.data.speed import perturb
+from speechllm.data.dirs.kaldi import DataDir, read_table, write_data_dir, write_table
+from speechllm.data.speech.audio import load_audio
+from speechllm.data.speech.speed import perturb
 from speechllm.errors import DataError
 
 

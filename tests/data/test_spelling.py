@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.data.spelling import read_lexicon, spell, spell_words
 from speechllm.errors import ConfigError
+from speechllm.slot.text.spelling import read_lexicon, spell, spell_words
 
 LETTERS = ["<pad>", "<unk>", "|", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ"]
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from speechllm.data.kaldi import write_data_dir
-from speechllm.data.set_tables import read_set
-from speechllm.data.split import shared_recordings, split_by_share, split_evenly
+from speechllm.data.dirs.kaldi import write_data_dir
+from speechllm.data.dirs.set_tables import read_set
+from speechllm.data.dirs.split import shared_recordings, split_by_share, split_evenly
 from speechllm.errors import DataError
 
 SPEAKERS = {f"u{n:03d}": f"s{(n * n) % 17:02d}" for n in range(300)}

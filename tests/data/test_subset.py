@@ -2,12 +2,12 @@
 
 import pytest
 
-from speechllm.data.kaldi import DataDir, write_data_dir, write_table
-from speechllm.data.mixture import subset
-from speechllm.data.set_tables import read_set
-from speechllm.data.subset import Amount, choose, listed
-from speechllm.data.validate import check_data_dir
+from speechllm.data.check.validate import check_data_dir
+from speechllm.data.dirs.kaldi import DataDir, write_data_dir, write_table
+from speechllm.data.dirs.set_tables import read_set
+from speechllm.data.dirs.subset import Amount, choose, listed
 from speechllm.errors import DataError, SpeechLLMError
+from speechllm.slot.mixture import subset
 
 # Three speakers with 6, 3 and 1 utterances of 1 to 10 hundred seconds.
 SPEAKERS = {f"u{n:02d}": "a" if n < 6 else "b" if n < 9 else "c" for n in range(10)}

@@ -3,8 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from speechllm.data.kaldi import DataDir
-from speechllm.data.summary import (
+from speechllm.data.check.summary import (
     MARK,
     SetSummary,
     read_mark,
@@ -12,6 +11,7 @@ from speechllm.data.summary import (
     summarise,
     write_mark,
 )
+from speechllm.data.dirs.kaldi import DataDir
 
 SIZE = SetSummary(utterances=3, seconds=3.0, speakers=2, words=7, distinct_words=7)
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from speechllm.data.threads import in_order
+from speechllm.data.speech.threads import in_order
 
 
 @pytest.mark.parametrize("threads", [1, 3])

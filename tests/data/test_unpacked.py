@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from speechllm.data import unpacked
-from speechllm.data.audio import AudioError, load_audio, read_header
-from speechllm.data.kaldi import Audio
+from speechllm.data.dirs.kaldi import Audio
+from speechllm.data.speech import unpacked
+from speechllm.data.speech.audio import AudioError, load_audio, read_header
 
 RATE = 16000
 

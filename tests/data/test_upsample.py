@@ -2,7 +2,7 @@ import random
 from collections import Counter
 from types import SimpleNamespace
 
-from speechllm.data.upsample import mask_token, upsample_and_mask
+from speechllm.slot.text.upsample import mask_token, upsample_and_mask
 from speechllm.standin.llm import train_tokenizer
 from tests.tiny import SENTENCES
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from speechllm.data.complaints import Complaint, group_complaints
-from speechllm.data.kaldi import read_table, write_data_dir, write_table
-from speechllm.data.validate import check_data_dir
+from speechllm.data.check.complaints import Complaint, group_complaints
+from speechllm.data.check.validate import check_data_dir
+from speechllm.data.dirs.kaldi import read_table, write_data_dir, write_table
 
 
 def found(path: Path, message: str, **options: object) -> list[Complaint]:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.data.complaints import group_complaints
-from speechllm.data.kaldi import write_table
-from speechllm.data.validate import check_data_dir
+from speechllm.data.check.complaints import group_complaints
+from speechllm.data.check.validate import check_data_dir
+from speechllm.data.dirs.kaldi import write_table
 from speechllm.task import load_task, load_tasks
 
 GOOD = '{"scenario": "a", "action": "b", "entities": [{"type": "t", "filler": "hello"}]}'

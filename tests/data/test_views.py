@@ -3,13 +3,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from speechllm.data.collate import Example
-from speechllm.data.corpus import Corpus
-from speechllm.data.noise import NoiseConfig
-from speechllm.data.posteriors import Codebook, CtcHead, SimulatedCorpus, SimulationConfig
-from speechllm.data.slot_contents import Soft
-from speechllm.data.views import VIEWS, Views, check_view
 from speechllm.errors import ConfigError, DataError
+from speechllm.slot.collate import Example
+from speechllm.slot.corpus import Corpus
+from speechllm.slot.pseudo_audio.contents import Soft
+from speechllm.slot.pseudo_audio.posteriors import (
+    Codebook,
+    CtcHead,
+    SimulatedCorpus,
+    SimulationConfig,
+)
+from speechllm.slot.text.noise import NoiseConfig
+from speechllm.slot.views import VIEWS, Views, check_view
 from speechllm.standin.llm import train_tokenizer
 from tests.tiny import SENTENCES, make_set
 

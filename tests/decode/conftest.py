@@ -27,7 +27,7 @@ def tune(model, *targets: str) -> None:
     import torch
 
     from speechllm.config import LoraConfig
-    from speechllm.model.cpu_layers import with_cpu_layers
+    from speechllm.model.compute.cpu_layers import with_cpu_layers
     from speechllm.model.llm import add_lora
 
     model.llm = with_cpu_layers(add_lora(model.llm, LoraConfig(rank=2, targets=targets))).eval()

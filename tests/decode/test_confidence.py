@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from speechllm.config import ModelConfig, ProjectorConfig
-from speechllm.data.collate import Example, collate
-from speechllm.decode.confidence import mean_log_probs
+from speechllm.decode.words.confidence import mean_log_probs
 from speechllm.model.speech_llm import SpeechLLM
+from speechllm.slot.collate import Example, collate
 from tests.tiny import make_encoder, make_llm
 
 

@@ -11,16 +11,16 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from speechllm.data.collate import Example
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.decoder import Decoder
-from speechllm.decode.token_bytes import token_bytes
+from speechllm.decode.form.token_bytes import token_bytes
 from speechllm.errors import ConfigError, SpeechLLMError
+from speechllm.slot.collate import Example
 from tests.tiny import SENTENCES
 
 pytest.importorskip("outlines_core", reason="needs the extra: pip install 'speechllm[constrained]'")
 
-from speechllm.decode.constraint import Constraint, TokenAutomaton
+from speechllm.decode.form.constraint import Constraint, TokenAutomaton
 
 WORD = r'[^\s"\\\x00-\x1f\x7f]'
 ENTITY = rf'\{{"type": "(size|roast)", "filler": "{WORD}+( {WORD}+)*"\}}'

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from speechllm.cli import main
-from speechllm.data.kaldi import Audio, write_data_dir
-from speechllm.decode.ctm import ctm_lines
+from speechllm.data.dirs.kaldi import Audio, write_data_dir
+from speechllm.decode.words.ctm import ctm_lines
 
 
 def word(text: str, start: float | None, end: float | None, sure: float | None = None) -> dict:

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from speechllm.config import parse
-from speechllm.data.bias_lists import BiasLists
-from speechllm.data.collate import Example
+from speechllm.data.dirs.bias_lists import BiasLists
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.decoder import Decoded, Decoder
 from speechllm.errors import ConfigError, DataError
+from speechllm.slot.collate import Example
 from tests.tiny import SENTENCES
 
 WORDS = sorted({word for sentence in SENTENCES for word in sentence.split()})
@@ -185,7 +185,7 @@ def test_attention_gives_times_in_order_inside_the_utterance(ctc_model) -> None:
 
 def test_ctc_times_follow_the_frames(ctc_model, tmp_path: Path) -> None:
     from speechllm.decode.config import SpellingConfig
-    from speechllm.decode.ctc import CtcReader
+    from speechllm.decode.words.ctc import CtcReader
     from speechllm.model.ctc import load_ctc_head
 
     head, tokenizer = load_ctc_head(ctc_model.config.audio_model)
@@ -203,7 +203,7 @@ def test_ctc_times_follow_the_frames(ctc_model, tmp_path: Path) -> None:
 
 def test_a_lexicon_in_another_case_is_told_once(ctc_model, tmp_path: Path, caplog) -> None:
     from speechllm.decode.config import SpellingConfig
-    from speechllm.decode.ctc import CtcReader
+    from speechllm.decode.words.ctc import CtcReader
 
     (tmp_path / "lexicon").write_text("BE b e\nCO c o\n")
     reader = CtcReader(ctc_model, SpellingConfig(lexicon=str(tmp_path / "lexicon")))

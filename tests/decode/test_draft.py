@@ -6,14 +6,14 @@ from dataclasses import replace
 import pytest
 
 from speechllm.config import CtcConfig
-from speechllm.data.collate import collate
-from speechllm.decode import search as searching
 from speechllm.decode.config import DecodeConfig
-from speechllm.decode.draft import MOST, Draft, can_check
 from speechllm.decode.hypothesis import Hypothesis
-from speechllm.decode.search import draft_of
+from speechllm.decode.search.draft import MOST, Draft, can_check
+from speechllm.decode.search.search import draft_of
+from speechllm.decode.search.search import search as searching
 from speechllm.model.llm import base_of
 from speechllm.model.speech_llm import SpeechLLM
+from speechllm.slot.collate import collate
 from tests.architectures import LLMS
 from tests.decode.conftest import sharpened, tune
 from tests.decode.test_search import Add, decode, examples

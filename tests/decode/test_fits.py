@@ -9,20 +9,20 @@ import numpy as np
 import pytest
 
 from speechllm.config import parse
-from speechllm.data.bias_lists import BiasLists, write_words
-from speechllm.data.collate import Example
-from speechllm.data.corpus import Corpus
+from speechllm.data.dirs.bias_lists import BiasLists, write_words
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.decoder import Decoder
 from speechllm.decode.fits import say_fits, say_form
 from speechllm.decode.hypothesis import Hypothesis
-from speechllm.decode.knowledge import make_sources
 from speechllm.decode.run import decode_corpus
+from speechllm.decode.scorers.build import make_sources
 from speechllm.errors import ConfigError
-from speechllm.layout import DESCRIPTION, TENSORS
+from speechllm.files.layout import DESCRIPTION, TENSORS
 from speechllm.lm.arpa import write_arpa
 from speechllm.lm.kneser_ney import estimate
 from speechllm.lm.ngram import NGram
+from speechllm.slot.collate import Example
+from speechllm.slot.corpus import Corpus
 from tests.tiny import SENTENCES, make_set
 
 WORDS = sorted({word for sentence in SENTENCES for word in sentence.split()})
@@ -98,7 +98,7 @@ def test_a_fold_that_nothing_would_follow_is_refused(ctc_model) -> None:
 
 def stand_in(settings: DecodeConfig, ngram: NGram | None = None) -> Any:
     """What `say_fits` looks at of a decoder."""
-    from speechllm.decode.ngram_source import NGramSource
+    from speechllm.decode.scorers.ngram_scorer import NGramSource
 
     source = NGramSource.__new__(NGramSource)
     source.ngram, source.folds, source.place, source.section = ngram, (), "x.arpa", "rescore"

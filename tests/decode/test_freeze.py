@@ -5,12 +5,12 @@ import copy
 import pytest
 import torch
 
-from speechllm.data.collate import collate
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.hypothesis import Hypothesis
-from speechllm.decode.search import search
-from speechllm.model import cpu_layers
+from speechllm.decode.search.search import search
+from speechllm.model.compute import cpu_layers
 from speechllm.model.speech_llm import SpeechLLM
+from speechllm.slot.collate import collate
 from tests.decode.conftest import tune
 from tests.decode.test_search import examples
 

@@ -8,14 +8,13 @@ import pytest
 import torch
 
 from speechllm.config import ModelConfig, ProjectorConfig
-from speechllm.data.collate import Example, collate
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.decoder import Decoder
 from speechllm.decode.hypothesis import Hypothesis
-from speechllm.decode.knowledge import make_sources, with_places
-from speechllm.decode.lm_source import LMSource
-from speechllm.decode.ngram_source import NGramSource, begins_word
-from speechllm.decode.source import Prefixes, Source
+from speechllm.decode.scorers.build import make_sources, with_places
+from speechllm.decode.scorers.lm_scorer import LMSource
+from speechllm.decode.scorers.ngram_scorer import NGramSource, begins_word
+from speechllm.decode.scorers.scorer import Prefixes, Source
 from speechllm.errors import ConfigError
 from speechllm.lm.arpa import write_arpa
 from speechllm.lm.config import NetworkConfig
@@ -24,6 +23,7 @@ from speechllm.lm.network import as_network, make_module
 from speechllm.lm.ngram import END
 from speechllm.lm.token_lm import TokenLM
 from speechllm.model.speech_llm import SpeechLLM
+from speechllm.slot.collate import Example, collate
 from tests.tiny import SENTENCES, make_encoder, make_llm
 
 MakeSource = Callable[[SpeechLLM, float], Source]

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from speechllm.data.collate import Example
 from speechllm.decode.config import DecodeConfig, JointCtcConfig
 from speechllm.decode.decoder import Decoder
-from speechllm.decode.joint_ctc import (
+from speechllm.decode.scorers.joint_ctc import (
     FLOOR,
     NEVER,
     State,
@@ -20,6 +19,7 @@ from speechllm.decode.joint_ctc import (
     nothing_read,
     read_all,
 )
+from speechllm.slot.collate import Example
 from tests.decode.conftest import sharpened
 from tests.tiny import make_encoder, make_llm
 

@@ -6,13 +6,13 @@ import pytest
 import torch
 from transformers import GenerationConfig
 
-from speechllm.data.collate import collate
-from speechllm.decode.cache import BeamLayer
 from speechllm.decode.config import DecodeConfig
-from speechllm.decode.reader import Reader, quick_attention
-from speechllm.decode.search import search
+from speechllm.decode.search.cache import BeamLayer
+from speechllm.decode.search.reader import Reader, quick_attention
+from speechllm.decode.search.search import search
 from speechllm.model.llm import base_of
 from speechllm.model.speech_llm import SpeechLLM
+from speechllm.slot.collate import collate
 from tests.architectures import LLMS
 from tests.decode.conftest import sharpened, tune
 from tests.decode.test_search import Add, decode, examples

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.data.kaldi import DataDir
+from speechllm.data.dirs.kaldi import DataDir
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.results import LINES, NBEST, SETTINGS, claim
 from speechllm.errors import SpeechLLMError
-from speechllm.files import write_json
-from speechllm.layout import DESCRIPTION, TENSORS
-from speechllm.own_files import read_json
+from speechllm.files.layout import DESCRIPTION, TENSORS
+from speechllm.files.own import read_json
+from speechllm.files.whole import write_json
 from tests.tiny import make_set
 
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from speechllm.data.collate import Example, collate
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.hypothesis import Hypothesis
-from speechllm.decode.search import search, token_bound
-from speechllm.decode.source import Source
+from speechllm.decode.scorers.scorer import Source
+from speechllm.decode.search.search import search, token_bound
 from speechllm.model.speech_llm import SpeechLLM
+from speechllm.slot.collate import Example, collate
 
 
 def examples() -> list[Example]:

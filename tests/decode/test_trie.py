@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.decode.trie import State, Trie, begins_word, closes_word
+from speechllm.decode.biasing.trie import State, Trie, begins_word, closes_word
 from tests.tiny import make_llm
 
 

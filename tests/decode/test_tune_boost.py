@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from speechllm.config import parse
-from speechllm.data.bias_lists import write_words
-from speechllm.data.corpus import Corpus
+from speechllm.data.dirs.bias_lists import write_words
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.decoder import Decoder
-from speechllm.decode.tune_boost import tune_boost
-from speechllm.decode.tuning import read_boost, with_boost
+from speechllm.decode.tuning.boost import tune_boost
+from speechllm.decode.tuning.weights import read_boost, with_boost
 from speechllm.errors import ConfigError, DataError, SpeechLLMError
-from speechllm.layout import DESCRIPTION, TENSORS
+from speechllm.files.layout import DESCRIPTION, TENSORS
+from speechllm.slot.corpus import Corpus
 from tests.tiny import SENTENCES, make_set
 
 GRID = (0.0, 2.0, 30.0)
@@ -49,7 +49,7 @@ def test_the_best_on_dev_is_chosen_and_kept(ctc_model, corpus, bundle, tmp_path)
     decoder = Decoder.load(ctc_model, with_boost(config(), 2.0))
     decoder.config = decoder.config.model_copy(update={"guard": None})
     decoder.use_lists(corpus.dirs[0].bias_lists)
-    from speechllm.data.collate import Example
+    from speechllm.slot.collate import Example
 
     seconds = corpus.dirs[0].utt2dur
     for utt in corpus.text:  # what a boost of 2 hears is the reference

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from speechllm.decode.config import DecodeConfig
-from speechllm.decode.tuning import Tuning, read_boost, read_tuning, save_tuning, tune
+from speechllm.decode.tuning.weights import Tuning, read_boost, read_tuning, save_tuning, tune
 from speechllm.errors import ConfigError, DataError
 from speechllm.task import load_task
 

@@ -10,7 +10,7 @@ import soundfile
 import torch
 
 from speechllm.cli import main
-from speechllm.data.kaldi import read_table, write_data_dir
+from speechllm.data.dirs.kaldi import read_table, write_data_dir
 from speechllm.decode.whisper import Understanding, Whisper, decode_alone, goes_in_circles
 from speechllm.errors import SpeechLLMError
 from speechllm.model.description import task_of

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from speechllm.decode.word_times import (
+from speechllm.decode.words.word_times import (
     attention_word_times,
     ctc_align,
     ctc_word_times,

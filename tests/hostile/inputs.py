@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 
 from speechllm import cli
-from speechllm.data.kaldi import write_data_dir, write_table
+from speechllm.data.dirs.kaldi import write_data_dir, write_table
 
 CONF = Path(__file__).parents[2] / "egs/mini/conf/standins"
 TEXT = {"a-1": "hello world", "a-2": "two sugar beets", "b-1": "good morning 7 am"}
@@ -107,7 +107,7 @@ def _dataset() -> None:
 
 
 def _models() -> None:
-    from speechllm.data.ark import ArkWriter
+    from speechllm.data.speech.ark import ArkWriter
     from speechllm.lm.arpa import write_arpa
     from speechllm.lm.kneser_ney import estimate
 

@@ -47,7 +47,7 @@ def arpa(given: list[str]) -> None:
 
 
 def ark(given: list[str]) -> None:
-    from speechllm.data.ark import ArkReader
+    from speechllm.data.speech.ark import ArkReader
 
     reader = ArkReader(Path("feats.scp"))
     for utt in reader:
@@ -55,13 +55,13 @@ def ark(given: list[str]) -> None:
 
 
 def lexicon(given: list[str]) -> None:
-    from speechllm.data.spelling import read_lexicon
+    from speechllm.slot.text.spelling import read_lexicon
 
     read_lexicon("lexicon")
 
 
 def phrases(given: list[str]) -> None:
-    from speechllm.adapt.selection import read_phrases
+    from speechllm.adapt.made.selection import read_phrases
 
     read_phrases("list")
 
@@ -118,7 +118,7 @@ def pack(given: list[str]) -> None:
 
 
 def tuning(given: list[str]) -> None:
-    from speechllm.decode.tuning import read_boost, read_tuning
+    from speechllm.decode.tuning.weights import read_boost, read_tuning
 
     read_tuning(Path("tuning")), read_boost(Path("tuning"))
 
@@ -134,29 +134,29 @@ def claimed(given: list[str]) -> None:
 
 
 def slurp(given: list[str]) -> None:
-    from speechllm.data.corpora.slurp import read_split
-    from speechllm.data.corpora.utterances import write_set
+    from speechllm.corpora.reading.utterances import write_set
+    from speechllm.corpora.slurp import read_split
 
     write_set(Path("out/x"), read_split(Path("slurp"), "train", with_audio=False))
     read_split(Path("slurp"), "train")
 
 
 def massive(given: list[str]) -> None:
-    from speechllm.data.corpora.massive import read_text
-    from speechllm.data.corpora.utterances import write_set
+    from speechllm.corpora.massive import read_text
+    from speechllm.corpora.reading.utterances import write_set
 
     write_set(Path("out/x"), read_text(Path("massive"), "fr-FR", "train"))
 
 
 def parquet(given: list[str]) -> None:
-    from speechllm.data.corpora.massive import read_split
+    from speechllm.corpora.massive import read_split
 
     read_split([Path("speech")], "fr-FR", "train", Path("out/audio"))
 
 
 def days(given: list[str]) -> None:
-    from speechllm.data.corpora.primock57 import read_days
-    from speechllm.data.corpora.utterances import write_set
+    from speechllm.corpora.primock57 import read_days
+    from speechllm.corpora.reading.utterances import write_set
 
     write_set(Path("out/x"), read_days(Path("days"), [1], with_audio=False))
 
@@ -164,7 +164,7 @@ def days(given: list[str]) -> None:
 def barista(given: list[str]) -> None:
     import random
 
-    from speechllm.data.corpora.barista import read_grammar, read_recordings
+    from speechllm.corpora.barista import read_grammar, read_recordings
 
     grammar = read_grammar(Path("barista"))
     grammar.sentence(random.Random(0))
@@ -173,18 +173,18 @@ def barista(given: list[str]) -> None:
 
 
 def calls(given: list[str]) -> None:
-    from speechllm.data.corpora.definedai import read_set
-    from speechllm.data.corpora.utterances import write_set
+    from speechllm.corpora.definedai import read_set
+    from speechllm.corpora.reading.utterances import write_set
 
     write_set(Path("out/x"), read_set(Path("calls"), "x", with_audio=False))
 
 
 def tables(given: list[str]) -> None:
-    from speechllm.data.corpora.librispeech_biasing import read_biasing
-    from speechllm.data.corpora.mts_dialog import read_turns
-    from speechllm.data.corpora.pairs import Columns, column_names, read_pairs
-    from speechllm.data.corpora.slidespeech import read_split
-    from speechllm.data.corpora.utterances import write_set
+    from speechllm.corpora.librispeech_biasing import read_biasing
+    from speechllm.corpora.mts_dialog import read_turns
+    from speechllm.corpora.pairs import Columns, column_names, read_pairs
+    from speechllm.corpora.reading.utterances import write_set
+    from speechllm.corpora.slidespeech import read_split
 
     for path, columns in (
         ("pairs.csv", ("text", "audio", "id")),

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from speechllm.model import cpu_layers
-from speechllm.model.cpu_layers import Dropout, Linear, product, with_cpu_layers
+from speechllm.model.compute import cpu_layers
+from speechllm.model.compute.cpu_layers import Dropout, Linear, product, with_cpu_layers
 
 
 @pytest.fixture(autouse=True)

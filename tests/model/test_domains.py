@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from speechllm.data.collate import Example, collate
 from speechllm.errors import ConfigError, DataError
 from speechllm.model import speech_llm
 from speechllm.model.bundle import load_bundle
 from speechllm.model.domains import DomainSwitch
 from speechllm.model.speech_llm import SpeechLLM
+from speechllm.slot.collate import Example, collate
 from tests.packed import make_exp
 
 RUNS = {"farm": "denoise_farm", "other": "audio_farm", "music": "denoise_music"}

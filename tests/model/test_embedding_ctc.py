@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from speechllm.config import CtcConfig, ModelConfig, ProjectorConfig
-from speechllm.data.collate import IGNORED, Example, collate
 from speechllm.model.embedding_ctc import EmbeddingCtc, compress
 from speechllm.model.speech_llm import SpeechLLM
+from speechllm.slot.collate import IGNORED, Example, collate
 from tests.tiny import make_encoder, make_llm
 
 TABLE = torch.tensor([[2.0, 0.0], [0.0, 4.0], [-1.0, 0.0]])

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from speechllm.data.audio_error import WaveError
-from speechllm.data.threads import in_order
+from speechllm.data.speech.audio_error import WaveError
+from speechllm.data.speech.threads import in_order
 from speechllm.errors import ConfigError
-from speechllm.model import encoder as encoder_module
-from speechllm.model import tower as tower_module
-from speechllm.model.encoder import Encoder, encoder_width
+from speechllm.model.encoder.encoder import Encoder, encoder_width
+from speechllm.model.encoder.encoder import encoder as encoder_module
+from speechllm.model.encoder.encoder import tower as tower_module
 from tests.architectures import ENCODERS, WIDTH, make_bert, make_vit
 from tests.tiny import make_llm
 
@@ -112,7 +112,7 @@ def test_where_it_does_not_they_share_a_batch(name: str, folder_of) -> None:
 def test_a_sketch_has_as_many_frames_without_any_weights(name: str, folder_of, monkeypatch) -> None:
     folder = folder_of(name)
     expected = [frames.shape for frames in Encoder(folder).encode(noise(*LENGTHS))]
-    monkeypatch.setattr("speechllm.model.encoder.load_tower", None)  # nothing is loaded
+    monkeypatch.setattr("speechllm.model.encoder.encoder.load_tower", None)  # nothing is loaded
     assert [f.shape for f in Encoder.sketch(folder).encode(noise(*LENGTHS))] == expected
 
 
@@ -223,7 +223,8 @@ def test_half_precision_is_near_or_refused(name: str, dtype: str, folder_of) -> 
 
 @pytest.mark.parametrize("native", [True, False])
 def test_auto_is_bfloat16_where_that_is_native(native: bool, folder_of, monkeypatch) -> None:
-    monkeypatch.setattr("speechllm.model.precision.multiplies_bfloat16", lambda device: native)
+    said = "speechllm.model.compute.precision.multiplies_bfloat16"
+    monkeypatch.setattr(said, lambda device: native)
     auto = Encoder(folder_of("whisper"), dtype="auto")
     assert auto.model.dtype == (torch.bfloat16 if native else torch.float32)
 

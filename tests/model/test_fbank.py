@@ -1,7 +1,7 @@
 import numpy as np
 from transformers import SeamlessM4TFeatureExtractor
 
-from speechllm.model.fbank import without_frame_loop
+from speechllm.model.encoder.fbank import without_frame_loop
 
 
 def test_the_fast_filter_bank_is_bit_equal() -> None:

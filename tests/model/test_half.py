@@ -12,9 +12,9 @@ from transformers import AutoModelForCausalLM, LlamaForCausalLM
 
 from speechllm.errors import ConfigError
 from speechllm.lm.network import CausalNetwork
-from speechllm.model import half
-from speechllm.model.half import ROUNDING, difference, try_out
-from speechllm.model.precision import autocast
+from speechllm.model.compute import half
+from speechllm.model.compute.half import ROUNDING, difference, try_out
+from speechllm.model.compute.precision import autocast
 from tests.architectures import LLMS
 from tests.tiny import make_llm
 
@@ -51,7 +51,7 @@ def test_every_llm_s_layers_pass(name: str, kept: bool, tmp_path: Path, caplog) 
     dtype = torch.bfloat16 if kept else torch.float32
     llm = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).eval()
     try_out(llm, "model.llm", "")
-    caplog.set_level(logging.DEBUG, logger="speechllm.model.half")
+    caplog.set_level(logging.DEBUG, logger="speechllm.model.compute.half")
     with torch.inference_mode(), autocast("fp32" if kept else "bf16", "cpu"):
         llm.generate(**inputs(llm), max_new_tokens=3, num_beams=2, do_sample=False)
     said = [record.getMessage() for record in caplog.records]

@@ -10,8 +10,6 @@ import pytest
 import torch
 
 from speechllm.config import DEFAULT_PROMPT, LoraConfig, ModelConfig, ProjectorConfig
-from speechllm.data.collate import Batch, Example, collate
-from speechllm.data.prompt import Prompt, make_prompt
 from speechllm.errors import ConfigError
 from speechllm.model.llm import (
     checkpoint_gradients,
@@ -20,6 +18,8 @@ from speechllm.model.llm import (
     merge_lora,
 )
 from speechllm.model.speech_llm import SpeechLLM, set_trainable
+from speechllm.slot.collate import Batch, Example, collate
+from speechllm.slot.prompt import Prompt, make_prompt
 from tests.architectures import (
     CHAT_TEMPLATES,
     ENCODERS,

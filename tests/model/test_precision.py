@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from speechllm.config import TrainConfig
-from speechllm.model import precision
-from speechllm.model.cpu import abilities
+from speechllm.model.compute import precision
+from speechllm.model.compute.cpu import abilities
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_a_torch_that_does_not_tell_computes_in_float32(monkeypatch):
 
 def test_auto_is_not_what_onednn_is_forbidden():
     """Where it may not use them, torch emulates bfloat16, abilities or not."""
-    asked = "from speechllm.model.precision import resolve; print(resolve('auto', 'cpu'))"
+    asked = "from speechllm.model.compute.precision import resolve; print(resolve('auto', 'cpu'))"
     environment = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"}
     command = [sys.executable, "-c", asked]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)

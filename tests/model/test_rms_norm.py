@@ -9,7 +9,7 @@ from transformers.models.gemma.modeling_gemma import GemmaRMSNorm
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 from transformers.models.qwen3.modeling_qwen3 import Qwen3RMSNorm
 
-from speechllm.model.rms_norm import with_quick_norms
+from speechllm.model.compute.rms_norm import with_quick_norms
 
 
 class Centred(LlamaRMSNorm):

@@ -7,16 +7,16 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from speechllm.adapt.soft_prompt import SoftPromptTuning
+from speechllm.adapt.methods.soft_prompt import SoftPromptTuning
 from speechllm.config import LoraConfig, ModelConfig, ProjectorConfig
-from speechllm.data.collate import Batch, Example, collate
-from speechllm.data.slot_contents import Projected, Soft
 from speechllm.errors import ConfigError, DataError
-from speechllm.layout import PHASE, TENSORS
+from speechllm.files.layout import PHASE, TENSORS
 from speechllm.model.bundle import load_bundle, save_bundle, save_trained
 from speechllm.model.bundle_record import SHA256
 from speechllm.model.soft_prompt import SOFT_PROMPT, SoftPrompt, first_vectors
 from speechllm.model.speech_llm import SpeechLLM, set_trainable
+from speechllm.slot.collate import Batch, Example, collate
+from speechllm.slot.pseudo_audio.contents import Projected, Soft
 from tests.tiny import make_encoder, make_llm
 
 VECTORS = np.random.default_rng(1).normal(size=(4, 16)).astype(np.float32)

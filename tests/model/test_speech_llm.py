@@ -6,12 +6,12 @@ import torch
 from torch.nn import functional
 
 from speechllm.config import LoraConfig, ModelConfig, ProjectorConfig
-from speechllm.data.collate import IGNORED, Example, collate
 from speechllm.errors import ConfigError, SpeechLLMError
-from speechllm.layout import TENSORS
+from speechllm.files.layout import TENSORS
 from speechllm.model.bundle import load_bundle, save_bundle
-from speechllm.model.slot import fill_slot
+from speechllm.model.fill_slot import fill_slot
 from speechllm.model.speech_llm import SpeechLLM, parameter_table, set_trainable
+from speechllm.slot.collate import IGNORED, Example, collate
 from tests.tiny import make_encoder, make_llm
 
 

@@ -12,13 +12,13 @@ import torch
 from torch.testing import assert_close
 
 from speechllm.config import LoraConfig, ModelConfig
-from speechllm.data.collate import Batch, Example, collate
 from speechllm.decode.config import DecodeConfig
-from speechllm.decode.search import search
+from speechllm.decode.search.search import search
 from speechllm.errors import ConfigError
 from speechllm.model.bundle import load_bundle, save_bundle
-from speechllm.model.encoder import Encoder
+from speechllm.model.encoder.encoder import Encoder
 from speechllm.model.speech_llm import SpeechLLM, set_trainable
+from speechllm.slot.collate import Batch, Example, collate
 from tests.speech_llms import MAKERS, make_granite_speech
 from tests.tiny import make_llm
 

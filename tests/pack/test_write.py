@@ -9,7 +9,7 @@ import pytest
 
 from speechllm.decode.config import DecodeConfig
 from speechllm.errors import ConfigError, DataError, SpeechLLMError
-from speechllm.files import sha256_of
+from speechllm.files.whole import sha256_of
 from speechllm.model.bundle import load_bundle
 from speechllm.pack.manifest import read_manifest
 from speechllm.pack.write import pack

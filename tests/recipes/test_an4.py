@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import speechllm
-from speechllm.data.kaldi import DataDir, read_table
+from speechllm.data.dirs.kaldi import DataDir, read_table
 from speechllm.pack.manifest import read_manifest
 
 ROOT = Path(__file__).parents[2]

@@ -15,8 +15,8 @@ from speechllm.compare.plan import load_grid, plan
 from speechllm.config import BaseConfig, load, parse
 from speechllm.decode.config import DecodeConfig
 from speechllm.errors import ConfigError
+from speechllm.files.strict_yaml import load_yaml
 from speechllm.lm.config import KINDS
-from speechllm.strict_yaml import load_yaml
 
 EGS = Path(__file__).parents[2] / "egs"
 CONFIGS = sorted(str(path.relative_to(EGS)) for path in EGS.glob("*/conf/**/*.yaml"))

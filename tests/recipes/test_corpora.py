@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.data.kaldi import DataDir
+from speechllm.data.dirs.kaldi import DataDir
 from tests import corpora
 from tests.tiny import make_encoder, make_llm
 

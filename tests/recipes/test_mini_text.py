@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from speechllm.data.kaldi import DataDir, read_table, write_table
+from speechllm.data.dirs.kaldi import DataDir, read_table, write_table
 from speechllm.errors import DataError, SpeechLLMError
 from speechllm.tasks.semantics import parse_semantics, strange_fillers
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.data.kaldi import DataDir
+from speechllm.data.dirs.kaldi import DataDir
 from tests import corpora
 
 ROOT = Path(__file__).parents[2]

@@ -311,7 +311,7 @@ def test_the_model_is_packed_when_asked_for(recipe):
     recipe.run("--stage", "pack", "--pack_opts=--models denoise_*")
     call = "pack --base exp/base --decode conf/decode.yaml --out exp/packed --models denoise_*"
     assert recipe.calls() == [call]
-    module = importlib.import_module("speechllm.commands.pack")
+    module = importlib.import_module("speechllm.commands.model.pack")
     assert cli.parse("pack", module, shlex.split(call)[1:]).models == ["denoise_*"]
     assert recipe.run("--list").splitlines()[9].split()[-2:] == ["exp/packed/", "done"]
     recipe.run("--stage", "report", "--stop_stage", "9")

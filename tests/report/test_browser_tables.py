@@ -5,7 +5,7 @@ import json
 import pytest
 
 from speechllm.report.html.scripts import write_script
-from speechllm.score.wer import score_texts
+from speechllm.score.count.wer import score_texts
 from tests import recipe_report as recipe
 from tests.report.farm import BASE, BETTER, TEXTS, choose, listed
 

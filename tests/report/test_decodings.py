@@ -5,13 +5,13 @@ import json
 import pytest
 
 from speechllm.errors import DataError
-from speechllm.made_from import SUMS
+from speechllm.files.made_from import SUMS
 from speechllm.report.decodings import decodings_table, header
 from speechllm.report.domain import domain_table
 from speechllm.report.results import make_results
 from speechllm.report.tree import read_families
+from speechllm.score.chance.significance import paired_bootstrap
 from speechllm.score.inputs import Settings
-from speechllm.score.significance import paired_bootstrap
 from speechllm.score.write import score_set
 from speechllm.task import load_task
 

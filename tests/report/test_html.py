@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from speechllm.data.kaldi import Audio
+from speechllm.data.dirs.kaldi import Audio
 from speechllm.errors import DataError
 from speechllm.report.html import write
 from speechllm.report.html.audio import Budget, Request, audio_column, playable_format
@@ -18,9 +18,9 @@ from speechllm.report.html.hypotheses import read_records, record_columns
 from speechllm.report.html.scripts import script_json, write_script
 from speechllm.report.html.systems import find_test_sets
 from speechllm.report.tree import read_families
-from speechllm.score.entities import score_entities
-from speechllm.score.normalize import normalizer
-from speechllm.score.wer import score_texts
+from speechllm.score.count.entities import score_entities
+from speechllm.score.count.wer import score_texts
+from speechllm.score.normalize.normalize import normalizer
 from tests.recipe_report import garble, make_exp, make_set, make_system, make_texts, write_report
 
 TEXTS = {"utt-1": "early rain", "utt-2": "late rain"}

@@ -3,7 +3,7 @@
 import pytest
 
 from speechllm.errors import DataError
-from speechllm.made_from import seal
+from speechllm.files.made_from import seal
 from speechllm.report.results import make_results
 from speechllm.report.tree import read_families, read_model, source_set
 from tests.report.test_results import make_decoding, make_run

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from speechllm.score.answers import Answer, read_answer
+from speechllm.score.count.answers import Answer, read_answer
 
 ORDER = (
     '{"scenario": "coffee", "action": "order", "entities": [{"type": "size", "filler": "large"}]}'

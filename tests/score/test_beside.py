@@ -5,10 +5,10 @@ import pytest
 from speechllm import cli
 from speechllm.commands import compare_hyps as command
 from speechllm.errors import DataError, SpeechLLMError
-from speechllm.score.beside import beside_lines, set_beside
+from speechllm.score.chance.significance import matched_pairs, paired_bootstrap
+from speechllm.score.count.wer import score_texts
 from speechllm.score.inputs import Settings
-from speechllm.score.significance import matched_pairs, paired_bootstrap
-from speechllm.score.wer import score_texts
+from speechllm.score.paired import beside_lines, set_beside
 from speechllm.score.write import score_set
 from speechllm.task import load_task
 

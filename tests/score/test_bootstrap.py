@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from speechllm.score.bootstrap import (
+from speechllm.score.chance.bootstrap import (
     bootstrap_interval,
     bootstrap_rates,
     resampled_totals,
@@ -34,7 +34,7 @@ def test_seeded_and_paired():
 
 
 def test_memory_bound_does_not_change_the_number_of_resamples(monkeypatch):
-    monkeypatch.setattr("speechllm.score.bootstrap.DRAWS_AT_ONCE", 25)
+    monkeypatch.setattr("speechllm.score.chance.bootstrap.DRAWS_AT_ONCE", 25)
     assert bootstrap_rates(np.ones(10), np.ones(10), resamples=7).shape == (7,)
 
 
@@ -59,7 +59,7 @@ def test_many_units_are_drawn_by_kinds_and_spread_as_much(monkeypatch):
     rng = np.random.default_rng(0)
     errors, reference = rng.integers(0, 4, 500), rng.integers(5, 15, 500)
     by_units = bootstrap_rates(errors, reference, resamples=4000)
-    monkeypatch.setattr("speechllm.score.bootstrap.MOST_DRAWS", 0)
+    monkeypatch.setattr("speechllm.score.chance.bootstrap.MOST_DRAWS", 0)
     by_kinds = bootstrap_rates(errors, reference, resamples=4000)
     assert by_kinds.shape == by_units.shape and (by_kinds != by_units).any()
     assert by_kinds.mean() == pytest.approx(by_units.mean(), rel=0.01)
@@ -70,6 +70,6 @@ def test_many_units_are_drawn_by_kinds_and_spread_as_much(monkeypatch):
 def test_draws_that_are_not_kept_are_the_same(monkeypatch):
     columns = np.arange(60.0).reshape(30, 2)
     kept = resampled_totals(columns, 50, seed=1)
-    monkeypatch.setattr("speechllm.score.bootstrap.MOST_DRAWS", 0)
-    monkeypatch.setattr("speechllm.score.bootstrap.DRAWS_AT_ONCE", 70)
+    monkeypatch.setattr("speechllm.score.chance.bootstrap.MOST_DRAWS", 0)
+    monkeypatch.setattr("speechllm.score.chance.bootstrap.DRAWS_AT_ONCE", 70)
     assert (resampled_totals(columns, 50, seed=1) == kept).all()

@@ -1,8 +1,8 @@
 import pytest
 
-from speechllm.score.bootstrap import bootstrap_interval
-from speechllm.score.entities import score_entities
-from speechllm.score.wer import score_texts
+from speechllm.score.chance.bootstrap import bootstrap_interval
+from speechllm.score.count.entities import score_entities
+from speechllm.score.count.wer import score_texts
 
 
 def entity(text: str, kind: str = "crop") -> dict[str, str]:

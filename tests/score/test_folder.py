@@ -10,7 +10,7 @@ import pytest
 from speechllm.commands import score as command
 from speechllm.errors import DataError, SpeechLLMError
 from speechllm.score.inputs import Settings
-from speechllm.score.normalize import describe
+from speechllm.score.normalize.normalize import describe
 from speechllm.score.word_scores import kaldi_lines
 from speechllm.score.write import score_set
 from speechllm.task import load_task

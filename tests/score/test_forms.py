@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.data.bias_lists import write_words
-from speechllm.data.kaldi import write_data_dir, write_table
+from speechllm.data.dirs.bias_lists import write_words
+from speechllm.data.dirs.kaldi import write_data_dir, write_table
 from speechllm.score.inputs import Settings
 from speechllm.score.write import score_set
 from speechllm.task import load_task

@@ -1,5 +1,5 @@
+from speechllm.score.count.wer import score_texts
 from speechllm.score.listings import alignment_lines, confusion_lines
-from speechllm.score.wer import score_texts
 
 
 def test_alignments_stand_in_columns_sorted_by_id():

@@ -1,7 +1,7 @@
 import pytest
 
-from speechllm.score.loops import empty, half_lost, is_loop, longest_repeat, looping
-from speechllm.score.wer import score_texts
+from speechllm.score.count.loops import empty, half_lost, is_loop, longest_repeat, looping
+from speechllm.score.count.wer import score_texts
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@ import hashlib
 import pytest
 
 from speechllm.errors import ConfigError
-from speechllm.score.normalize import describe, normalizer
-from speechllm.score.rules_file import read_rules
+from speechllm.score.normalize.normalize import describe, normalizer
+from speechllm.score.normalize.rules_file import read_rules
 
 RULES = r"""# of a law firm
 rules:

@@ -15,12 +15,12 @@ from pathlib import Path
 import jiwer
 import pytest
 
-from speechllm.data.kaldi import read_table
+from speechllm.data.dirs.kaldi import read_table
 from speechllm.errors import SpeechLLMError
+from speechllm.score.count.wer import score_texts
 from speechllm.score.inputs import Settings
 from speechllm.score.listings import utterance_lines
 from speechllm.score.trn import trn_lines
-from speechllm.score.wer import score_texts
 from speechllm.score.write import score_set
 from speechllm.task import load_task
 

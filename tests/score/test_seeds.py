@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from speechllm.score.bootstrap import bootstrap_rates
-from speechllm.score.seeds import mean_rate, resampled_rates, seed_interval
+from speechllm.score.chance.bootstrap import bootstrap_rates
+from speechllm.score.chance.seeds import mean_rate, resampled_rates, seed_interval
 
 
 def test_the_mean_over_seeds():
@@ -66,7 +66,7 @@ def test_utterances_are_drawn_alike_and_seeds_are_not():
 
 
 def test_memory_bound_does_not_change_the_number_of_resamples(monkeypatch):
-    monkeypatch.setattr("speechllm.score.bootstrap.DRAWS_AT_ONCE", 25)
+    monkeypatch.setattr("speechllm.score.chance.bootstrap.DRAWS_AT_ONCE", 25)
     assert resampled_rates(np.ones((2, 10)), np.ones(10), resamples=7).shape == (7,)
 
 

@@ -3,15 +3,15 @@ import math
 import numpy as np
 import pytest
 
-from speechllm.score.rules import NORMALIZERS
-from speechllm.score.significance import (
+from speechllm.score.chance.significance import (
     holm,
     matched_pairs,
     matched_utterances,
     paired_bootstrap,
     segment_errors,
 )
-from speechllm.score.wer import Counts, Score, Utterance, score_texts
+from speechllm.score.count.wer import Counts, Score, Utterance, score_texts
+from speechllm.score.normalize.rules import NORMALIZERS
 
 
 def test_bootstrap_by_hand():

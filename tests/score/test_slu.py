@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from speechllm.errors import SpeechLLMError
-from speechllm.score.fillers import character_distance, word_distance
-from speechllm.score.slu import accuracy, score_slu
+from speechllm.score.count.fillers import character_distance, word_distance
+from speechllm.score.count.slu import accuracy, score_slu
 
 
 def semantics(scenario: str, action: str, *entities: tuple[str, str]) -> dict:

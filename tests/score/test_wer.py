@@ -8,7 +8,7 @@ import jiwer
 import pytest
 
 from speechllm.errors import SpeechLLMError
-from speechllm.score.wer import Counts, score_texts
+from speechllm.score.count.wer import Counts, score_texts
 
 
 def random_texts(count: int, seed: int = 0) -> tuple[dict[str, str], dict[str, str]]:

@@ -3,17 +3,17 @@ import time
 
 import pytest
 
-from speechllm.data.bias_lists import BiasLists
-from speechllm.score.normalize import normalizer
-from speechllm.score.rates import Rates
-from speechllm.score.wer import score_texts
-from speechllm.score.word_classes import (
+from speechllm.data.dirs.bias_lists import BiasLists
+from speechllm.score.count.wer import score_texts
+from speechllm.score.count.word_classes import (
     BIASED,
     FREQUENCIES,
     UNBIASED,
     count_biased,
     count_by_frequency,
 )
+from speechllm.score.normalize.normalize import normalizer
+from speechllm.score.rates import Rates
 
 
 def biased(said, heard, lists: BiasLists, normalizer="plain") -> tuple[list[int], list[int]]:

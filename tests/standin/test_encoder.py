@@ -6,8 +6,8 @@ import soundfile
 import torch
 from transformers import AutoModelForCTC, AutoTokenizer
 
-from speechllm.data.kaldi import write_data_dir, write_table
-from speechllm.own_files import read_json
+from speechllm.data.dirs.kaldi import write_data_dir, write_table
+from speechllm.files.own import read_json
 from speechllm.standin.encoder import EncoderOptions, train_encoder
 from tests.tiny import make_set
 

@@ -5,8 +5,8 @@ import pytest
 from transformers import AutoTokenizer
 
 from speechllm.config import SPEECH_MARKER
-from speechllm.data.prompt import make_prompt
 from speechllm.errors import DataError
+from speechllm.slot.prompt import make_prompt
 from speechllm.standin.llm import Garbler, LLMOptions, train_llm, train_tokenizer
 from tests.tiny import SENTENCES
 

@@ -7,7 +7,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from speechllm.config import TrainConfig
 from speechllm.errors import ConfigError, SpeechLLMError
-from speechllm.own_files import read_json
+from speechllm.files.own import read_json
 from speechllm.standin.loop import is_done, new_folder, seed_everything, train
 
 SETTINGS = {"steps": 3, "seed": 1}

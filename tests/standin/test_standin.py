@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from speechllm.config import DEFAULT_PROMPT
-from speechllm.data.kaldi import DataDir, write_table
-from speechllm.data.prompt import make_prompt
+from speechllm.data.dirs.kaldi import DataDir, write_table
 from speechllm.errors import ConfigError, DataError
-from speechllm.model.encoder import Encoder
-from speechllm.own_files import read_json
+from speechllm.files.own import read_json
+from speechllm.model.encoder.encoder import Encoder
+from speechllm.slot.prompt import make_prompt
 from speechllm.standin.encoder import EncoderOptions, train_encoder
 from speechllm.standin.garble import garble, spell_out, stretch, with_made_up_words
 from speechllm.standin.llm import LLMOptions, train_llm, train_tokenizer

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from speechllm.cli import main
-from speechllm.data.kaldi import read_table, write_table
-from speechllm.score.counted import Counted, Rate
+from speechllm.data.dirs.kaldi import read_table, write_table
+from speechllm.score.counts import Counted, Rate
 from speechllm.task import TASKS, Entities, Labels, Metric
 from speechllm.tasks.counted import CountedTask
 from tests.tiny import make_encoder, make_llm, make_set

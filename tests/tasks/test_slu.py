@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.data.answers import read_targets
-from speechllm.data.kaldi import DataDir, write_data_dir, write_table
+from speechllm.data.dirs.answers import read_targets
+from speechllm.data.dirs.kaldi import DataDir, write_data_dir, write_table
 from speechllm.errors import DataError
 from speechllm.model.description import task_of
 from speechllm.task import load_task

@@ -12,9 +12,9 @@ import yaml
 from transformers import AutoTokenizer
 
 from speechllm.cli import main
-from speechllm.data.collate import Example
-from speechllm.data.kaldi import read_table, write_table
-from speechllm.files import write_json
+from speechllm.data.dirs.kaldi import read_table, write_table
+from speechllm.files.whole import write_json
+from speechllm.slot.collate import Example
 from speechllm.tasks.semantics import parse_semantics, write_answer
 from tests.tiny import make_ctc_encoder, make_llm, make_set
 
@@ -112,7 +112,7 @@ def adapt(work: Path, name: str, **values: object) -> Path:
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Example]]:
     """All examples that are trained on."""
-    import speechllm.adapt.mixing as mixing
+    import speechllm.slot.mixing as mixing
 
     examples: list[Example] = []
     collate = mixing.collate

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from speechllm.data.mixture import Item
+from speechllm.slot.mixture import Item
 from speechllm.train.ahead import Ahead
 from speechllm.train.distributed import World
 from tests.train.test_loop import Targets, trainer

@@ -16,10 +16,10 @@ import torch
 from torch import nn
 
 from speechllm.config import MonitorConfig, TrainConfig
-from speechllm.data.mixture import Item, Plan
 from speechllm.errors import DataError, SpeechLLMError
-from speechllm.model import precision
+from speechllm.model.compute import precision
 from speechllm.model.speech_llm import Score
+from speechllm.slot.mixture import Item, Plan
 from speechllm.train.checkpoint import load_checkpoint
 from speechllm.train.distributed import World, join_world
 from speechllm.train.loop import CHECKPOINT, Trainer

@@ -3,11 +3,11 @@ import pytest
 import torch
 
 from speechllm.config import MonitorConfig, parse
-from speechllm.data.collate import Batch, Example
 from speechllm.decode.dev_error import BRIEF, DevError
-from speechllm.decode.search import token_bound
+from speechllm.decode.search.search import token_bound
 from speechllm.errors import ConfigError
 from speechllm.model.speech_llm import Score
+from speechllm.slot.collate import Batch, Example
 from speechllm.task import load_task
 from speechllm.train.monitor import Monitor
 

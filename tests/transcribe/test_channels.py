@@ -9,7 +9,7 @@ import soundfile
 
 import speechllm
 from speechllm.cli import main
-from speechllm.data.kaldi import write_data_dir
+from speechllm.data.dirs.kaldi import write_data_dir
 from speechllm.transcribe.recogniser import Recogniser
 
 

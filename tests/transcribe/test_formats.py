@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from speechllm.data.audio import AudioError
-from speechllm.data.kaldi import Audio
+from speechllm.data.dirs.kaldi import Audio
+from speechllm.data.speech.audio import AudioError
 from speechllm.task import load_task
 from speechllm.transcribe.formats import FORMATS
 from speechllm.transcribe.recordings import Recording

@@ -8,7 +8,7 @@ import pytest
 
 import speechllm
 from speechllm.errors import ConfigError, SpeechLLMError
-from speechllm.made_from import SUMS
+from speechllm.files.made_from import SUMS
 from speechllm.transcribe import load as module
 
 

@@ -10,8 +10,8 @@ import soundfile
 
 import speechllm
 from speechllm.cli import main
-from speechllm.data.audio import AudioError
-from speechllm.data.kaldi import read_table
+from speechllm.data.dirs.kaldi import read_table
+from speechllm.data.speech.audio import AudioError
 from speechllm.errors import ConfigError, DataError
 from speechllm.transcribe import recogniser as module
 from speechllm.transcribe.recogniser import Recogniser

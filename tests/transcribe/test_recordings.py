@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from speechllm.data.audio import AudioError, load_audio
+from speechllm.data.speech.audio import AudioError, load_audio
 from speechllm.errors import DataError
 from speechllm.transcribe.recordings import find_recordings
 

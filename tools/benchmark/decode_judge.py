@@ -8,7 +8,7 @@ from dataclasses import replace
 from decode_model import bound, model, settings, utterances
 from turns import serve
 
-from speechllm.data.collate import Example, collate
+from speechllm.slot.collate import Example, collate
 
 examples = {u.example.utt_id: u.example for u in utterances}
 

@@ -8,7 +8,7 @@ import torch
 from utterances import load_utterances
 
 from speechllm.decode.config import DecodeConfig
-from speechllm.decode.search import token_bound
+from speechllm.decode.search.search import token_bound
 from speechllm.model.bundle import load_bundle
 
 settings = json.loads(sys.argv[1])

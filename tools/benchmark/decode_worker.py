@@ -5,10 +5,10 @@ from plain import plain_llm
 from transformers import GenerationConfig
 from turns import seconds, serve
 
-from speechllm.data.collate import Batch, collate
 from speechllm.decode.config import DecodeConfig
-from speechllm.decode.search import search
-from speechllm.model.precision import autocast
+from speechllm.decode.search.search import search
+from speechllm.model.compute.precision import autocast
+from speechllm.slot.collate import Batch, collate
 
 dtype = settings["dtype"]
 ends = [model.prompt.eos, *model.prompt.stops]

@@ -5,9 +5,9 @@ import sys
 
 from turns import seconds, serve
 
-from speechllm.data.audio import SAMPLE_RATE, load_audio
-from speechllm.data.kaldi import DataDir
-from speechllm.model.encoder import Encoder
+from speechllm.data.dirs.kaldi import DataDir
+from speechllm.data.speech.audio import SAMPLE_RATE, load_audio
+from speechllm.model.encoder.encoder import Encoder
 
 settings = json.loads(sys.argv[1])
 encoder = Encoder(settings["encoder"], window="cut", dtype=settings["dtype"])

@@ -8,10 +8,10 @@ from gpu_common import GIB, Settings, figure, forget_peak, now, peak, profiled, 
 from gpu_features import cache
 from gpu_model import load_corpus, load_model
 
-from speechllm.data.views import Views
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.decoder import Decoder
 from speechllm.decode.run import decode_batches
+from speechllm.slot.views import Views
 
 
 def measure(settings: Settings) -> None:

@@ -12,10 +12,10 @@ from gpu_common import DEVICE, GIB, Settings, figure, forget_peak, now, peak, pr
 from shapes import RATE
 
 from speechllm.commands.features import THREADS_OF_A_GPU
-from speechllm.data.audio import load_audio
-from speechllm.data.features import extract, merge
-from speechllm.data.kaldi import DataDir
-from speechllm.model.encoder import Encoder
+from speechllm.data.dirs.kaldi import DataDir
+from speechllm.data.speech.audio import load_audio
+from speechllm.data.speech.features import extract, merge
+from speechllm.model.encoder.encoder import Encoder
 
 ENCODER = {"dtype": "auto"}
 """Settings that are not the default: bfloat16 where it is native."""

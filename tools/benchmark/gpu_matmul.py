@@ -7,7 +7,7 @@ import torch
 import transformers
 from gpu_common import DEVICE, Settings, fact, figure, now
 
-from speechllm.model.cpu import abilities
+from speechllm.model.compute.cpu import abilities
 
 SIZE = 8192 if DEVICE == "cuda" else 256  # rows and columns
 KINDS = {

@@ -4,9 +4,9 @@ from gpu_common import DEVICE, Settings
 from gpu_features import ENCODER
 
 from speechllm.config import LoraConfig, ModelConfig
-from speechllm.data.corpus import Corpus
-from speechllm.model.precision import resolve_dtype
+from speechllm.model.compute.precision import resolve_dtype
 from speechllm.model.speech_llm import SpeechLLM
+from speechllm.slot.corpus import Corpus
 
 
 def load_model(settings: Settings) -> SpeechLLM:

@@ -12,13 +12,13 @@ from gpu_common import DEVICE, GIB, Settings, figure, forget_peak, now, peak, pr
 from gpu_features import cache
 from gpu_model import load_corpus, load_model
 
-from speechllm.adapt.mixing import Mixture
 from speechllm.config import TrainConfig
-from speechllm.data.collate import IGNORED, Batch
-from speechllm.data.mixture import Component, Item
-from speechllm.data.views import Views
 from speechllm.model.memory import training_memory
 from speechllm.model.speech_llm import set_trainable
+from speechllm.slot.collate import IGNORED, Batch
+from speechllm.slot.mixing import Mixture
+from speechllm.slot.mixture import Component, Item
+from speechllm.slot.views import Views
 from speechllm.train.distributed import World
 from speechllm.train.loop import Trainer
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from turns import seconds
 
-from speechllm.model.cpu_layers import product
+from speechllm.model.compute.cpu_layers import product
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 SIZE = 768  # rows and columns: the matrices and their product fit into a core's cache and L3

@@ -8,11 +8,11 @@ from types import SimpleNamespace
 
 from turns import seconds, serve
 
-from speechllm.adapt.mixing import Mixture
 from speechllm.config import TrainConfig
-from speechllm.data.corpus import Corpus
-from speechllm.data.mixture import Component
-from speechllm.data.views import Views
+from speechllm.slot.corpus import Corpus
+from speechllm.slot.mixing import Mixture
+from speechllm.slot.mixture import Component
+from speechllm.slot.views import Views
 from speechllm.standin.llm import train_tokenizer
 from speechllm.task import load_task
 

@@ -19,12 +19,12 @@ from transformers import AutoModelForCausalLM, WhisperFeatureExtractor, WhisperM
 from turns import seconds, serve
 
 from speechllm.config import BaseConfig, load
-from speechllm.data.audio import SAMPLE_RATE, load_audio
-from speechllm.data.collate import IGNORED
-from speechllm.data.corpus import Corpus
-from speechllm.data.prompt import make_prompt
+from speechllm.data.speech.audio import SAMPLE_RATE, load_audio
+from speechllm.model.encoder.window import shortened
 from speechllm.model.llm import add_lora, load_tokenizer
-from speechllm.model.window import shortened
+from speechllm.slot.collate import IGNORED
+from speechllm.slot.corpus import Corpus
+from speechllm.slot.prompt import make_prompt
 
 BATCH = 4
 

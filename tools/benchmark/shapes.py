@@ -126,7 +126,7 @@ def make_llm(folder: Path, sizes: dict[str, Any], device: str) -> int:
 
 def make_noise(folder: Path, shape: Shape, words_per_second: float) -> float:
     """A data dir of noise, whose transcripts are as dense as speech; returns its seconds."""
-    from speechllm.data.kaldi import write_data_dir
+    from speechllm.data.dirs.kaldi import write_data_dir
 
     rng = np.random.default_rng(0)
     words = [word for sentence in SENTENCES for word in sentence.split()]

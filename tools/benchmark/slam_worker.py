@@ -18,8 +18,8 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, WhisperModel
 from turns import seconds, serve
 
-from speechllm.data.audio import load_audio
-from speechllm.data.kaldi import DataDir
+from speechllm.data.dirs.kaldi import DataDir
+from speechllm.data.speech.audio import load_audio
 
 settings = json.loads(sys.argv[1])
 sys.path.insert(0, str(Path(settings["slam"]) / "src"))

@@ -10,13 +10,13 @@ from safetensors.torch import load_file
 from turns import seconds, serve
 
 from speechllm.adapt.method import load_method
-from speechllm.adapt.mixing import Mixture
 from speechllm.config import BaseConfig, load
-from speechllm.data.corpus import Corpus
-from speechllm.data.mixture import Component
-from speechllm.data.views import Views
-from speechllm.model.precision import autocast
+from speechllm.model.compute.precision import autocast
 from speechllm.model.speech_llm import SpeechLLM, set_trainable
+from speechllm.slot.corpus import Corpus
+from speechllm.slot.mixing import Mixture
+from speechllm.slot.mixture import Component
+from speechllm.slot.views import Views
 from speechllm.task import load_task
 from speechllm.train.loop import Trainer
 

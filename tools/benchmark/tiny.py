@@ -69,7 +69,7 @@ def _make_bundle(folder: Path, encoder: Path, llm: Path) -> None:
 
 
 def _make_set(folder: Path) -> None:
-    from speechllm.data.kaldi import write_data_dir
+    from speechllm.data.dirs.kaldi import write_data_dir
 
     rng = np.random.default_rng(0)
     ids = [f"{folder.name}-{n}" for n in range(UTTERANCES)]

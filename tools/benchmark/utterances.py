@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from speechllm.data.audio import SAMPLE_RATE, load_audio
-from speechllm.data.collate import Example
-from speechllm.data.kaldi import DataDir
-from speechllm.model.encoder import Encoder
+from speechllm.data.dirs.kaldi import DataDir
+from speechllm.data.speech.audio import SAMPLE_RATE, load_audio
+from speechllm.model.encoder.encoder import Encoder
 from speechllm.model.speech_llm import SpeechLLM
+from speechllm.slot.collate import Example
 
 
 @dataclass(frozen=True)

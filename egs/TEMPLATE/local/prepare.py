@@ -4,8 +4,8 @@ import argparse
 import logging
 from pathlib import Path
 
-from speechllm.data.corpora.pairs import Columns, column_names, find_table, read_pairs
-from speechllm.data.corpora.utterances import Utterance, write_set
+from speechllm.corpora.pairs import Columns, column_names, find_table, read_pairs
+from speechllm.corpora.reading.utterances import Utterance, write_set
 from speechllm.errors import DataError, SpeechLLMError, did_you_mean
 
 COLUMNS = ("id", "text", "audio", "speaker", "channel")

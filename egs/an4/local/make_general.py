@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 from general_text import PIECES, utterance
 
-from speechllm.data.audio import write_audio
-from speechllm.data.kaldi import write_data_dir, write_table
-from speechllm.data.tts import SAMPLE_RATE, Voice, espeak
+from speechllm.data.dirs.kaldi import write_data_dir, write_table
+from speechllm.data.speech.audio import write_audio
+from speechllm.data.speech.tts import SAMPLE_RATE, Voice, espeak
 from speechllm.errors import SpeechLLMError
-from speechllm.progress import track
+from speechllm.files.progress import track
 
 ACCENTS = ("en-us", "en-us", "en-us", "en-gb")
 SNR_DB = (10, 40)

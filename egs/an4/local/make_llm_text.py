@@ -7,7 +7,7 @@ from pathlib import Path
 from general_text import made_up_word, number
 from prepare import read_dictionary
 
-from speechllm.data.kaldi import read_table, write_table
+from speechllm.data.dirs.kaldi import read_table, write_table
 from speechllm.errors import SpeechLLMError
 
 

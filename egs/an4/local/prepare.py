@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from speechllm.data.audio import audio_duration
-from speechllm.data.kaldi import Audio, write_data_dir, write_table
+from speechllm.data.dirs.kaldi import Audio, write_data_dir, write_table
+from speechllm.data.speech.audio import audio_duration
 from speechllm.errors import DataError, SpeechLLMError
 
 log = logging.getLogger("prepare")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from words import EVERYDAY, dictation
 
-from speechllm.data.corpora.rhino import RhinoGrammar
-from speechllm.data.kaldi import write_table
+from speechllm.corpora.reading.rhino import RhinoGrammar
+from speechllm.data.dirs.kaldi import write_table
 from speechllm.errors import SpeechLLMError
 from speechllm.tasks.semantics import write_answer
 

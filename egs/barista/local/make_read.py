@@ -12,14 +12,14 @@ from pathlib import Path
 import soxr
 from make_source import dictated
 
-from speechllm.data.audio import SAMPLE_RATE, load_audio, write_audio
-from speechllm.data.copies import speed_prefix
-from speechllm.data.corpora.librispeech import read_split
-from speechllm.data.corpora.utterances import Utterance, write_set
-from speechllm.data.kaldi import Audio, read_table, write_table
-from speechllm.data.tts import espeak
+from speechllm.corpora.librispeech import read_split
+from speechllm.corpora.reading.utterances import Utterance, write_set
+from speechllm.data.dirs.kaldi import Audio, read_table, write_table
+from speechllm.data.speech.audio import SAMPLE_RATE, load_audio, write_audio
+from speechllm.data.speech.tts import espeak
 from speechllm.errors import SpeechLLMError
-from speechllm.progress import track
+from speechllm.files.progress import track
+from speechllm.slot.copies import speed_prefix
 
 
 def copy(utterance: Utterance, speed: float, folder: Path) -> Utterance:

@@ -19,14 +19,14 @@ from pathlib import Path
 import numpy as np
 from words import dictation, dictations_of, words_of
 
-from speechllm.data.audio import write_audio
-from speechllm.data.corpora.rhino import RhinoGrammar
-from speechllm.data.corpora.utterances import Utterance, write_set
-from speechllm.data.kaldi import Audio, DataDir, write_table
-from speechllm.data.room import made_response, reverberate
-from speechllm.data.tts import SAMPLE_RATE, Voice, espeak
+from speechllm.corpora.reading.rhino import RhinoGrammar
+from speechllm.corpora.reading.utterances import Utterance, write_set
+from speechllm.data.dirs.kaldi import Audio, DataDir, write_table
+from speechllm.data.speech.audio import write_audio
+from speechllm.data.speech.reverb import made_response, reverberate
+from speechllm.data.speech.tts import SAMPLE_RATE, Voice, espeak
 from speechllm.errors import SpeechLLMError
-from speechllm.progress import track
+from speechllm.files.progress import track
 
 ACCENTS = ("en-us", "en-us", "en-us", "en-gb", "en-gb-scotland", "en-us-nyc")
 SNR_DB = (8, 35)

@@ -6,15 +6,15 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-from speechllm.data.audio import SAMPLE_RATE, load_audio
-from speechllm.data.corpora.barista import read_grammar, read_recordings
-from speechllm.data.corpora.rhino import RhinoGrammar
-from speechllm.data.corpora.utterances import Utterance, write_set
-from speechllm.data.kaldi import Audio
-from speechllm.data.mixture import subset
-from speechllm.data.pauses import around_speech
+from speechllm.corpora.barista import read_grammar, read_recordings
+from speechllm.corpora.reading.rhino import RhinoGrammar
+from speechllm.corpora.reading.utterances import Utterance, write_set
+from speechllm.data.dirs.kaldi import Audio
+from speechllm.data.speech.audio import SAMPLE_RATE, load_audio
+from speechllm.data.speech.segmentation import around_speech
 from speechllm.errors import SpeechLLMError
-from speechllm.progress import track
+from speechllm.files.progress import track
+from speechllm.slot.mixture import subset
 
 DEV = 0.2  # of the training recordings; the benchmark has no dev set
 

@@ -9,15 +9,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from speechllm.tasks.task import load_task
+
 from speechllm.commands import whisper
-from speechllm.data.corpus import Corpus
 from speechllm.decode.whisper import Understanding, decode_alone
 from speechllm.errors import ConfigError, SpeechLLMError
-from speechllm.made_from import verifying
-from speechllm.score.normalize import normalizer
-from speechllm.score.whisper import WHISPER
+from speechllm.files.made_from import verifying
+from speechllm.score.normalize.normalize import normalizer
+from speechllm.score.normalize.whisper import WHISPER
+from speechllm.slot.corpus import Corpus
 from speechllm.tasks.semantics import parse_semantics, write_answer
-from speechllm.tasks.task import load_task
 
 KNOWN = {"barista": "barista_text", "shop": "shop_train"}  # the training data of each domain
 

@@ -4,8 +4,8 @@ import argparse
 import logging
 from pathlib import Path
 
-from speechllm.data.corpora import definedai, slidespeech
-from speechllm.data.corpora.utterances import Utterance, write_set
+from speechllm.corpora import definedai, slidespeech
+from speechllm.corpora.reading.utterances import Utterance, write_set
 from speechllm.errors import SpeechLLMError
 
 

@@ -4,7 +4,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from speechllm.data.corpora.librispeech import cut_from, download, split_of
+from speechllm.corpora.librispeech import cut_from, download, split_of
 from speechllm.errors import SpeechLLMError
 
 

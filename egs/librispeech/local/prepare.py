@@ -4,9 +4,9 @@ import argparse
 import logging
 from pathlib import Path
 
-from speechllm.data.corpora.librispeech import is_set, read_sets, split_of
-from speechllm.data.corpora.librispeech_biasing import add_biasing, biasing_file
-from speechllm.data.corpora.utterances import write_set
+from speechllm.corpora.librispeech import is_set, read_sets, split_of
+from speechllm.corpora.librispeech_biasing import add_biasing, biasing_file
+from speechllm.corpora.reading.utterances import write_set
 from speechllm.errors import SpeechLLMError
 
 

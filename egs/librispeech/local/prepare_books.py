@@ -9,11 +9,11 @@ import re
 import sys
 from pathlib import Path
 
-from speechllm.data.corpora.spoken import spoken_form
-from speechllm.data.corpora.utterances import Utterance, write_set
-from speechllm.data.kaldi import DataDir, write_data_dir
+from speechllm.corpora.reading.spoken import spoken_form
+from speechllm.corpora.reading.utterances import Utterance, write_set
+from speechllm.data.dirs.kaldi import DataDir, write_data_dir
 from speechllm.errors import DataError, SpeechLLMError
-from speechllm.utf8 import read_text
+from speechllm.files.utf8 import read_text
 
 sys.path.append(str(Path(__file__).parents[2] / "mini/local"))
 from make_speech import make as make_speech

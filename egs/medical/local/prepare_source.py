@@ -4,8 +4,8 @@ import argparse
 import logging
 from pathlib import Path
 
-from speechllm.data.corpora.librispeech import read_sets
-from speechllm.data.corpora.utterances import write_set
+from speechllm.corpora.librispeech import read_sets
+from speechllm.corpora.reading.utterances import write_set
 from speechllm.errors import SpeechLLMError
 
 

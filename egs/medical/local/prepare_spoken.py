@@ -10,9 +10,9 @@ import random
 import sys
 from pathlib import Path
 
-from speechllm.data.corpora.mts_dialog import read_turns
-from speechllm.data.corpora.utterances import Utterance
-from speechllm.data.kaldi import DataDir, write_data_dir
+from speechllm.corpora.mts_dialog import read_turns
+from speechllm.corpora.reading.utterances import Utterance
+from speechllm.data.dirs.kaldi import DataDir, write_data_dir
 from speechllm.errors import DataError, SpeechLLMError
 
 sys.path.append(str(Path(__file__).parents[2] / "mini/local"))

@@ -5,9 +5,9 @@ import logging
 import re
 from pathlib import Path
 
-from speechllm.data.corpora import mts_dialog, pairs, primock57
-from speechllm.data.corpora.spoken import spoken_form
-from speechllm.data.corpora.utterances import Utterance, write_set
+from speechllm.corpora import mts_dialog, pairs, primock57
+from speechllm.corpora.reading.spoken import spoken_form
+from speechllm.corpora.reading.utterances import Utterance, write_set
 from speechllm.errors import DataError, SpeechLLMError
 
 PARTS = ("train", "dev", "test")

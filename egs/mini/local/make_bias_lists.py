@@ -14,8 +14,8 @@ from pathlib import Path
 
 from make_text import SEED, TARGETS
 
-from speechllm.data.bias_lists import BIASING, write_biasing
-from speechllm.data.kaldi import read_table
+from speechllm.data.dirs.bias_lists import BIASING, write_biasing
+from speechllm.data.dirs.kaldi import read_table
 from speechllm.errors import SpeechLLMError
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ import argparse
 import random
 from pathlib import Path
 
-from speechllm.data.kaldi import read_table, write_table
+from speechllm.data.dirs.kaldi import read_table, write_table
 from speechllm.errors import SpeechLLMError
 from speechllm.tasks.semantics import write_answer
 

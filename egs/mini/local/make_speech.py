@@ -19,10 +19,10 @@ from acoustics import record
 from piper import piper
 from voices import NATURAL, Speaker, speakers
 
-from speechllm.data.kaldi import DataDir, read_table, write_data_dir, write_table
-from speechllm.data.tts import SAMPLE_RATE, Voice, espeak
+from speechllm.data.dirs.kaldi import DataDir, read_table, write_data_dir, write_table
+from speechllm.data.speech.tts import SAMPLE_RATE, Voice, espeak
 from speechllm.errors import SpeechLLMError
-from speechllm.progress import Progress
+from speechllm.files.progress import Progress
 
 log = logging.getLogger(__name__)
 

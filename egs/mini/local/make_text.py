@@ -12,10 +12,10 @@ from grammar import Grammar, Sentence
 from meaning import meaning
 from voices import speakers_of
 
-from speechllm.data.kaldi import write_data_dir, write_table
+from speechllm.data.dirs.kaldi import write_data_dir, write_table
 from speechllm.errors import SpeechLLMError
-from speechllm.files import sha256_of, write_json
-from speechllm.own_files import read_json
+from speechllm.files.own import read_json
+from speechllm.files.whole import sha256_of, write_json
 
 log = logging.getLogger(__name__)
 

@@ -5,9 +5,9 @@ import logging
 import re
 from pathlib import Path
 
-from speechllm.data.corpora import librispeech, massive, slurp
-from speechllm.data.corpora.utterances import Utterance, write_set
-from speechllm.data.kaldi import read_table
+from speechllm.corpora import librispeech, massive, slurp
+from speechllm.corpora.reading.utterances import Utterance, write_set
+from speechllm.data.dirs.kaldi import read_table
 from speechllm.errors import DataError, SpeechLLMError
 
 SLURP = {"slurp_train": "train", "slurp_dev": "devel", "slurp_test": "test"}

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from speechllm.data.audio import AudioError, copy_utterance
-from speechllm.data.kaldi import Audio
-from speechllm.progress import track
+from speechllm.data.dirs.kaldi import Audio
+from speechllm.data.speech.audio import AudioError, copy_utterance
+from speechllm.files.progress import track
 
 MODES = ("link", "copy", "none")
 MISSING = "audio file is missing"

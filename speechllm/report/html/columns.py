@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from speechllm.score.rules import Normalizer
-from speechllm.score.wer import Score, Utterance
+from speechllm.score.count.wer import Score, Utterance
+from speechllm.score.normalize.rules import Normalizer
 
 RIGHT, SUBSTITUTED, DELETED, INSERTED = "=XDI"
 

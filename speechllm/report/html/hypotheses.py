@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from speechllm.own_files import made_again, read_by_id
+from speechllm.files.own import made_again, read_by_id
 from speechllm.report.html.columns import sparse
 
 TRUNCATED = "truncated"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from speechllm.files import whole_file
+from speechllm.files.whole import whole_file
 from speechllm.report.canvas import COLOURS, STYLE, draw_legend
 from speechllm.report.comparison import contenders
 from speechllm.report.tree import Family, Model, target_set

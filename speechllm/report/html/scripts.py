@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from speechllm.files import whole_file
+from speechllm.files.whole import whole_file
 
 # In a script, "<" could end it (</script>) or start a comment (<!--), and older engines take the
 # two separators for line ends. All are rewritten as escapes that JSON itself knows.

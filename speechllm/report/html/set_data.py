@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from speechllm.data.kaldi import DataDir, first_ids, read_table
+from speechllm.data.dirs.kaldi import DataDir, first_ids, read_table
 from speechllm.errors import DataError, SpeechLLMError
 from speechllm.report.html.audio import AudioColumn, Request, audio_column
 from speechllm.report.html.columns import aligned_columns, entity_column, indexed
 from speechllm.report.html.figures import system_figures
 from speechllm.report.html.hypotheses import read_records, record_columns
 from speechllm.report.html.systems import System, TestSet
-from speechllm.score.rules import Normalizer
-from speechllm.score.wer import score_texts
+from speechllm.score.count.wer import score_texts
+from speechllm.score.normalize.rules import Normalizer
 
 log = logging.getLogger(__name__)
 

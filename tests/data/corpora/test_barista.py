@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.data.corpora.barista import read_grammar, read_recordings
-from speechllm.data.corpora.rhino import RhinoGrammar
-from speechllm.data.corpora.utterances import write_set
-from speechllm.data.fix import fix_data_dir
-from speechllm.data.kaldi import DataDir
-from speechllm.data.validate import check_data_dir
+from speechllm.corpora.barista import read_grammar, read_recordings
+from speechllm.corpora.reading.rhino import RhinoGrammar
+from speechllm.corpora.reading.utterances import write_set
+from speechllm.data.check.fix import fix_data_dir
+from speechllm.data.check.validate import check_data_dir
+from speechllm.data.dirs.kaldi import DataDir
 from speechllm.errors import DataError
 from speechllm.task import load_task, load_tasks
 from tests.corpora import make_wave

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.data.corpora.definedai import check_lists, read_set
+from speechllm.corpora.definedai import check_lists, read_set
 from speechllm.errors import DataError
 from tests.corpora import edit, make_definedai, make_wave
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.data.corpora import download, librispeech
-from speechllm.data.corpora.download import fetch, unpack
+from speechllm.corpora import librispeech
+from speechllm.corpora.reading import download
+from speechllm.corpora.reading.download import fetch, unpack
 from speechllm.errors import DataError
 
 CONTENT = bytes(range(256)) * 400

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.data.corpora.librispeech import is_set, read_sets, read_split, split_of
+from speechllm.corpora.librispeech import is_set, read_sets, read_split, split_of
 from speechllm.errors import DataError
 from tests.corpora import edit, make_librispeech
 

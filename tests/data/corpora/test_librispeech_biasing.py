@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.data.corpora.librispeech import read_split
-from speechllm.data.corpora.librispeech_biasing import add_biasing, biasing_file, read_biasing
-from speechllm.data.kaldi import DataDir, write_data_dir
-from speechllm.data.validate import check_data_dir
+from speechllm.corpora.librispeech import read_split
+from speechllm.corpora.librispeech_biasing import add_biasing, biasing_file, read_biasing
+from speechllm.data.check.validate import check_data_dir
+from speechllm.data.dirs.kaldi import DataDir, write_data_dir
 from speechllm.errors import DataError
 
 LINE = 'u1\tsell the maize\t["maize"]\t["maize", "rye"]\n'

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.data.corpora.annotated import read_annotated
-from speechllm.data.corpora.massive import read_split, read_text
+from speechllm.corpora.massive import read_split, read_text
+from speechllm.corpora.reading.annotated import read_annotated
 from speechllm.errors import DataError
 from tests.corpora import make_massive
 

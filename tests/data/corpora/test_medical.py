@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.data.corpora import mts_dialog, primock57
-from speechllm.data.corpora.spoken import spoken_form
+from speechllm.corpora import mts_dialog, primock57
+from speechllm.corpora.reading.spoken import spoken_form
 from speechllm.errors import DataError
 from tests.corpora import edit, make_mts_dialog, make_primock57
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.data.corpora.pairs import Columns, column_names, find_table, read_pairs
+from speechllm.corpora.pairs import Columns, column_names, find_table, read_pairs
 from speechllm.errors import DataError
 from tests.corpora import make_wave
 

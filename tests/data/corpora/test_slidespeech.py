@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.data.corpora.slidespeech import read_split, read_text_table, split_file
+from speechllm.corpora.slidespeech import read_split, read_text_table, split_file
 from speechllm.errors import DataError
 from tests.corpora import edit, make_slidespeech
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.data.corpora.slurp import read_split
-from speechllm.data.corpora.utterances import write_set
-from speechllm.data.kaldi import DataDir, read_table
+from speechllm.corpora.reading.utterances import write_set
+from speechllm.corpora.slurp import read_split
+from speechllm.data.dirs.kaldi import DataDir, read_table
 from speechllm.errors import DataError
 from tests.corpora import edit, make_slurp, make_wave
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.data.corpora.textgrid import Interval, read_textgrid
+from speechllm.corpora.reading.textgrid import Interval, read_textgrid
 from speechllm.errors import DataError
 
 LONG = """File type = "ooTextFile"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.data.corpora.utterances import Utterance, say_left_out, write_set
-from speechllm.data.kaldi import Audio, DataDir, read_table
+from speechllm.corpora.reading.utterances import Utterance, say_left_out, write_set
+from speechllm.data.dirs.kaldi import Audio, DataDir, read_table
 from speechllm.errors import DataError
 from tests.corpora import make_wave
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.data.kaldi import write_data_dir, write_table
+from speechllm.data.dirs.kaldi import write_data_dir, write_table
 
 TEXT = {"a-1": "hello  world", "a-2": 'the "sugar beet", naïve', "b-1": "two aphids; one,\u3000人"}
 ENTITIES = {"a-2": [{"type": "crop", "text": "sugar beet", "score": 0.9}]}

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from speechllm.data.exporting import export_set
-from speechllm.data.formats import hf as form
-from speechllm.data.importing import import_set
-from speechllm.data.kaldi import DataDir, read_table
+from speechllm.data.dirs.kaldi import DataDir, read_table
+from speechllm.data.exchange.exporting import export_set
+from speechllm.data.exchange.formats import hf as form
+from speechllm.data.exchange.importing import import_set
 from speechllm.errors import DataError, SpeechLLMError
 
 

@@ -7,9 +7,9 @@ import sys
 import pytest
 import soundfile
 
-from speechllm.data.exporting import export_set
-from speechllm.data.formats import lhotse as form
-from speechllm.data.importing import import_set
+from speechllm.data.exchange.exporting import export_set
+from speechllm.data.exchange.formats import lhotse as form
+from speechllm.data.exchange.importing import import_set
 from speechllm.errors import DataError
 
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.data import formats
-from speechllm.data.exporting import export_set
-from speechllm.data.importing import import_set
+from speechllm.data.exchange import formats
+from speechllm.data.exchange.exporting import export_set
+from speechllm.data.exchange.importing import import_set
 from speechllm.errors import DataError
 
 TARGETS = {

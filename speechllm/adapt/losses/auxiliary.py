@@ -1,0 +1,134 @@
+"""Losses between speech and text inside the LLM, beside the LM loss on target text."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from speechllm.adapt.losses.losses import coral, info_nce, mmd
+from speechllm.adapt.losses.slot_states import slot_states
+from speechllm.model.speech_llm import Score, SpeechLLM
+from speechllm.slot.collate import Batch, Example, collate
+
+States = Sequence[Tensor]
+"""Of each utterance the hidden states [positions of the slot, E]."""
+
+
+@dataclass(frozen=True)
+class Auxiliary:
+    """A loss that compares source speech with text.
+
+    Attributes:
+        weight: beside the weight 1 of the LM loss per token.
+        layer: of which LLM layer the states are; 0 is the LLM's input.
+        against: the text; the speech's own transcripts in the same order, or target text.
+        loss: of speech and text; both have at least two utterances.
+    """
+
+    weight: float
+    layer: int
+    against: Literal["transcripts", "target"]
+    loss: Callable[[States, States], Tensor]
+
+
+class WithAuxiliaries:
+    """An objective: the LM loss, and auxiliary losses between source speech and text.
+
+    Rows with speech are source pairs, the other rows are target text. Speech and text are
+    compared where both fill the slot: there a text cannot have seen the speech that it belongs
+    to, as a transcript behind its speech has.
+
+    An auxiliary loss is a mean over its batch, and it counts as often as the batch has label
+    tokens. So, after the loop's division, a step minimises the LM loss per token + weight x the
+    token-weighted mean of its batches' auxiliary losses. More batches or ranks do not change its
+    weight; nor do they widen what is compared, which is always one batch of one rank.
+
+    Args:
+        model: is trained.
+        auxiliaries: by the name under which they are logged.
+        lm_on_pairs: learn to transcribe the source pairs too, as the base model did.
+    """
+
+    def __init__(
+        self, model: SpeechLLM, auxiliaries: Mapping[str, Auxiliary], lm_on_pairs: bool = False
+    ):
+        self.model, self.auxiliaries, self.lm_on_pairs = model, auxiliaries, lm_on_pairs
+
+    def __call__(self, batch: Batch) -> Score:
+        pairs = [e for e in batch.examples if e.has_speech]
+        text = [e for e in batch.examples if not e.has_speech]
+        score = self.model(batch) if self.lm_on_pairs else self._score(text)
+        zero = torch.zeros_like(score.nll)
+        losses = self._losses(pairs, text) if score.tokens else {}
+        parts = {name: score.tokens * losses.get(name, zero) for name in self.auxiliaries}
+        nll = score.nll + sum(a.weight * parts[name] for name, a in self.auxiliaries.items())
+        return replace(score, nll=nll, parts={"lm": score.nll, **parts})
+
+    def _score(self, examples: Sequence[Example]) -> Score:
+        if not examples:
+            zero = torch.zeros((), device=self.model.device)
+            return Score(zero, 0, zero)
+        batch = collate(examples, self.model.prompt, self.model.projector.output_length)
+        return self.model(batch.to(self.model.device))
+
+    def _losses(self, pairs: Sequence[Example], text: Sequence[Example]) -> dict[str, Tensor]:
+        """The auxiliary losses, without those that have less than two utterances on a side."""
+        length = self.model.projector.output_length
+        # Two pairs of one transcript would each count the other as a wrong answer.
+        distinct = {
+            tuple(e.transcript): e for e in pairs if len(e.transcript) and length(len(e.slot))
+        }
+        speech = list(distinct.values())
+        texts = {
+            "transcripts": [_in_slot(e) for e in speech],
+            "target": [_in_slot(e) for e in text if len(e.transcript)],
+        }
+        wanted = {a.against for a in self.auxiliaries.values()}
+        layers = {a.layer for a in self.auxiliaries.values()}
+        # In the order of `texts` and not of a set, since dropout draws from one generator.
+        read = {
+            against: slot_states(self.model, examples, layers)
+            for against, examples in texts.items()
+            if against in wanted and min(len(speech), len(examples)) > 1
+        }
+        if not read:
+            return {}
+        heard = slot_states(self.model, speech, layers)
+        with torch.autocast(self.model.device.type, enabled=False):  # no covariances in bfloat16
+            return {
+                name: a.loss(heard[a.layer], read[a.against][a.layer])
+                for name, a in self.auxiliaries.items()
+                if a.against in read
+            }
+
+
+def _in_slot(example: Example) -> Example:
+    """The transcript as what fills the slot."""
+    return Example(example.utt_id, "clean_text", example.transcript)
+
+
+def contrast(weight: float, layer: int, temperature: Callable[[], Tensor]) -> Auxiliary:
+    """InfoNCE of utterances: the mean over their positions, speech against its transcript."""
+
+    def loss(speech: States, transcripts: States) -> Tensor:
+        return info_nce(_means(speech), _means(transcripts), temperature())
+
+    return Auxiliary(weight, layer, "transcripts", loss)
+
+
+def distance(
+    weight: float, layer: int, kind: Literal["coral", "mmd"], bandwidth: float | None = None
+) -> Auxiliary:
+    """A distance of statistics over all positions: source speech against target text."""
+
+    def loss(speech: States, target: States) -> Tensor:
+        x, y = torch.cat(list(speech)).float(), torch.cat(list(target)).float()
+        return coral(x, y) if kind == "coral" else mmd(x, y, bandwidth)
+
+    return Auxiliary(weight, layer, "target", loss)
+
+
+def _means(states: States) -> Tensor:
+    return torch.stack([state.float().mean(0) for state in states])

@@ -1,0 +1,119 @@
+"""Staying near the base: KL between the base's next tokens and the adapted model's (docs/kl.md)."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from speechllm.adapt.method import Kl, Phase
+from speechllm.errors import ConfigError
+from speechllm.model.llm import without_lora
+from speechllm.model.speech_llm import Score, SpeechLLM
+from speechllm.slot.collate import Batch
+from speechllm.slot.views import VIEWS
+from speechllm.train.loop import Objective
+
+
+class WithKl:
+    """An objective: another one + weight x KL(base || adapted) at each label position.
+
+    After internal-LM adaptation (Meng et al., 2110.05354), where the KL is between the
+    internal LMs on text. The base is the model without its fresh LoRA and without dropout; it is
+    given the very same slot. The KL is of whole distributions over the vocabulary, in nats, summed
+    over the label positions of the rows that are chosen. So it is summed and divided as the loss
+    is, and neither accumulation nor ranks change its weight.
+
+    A batch in which the other objective has no label adds nothing, as nothing would divide it.
+
+    Args:
+        model: is trained; its LLM has LoRA.
+        objective: gives the loss that is added to. Where it is the model itself, its logits serve
+            both; else the KL costs a forward and a backward pass of its own.
+        kl: weight and rows.
+    """
+
+    def __init__(self, model: SpeechLLM, objective: Objective, kl: Kl):
+        self.model, self.objective, self.kl = model, objective, kl
+
+    def __call__(self, batch: Batch) -> Score:
+        logits: Tensor | None = None
+        if self.objective is self.model:
+            logits, wanted = self.model.label_logits(batch)
+            score = Score.of(logits, wanted)
+        else:
+            score = self.objective(batch)
+        divergence = torch.zeros_like(score.nll)
+        chosen = _chosen(batch, self.kl.rows)
+        if score.tokens and chosen.any():
+            if logits is None:
+                logits, _ = self.model.label_logits(batch)
+            divergence = self._divergence(batch, logits, chosen)
+        nll = score.nll + self.kl.weight * divergence
+        return replace(score, nll=nll, parts={"lm": score.nll, **score.parts, "kl": divergence})
+
+    def _divergence(self, batch: Batch, logits: Tensor, chosen: Tensor) -> Tensor:
+        """KL(base || adapted), summed over the chosen ones of N label positions.
+
+        Args:
+            batch: of which the logits are.
+            logits: [N, V] of the adapted model.
+            chosen: [N] booleans.
+        """
+        training = self.model.training
+        self.model.eval()
+        with torch.no_grad(), without_lora(self.model.llm):
+            base, _ = self.model.label_logits(batch)
+        self.model.train(training)
+        chosen = chosen.to(logits.device)
+        adapted, base = (functional.log_softmax(x[chosen], -1) for x in (logits, base))
+        return functional.kl_div(adapted, base, reduction="sum", log_target=True)
+
+
+def with_kl(
+    kl: Kl | None, model: SpeechLLM, objective: Objective, phases: Sequence[Phase]
+) -> Objective:
+    """The objective, with `kl` if that is asked for.
+
+    Raises:
+        ConfigError: a phase trains more of the LLM than LoRA, so that there is no base to go back
+            to.
+    """
+    if kl is None:
+        return objective
+    patterns = {pattern for phase in phases for pattern in phase.trainable}
+    names = [n for n, _ in model.named_parameters() if n.startswith("llm.") and ".lora_" not in n]
+    if odd := sorted(p for p in patterns if any(fnmatchcase(n, p) for n in names)):
+        raise ConfigError(
+            f"kl: trainable: '{odd[0]}' trains weights of the LLM, and the base that it is to stay "
+            "near is the model without LoRA",
+            'set trainable: ["llm.*.lora_*"], or leave kl out',
+        )
+    return WithKl(model, objective, kl)
+
+
+def check_kl(kl: Kl, method: str, views: Collection[str]) -> None:
+    """Raise ConfigError if a method of that name shows none of the rows that `kl` is about.
+
+    Args:
+        kl: weight and rows.
+        method: name.
+        views: through which it sees its utterances.
+    """
+    if not any(_is_chosen(kl.rows, view) for view in views):
+        raise ConfigError(
+            f"kl.rows: {method} has no rows with {kl.rows} in the slot",
+            "choose kl.rows: all, or leave kl out",
+        )
+
+
+def _chosen(batch: Batch, rows: str) -> Tensor:
+    """[N] which label positions the KL is taken at, row after row; a row has its end, too."""
+    chosen = torch.tensor([_is_chosen(rows, example.view) for example in batch.examples])
+    return chosen.repeat_interleave(torch.tensor([len(e.target) + 1 for e in batch.examples]))
+
+
+def _is_chosen(rows: str, view: str) -> bool:
+    return rows == "all" or VIEWS[view].is_speech == (rows == "speech")

@@ -1,0 +1,1 @@
+"""Data that methods make: pseudo-labels, simulated posteriors, pseudo-audio."""

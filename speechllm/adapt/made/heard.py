@@ -1,0 +1,148 @@
+"""What a base with CTC in its projector makes of speech: readings, and what its LLM is given."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from speechllm.adapt.method import Workspace
+from speechllm.data.dirs.tables import first_ids
+from speechllm.errors import ConfigError
+from speechllm.files.layout import RUN
+from speechllm.files.own import made_again, read_mapping
+from speechllm.files.progress import Progress
+from speechllm.model.embedding_ctc import EmbeddingCtc
+from speechllm.model.speech_llm import SpeechLLM
+from speechllm.slot.collate import Example, collate
+from speechllm.slot.corpus import Corpus
+from speechllm.slot.mixture import spread, subset
+
+log = logging.getLogger(__name__)
+
+BATCH = 32
+BLANK = 0
+
+
+class Heard(NamedTuple):
+    """An utterance's speech behind the projector.
+
+    Attributes:
+        logits: float32 [N, 1 + U] of the blank, then of the model's units, at N positions.
+        positions: [M] those of them that the LLM is given, in order; all without `compress`.
+        vectors: float32 [M, E] what it is given there.
+    """
+
+    logits: np.ndarray
+    positions: np.ndarray
+    vectors: np.ndarray
+
+
+def ctc_of(model: SpeechLLM, method: str) -> EmbeddingCtc:
+    """The CTC of a model's projector.
+
+    Raises:
+        ConfigError: it has none.
+    """
+    if model.ctc is None:
+        raise ConfigError(
+            f"{method}: the projector of this base has no CTC",
+            "choose another method, or train a base with model.projector.ctc",
+        )
+    return model.ctc
+
+
+def ctc_of_posteriors(model: SpeechLLM, method: str) -> EmbeddingCtc:
+    """The CTC of a model's projector, whose posteriors the LLM is given.
+
+    Raises:
+        ConfigError: it has none, or the LLM is given something else.
+    """
+    ctc = ctc_of(model, method)
+    if ctc.config.vectors != "expected":
+        raise ConfigError(
+            f"{method}: the LLM of this base is given projected vectors, not posteriors",
+            "train a base with model.projector.ctc.vectors: expected",
+        )
+    return ctc
+
+
+def new_to_projector(workspace: Workspace, most: int) -> list[str]:
+    """Source utterances that the base's projector reads as it will read others.
+
+    What its warm start has learnt by heart it hardly misreads, so those that `warm_start.share`
+    left out are taken, where there are any.
+
+    Args:
+        workspace: whose source has transcripts.
+        most: of them, spread over all.
+    """
+    source, run = workspace.corpora["source"], workspace.bundle.parent
+    config = read_mapping(run / RUN, made_again(run)).get("config", {})
+    share = (config.get("warm_start") or {}).get("share", 1.0)
+    seed = (config.get("train") or {}).get("seed", 0)
+    left_out = subset(source.spoken, share, seed, complement=True)
+    ids = [utt for utt in left_out or source.spoken if source.text[utt]]
+    return spread(ids, most)
+
+
+def unit_rows(model: SpeechLLM, text: str) -> list[int]:
+    """A text as symbols of the projector's CTC: 1 + row of `model.units`; 0 would be the blank."""
+    plain = model.tokenizer(text, add_special_tokens=False).input_ids
+    ids = torch.tensor(model.spell(text) if model.spell else plain, dtype=torch.long)
+    units = model.units.cpu()
+    return (torch.searchsorted(units, ids[torch.isin(ids, units)]) + 1).tolist()
+
+
+def spelled(model: SpeechLLM, text: Mapping[str, str]) -> dict[str, list[int]]:
+    """`unit_rows` of texts by utterance id; says which of them have none.
+
+    Raises:
+        ConfigError: none of the texts has any.
+    """
+    rows = {utt: unit_rows(model, words) for utt, words in text.items()}
+    what = "no symbol that the base's projector reads speech as (model.projector.ctc)"
+    if not any(rows.values()):
+        raise ConfigError(
+            f"the target's text has {what}", "write it as the source's is, in the same letters"
+        )
+    if silent := [utt for utt, units in rows.items() if text[utt] and not units]:
+        log.warning("nothing is heard of %s: their text has %s", first_ids(silent), what)
+    return rows
+
+
+@torch.inference_mode()
+def hear(model: SpeechLLM, corpus: Corpus, ids: Sequence[str]) -> Iterator[tuple[str, Heard]]:
+    """Project utterances of like length side by side.
+
+    Args:
+        model: its projector has CTC; is put into eval mode.
+        corpus: with frames opened.
+        ids: of its spoken utterances.
+
+    Yields:
+        Each utterance and what is heard in it, shortest first; those without a position are
+        left out.
+    """
+    ctc = ctc_of(model, "pseudo audio")
+    model.eval()
+    long_enough = [u for u in ids if model.projector.output_length(corpus.frame_counts[u])]
+    order = sorted(long_enough, key=lambda utt: (corpus.frame_counts[utt], utt))
+    with Progress("hear source speech", len(order)) as progress:
+        for start in range(0, len(order), BATCH):
+            part = order[start : start + BATCH]
+            examples = [Example(utt, "audio", corpus.frames[utt]) for utt in part]
+            batch = collate(examples, model.prompt, model.projector.output_length, False)
+            batch = batch.to(model.device)
+            lengths = model.speech_lengths(batch)
+            speech = model.projector(batch.frames, batch.frame_lengths)
+            logits = ctc.logits(speech, model.unit_embeddings)
+            vectors, keep = ctc.read(speech, lengths, model.unit_embeddings)
+            if keep is None:
+                keep = torch.ones(len(vectors), dtype=torch.bool, device=vectors.device)
+            rows = (x.float().cpu().split(lengths) for x in (logits, keep, vectors))
+            for utt, scores, kept, given in zip(part, *rows, strict=True):
+                positions = kept.bool().nonzero()[:, 0]
+                yield utt, Heard(scores.numpy(), positions.numpy(), given[positions].numpy())
+            progress.advance(len(part))

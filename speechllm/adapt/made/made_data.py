@@ -1,0 +1,70 @@
+"""What the methods that make their own data share: it trains alone, or inside a mixture."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Self
+
+from pydantic import ValidationInfo, model_validator
+
+from speechllm.adapt.method import Method
+from speechllm.config import RECORDED, Fraction
+from speechllm.slot.mixture import Component, Pick, resolve_shares
+
+
+class MadeData(Method):
+    """Data that are made of the target's speech or text, beside the views of `denoise`."""
+
+    tau: Fraction = 1.0
+    """Share of the made data; 1 = they are all there is."""
+    tau_t: Fraction = 0.0
+    """Share of corrupted target text."""
+    sigma_a: Fraction | None = None
+    """Share of real source speech."""
+    sigma_ta: Fraction | None = None
+    """Share of source speech snapped to vocabulary entries."""
+    sigma_t: Fraction | None = None
+    """Share of corrupted source transcripts."""
+
+    def mixture(self, made: Component, text: Component, *more: Component) -> Sequence[Component]:
+        """Made data and corrupted target text beside the views of the source; only what is used."""
+        components = [
+            *more,
+            replace(made, share=self.tau),
+            replace(text, share=self.tau_t),
+            Component("audio", "source", self.sigma_a),
+            Component("projected_text", "source", self.sigma_ta),
+            Component("noisy_text", "source", self.sigma_t),
+        ]
+        shares = resolve_shares([component.share for component in components])
+        return [replace(c, share=s) for c, s in zip(components, shares, strict=True) if s > 0]
+
+
+class MadeOfText(MadeData):
+    """Data that are made of the target's text, and if wanted a little of its real speech."""
+
+    target_audio: Fraction = 0.0
+    """Share of real target speech."""
+    p: Fraction = 0.1
+    """Share of the target utterances whose audio is used for that."""
+    pick: Pick = "random"
+    """How these are chosen; `coverage`: to hold the words that the source's text lacks."""
+
+    @model_validator(mode="after")
+    def _used(self, info: ValidationInfo) -> Self:
+        if info.context == RECORDED or self.target_audio:
+            return self
+        if said := {"p", "pick"} & self.model_fields_set:
+            raise ValueError(f"{' and '.join(sorted(said))}: give target_audio a share, too")
+        return self
+
+    def mixture(self, made: Component, text: Component, *more: Component) -> Sequence[Component]:
+        real = Component("audio", "target", self.target_audio, fraction=self.p, pick=self.pick)
+        return super().mixture(made, text, *more, real)
+
+
+def key(settings: Any) -> str:
+    """A short name for settings, so that data made with others lie elsewhere."""
+    text = json.dumps(settings, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

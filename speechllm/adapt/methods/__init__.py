@@ -1,0 +1,1 @@
+"""Ways of adapting, a declaration each (docs/methods/)."""

@@ -1,0 +1,27 @@
+"""Curriculum: text first, then a little speech (Choi et al., 2509.15389)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+from pydantic import Field
+
+from speechllm.adapt.stages import TextFirst, TextSlot, source_speech
+from speechllm.slot.mixture import Component
+
+
+class Curriculum(TextFirst):
+    """All target text, its transcript in place of the speech; then a share p of the target pairs.
+
+    Whether LoRA or the whole LLM learns is a matter of `lora` and `trainable`; the paper tunes
+    the LLM whole.
+    """
+
+    slot: TextSlot = "clean_text"
+    p: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """Share of the target utterances whose audio is used."""
+    source_audio: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the second stage that is source speech, such as that of another language."""
+
+    def components(self, sizes: Mapping[str, int]) -> Sequence[Component]:
+        target = Component("audio", "target", 1 - self.source_audio, fraction=self.p)
+        return [target, *source_speech(self.source_audio)]

@@ -1,0 +1,36 @@
+"""Direct mixing: text and speech in one pool (Choi et al., 2509.15389)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+from pydantic import Field
+
+from speechllm.adapt.method import Method
+from speechllm.adapt.stages import TextSlot, source_speech
+from speechllm.config import Fraction
+from speechllm.slot.mixture import Component
+
+
+class DirectMixing(Method):
+    """All target text beside a share p of the target's speech, in natural proportions.
+
+    What curriculum learns from in two stages, learnt at once: where all text is spoken too, an
+    item of speech for every 1 / p items of text.
+    """
+
+    slot: TextSlot = "clean_text"
+    """What fills the speech slot of a text item."""
+    p: Fraction = 0.1
+    """Share of the target utterances whose audio is used."""
+    source_audio: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of all items that are source speech, such as that of another language."""
+
+    def components(self, sizes: Mapping[str, int]) -> Sequence[Component]:
+        text = sizes.get("target/text", sizes["target"])
+        speech = self.p * sizes.get("target/audio", sizes["target"])
+        left = 1 - self.source_audio
+        mixed = [
+            Component(self.slot, "target", left * text / (text + speech)),
+            Component("audio", "target", None, fraction=self.p),
+        ]
+        return [*mixed, *source_speech(self.source_audio)]

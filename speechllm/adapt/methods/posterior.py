@@ -1,0 +1,38 @@
+"""Simulated CTC posteriors of target text in the speech slot (after TASU, 2511.03310)."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Self
+
+from pydantic import model_validator
+
+from speechllm.adapt.made.made_data import MadeOfText
+from speechllm.adapt.made.simulated import SIMULATED, SimulatedSpeech
+from speechllm.adapt.method import Workspace
+from speechllm.slot.mixture import Component
+
+if TYPE_CHECKING:  # to read a config needs no torch
+    from speechllm.slot.corpus import Corpus
+
+
+class Posterior(SimulatedSpeech, MadeOfText):
+    """LoRA on target text, heard as what its CTC posteriors would stand for.
+
+    The simulation of posteriors (drop, smooth, insert) is that of TASU (ICASSP 2026, 2511.03310).
+    What differs: TASU's projector takes posteriors of one frame for each symbol, with blanks taken
+    out, and is what is trained. Here the projector takes encoder frames at their full rate. So
+    posteriors get runs and blanks as long as in source speech, become frames by a codebook that is
+    measured on source speech, and LoRA is what is trained.
+    """
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.tau == 0:
+            raise ValueError("tau: without a share of simulated speech it is another method")
+        return self
+
+    def components(self, sizes: Mapping[str, int]) -> Sequence[Component]:
+        return self.mixture(Component("pseudo_audio", SIMULATED), Component("noisy_text", "target"))
+
+    def prepare(self, workspace: Workspace) -> Mapping[str, "Corpus"]:
+        """The target's text with its simulation, in a domain of its own."""
+        return {SIMULATED: self.simulate(workspace, self.train.seed)}

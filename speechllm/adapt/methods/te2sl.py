@@ -1,0 +1,68 @@
+"""Target text behind pseudo-audio that a refiner makes of its embeddings (TE2SL, 2605.14340)."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Self
+
+from pydantic import Field, model_validator
+
+from speechllm.adapt.made.made_data import MadeOfText
+from speechllm.adapt.method import Workspace
+from speechllm.config import PositiveFloat, PositiveInt, Section
+from speechllm.slot.mixture import Component
+
+if TYPE_CHECKING:  # to read a config needs no torch
+    from speechllm.slot.corpus import Corpus
+
+REFINED = "refined"
+"""Domain of the target's text behind pseudo-audio."""
+
+
+class RefinerConfig(Section):
+    """The network that turns embeddings of text into what speech gives, and how it learns."""
+
+    pairs: Annotated[int, Field(ge=2, le=10**9)] = 2000
+    """Source utterances with transcript that it learns from, at most."""
+    width: PositiveInt = 256
+    """Inside the Conformer blocks."""
+    layers: PositiveInt = 2
+    heads: PositiveInt = 4
+    kernel: PositiveInt = 7
+    """Positions that the convolution of a block sees."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    steps: PositiveInt = 500
+    batch: PositiveInt = 16
+    """Utterances of a step."""
+    lr: PositiveFloat = 1e-3
+    """After a tenth of the steps; it then falls to zero."""
+
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError(f"heads: {self.heads} cannot share a width of {self.width}")
+        return self
+
+
+class Te2sl(MadeOfText):
+    """LoRA on target text, heard as what a refiner makes of its token embeddings.
+
+    A small Conformer learns on source pairs to turn the embeddings of a transcript into what
+    encoder and projector give for its speech. Target text behind such pseudo-audio then tunes the
+    LLM. What is published and what is ours: docs/methods/te2sl.md.
+    """
+
+    refiner: RefinerConfig = RefinerConfig()
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.tau == 0:
+            raise ValueError("tau: without a share of pseudo-audio it is another method")
+        return self
+
+    def components(self, sizes: Mapping[str, int]) -> Sequence[Component]:
+        return self.mixture(Component("pseudo_audio", REFINED), Component("noisy_text", "target"))
+
+    def prepare(self, workspace: Workspace) -> Mapping[str, "Corpus"]:
+        """The target's text with its pseudo-audio, in a domain of its own."""
+        from speechllm.adapt.made.refined import refined_text
+
+        return {REFINED: refined_text(workspace, self.refiner, self.train.seed)}

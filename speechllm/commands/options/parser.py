@@ -1,0 +1,79 @@
+"""The parser of all commands: what argparse has no words for."""
+
+import argparse
+import os
+import re
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from speechllm.commands.options.numbers import real, whole
+from speechllm.errors import bounded, did_you_mean
+
+OVERRIDES = "overrides"
+"""Where a command that loads a config finds the changes of it."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Takes `--a-b` for `--a_b`, no abbreviations, and names the nearest option to a wrong one.
+
+    A command with `overrides` takes key=value anywhere: argparse would have it behind a list such
+    as --data as one more entry, and behind an option that follows the first one not at all.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, allow_abbrev=False, **kwargs)
+        self.register("type", int, whole())  # neither nan nor endless
+        self.register("type", float, real())
+        self._changes: list[str] = []
+
+    def error(self, message: str) -> NoReturn:
+        super().error(bounded(message))
+
+    def _parse_optional(self, arg_string: str):
+        name, equals, value = arg_string.partition("=")
+        if not name.startswith("--") or name == "--" or " " in name:
+            return super()._parse_optional(arg_string)
+        name = "--" + name[2:].replace("-", "_")
+        if name in self._option_string_actions:
+            return super()._parse_optional(name + equals + value)
+        # What follows the command of `speechllm run`, or an action, is that one's own affair.
+        others = (argparse.REMAINDER, argparse.PARSER)
+        if not any(action.nargs in others for action in self._actions):
+            known = [option for option in self._option_string_actions if option.startswith("--")]
+            self.error(f"unknown option {name}{did_you_mean(name, known)}")
+        return super()._parse_optional(arg_string)
+
+    def parse_known_args(self, args=None, namespace=None):
+        self._changes = []
+        found, rest = super().parse_known_args(args, namespace)
+        if hasattr(found, OVERRIDES):
+            changes = {*found.overrides, *self._changes, *filter(is_change, rest)}
+            words = sys.argv[1:] if args is None else args
+            found.overrides = [word for word in words if word in changes]  # the last one counts
+            rest = [word for word in rest if word not in changes]
+        return found, rest
+
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]):
+        pairs = "=" in str(action.metavar)  # a list of key=value itself
+        if action.nargs not in ("+", "*") or pairs or not any(map(is_change, arg_strings)):
+            return super()._get_values(action, arg_strings)
+        changes = [word for word in arg_strings if is_change(word)]
+        known = {other.dest for other in self._actions} | self._defaults.keys()
+        if OVERRIDES in known:
+            self._changes += changes
+            arg_strings = [word for word in arg_strings if word not in changes]
+            if not arg_strings and action.nargs == "+":
+                raise argparse.ArgumentError(action, "expected at least one argument")
+        elif action.type is Path:
+            where = "is it a change of a config? this command has none to change"
+            if "set" in known:
+                where = f"if it is a change of the config: --set {changes[0]}"
+            raise argparse.ArgumentError(action, f"there is no {changes[0]}; {where}")
+        return super()._get_values(action, arg_strings)
+
+
+def is_change(word: str) -> bool:
+    """Whether a word is a change of a config, key=value, and no file."""
+    # os.path's, unlike Path's, says no of a name that is too long for one.
+    return bool(re.match(r"[A-Za-z_][\w.]*=", word)) and not os.path.exists(word)

@@ -1,0 +1,1 @@
+"""Commands that train stand-ins for pretrained models."""

@@ -1,0 +1,1 @@
+"""Layouts of published corpora -> data dirs, a module each."""

@@ -1,0 +1,1 @@
+"""Stage 2: what is wrong with a data dir, and what mends it."""

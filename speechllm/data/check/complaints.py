@@ -1,0 +1,56 @@
+"""What a check finds in a data dir, and how it is printed."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from speechllm.data.dirs.tables import FIRST_IDS
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """One fault in one place.
+
+    Attributes:
+        severity: a set with an error cannot be used; a warning is for the user to judge.
+        message: what is wrong, in words that are the same for every place with this fault.
+        file, line: where; the line is 1-based.
+        remedy: the command or the edit that mends it.
+        item: the utterance or value that it is about.
+    """
+
+    severity: Literal["error", "warning"]
+    message: str
+    file: Path
+    line: int | None = None
+    remedy: str = ""
+    item: str = ""
+
+
+def group_complaints(complaints: Iterable[Complaint]) -> list[str]:
+    """Format complaints for printing: equal ones together, with a count and the first five."""
+    groups: dict[tuple[Any, ...], list[Complaint]] = {}
+    for c in complaints:
+        groups.setdefault((c.severity, c.message, c.file, c.remedy), []).append(c)
+    # Errors first; within a severity the order in which they were found.
+    ordered = sorted(groups.values(), key=lambda group: group[0].severity)
+    return [_format(group) for group in ordered]
+
+
+def _format(group: list[Complaint]) -> str:
+    first = group[0]
+    place = f"{first.file}:{first.line}" if first.line else str(first.file)
+    items = [_item(c, with_line=len(group) > 1) for c in group[:FIRST_IDS]]
+    more = ", ..." if len(group) > FIRST_IDS else ""
+    count = f" [{len(group)}]" if len(group) > 1 else ""
+    about = f": {', '.join(items)}{more}" if any(items) else ""
+    remedy = f"\n  -> {first.remedy}" if first.remedy else ""
+    return f"{place}: {first.severity}: {first.message}{count}{about}{remedy}"
+
+
+def _item(complaint: Complaint, with_line: bool) -> str:
+    # What is odd about an id may be a character that commands the terminal.
+    item = "".join(c if c.isprintable() else repr(c)[1:-1] for c in complaint.item)
+    line = f"line {complaint.line}" if with_line and complaint.line else ""
+    return " at ".join(filter(None, (item, line)))

@@ -1,0 +1,1 @@
+"""Kaldi data dirs: their tables, parts and unions."""

@@ -1,0 +1,186 @@
+"""Kaldi tables: text files of lines `key value`, read strictly.
+
+Sorted by key in the C locale (which is Python's order of str), UTF-8, Unix line ends.
+"""
+
+import codecs
+import io
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+from typing import NamedTuple
+
+from speechllm.data.dirs.ids import id_problem
+from speechllm.data.dirs.tidy import Untidy, tidy_blocks
+from speechllm.errors import DataError, shell_word
+from speechllm.files.utf8 import not_utf8, refuse_wide
+from speechllm.files.whole import whole_file
+
+FIRST_IDS = 5
+CHANNELS = "reco2channel"
+"""Recording -> the channel that is meant, where that is not the mean of all."""
+TABLES = ("text", "wav.scp", CHANNELS, "segments", "utt2spk", "spk2utt", "utt2dur", "entities")
+"""Those that `speechllm fix` mends."""
+NO_DATA_DIR = "check the path; a recipe makes its data dirs in stage 1 (data)"
+NO_TEXT = "write it, a line `utterance transcript` for each; a recipe does in stage 1 (data)"
+
+
+class Row(NamedTuple):
+    """One line of a table."""
+
+    key: str
+    value: str
+    line: int
+
+
+class Fault(NamedTuple):
+    """Something wrong in one line of a table.
+
+    Attributes:
+        item: what it is about: an id or a value.
+        mendable: `speechllm fix` can mend it; otherwise it takes an edit.
+        harmless: the line can be read all the same, and nothing is lost.
+    """
+
+    message: str
+    line: int
+    remedy: str
+    item: str = ""
+    mendable: bool = True
+    harmless: bool = False
+
+
+def first_ids(ids: Iterable[str]) -> str:
+    """Return "3 (a, b, c)", naming at most the first five ids."""
+    ids = list(ids)
+    more = ", ..." if len(ids) > FIRST_IDS else ""
+    return f"{len(ids)} ({', '.join(ids[:FIRST_IDS])}{more})"
+
+
+def scan_table(path: str | Path, report: Callable[[Fault], None]) -> list[Row]:
+    """Read a table to its end and hand every fault of its lines to `report`.
+
+    Returns all rows that have a key, duplicates included, without line ends and stray spaces.
+
+    Raises:
+        DataError: the file is missing, cannot be read, or has two or four bytes a character.
+    """
+    path = Path(path)
+    rows: list[Row] = []
+    with suppress(Untidy):
+        for block in tidy_blocks(path):
+            rows += map(Row, block.keys, block.values, count(len(rows) + 1))
+        return rows
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror})", path) from error
+    refuse_wide(content, path)
+    mend = _Remedies(path)
+
+    def tidy(message: str, line: int, remedy: str, item: str = "") -> None:
+        report(Fault(message, line, remedy, item, harmless=True))
+
+    if content.startswith(codecs.BOM_UTF8):
+        tidy("file starts with a byte-order mark", 1, mend.by("tail -c +4 {} > {new}"))
+        content = content[3:]
+    rows = []
+    first: dict[str, Row] = {}
+    for number, raw in enumerate(io.BytesIO(content), 1):
+        try:
+            text = raw.decode("utf-8")
+        except UnicodeDecodeError:
+            message, remedy = not_utf8(path, content)
+            start = raw.removesuffix(b"\n")[:40]
+            report(Fault(message, number, remedy, repr(start), mendable=False))
+            text = raw.decode("utf-8", errors="replace")
+        text = text.removesuffix("\n")
+        if text.endswith("\r"):
+            tidy("Windows line end (CRLF)", number, mend.by("tr -d '\\r' < {} > {new}"))
+        # ASCII blanks only: a no-break space must not cut an id or a word.
+        key, blank, value = text.strip(" \t\r").partition(" ")
+        if "\t" in key:
+            key, _, begin = key.partition("\t")
+            value = begin + blank + value
+        if not key:
+            tidy("empty line", number, mend.by("grep -v '^[[:space:]]*$' {} > {new}"))
+            continue
+        if problem := id_problem(key):
+            rename = "rename it in every file of the data dir"
+            report(Fault(problem, number, rename, repr(key), mendable=False))
+        row = Row(key, value.lstrip(" \t"), number)
+        if key in first:
+            remedy = mend.double(first[key].value == row.value)
+            report(Fault("id occurs more than once", number, remedy, key))
+        elif rows and key < rows[-1].key:
+            tidy("not sorted by id (LC_ALL=C)", number, mend.by("LC_ALL=C sort {} > {new}"), key)
+        first.setdefault(key, row)
+        rows.append(row)
+    return rows
+
+
+class _Remedies:
+    """What mends a table: `speechllm fix` where it is one that this command knows, else tools that
+    are everywhere.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        known = path.name in TABLES and (path.parent / "text").is_file()
+        self.fix = f"speechllm fix {shell_word(path.parent)}" if known else None
+
+    def by(self, command: str) -> str:
+        """Let `command` write {new} of {}."""
+        old, new = shell_word(self.path), shell_word(f"{self.path}.new")
+        return self.fix or f"{command.format(old, new=new)} && mv {new} {old}"
+
+    def double(self, equal: bool) -> str:
+        """Two lines with one id: only lines that are equal can be mended without asking."""
+        mend = self.fix if self.fix and equal else "delete one of its lines"
+        return f"{mend}; an id with a space in it looks like this too: rename such ids"
+
+
+def read_table(path: str | Path, strict: bool = True) -> dict[str, str]:
+    """Read a table; the value of a line that holds just a key is "". Returns it sorted by key.
+
+    Args:
+        path: of the table.
+        strict: False for files that other tools wrote, such as hypotheses: what is harmless (any
+            order, Windows line ends, empty lines, a byte-order mark) is taken as it is.
+
+    Raises:
+        DataError: with the line, for a duplicate or odd id, or bytes that are not UTF-8; if
+            strict, also for what is harmless.
+    """
+
+    with suppress(Untidy):
+        table: dict[str, str] = {}
+        for block in tidy_blocks(path):
+            table.update(zip(block.keys, block.values, strict=True))
+        return table
+
+    def refuse(fault: Fault) -> None:
+        if fault.harmless and not strict:
+            return
+        message = f"{fault.message}: {fault.item}" if fault.item else fault.message
+        raise DataError(message, path, fault.line, fault.remedy)
+
+    rows = scan_table(path, refuse)
+    return {row.key: row.value for row in (rows if strict else sorted(rows))}
+
+
+def write_table(path: str | Path, table: Mapping[str, str]) -> None:
+    """Write `table` sorted by key, whole or not at all.
+
+    Raises:
+        DataError: an id that cannot be one, or a value with a line end in it.
+    """
+    with whole_file(path) as stream:
+        for key in sorted(table):
+            value = table[key].strip()
+            if problem := id_problem(key):
+                raise DataError(f"{problem}: {key!r}", path)
+            if "\n" in value or "\r" in value:
+                raise DataError(f"line end in the value of {key}: {value!r}", path)
+            stream.write(f"{key} {value}\n" if value else f"{key}\n")

@@ -1,0 +1,68 @@
+"""Tables without a single fault, read some thousand lines at a time.
+
+Nearly all tables are of this kind, and what takes a look at each line of the others can be asked of
+all of these lines at once. `scan_table` says what is wrong with a table that is not tidy.
+"""
+
+from collections.abc import Iterator
+from itertools import islice
+from operator import lt
+from pathlib import Path
+from typing import NamedTuple
+
+from speechllm.data.dirs.ids import all_plain, id_problem
+
+BLOCK = 1 << 20  # bytes
+
+
+class Untidy(Exception):
+    """Something in a table is worth a closer look."""
+
+
+class Block(NamedTuple):
+    """Lines of a table that follow on one another.
+
+    Attributes:
+        keys: their ids, each greater than the one before.
+        values: the rest of each line, without blanks around it; may be "".
+        text: the lines, joined by "\\n".
+    """
+
+    keys: list[str]
+    values: list[str]
+    text: str
+
+
+def tidy_blocks(path: str | Path) -> Iterator[Block]:
+    """Read a table in which `scan_table` finds no fault, and none of whose lines it has to trim.
+
+    Raises:
+        Untidy: it is no such table, or cannot be read. What came before is right all the same.
+    """
+    last = ""
+    for text in _texts(path):
+        if "\t" in text or "\r" in text or "\0" in text or " \n" in text or text.endswith(" "):
+            raise Untidy(path)
+        # Nothing but strings is kept: of many tuples the garbage collector would make much work.
+        lines = text.split("\n")
+        keys = [line.partition(" ")[0] for line in lines]
+        values = [line[len(key) + 1 :] for line, key in zip(lines, keys, strict=True)]
+        if not last < keys[0] or not all(map(lt, keys, islice(keys, 1, None))):
+            raise Untidy(path)  # an empty key, which an empty line has, is less than any other
+        if not all_plain(keys) and any(map(id_problem, keys)):
+            raise Untidy(path)
+        if "  " in text:
+            values = [value.lstrip(" ") for value in values]
+        last = keys[-1]
+        yield Block(keys, values, text)
+
+
+def _texts(path: str | Path) -> Iterator[str]:
+    """Whole lines, some thousand at a time, without the last line's end."""
+    try:
+        with open(path, "rb") as stream:
+            while content := stream.read(BLOCK):
+                content += stream.readline()
+                yield content.removesuffix(b"\n").decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Untidy(path) from error

@@ -1,0 +1,1 @@
+"""Data dirs from and to manifests, tables and datasets."""

@@ -1,0 +1,31 @@
+"""JSON lines of SLAM-LLM: `key`, `source` (the audio file) and `target` (the transcript).
+
+What a record has beyond these stands in further keys, which SLAM-LLM does not look at. It reads
+whole files, so cuts cannot be held.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+
+from speechllm.data.dirs.records import Record
+from speechllm.data.exchange.columns import Columns
+from speechllm.data.exchange.formats import Holds, jsonl
+from speechllm.data.exchange.lines import read_json_lines
+
+SUMMARY = "JSON lines of SLAM-LLM: key, source, target"
+HOLDS = Holds(cuts=False, commands=False, text_only=True)
+FOLDER = False
+KEYS = {"id": "key", "audio": "source", "text": "target"}
+
+
+def read(path: Path, *, keep: Sequence[str] = ()) -> Iterator[Record]:
+    """Read a file."""
+    taken = Columns(path, KEYS, keep, must_occur=False)
+    for line, row in read_json_lines(path):
+        yield taken.record(row, line)
+    taken.finish()
+
+
+def write(records: Collection[Record], path: Path) -> None:
+    """Write a file."""
+    jsonl.write(records, path, columns=KEYS)

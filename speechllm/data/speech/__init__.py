@@ -1,0 +1,1 @@
+"""Recordings, synthetic speech, and the cache of encoder output."""

@@ -1,0 +1,43 @@
+"""What is wrong with audio, by the entry of wav.scp that names it."""
+
+from speechllm.data.dirs.kaldi import Audio
+from speechllm.errors import DataError
+
+LEAST_SECONDS = 0.025
+"""A window of the filter banks and first convolutions that are in use: no encoder takes less."""
+
+
+class AudioError(DataError):
+    """Audio that cannot be used.
+
+    Attributes:
+        reason: what is wrong in general terms, equal for all utterances with the same fault.
+    """
+
+    def __init__(self, reason: str, audio: Audio, detail: str = "", remedy: str | None = None):
+        self.reason = reason
+        self.detail = detail
+        message = f"wav.scp entry '{audio}': {reason}"
+        super().__init__(f"{message}: {detail}" if detail else message, remedy=remedy)
+
+
+class SegmentError(AudioError):
+    """The cut is at fault, not the recording."""
+
+
+class WaveError(ValueError):
+    """A wave that the encoder cannot take.
+
+    Attributes:
+        position: which of the waves that were given.
+        least_seconds: what the encoder needs.
+    """
+
+    def __init__(self, position: int, least_seconds: float):
+        super().__init__(f"wave {position} is shorter than {least_seconds} s")
+        self.position, self.least_seconds = position, least_seconds
+
+
+def too_short(least_seconds: float) -> str:
+    """Words for an utterance that is shorter than its encoder's least."""
+    return f"audio is shorter than {least_seconds:g} s, the least that the encoder takes"

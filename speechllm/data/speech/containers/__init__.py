@@ -1,0 +1,25 @@
+"""What the bytes of an audio file say of its samples, where libsndfile does not tell: more are
+promised than are there, more are there than are promised, or nothing is promised at all.
+"""
+
+from typing import BinaryIO
+
+from speechllm.data.speech.containers import chunks, flac, mp3, ogg
+from speechllm.data.speech.containers.layout import Layout
+
+__all__ = ["Layout", "layout_of"]
+
+
+def layout_of(stream: BinaryIO) -> Layout:
+    """Look at a file; bytes that are no audio are libsndfile's to refuse."""
+    begin = mp3.behind_tags(stream)
+    stream.seek(begin)
+    if stream.read(4) == b"fLaC":
+        return flac.layout(stream, begin)
+    stream.seek(0)
+    head = stream.read(12)
+    if head[:4] == b"OggS":
+        return ogg.layout(stream)
+    if mp3.may_be(head):
+        return mp3.layout(stream)
+    return chunks.layout(stream, head)

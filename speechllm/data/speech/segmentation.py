@@ -1,0 +1,138 @@
+"""Long recordings cut where nobody speaks: by energy alone, no model.
+
+Energy is that of the band of speech: neither a constant offset nor the hum of the mains is sound.
+"""
+
+import numpy as np
+
+from speechllm.data.speech.audio import SAMPLE_RATE
+
+BLOCK = SAMPLE_RATE // 100  # samples; lengths below are in blocks of 10 ms
+LOWEST = 300  # Hz; a telephone loses no word below it, and hum with its harmonics is lower
+AT_ONCE = 6000  # blocks whose spectra are in memory
+SMOOTHING = 5  # a click shorter than this is no speech
+QUIET_SHARE = 0.3  # of the way from the noise floor to the level of speech
+MOST_RANGE = 40.0  # dB below speech; digital silence must not make noise look like speech
+LEAST_RANGE = 10.0  # dB; with less between quiet and loud, pauses cannot be told
+SILENCE = -85.0  # dB of full scale
+KEPT = 50  # of a pause, on each side of speech
+LONG_PAUSE = 200  # always cut here, and what is not kept is left out
+LEAST_REST = 50  # after a cut in the midst of speech
+
+
+def cut_at_pauses(
+    wave: np.ndarray, max_seconds: float = 30.0, min_pause: float = 0.3
+) -> list[tuple[int, int]]:
+    """Cut a recording that is longer than `max_seconds` into pieces that are not.
+
+    A shorter one stays whole. Pieces are as long as pauses allow; speech without a pause for
+    `max_seconds` is cut at its quietest point, in the latter half. Of pauses, half a second is
+    kept on either side.
+
+    Args:
+        wave: [samples] at 16 kHz.
+        max_seconds: length of the longest piece, at least 2 s.
+        min_pause: seconds of quiet that count as a pause.
+
+    Returns:
+        (start, end) of each piece, in samples, in order; none where there is only silence.
+    """
+    most = round(max_seconds * SAMPLE_RATE / BLOCK)
+    if len(wave) <= max_seconds * SAMPLE_RATE:
+        return [(0, len(wave))]
+    loudness = _loudness(wave)
+    runs = _widened(_speech(loudness, round(min_pause * SAMPLE_RATE / BLOCK)), len(loudness))
+    pieces: list[tuple[int, int]] = []
+    for run in runs:
+        for start, end in _no_longer_than(most, *run, loudness):
+            if pieces and start == pieces[-1][1] and end - pieces[-1][0] <= most:
+                start = pieces.pop()[0]
+            pieces.append((start, end))
+    return [(start * BLOCK, min(end * BLOCK, len(wave))) for start, end in pieces]
+
+
+def around_speech(wave: np.ndarray, margin: float = 0.15) -> tuple[int, int]:
+    """Where the speech of a recording begins and ends, with a little of the silence around it.
+
+    Args:
+        wave: [samples] at 16 kHz.
+        margin: seconds of silence that are kept on either side.
+
+    Returns:
+        Start and end in samples; all of it where there is only silence.
+    """
+    runs = _speech(_loudness(wave), len(wave))
+    if not runs:
+        return 0, len(wave)
+    kept = round(margin * SAMPLE_RATE)
+    return max(0, runs[0][0] * BLOCK - kept), min(len(wave), runs[-1][1] * BLOCK + kept)
+
+
+def _loudness(wave: np.ndarray) -> np.ndarray:
+    """Energy of each block above `LOWEST` in dB, smoothed; the last block may be filled up."""
+    blocks = -(-len(wave) // BLOCK)
+    energy = [
+        _energy(wave, first, min(first + AT_ONCE, blocks)) for first in range(0, blocks, AT_ONCE)
+    ]
+    smooth = np.convolve(
+        np.concatenate(energy or [np.zeros(1)]), np.full(SMOOTHING, 1 / SMOOTHING), mode="same"
+    )
+    return 10 * np.log10(smooth + 1e-10)
+
+
+def _energy(wave: np.ndarray, first: int, last: int) -> np.ndarray:
+    """Mean square above `LOWEST` of each block, under a window of twice its length."""
+    size, margin = 2 * BLOCK, BLOCK // 2
+    start, end = first * BLOCK - margin, last * BLOCK + margin
+    part = wave[max(start, 0) : end].astype(np.float64)
+    # Filled up with the outermost samples: a step from a constant to zero would be a click.
+    part = np.pad(part, (max(-start, 0), max(end - max(len(wave), 0), 0)), mode="edge")
+    frames = np.lib.stride_tricks.sliding_window_view(part, size)[::BLOCK]
+    window = np.hanning(size + 1)[:-1]
+    spectrum = np.fft.rfft(frames * window)[:, round(LOWEST * size / SAMPLE_RATE) :]
+    return 2 * (np.abs(spectrum) ** 2).sum(axis=1) / (size * (window**2).sum())
+
+
+def _speech(loudness: np.ndarray, min_pause: int) -> list[tuple[int, int]]:
+    """Runs of blocks between pauses."""
+    floor, level = np.percentile(loudness, [5, 95])
+    if level < SILENCE:
+        return []
+    span = min(level - floor, MOST_RANGE)
+    is_loud = loudness > level - (1 - QUIET_SHARE) * span
+    if span < LEAST_RANGE:
+        is_loud[:] = True
+    edges = np.flatnonzero(np.diff(is_loud.astype(int), prepend=0, append=0))
+    runs: list[tuple[int, int]] = []
+    for start, end in edges.reshape(-1, 2).tolist():
+        if runs and start - runs[-1][1] < min_pause:
+            start = runs.pop()[0]
+        runs.append((start, end))
+    return runs
+
+
+def _widened(runs: list[tuple[int, int]], blocks: int) -> list[tuple[int, int]]:
+    """Give each run the pauses around it: half of a short one, `KEPT` blocks of a long one."""
+    widened = []
+    for i, (start, end) in enumerate(runs):
+        before = start - (runs[i - 1][1] if i else 0)
+        after = (runs[i + 1][0] if i + 1 < len(runs) else blocks) - end
+        left = min(before, KEPT) if i == 0 else _share(before, before - before // 2)
+        right = min(after, KEPT) if i + 1 == len(runs) else _share(after, after // 2)
+        widened.append((start - left, end + right))
+    return widened
+
+
+def _share(pause: int, half: int) -> int:
+    return KEPT if pause >= LONG_PAUSE else half
+
+
+def _no_longer_than(most: int, start: int, end: int, loudness: np.ndarray) -> list[tuple[int, int]]:
+    """Cut a run at its quietest blocks until no part is longer than `most`."""
+    parts = []
+    while end - start > most:
+        first, last = start + most // 2, min(start + most, end - LEAST_REST)
+        cut = first + int(np.argmin(loudness[first:last]))
+        parts.append((start, cut))
+        start = cut
+    return [*parts, (start, end)]

@@ -1,0 +1,1 @@
+"""Bias lists in the beam, and in the prompt."""

@@ -1,0 +1,1 @@
+"""Beam search: a batch of prompts -> N-best lists."""

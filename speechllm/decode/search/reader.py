@@ -1,0 +1,97 @@
+"""The LLM as a search asks it: prompts first, then a token for each row."""
+
+import inspect
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from speechllm.decode.search.cache import BeamCache
+from speechllm.model.fill_slot import Filled
+from speechllm.model.llm import base_of, head_sees_only
+
+
+class Reader:
+    """Reads the prompts of a batch once, and goes on from there in the rows of a search.
+
+    Args:
+        llm: a causal LM of transformers, or its PEFT model.
+        filled: prompts of a batch, padded on the left.
+        beam: rows of an utterance, at most.
+        room: positions that the search adds, at most.
+    """
+
+    def __init__(self, llm: nn.Module, filled: Filled, beam: int, room: int):
+        self._llm = base_of(llm)
+        self._cache, self._prompts = BeamCache(self._llm.config, room), filled.attention_mask
+        self._most = beam * len(filled.embeddings)
+        self._heard: list[int] = []
+        self._takes_positions = "position_ids" in inspect.signature(self._llm.forward).parameters
+        self.first = self._logits(filled.embeddings, filled.attention_mask)
+        """[B, V] logits of the first token of each utterance."""
+
+    def go_on(self, rows: Sequence[int], heard: Sequence[int], tokens: Sequence[int]) -> Tensor:
+        """Let row r go on from row rows[r] of the last step by a token.
+
+        Args:
+            rows: [N]; in the first step they are the utterances themselves.
+            heard: [N] the utterance of each.
+            tokens: [N].
+
+        Returns:
+            [N, V] logits of the next token.
+        """
+        device = self._prompts.device
+        if not self._heard:
+            self._cache.spread(torch.tensor(rows, device=device), self._most)
+        elif list(rows) != list(range(len(self._heard))):
+            before = self._heard + [-1] * len(rows)
+            moved = [row for row, one in enumerate(heard) if one != before[row]]
+            self._cache.go_on(
+                torch.tensor(rows, device=device),
+                torch.tensor(moved, dtype=torch.long, device=device),
+            )
+        self._heard = list(heard)
+        ids = torch.tensor(tokens, device=device)[:, None]
+        read = self._cache.get_seq_length() - self._prompts.shape[1]
+        mask = nn.functional.pad(self._prompts[self._heard], (0, read + 1), value=1)
+        return self._logits(self._llm.get_input_embeddings()(ids), mask)
+
+    def _logits(self, embeddings: Tensor, mask: Tensor) -> Tensor:
+        """[N, V] after the last of embeddings [N, T, E]."""
+        options: dict[str, Any] = {}
+        if self._takes_positions:
+            positions = (mask.cumsum(-1) - 1).clamp(min=0)
+            options["position_ids"] = positions[:, -embeddings.shape[1] :]
+        last = torch.zeros(embeddings.shape[:2], dtype=torch.bool, device=embeddings.device)
+        last[:, -1] = True
+        with head_sees_only(self._llm, last):
+            return self._llm(
+                inputs_embeds=embeddings,
+                attention_mask=mask,
+                past_key_values=self._cache,
+                use_cache=True,
+                **options,
+            ).logits
+
+
+@contextmanager
+def quick_attention(llm: nn.Module) -> Iterator[None]:
+    """Inside the block an LLM that attends eagerly does so by torch's kernel, if it knows how.
+
+    Eager attention copies the keys of each head for all the queries that share it, at each token.
+    It is chosen on a CPU for training (speechllm.model.llm.attention).
+    """
+    base = base_of(llm)
+    config = base.config.get_text_config(decoder=True)
+    before = config._attn_implementation
+    quick = before == "eager" and getattr(base, "_supports_sdpa", False)
+    if quick:
+        config._attn_implementation = "sdpa"
+    try:
+        yield
+    finally:
+        if quick:
+            config._attn_implementation = before

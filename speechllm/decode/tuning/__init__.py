@@ -1,0 +1,1 @@
+"""Weights and boosts, chosen on a dev set."""

@@ -1,0 +1,1 @@
+"""A second look at hypotheses: word times, confidence, perplexity; word for word."""

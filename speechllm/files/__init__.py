@@ -1,0 +1,1 @@
+"""Files that appear whole, who writes where, formats of our own; what a process is told."""

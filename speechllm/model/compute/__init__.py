@@ -1,0 +1,1 @@
+"""Layers and number formats that a processor computes quickly."""

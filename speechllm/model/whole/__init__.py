@@ -1,0 +1,1 @@
+"""Trained Speech LLMs (Qwen2-Audio and others) as encoder, projector, LLM and prompt."""

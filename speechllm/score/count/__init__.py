@@ -1,0 +1,1 @@
+"""Errors by utterance: words, entities, phrases, meanings."""

@@ -1,0 +1,1 @@
+"""Normalisers, which references and hypotheses both go through."""

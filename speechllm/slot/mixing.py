@@ -1,0 +1,164 @@
+"""Components over corpora, planned by epochs and rendered to batches."""
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from speechllm.config import TrainConfig
+from speechllm.data.dirs.forms import count_words
+from speechllm.data.dirs.ids import original
+from speechllm.errors import ConfigError
+from speechllm.files.garbage import uncollected
+from speechllm.slot.collate import Batch, collate
+from speechllm.slot.coverage import by_coverage
+from speechllm.slot.mixture import Component, Item, Plan, plan_epoch, resolve_shares, subset
+from speechllm.slot.views import Views, needs_audio, shown_by
+
+if TYPE_CHECKING:
+    from speechllm.model.speech_llm import SpeechLLM
+
+log = logging.getLogger(__name__)
+
+
+class Mixture:
+    """Components over corpora, ready to be planned and rendered.
+
+    A controller may change `shares` and `pools` between two plans.
+
+    Args:
+        components: of a phase; none for one without a step.
+        views: renders utterances.
+        model: whose prompt and projector decide about lengths.
+        config: seed and budget of batches.
+        world_size: processes that train.
+
+    Raises:
+        ConfigError: impossible shares, or a component without utterances.
+    """
+
+    def __init__(
+        self,
+        components: Sequence[Component],
+        views: Views,
+        model: "SpeechLLM",
+        config: TrainConfig,
+        world_size: int,
+    ):
+        self.components, self.views, self.model, self.config = components, views, model, config
+        self.world_size = world_size
+        self.redrawn = {i for i, c in enumerate(components) if c.redraw}
+        self.shares = resolve_shares([c.share for c in components]) if components else []
+        self.pools = [
+            self._pool(c) if share > 0 else []
+            for c, share in zip(components, self.shares, strict=True)
+        ]
+        for c, share, pool in self.rows():
+            if share > 0 and not pool:
+                raise ConfigError(
+                    f"{share:.3g} of the mixture is {c.domain} {c.view}, but it has no utterances"
+                )
+        self.epoch_items = self._epoch_items() if components else 0
+
+    @uncollected()
+    def _pool(self, c: Component, epoch: int = 0) -> list[tuple[str, int]]:
+        corpus = self.views.corpora[c.domain]
+        seed = f"{self.config.seed} {epoch}" if c.redraw else self.config.seed
+        shown = shown_by(c.view, corpus)
+        order = self._by_coverage(c.domain) if c.pick == "coverage" else None
+        ids = subset(shown, c.fraction, seed, c.complement, order)
+        overhead = self.model.prompt.overhead
+        return [(utt, overhead + self.views.length(c.view, c.domain, utt)) for utt in ids]
+
+    def _by_coverage(self, domain: str) -> list[str]:
+        """Its utterances with audio, those first that cover what the source's text lacks."""
+        corpus, known = self.views.corpora[domain], self.views.corpora["source"].text.values()
+        spoken = {original(utt): corpus.text[utt] for utt in corpus.spoken}
+        return by_coverage(spoken, count_words(known))
+
+    def _epoch_items(self) -> int:
+        """Items that make one pass over the target domain, or else over what stands for it.
+
+        Over the source, if nothing else is learnt from.
+        """
+        used = [(c.domain, s, len(p)) for c, s, p in self.rows() if s > 0]
+        domains = {domain for domain, _, _ in used}
+        main = "target" if "target" in domains else min(domains - {"source"}, default="source")
+        share = sum(s for domain, s, _ in used if domain == main)
+        return max(1, round(sum(n for domain, _, n in used if domain == main) / share))
+
+    def rows(self) -> list[tuple[Component, float, list[tuple[str, int]]]]:
+        return list(zip(self.components, self.shares, self.pools, strict=True))
+
+    def plan(self, epoch: int) -> Plan:
+        """The epoch's batches; says what they really hold."""
+        plan = self._plan(epoch)
+        counts = plan.counts()
+        total = sum(counts.values())
+        realised = ", ".join(
+            f"{c.domain} {c.view} {counts[i] / total:.3f}" for i, c in enumerate(self.components)
+        )
+        log.info(
+            "epoch %d: %d items in %d steps (%s), padding %.1f %%",
+            epoch,
+            total,
+            len(plan.steps),
+            realised,
+            100 * plan.padding_ratio(),
+        )
+        return plan
+
+    def steps(self) -> int | None:
+        """Optimiser steps of the run: as configured, or those of so many epochs.
+
+        None for a run that is given seconds.
+        """
+        if self.config.epochs is None:
+            return self.config.steps
+        whole, part = divmod(self.config.epochs, 1)
+        batches = sum(len(self._plan(epoch).steps) for epoch in range(int(whole)))
+        if part > 0:
+            batches += part * len(self._plan(int(whole)).steps)
+        return max(1, round(batches / self.config.accumulate))
+
+    def heard(self, domain: str, epoch: int, batch: int) -> set[str]:
+        """Utterances of a domain whose audio a run needed that ended at this place of the plan.
+
+        All of a fixed pool, since all of it had to be there; of a redrawn one what was drawn.
+        """
+        audible = {
+            i
+            for i, (c, share, _) in enumerate(self.rows())
+            if c.domain == domain and needs_audio(c.view) and share > 0
+        }
+        fixed, redrawn = audible - self.redrawn, audible & self.redrawn
+        found = {utt for i in fixed for utt, _ in self.pools[i]}
+        for number in range(epoch + 1) if redrawn else ():
+            steps = self._plan(number).steps[: batch if number == epoch else None]
+            items = (item for step in steps for rank in step for item in rank)
+            found |= {item.utt_id for item in items if item.component in redrawn}
+        return found
+
+    def batch(self, items: Sequence[Item], epoch: int) -> Batch:
+        """Render and collate some items."""
+        examples = []
+        for item in items:
+            c = self.components[item.component]
+            examples.append(self.views.render(c.view, c.domain, item.utt_id, epoch))
+        return collate(examples, self.model.prompt, self.model.projector.output_length)
+
+    def _plan(self, epoch: int) -> Plan:
+        pools = [
+            self._pool(c, epoch) if i in self.redrawn and share > 0 else pool
+            for i, (c, share, pool) in enumerate(self.rows())
+        ]
+        return plan_epoch(
+            pools,
+            self.shares,
+            seed=self.config.seed,
+            epoch=epoch,
+            world_size=self.world_size,
+            batch_positions=self.config.batch_positions,
+            epoch_items=self.epoch_items,
+            layout=self.config.layout,
+            redrawn=self.redrawn,
+        )

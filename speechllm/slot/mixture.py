@@ -1,0 +1,247 @@
+"""From proportions to a plan of batches: a pure function of (seed, epoch, world size).
+
+Every rank computes the same plan, so no rank waits for another's decision; every rank gets the
+same number of batches; and a killed run finds its place again from (epoch, batch) alone.
+"""
+
+import math
+import random
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, TypeVar
+
+from speechllm.data.dirs.ids import original
+from speechllm.errors import ConfigError
+from speechllm.files.garbage import uncollected
+
+T = TypeVar("T")
+
+Pick = Literal["random", "coverage"]
+
+JITTER = 0.1
+"""Lengths are blurred by so much (relative) before sorting, so that batches differ by epoch."""
+
+
+@dataclass(frozen=True)
+class Component:
+    """One ingredient of a mixture: utterances of a domain, shown through one view.
+
+    Attributes:
+        view: what fills the speech slot (speechllm.slot.views).
+        domain: "source" or "target".
+        share: this component's share of all items; None shares what is left equally.
+        fraction: seeded part of the domain's utterances that the component draws from.
+        complement: draw from the utterances *outside* that part instead.
+        redraw: choose that part anew in every epoch.
+        pick: how that part is chosen: by chance, or so that it covers the words that the source
+            lacks (speechllm.slot.coverage).
+    """
+
+    view: str
+    domain: str
+    share: float | None = None
+    fraction: float = 1.0
+    complement: bool = False
+    redraw: bool = False
+    pick: Pick = "random"
+
+
+class Item(NamedTuple):
+    """An utterance as one component shows it; `length` is in LLM positions."""
+
+    component: int
+    utt_id: str
+    length: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The batches of one epoch, for every rank. `steps[s][r]` is rank r's batch at step s."""
+
+    steps: list[list[list[Item]]]
+
+    def counts(self) -> Counter[int]:
+        """Realised number of items of each component."""
+        return Counter(item.component for step in self.steps for b in step for item in b)
+
+    def padding_ratio(self) -> float:
+        """Share of the padded positions that hold nothing."""
+        batches = [batch for step in self.steps for batch in step]
+        padded = sum(len(b) * max(item.length for item in b) for b in batches)
+        return 1 - sum(item.length for b in batches for item in b) / padded
+
+
+def resolve_shares(shares: Sequence[float | None]) -> list[float]:
+    """Fill in the null shares: they divide equally what the given ones leave of 1.
+
+    Raises:
+        ConfigError: a share outside [0, 1], a sum above 1, or below 1 with no null to fill it.
+    """
+    given = [share for share in shares if share is not None]
+    if any(not 0 <= share <= 1 for share in given):
+        raise ConfigError(f"every share must lie in [0, 1], not {given}")
+    rest = 1 - math.fsum(given)
+    open_places = len(shares) - len(given)
+    if rest < -1e-9:
+        raise ConfigError(f"the shares {given} add up to {1 - rest:g}, which is more than 1")
+    if rest > 1e-9 and not open_places:
+        raise ConfigError(f"the shares {given} add up to {1 - rest:g}; leave one null for the rest")
+    filler = max(rest, 0) / open_places if open_places else 0.0
+    return [filler if share is None else share for share in shares]
+
+
+def apportion(total: int, shares: Sequence[float]) -> list[int]:
+    """Whole numbers that add up to `total`, in proportion to `shares` (largest remainders)."""
+    exact = [total * share / math.fsum(shares) for share in shares]
+    counts = [math.floor(value + 1e-9) for value in exact]
+    by_remainder = sorted(range(len(exact)), key=lambda i: (counts[i] - exact[i], i))
+    for i in by_remainder[: total - sum(counts)]:
+        counts[i] += 1
+    return counts
+
+
+def subset(
+    ids: Sequence[str],
+    fraction: float,
+    seed: int | str,
+    complement: bool = False,
+    order: Sequence[str] | None = None,
+) -> list[str]:
+    """A seeded part of `ids`, in their order; larger fractions contain the smaller ones.
+
+    With `order` it is the first part of that, and chance has no say.
+
+    At least one id is chosen when `fraction` is above zero. An utterance goes together with its
+    copies at other speeds (`speechllm perturb`), which say the same in the same voice.
+
+    Raises:
+        ConfigError: `fraction` outside [0, 1].
+    """
+    if not 0 <= fraction <= 1:
+        raise ConfigError(f"a fraction must lie in [0, 1], not {fraction}")
+    if fraction == 1:
+        return [] if complement else list(ids)
+    if order is None:
+        order = list(dict.fromkeys(original(utt) for utt in ids))
+        random.Random(f"subset {seed}").shuffle(order)
+    size = max(1, round(fraction * len(order))) if fraction > 0 and order else 0
+    chosen = set(order[:size])
+    return [utt for utt in ids if (original(utt) in chosen) != complement]
+
+
+def spread(ids: Sequence[T], most: int) -> list[T]:
+    """So many of them at most, evenly over all."""
+    return [ids[i * len(ids) // most] for i in range(most)] if len(ids) > most else list(ids)
+
+
+@uncollected()
+def plan_epoch(
+    pools: Sequence[Sequence[tuple[str, int]]],
+    shares: Sequence[float],
+    *,
+    seed: int,
+    epoch: int,
+    world_size: int,
+    batch_positions: int,
+    epoch_items: int,
+    layout: str = "mixed",
+    redrawn: Collection[int] = (),
+) -> Plan:
+    """Plan one epoch.
+
+    Each component gives its exact share of `epoch_items`, drawn without replacement from an
+    endless stream of permutations of its pool. What is drawn does not depend on the layout:
+
+    - mixed: items are laid out by their rank of length *within* their component, so that every
+      batch holds the mixture's proportions and neighbours are of like length.
+    - alternating: every batch is of one component; components take turns in proportion.
+    - shuffled: items stand in random order, whatever their component and length.
+
+    Args:
+        pools: for each component its (utterance id, length in LLM positions).
+        shares: for each component its share; they add up to 1.
+        seed, epoch, world_size: what the plan depends on.
+        batch_positions: most positions of a batch, items x longest item.
+        epoch_items: items of an epoch over all components and ranks.
+        layout: mixed, alternating or shuffled.
+        redrawn: components whose pool is of this epoch alone, so that their stream begins anew.
+
+    Raises:
+        ConfigError: a component with a share has nothing to draw from, or one item alone is
+            longer than the budget.
+    """
+    rng = random.Random(f"plan {seed} {epoch}")
+    rows: list[list[Item]] = []
+    for c, (pool, count) in enumerate(zip(pools, apportion(epoch_items, shares), strict=True)):
+        if count and not pool:
+            raise ConfigError(f"component {c} of the mixture has a share but no utterances")
+        stream = (f"draw {seed} {c} {epoch}", 0) if c in redrawn else (f"draw {seed} {c}", epoch)
+        drawn = _draw(pool, count, *stream)
+        drawn.sort(key=lambda pair: pair[1] * rng.uniform(1 - JITTER, 1 + JITTER))
+        rows.append([Item(c, utt_id, length) for utt_id, length in drawn])
+    if layout == "alternating":
+        pure = [_cut(row, batch_positions) for row in rows]
+        for component_batches in pure:
+            rng.shuffle(component_batches)
+        batches = _interleave(pure)
+    else:
+        items = _interleave(rows)
+        if layout == "shuffled":
+            rng.shuffle(items)
+        batches = _cut(items, batch_positions)
+        rng.shuffle(batches)
+    _make_divisible(batches, world_size)
+    return Plan([batches[i : i + world_size] for i in range(0, len(batches), world_size)])
+
+
+def _interleave(rows: Sequence[Sequence[T]]) -> list[T]:
+    """Merge rows so that every stretch holds them in proportion to their lengths."""
+    placed = [
+        ((rank + 0.5) / len(row), c, entry)
+        for c, row in enumerate(rows)
+        for rank, entry in enumerate(row)
+    ]
+    return [entry for _, _, entry in sorted(placed, key=lambda place: place[:2])]
+
+
+def _draw(
+    pool: Sequence[tuple[str, int]], count: int, seed: str, epoch: int
+) -> list[tuple[str, int]]:
+    """Items [epoch * count, (epoch + 1) * count) of the endless stream of permutations."""
+    drawn: list[tuple[str, int]] = []
+    position = epoch * count
+    while len(drawn) < count:
+        lap, offset = divmod(position + len(drawn), len(pool))
+        permutation = list(pool)
+        random.Random(f"{seed} {lap}").shuffle(permutation)
+        drawn += permutation[offset : offset + count - len(drawn)]
+    return drawn
+
+
+def _cut(items: Iterable[Item], budget: int) -> list[list[Item]]:
+    batches: list[list[Item]] = []
+    longest = 0
+    for item in items:
+        if item.length > budget:
+            raise ConfigError(
+                f"utterance {item.utt_id} needs {item.length} positions, more than a whole batch",
+                f"raise train.batch_positions above {item.length} or cut the utterance",
+            )
+        longest = max(longest, item.length)
+        if not batches or longest * (len(batches[-1]) + 1) > budget:
+            batches.append([])
+            longest = item.length
+        batches[-1].append(item)
+    return batches
+
+
+def _make_divisible(batches: list[list[Item]], world_size: int) -> None:
+    """Halve the fullest batches until every rank gets as many: nothing dropped or repeated."""
+    while len(batches) % world_size:
+        fullest = max(range(len(batches)), key=lambda i: len(batches[i]))
+        batch = batches[fullest]
+        if len(batch) < 2:
+            raise ConfigError(f"too few utterances for {world_size} ranks")
+        half = len(batch) // 2
+        batches[fullest : fullest + 1] = [batch[:half], batch[half:]]

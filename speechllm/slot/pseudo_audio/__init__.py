@@ -1,0 +1,1 @@
+"""What stands in the slot in place of speech: frames and LLM inputs made of text."""
