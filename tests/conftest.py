@@ -10,9 +10,10 @@ import pytest
 import soundfile
 
 from speechllm.data.dirs.kaldi import write_data_dir
-from tests.forkserver import command_folder
+from tests.helpers.forkserver import command_folder
+from tests.helpers.paths import ROOT
 
-SHARED_DATA = Path(__file__).parents[1] / "../shared/data"
+SHARED_DATA = ROOT / "../shared/data"
 
 
 @pytest.fixture

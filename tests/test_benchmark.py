@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-BUILD = Path(__file__).parents[1]
+from tests.helpers.paths import ROOT
+
+BUILD = ROOT
 RUN = BUILD / "tools" / "benchmark" / "run.py"
 
 

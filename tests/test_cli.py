@@ -7,14 +7,12 @@ import subprocess
 import sys
 import time
 import types
-from pathlib import Path
 
 import pytest
 
 from speechllm import cli
 from speechllm.errors import DataError, SpeechLLMError, shown
-
-ROOT = Path(__file__).parents[1]
+from tests.helpers.paths import ROOT
 
 
 @pytest.fixture

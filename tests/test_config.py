@@ -15,6 +15,7 @@ from speechllm.config import (
 from speechllm.decode.config import DecodeConfig
 from speechllm.errors import ConfigError
 from speechllm.lm.config import load_lm_config
+from tests.helpers.paths import ROOT
 
 YAML = "model: {encoder: a, llm: b}\ntrain: {steps: 10}\n"
 
@@ -113,7 +114,7 @@ def test_only_a_trained_speech_llm_needs_no_training(path: Path) -> None:
 
 
 def test_the_configs_of_the_template_are_sound() -> None:
-    configs = sorted((Path(__file__).parents[1] / "egs/TEMPLATE/conf").glob("base*.yaml"))
+    configs = sorted((ROOT / "egs/TEMPLATE/conf").glob("base*.yaml"))
     whole = {path.name: load(BaseConfig, path).model.speech_llm is not None for path in configs}
     assert whole == {"base.yaml": False, "base_speech_llm.yaml": True}
 
@@ -182,7 +183,7 @@ def test_not_all_faults_are_told_at_once(path: Path) -> None:
 
 
 def test_every_part_of_a_config_is_a_section() -> None:
-    sources = sorted((Path(__file__).parents[1] / "speechllm").rglob("*.py"))
+    sources = sorted((ROOT / "speechllm").rglob("*.py"))
     loose = [p.name for p in sources if "(BaseModel)" in p.read_text(encoding="utf-8")]
     assert loose == ["section.py"]
 

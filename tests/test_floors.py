@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.helpers.paths import ROOT
+
 LINT = Path(sys.executable).with_name("lint-imports")
 
 needs_linter = pytest.mark.skipif(
@@ -25,9 +26,13 @@ def lint(folder: Path) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("file", "line", "said"),
     [
-        ("data/ids.py", "import speechllm.decode.search.search", "data is not allowed to import"),
+        ("data/dirs/ids.py", "import speechllm.decode.search", "data is not allowed to import"),
         ("task.py", "def late():\n    import speechllm.tasks.asr", "task is not allowed to import"),
-        ("data/ids.py", "def late():\n    import speechllm.data.check.validate", "folders BROKEN"),
+        (
+            "data/dirs/ids.py",
+            "def late():\n    import speechllm.data.check.validate",
+            "folders BROKEN",
+        ),
     ],
 )
 def test_an_import_that_goes_up_is_refused(tmp_path: Path, file: str, line: str, said: str) -> None:

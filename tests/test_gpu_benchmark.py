@@ -12,8 +12,9 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from speechllm.config import LoraConfig
 from speechllm.model.llm import add_lora
+from tests.helpers.paths import ROOT
 
-FOLDER = Path(__file__).parents[1] / "tools" / "benchmark"
+FOLDER = ROOT / "tools" / "benchmark"
 
 
 def benchmark(work: Path, *options: str) -> subprocess.CompletedProcess[str]:

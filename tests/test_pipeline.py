@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from speechllm.cli import main
-from tests.tiny import make_encoder, make_llm, make_set
+from tests.helpers.tiny import make_encoder, make_llm, make_set
 
 TRAIN = {"steps": 4, "batch_positions": 200, "lr": 1e-3, "warmup_steps": 1, "precision": "fp32"}
 METHODS = {
@@ -233,7 +233,7 @@ def test_a_set_is_decoded_by_one_process_at_a_time(
     work: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from speechllm.files.processes import Process
-    from tests.test_locks import write_lock
+    from tests.files.test_locks import write_lock
 
     (work / "one.yaml").write_text("{beam: 1}")
     command = [

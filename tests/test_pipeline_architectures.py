@@ -18,8 +18,8 @@ from speechllm.decode.search.search import search
 from speechllm.model.bundle import load_bundle, save_bundle
 from speechllm.model.speech_llm import set_trainable
 from speechllm.slot.collate import Example, collate
-from tests.architectures import CHAT_TEMPLATES, ENCODERS, LLMS, LORA_TARGETS
-from tests.tiny import make_encoder, make_llm, make_set
+from tests.helpers.architectures import CHAT_TEMPLATES, ENCODERS, LLMS, LORA_TARGETS
+from tests.helpers.tiny import make_encoder, make_llm, make_set
 
 TRAIN = {"steps": 2, "batch_positions": 300, "lr": 1e-3, "warmup_steps": 1, "precision": "fp32"}
 SETS = ("source_train", "source_dev", "target_train")

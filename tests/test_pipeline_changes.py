@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests import test_pipeline as pipeline
-from tests.changes import age, cut, flip, follow, remedy_of, restored
+from tests.helpers.changes import age, cut, flip, follow, remedy_of, restored
 from tests.test_pipeline import adapt_command, base_command, refused, run
 
 work = pipeline.work

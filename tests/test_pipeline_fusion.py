@@ -10,9 +10,9 @@ import yaml
 
 from speechllm.files.own import read_json
 from tests import test_pipeline as pipeline
-from tests.changes import cut, flip, follow, remedy_of, restored
+from tests.helpers.changes import cut, flip, follow, remedy_of, restored
+from tests.helpers.tiny import SENTENCES
 from tests.test_pipeline import refused, run
-from tests.tiny import SENTENCES
 
 work = pipeline.work
 TRAIN = {"steps": 12, "lr": 0.01, "warmup_steps": 2, "batch_tokens": 60, "evaluate_every": 4}
@@ -234,7 +234,7 @@ def test_a_language_model_that_cannot_be_used_is_an_error(
     work: Path, values: dict, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from speechllm.standin.llm import train_tokenizer
-    from tests.tiny import make_llm
+    from tests.helpers.tiny import make_llm
 
     if not (work / "llm2").is_dir():
         make_llm(work / "llm2")

@@ -8,10 +8,11 @@ import pytest
 import yaml
 
 from tests import test_pipeline as pipeline
+from tests.helpers.paths import ROOT
 from tests.test_pipeline import TRAIN, adapt_command, refused, run
 
 work = pipeline.work
-CONF = Path(__file__).parents[1] / "egs/mini/conf/standins"
+CONF = ROOT / "egs/mini/conf/standins"
 MINI = sorted([*CONF.glob("adapt/*.yaml"), *CONF.glob("methods/*.yaml")])
 SIMULATED = ("posterior", "adaptive_simulated")  # the random encoder has no CTC head
 MINI = [path for path in MINI if path.stem not in SIMULATED]

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import yaml
 
-from tests.speech_llms import MAKERS
+from tests.helpers.speech_llms import MAKERS
+from tests.helpers.tiny import make_set
 from tests.test_pipeline import METHODS, TRAIN, adapt_command, base_command, refused, run
-from tests.tiny import make_set
 
 STEPS = {**TRAIN, "steps": 2, "batch_positions": 2000}
 

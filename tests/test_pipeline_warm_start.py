@@ -11,7 +11,7 @@ import yaml
 
 from speechllm.cli import main
 from speechllm.data.dirs.kaldi import write_data_dir
-from tests.tiny import SENTENCES, make_encoder, make_llm
+from tests.helpers.tiny import SENTENCES, make_encoder, make_llm
 
 RATE = 16000
 TRAIN = {"steps": 4, "batch_positions": 1200, "warmup_steps": 1, "lr": 1e-3, "log_every": 1}

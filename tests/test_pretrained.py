@@ -11,8 +11,8 @@ from speechllm.errors import ConfigError
 from speechllm.model.encoder.encoder import Encoder
 from speechllm.model.llm import load_llm, load_tokenizer
 from speechllm.pretrained import encoder_id, encoder_key, resolve_folder
-from tests.architectures import ENCODERS
-from tests.tiny import make_ctc_encoder, make_encoder, make_llm
+from tests.helpers.architectures import ENCODERS
+from tests.helpers.tiny import make_ctc_encoder, make_encoder, make_llm
 
 
 def hub_says(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:

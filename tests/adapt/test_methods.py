@@ -7,9 +7,10 @@ from speechllm.adapt.method import METHODS, load_method
 from speechllm.config import as_of_today
 from speechllm.errors import ConfigError
 from speechllm.slot.mixture import resolve_shares
+from tests.helpers.paths import ROOT
 
 SIZES = {"source": 300, "target": 100}
-EGS = Path(__file__).parents[2] / "egs"
+EGS = ROOT / "egs"
 CONFIGS = sorted([*EGS.glob("*/conf/**/adapt/*.yaml"), *EGS.glob("*/conf/**/methods/*.yaml")])
 
 

@@ -10,7 +10,7 @@ from speechllm.adapt.methods.direct_mixing import DirectMixing
 from speechllm.cli import main
 from speechllm.data.dirs.kaldi import read_table, write_data_dir, write_table
 from speechllm.tasks.semantics import write_answer
-from tests.tiny import make_encoder, make_llm, make_set
+from tests.helpers.tiny import make_encoder, make_llm, make_set
 
 TRAIN = {"steps": 4, "batch_positions": 600, "lr": 1e-3, "warmup_steps": 1, "precision": "fp32"}
 METHODS = {

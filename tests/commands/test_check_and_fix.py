@@ -8,7 +8,7 @@ from speechllm import cli
 from speechllm.data.dirs.kaldi import DataDir, read_table, write_table
 from speechllm.data.speech.audio import load_audio
 from speechllm.model.encoder.encoder import Encoder
-from tests.tiny import make_encoder, make_llm
+from tests.helpers.tiny import make_encoder, make_llm
 
 
 def test_a_broken_set_fails_with_what_mends_it_and_is_mended(make_data_dir, capsys):

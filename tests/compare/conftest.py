@@ -1,6 +1,6 @@
 import pytest
 
-from tests.compare.fake import FakeComparison, dropping, learning
+from tests.helpers.fake_grid import FakeComparison, dropping, learning
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from speechllm.compare.gather import gather
 from speechllm.compare.grid import Cell
 from speechllm.compare.plan import load_grid, plan
 from tests import test_pipeline
-from tests.tiny import make_set
+from tests.helpers.tiny import make_set
 
 work = test_pipeline.work  # a fixture
 METHODS = {"text_only": {"method": "text_only"}, "mixed": {"method": "mixed_batching"}}

@@ -14,7 +14,7 @@ from speechllm.compare.tables import main_table, type_table
 from speechllm.data.dirs.kaldi import read_table, write_table
 from speechllm.files.whole import write_json
 from speechllm.tasks.semantics import write_answer
-from tests.compare.fake import CROPS
+from tests.helpers.fake_grid import CROPS
 
 
 def meaning(said: str, action: str = "sow") -> dict[str, object]:

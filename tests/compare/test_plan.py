@@ -12,8 +12,8 @@ from speechllm.compare.grid import Cell
 from speechllm.compare.plan import load_grid, plan
 from speechllm.compare.redecode import redecode_jobs
 from speechllm.errors import ConfigError
+from tests.helpers.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 HOME = Path("exp/base/trial")
 
 

@@ -5,7 +5,7 @@ import pytest
 from speechllm.compare.curves import read_curve
 from speechllm.compare.plots import audio_share, draw_plots
 from speechllm.compare.results import read_results
-from tests.compare.fake import dropping, learning
+from tests.helpers.fake_grid import dropping, learning
 
 
 def test_phases_follow_each_other_in_a_curve(fake):

@@ -9,7 +9,7 @@ from speechllm.compare import report
 from speechllm.compare.report import write_comparison
 from speechllm.compare.results import read_results
 from speechllm.compare.verdict import verdicts
-from tests.compare.fake import GRID, FakeComparison, dropping
+from tests.helpers.fake_grid import GRID, FakeComparison, dropping
 
 
 @pytest.fixture

@@ -2,13 +2,13 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from speechllm.compare import report
 from speechllm.compare.report import write_comparison
-from tests.compare.fake import dropping
+from tests.helpers.fake_grid import dropping
+from tests.helpers.paths import ROOT
 
 
 @pytest.fixture
@@ -94,5 +94,5 @@ def test_imports_neither_torch_nor_matplotlib():
         "import sys, speechllm.compare.report; "
         "sys.exit(any(m in sys.modules for m in ('torch', 'transformers', 'matplotlib')))"
     )
-    root = Path(__file__).parents[2]
+    root = ROOT
     assert subprocess.run([sys.executable, "-c", program], cwd=root).returncode == 0

@@ -5,7 +5,7 @@ import pytest
 
 from speechllm.compare.results import read_results
 from speechllm.errors import DataError
-from tests.compare.fake import UTTERANCES, dropping
+from tests.helpers.fake_grid import UTTERANCES, dropping
 
 
 def test_arms_are_gathered_over_seeds(whole):

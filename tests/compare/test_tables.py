@@ -12,7 +12,7 @@ from speechllm.compare.tables import (
 )
 from speechllm.data.dirs.kaldi import write_table
 from speechllm.report.table import Table, probability
-from tests.compare.fake import UTTERANCES, dropping, read_text
+from tests.helpers.fake_grid import UTTERANCES, dropping, read_text
 
 
 def rows(table: Table) -> dict[str, dict[str, str]]:

@@ -1,6 +1,6 @@
 from speechllm.compare.results import read_results
 from speechllm.compare.verdict import verdicts
-from tests.compare.fake import dropping
+from tests.helpers.fake_grid import dropping
 
 
 def lines(fake) -> tuple[str, str]:

@@ -13,15 +13,15 @@ from speechllm.cli import main
 from speechllm.convert.run import import_model
 from speechllm.errors import DataError
 from speechllm.files.own import read_json
-from tests.convert.gguf_files import (
+from tests.helpers.gguf_files import (
     TEMPLATE,
     gguf_tensors,
     tiny_llm,
     vocabulary,
     write_gguf,
 )
-from tests.convert.wheels import wheel
-from tests.tiny import SENTENCES
+from tests.helpers.tiny import SENTENCES
+from tests.helpers.wheels import wheel
 
 gguf = pytest.importorskip("gguf", reason="gguf is not installed: pip install speechllm[import]")
 

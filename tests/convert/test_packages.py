@@ -20,9 +20,9 @@ from transformers import (
 )
 
 from speechllm.convert.run import import_model
+from tests.helpers.paths import ROOT
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).parents[2]
 PACKAGES = ROOT / "tools/packages"
 SPEECH = ROOT.parent / "shared/data/librispeech_sample"
 TEXT = ROOT.parent / "shared/data/text"

@@ -18,8 +18,8 @@ from speechllm.convert.run import import_model
 from speechllm.convert.source import find_source
 from speechllm.errors import ConfigError, DataError
 from speechllm.files.own import read_json
-from tests.convert.ct2_files import tiny_whisper, write_whisper
-from tests.convert.wheels import wheel
+from tests.helpers.ct2_files import tiny_whisper, write_whisper
+from tests.helpers.wheels import wheel
 
 NETWORK = b"\x08\x07\x3a\x81\x01" + bytes(129) + b"\x42\x02\x10\x0f"
 """As ONNX lays it out: version 7, a graph of 129 bytes, the operators' version."""

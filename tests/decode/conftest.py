@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny import make_ctc_encoder, make_encoder, make_llm
+from tests.helpers.tiny import make_ctc_encoder, make_encoder, make_llm
 
 
 def sharpened(encoder: Path, llm: Path, **projector):

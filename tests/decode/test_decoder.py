@@ -13,7 +13,7 @@ from speechllm.decode.config import DecodeConfig
 from speechllm.decode.decoder import Decoded, Decoder
 from speechllm.errors import ConfigError, DataError
 from speechllm.slot.collate import Example
-from tests.tiny import SENTENCES
+from tests.helpers.tiny import SENTENCES
 
 WORDS = sorted({word for sentence in SENTENCES for word in sentence.split()})
 LISTS = BiasLists({"utt1": ["green grass", "cow"], "utt2": []}, WORDS)
@@ -222,7 +222,7 @@ def test_times_by_ctc_need_a_head_and_auto_says_what_it_took(tmp_path: Path) -> 
 
     from speechllm.config import ModelConfig
     from speechllm.model.speech_llm import SpeechLLM
-    from tests.tiny import make_encoder, make_llm
+    from tests.helpers.tiny import make_encoder, make_llm
 
     torch.manual_seed(0)
     encoder, llm = str(make_encoder(tmp_path / "encoder")), str(make_llm(tmp_path / "llm"))

@@ -23,7 +23,7 @@ from speechllm.lm.kneser_ney import estimate
 from speechllm.lm.ngram import NGram
 from speechllm.slot.collate import Example
 from speechllm.slot.corpus import Corpus
-from tests.tiny import SENTENCES, make_set
+from tests.helpers.tiny import SENTENCES, make_set
 
 WORDS = sorted({word for sentence in SENTENCES for word in sentence.split()})
 UPPER = BiasLists(

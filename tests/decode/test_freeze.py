@@ -12,7 +12,7 @@ from speechllm.model.compute import cpu_layers
 from speechllm.model.speech_llm import SpeechLLM
 from speechllm.slot.collate import collate
 from tests.decode.conftest import tune
-from tests.decode.test_search import examples
+from tests.decode.search.test_search import examples
 
 
 def with_lora(model: SpeechLLM) -> SpeechLLM:

@@ -24,7 +24,7 @@ from speechllm.lm.ngram import END
 from speechllm.lm.token_lm import TokenLM
 from speechllm.model.speech_llm import SpeechLLM
 from speechllm.slot.collate import Example, collate
-from tests.tiny import SENTENCES, make_encoder, make_llm
+from tests.helpers.tiny import SENTENCES, make_encoder, make_llm
 
 MakeSource = Callable[[SpeechLLM, float], Source]
 

@@ -12,7 +12,7 @@ from speechllm.errors import SpeechLLMError
 from speechllm.files.layout import DESCRIPTION, TENSORS
 from speechllm.files.own import read_json
 from speechllm.files.whole import write_json
-from tests.tiny import make_set
+from tests.helpers.tiny import make_set
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from speechllm.decode.whisper import Understanding, Whisper, decode_alone, goes_
 from speechllm.errors import SpeechLLMError
 from speechllm.model.description import task_of
 from speechllm.report.tree import read_families
-from tests.architectures import make_whisper
-from tests.tiny import make_encoder
+from tests.helpers.architectures import make_whisper
+from tests.helpers.tiny import make_encoder
 
 
 @pytest.fixture(scope="module")

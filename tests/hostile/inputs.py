@@ -10,8 +10,9 @@ import soundfile
 
 from speechllm import cli
 from speechllm.data.dirs.kaldi import write_data_dir, write_table
+from tests.helpers.paths import ROOT
 
-CONF = Path(__file__).parents[2] / "egs/mini/conf/standins"
+CONF = ROOT / "egs/mini/conf/standins"
 TEXT = {"a-1": "hello world", "a-2": "two sugar beets", "b-1": "good morning 7 am"}
 MEANING = {"scenario": "farm", "action": "greet", "entities": [{"type": "crop", "filler": "beets"}]}
 TABLES = ("text", "wav.scp", "segments", "utt2spk", "spk2utt", "utt2dur", "entities", "biasing")
@@ -138,7 +139,7 @@ def _bundle() -> None:
     state = save({"model.x": torch.ones(3)}, metadata={"state": json.dumps({"step": 3})})
     Path("exp/base/checkpoint.safetensors").write_bytes(state)
     Path("x.log.done").write_text(json.dumps({"command": ["true"], "code": 0, "seconds": 1.0}))
-    from tests.packed import GOOD
+    from tests.helpers.packed import GOOD
 
     Path("packed").mkdir()
     Path("packed/pack.json").write_text(json.dumps(GOOD))

@@ -9,9 +9,8 @@ import pytest
 
 from speechllm.errors import DataError, SpeechLLMError
 from speechllm.jobs.run import cores, make_jobs, parse_range, pick_jobs, read_tasks, run_jobs
-from tests.waiting import is_alive, wait_for_text, wait_until
-
-ROOT = Path(__file__).parents[2]
+from tests.helpers.paths import ROOT
+from tests.helpers.waiting import is_alive, wait_for_text, wait_until
 
 
 def shell(script: str) -> list[str]:

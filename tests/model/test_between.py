@@ -10,8 +10,8 @@ from speechllm.model.between import check_adapted, weigh_adaptation
 from speechllm.model.bundle import load_bundle
 from speechllm.model.domains import DomainSwitch
 from speechllm.model.speech_llm import SpeechLLM
+from tests.helpers.packed import make_exp
 from tests.model.test_domains import RUNS, logits
-from tests.packed import make_exp
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["whole base", "base with LoRA"])

@@ -13,7 +13,7 @@ from speechllm.model.bundle import load_bundle
 from speechllm.model.domains import DomainSwitch
 from speechllm.model.speech_llm import SpeechLLM
 from speechllm.slot.collate import Example, collate
-from tests.packed import make_exp
+from tests.helpers.packed import make_exp
 
 RUNS = {"farm": "denoise_farm", "other": "audio_farm", "music": "denoise_music"}
 

@@ -10,7 +10,7 @@ from speechllm.config import CtcConfig, ModelConfig, ProjectorConfig
 from speechllm.model.embedding_ctc import EmbeddingCtc, compress
 from speechllm.model.speech_llm import SpeechLLM
 from speechllm.slot.collate import IGNORED, Example, collate
-from tests.tiny import make_encoder, make_llm
+from tests.helpers.tiny import make_encoder, make_llm
 
 TABLE = torch.tensor([[2.0, 0.0], [0.0, 4.0], [-1.0, 0.0]])
 """Three tokens; their mean length is 7/3."""

@@ -20,7 +20,7 @@ from speechllm.model.llm import (
 from speechllm.model.speech_llm import SpeechLLM, set_trainable
 from speechllm.slot.collate import Batch, Example, collate
 from speechllm.slot.prompt import Prompt, make_prompt
-from tests.architectures import (
+from tests.helpers.architectures import (
     CHAT_TEMPLATES,
     ENCODERS,
     LLMS,
@@ -29,7 +29,7 @@ from tests.architectures import (
     make_bert,
     make_vit,
 )
-from tests.tiny import make_encoder
+from tests.helpers.tiny import make_encoder
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from speechllm.model.soft_prompt import SOFT_PROMPT, SoftPrompt, first_vectors
 from speechllm.model.speech_llm import SpeechLLM, set_trainable
 from speechllm.slot.collate import Batch, Example, collate
 from speechllm.slot.pseudo_audio.contents import Projected, Soft
-from tests.tiny import make_encoder, make_llm
+from tests.helpers.tiny import make_encoder, make_llm
 
 VECTORS = np.random.default_rng(1).normal(size=(4, 16)).astype(np.float32)
 FRAMES = np.random.default_rng(0).normal(size=(9, 16)).astype(np.float16)

@@ -12,7 +12,7 @@ from speechllm.model.bundle import load_bundle, save_bundle
 from speechllm.model.fill_slot import fill_slot
 from speechllm.model.speech_llm import SpeechLLM, parameter_table, set_trainable
 from speechllm.slot.collate import IGNORED, Example, collate
-from tests.tiny import make_encoder, make_llm
+from tests.helpers.tiny import make_encoder, make_llm
 
 
 @pytest.fixture

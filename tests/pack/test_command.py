@@ -6,7 +6,7 @@ import pytest
 
 from speechllm.cli import main
 from speechllm.pack.manifest import read_manifest
-from tests.packed import make_exp
+from tests.helpers.packed import make_exp
 
 
 @pytest.fixture(scope="module")

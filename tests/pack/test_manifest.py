@@ -9,7 +9,7 @@ import pytest
 
 from speechllm.errors import SpeechLLMError
 from speechllm.pack.manifest import read_manifest
-from tests.packed import GOOD, TRAINED
+from tests.helpers.packed import GOOD, TRAINED
 
 
 def read(folder: Path, values: object):

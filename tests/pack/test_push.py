@@ -8,7 +8,7 @@ import pytest
 
 from speechllm.errors import ConfigError, SpeechLLMError
 from speechllm.pack.push import push
-from tests.packed import GOOD
+from tests.helpers.packed import GOOD
 
 
 class FakeHub:

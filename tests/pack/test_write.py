@@ -13,7 +13,7 @@ from speechllm.files.whole import sha256_of
 from speechllm.model.bundle import load_bundle
 from speechllm.pack.manifest import read_manifest
 from speechllm.pack.write import pack
-from tests.packed import make_exp
+from tests.helpers.packed import make_exp
 from tests.report.test_results import make_decoding
 
 

@@ -12,8 +12,8 @@ import pytest
 import speechllm
 from speechllm.data.dirs.kaldi import DataDir, read_table
 from speechllm.pack.manifest import read_manifest
+from tests.helpers.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 RECIPE = ROOT / "egs/an4"
 AN4 = ROOT.parent / "shared/data/an4"
 COUNTS = {

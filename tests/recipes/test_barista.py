@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.tiny import make_llm
+from tests.helpers.paths import ROOT
+from tests.helpers.tiny import make_llm
 
-RECIPE = Path(__file__).parents[2] / "egs" / "barista"
+RECIPE = ROOT / "egs" / "barista"
 KNOWN = {
     "size": ["medium", "twelve ounce"],
     "roast": ["medium roast", "dark roast"],

@@ -17,8 +17,9 @@ from speechllm.decode.config import DecodeConfig
 from speechllm.errors import ConfigError
 from speechllm.files.strict_yaml import load_yaml
 from speechllm.lm.config import KINDS
+from tests.helpers.paths import ROOT
 
-EGS = Path(__file__).parents[2] / "egs"
+EGS = ROOT / "egs"
 CONFIGS = sorted(str(path.relative_to(EGS)) for path in EGS.glob("*/conf/**/*.yaml"))
 FREE = {"views", "methods", "decodings", "set", "say"}  # mappings whose keys the user chooses
 

@@ -14,9 +14,9 @@ import pytest
 
 from speechllm.data.dirs.kaldi import DataDir
 from tests import corpora
-from tests.tiny import make_encoder, make_llm
+from tests.helpers.paths import ROOT
+from tests.helpers.tiny import make_encoder, make_llm
 
-ROOT = Path(__file__).parents[2]
 LIBRISPEECH = ("--source_train", "train_clean_100", "--source_dev", "dev_clean")
 
 

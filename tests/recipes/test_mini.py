@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("espeakng_loader", reason="needs the extra: pip install 'speechllm[mini]'")
+from tests.helpers.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
+pytest.importorskip("espeakng_loader", reason="needs the extra: pip install 'speechllm[mini]'")
 
 
 @pytest.fixture

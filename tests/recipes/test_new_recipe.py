@@ -10,8 +10,7 @@ import pytest
 
 from speechllm.data.dirs.kaldi import DataDir
 from tests import corpora
-
-ROOT = Path(__file__).parents[2]
+from tests.helpers.paths import ROOT
 
 
 @pytest.fixture

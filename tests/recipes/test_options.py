@@ -1,11 +1,10 @@
 """utils/parse_options.sh: variables of a script as its options."""
 
 import subprocess
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.helpers.paths import ROOT
 
 
 @pytest.fixture

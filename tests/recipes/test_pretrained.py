@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.helpers.paths import ROOT
+
 WHEEL = "voice-1.0-py3-none-any.whl"
 
 # Notes its calls; `pip download` copies what lies in the folder `index`, if there is a network.

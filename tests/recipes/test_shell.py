@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from speechllm import cli
+from tests.helpers.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 STAGE_COMMANDS = (
     *("check", "run", "features", "base", "adapt"),
     *("lm", "decode", "perplexity", "score", "report"),

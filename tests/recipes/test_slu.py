@@ -9,11 +9,11 @@ import pytest
 
 from speechllm.data.dirs.kaldi import DataDir, read_table
 from tests import corpora
+from tests.helpers.paths import ROOT
 from tests.recipes.test_corpora import copy_of, models, run, run_all
 
 __all__ = ["copy_of", "models"]  # fixtures
 
-ROOT = Path(__file__).parents[2]
 LIBRISPEECH = ["train-clean-100", "dev-clean", "test-clean"]
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests import recipe_report as recipe
-from tests.recipe_report import until
-from tests.report.farm import BASE, BETTER, RECORDS, TEXTS
+from tests.helpers.farm import BASE, BETTER, RECORDS, TEXTS
+from tests.helpers.recipe_report import until
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 

@@ -1,6 +1,6 @@
 """The list in a browser: alignments, filters, order, links, keys."""
 
-from tests.report.farm import TEXTS, choose, listed
+from tests.helpers.farm import TEXTS, choose, listed
 
 
 def test_every_word_is_where_the_alignment_has_it(report, open_page):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.recipe_report import make_set, make_system, until, write_report
+from tests.helpers.recipe_report import make_set, make_system, until, write_report
 
 TEXTS = {"utt-1": "early rain", "utt-2": "late rain", "utt-3": "cold soil"}
 ELEMENT = "document.getElementById('audio')"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.recipe_report import make_set, make_system, write_report
+from tests.helpers.recipe_report import make_set, make_system, write_report
 
 IMAGE = "<img src=x onerror=\"document.title='run'\">"
 SCRIPT = "</script><script>document.title='run'</script>"

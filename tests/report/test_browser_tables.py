@@ -7,7 +7,7 @@ import pytest
 from speechllm.report.html.scripts import write_script
 from speechllm.score.count.wer import score_texts
 from tests import recipe_report as recipe
-from tests.report.farm import BASE, BETTER, TEXTS, choose, listed
+from tests.helpers.farm import BASE, BETTER, TEXTS, choose, listed
 
 
 def test_overview_links_the_sets_and_shows_plots(report, open_page):

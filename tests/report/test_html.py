@@ -21,7 +21,14 @@ from speechllm.report.tree import read_families
 from speechllm.score.count.entities import score_entities
 from speechllm.score.count.wer import score_texts
 from speechllm.score.normalize.normalize import normalizer
-from tests.recipe_report import garble, make_exp, make_set, make_system, make_texts, write_report
+from tests.helpers.recipe_report import (
+    garble,
+    make_exp,
+    make_set,
+    make_system,
+    make_texts,
+    write_report,
+)
 
 TEXTS = {"utt-1": "early rain", "utt-2": "late rain"}
 

@@ -14,7 +14,7 @@ from speechllm.score.normalize.normalize import describe
 from speechllm.score.word_scores import kaldi_lines
 from speechllm.score.write import score_set
 from speechllm.task import load_task
-from tests.changes import cut, flip
+from tests.helpers.changes import cut, flip
 
 ASR = load_task("asr")
 

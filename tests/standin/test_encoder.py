@@ -9,7 +9,7 @@ from transformers import AutoModelForCTC, AutoTokenizer
 from speechllm.data.dirs.kaldi import write_data_dir, write_table
 from speechllm.files.own import read_json
 from speechllm.standin.encoder import EncoderOptions, train_encoder
-from tests.tiny import make_set
+from tests.helpers.tiny import make_set
 
 OPTIONS = EncoderOptions(
     width=16, layers=1, heads=2, kernel=3, steps=150, lr=1e-2, batch_frames=512

@@ -8,7 +8,7 @@ from speechllm.config import SPEECH_MARKER
 from speechllm.errors import DataError
 from speechllm.slot.prompt import make_prompt
 from speechllm.standin.llm import Garbler, LLMOptions, train_llm, train_tokenizer
-from tests.tiny import SENTENCES
+from tests.helpers.tiny import SENTENCES
 
 TINY = LLMOptions(vocab_size=300, width=16, layers=1, heads=2, steps=2, batch_size=4)
 

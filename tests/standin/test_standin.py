@@ -15,7 +15,7 @@ from speechllm.slot.prompt import make_prompt
 from speechllm.standin.encoder import EncoderOptions, train_encoder
 from speechllm.standin.garble import garble, spell_out, stretch, with_made_up_words
 from speechllm.standin.llm import LLMOptions, train_llm, train_tokenizer
-from tests.tiny import SENTENCES, make_set
+from tests.helpers.tiny import SENTENCES, make_set
 
 TINY_ENCODER = EncoderOptions(width=16, layers=1, heads=2, kernel=3, steps=8)
 TINY_LLM = LLMOptions(vocab_size=300, width=16, layers=1, heads=2, steps=8, batch_size=4)

@@ -14,7 +14,7 @@ from speechllm.data.dirs.kaldi import read_table, write_table
 from speechllm.score.counts import Counted, Rate
 from speechllm.task import TASKS, Entities, Labels, Metric
 from speechllm.tasks.counted import CountedTask
-from tests.tiny import make_encoder, make_llm, make_set
+from tests.helpers.tiny import make_encoder, make_llm, make_set
 
 TRAIN = {"steps": 2, "batch_positions": 400, "lr": 1e-3, "warmup_steps": 1, "precision": "fp32"}
 

@@ -16,7 +16,7 @@ from speechllm.data.dirs.kaldi import read_table, write_table
 from speechllm.files.whole import write_json
 from speechllm.slot.collate import Example
 from speechllm.tasks.semantics import parse_semantics, write_answer
-from tests.tiny import make_ctc_encoder, make_llm, make_set
+from tests.helpers.tiny import make_ctc_encoder, make_llm, make_set
 
 TRAIN = {"steps": 2, "batch_positions": 1500, "lr": 1e-3, "warmup_steps": 1, "precision": "fp32"}
 MONITOR = {"every": 2, "utterances": 3}

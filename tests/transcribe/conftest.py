@@ -8,8 +8,8 @@ import pytest
 from speechllm.decode.config import DecodeConfig
 from speechllm.model.bundle_record import write_bundle_record
 from speechllm.pack.write import pack
-from tests.packed import make_exp
-from tests.tiny import make_set
+from tests.helpers.packed import make_exp
+from tests.helpers.tiny import make_set
 
 DECODE = DecodeConfig(beam=2, max_tokens_per_second=8)
 

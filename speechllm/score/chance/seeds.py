@@ -7,8 +7,8 @@ ones for all seeds, and seeds. Of S seeds S - 1 are drawn, with replacement: the
 of S draws would be too small by the factor (S - 1) / S, a third with three seeds (Rao and Wu,
 "Resampling inference with complex survey data", JASA 1988). A single seed says nothing about other
 seeds; then this is the bootstrap over utterances. With three seeds that differ far more than chance
-among utterances explains, a test at 5 % still errs in some 11 % (tests/score/test_significance.py);
-one over utterances alone errs in most.
+among utterances explains, a test at 5 % still errs in some 11 % (tests/score/chance/
+test_significance.py); one over utterances alone errs in most.
 """
 
 import numpy as np
