@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from speechllm.adapt.methods.direct_mixing import DirectMixing
+from speechllm.adapt.methods.schemes import DirectMixing
 from speechllm.cli import main
 from speechllm.data.dirs.kaldi import read_table, write_data_dir, write_table
 from speechllm.tasks.semantics import write_answer

@@ -12,10 +12,10 @@ from speechllm.cli import main
 from speechllm.compare.gather import gather
 from speechllm.compare.grid import Cell
 from speechllm.compare.plan import load_grid, plan
-from tests import test_pipeline
 from tests.helpers.tiny import make_set
+from tests.pipeline import test_stages
 
-work = test_pipeline.work  # a fixture
+work = test_stages.work  # a fixture
 METHODS = {"text_only": {"method": "text_only"}, "mixed": {"method": "mixed_batching"}}
 
 
@@ -27,7 +27,7 @@ def planned(work: Path, capsys: pytest.CaptureFixture[str]):
         methods = {}
         for label, settings in METHODS.items():
             config = work / f"{name}_{label}.yaml"
-            values = {**settings, "train": test_pipeline.TRAIN, "monitor": {"every": 50}}
+            values = {**settings, "train": test_stages.TRAIN, "monitor": {"every": 50}}
             config.write_text(yaml.safe_dump(values))
             methods[label] = {"config": str(config)}
         methods["mixed"]["fractions"] = [0.25]

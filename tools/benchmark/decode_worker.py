@@ -1,14 +1,17 @@
 """A worker of decode.py: one turn decodes all utterances."""
 
+from builds import module
 from decode_model import bound, model, settings, utterances
 from plain import plain_llm
 from transformers import GenerationConfig
 from turns import seconds, serve
 
 from speechllm.decode.config import DecodeConfig
-from speechllm.decode.search.search import search
-from speechllm.model.compute.precision import autocast
-from speechllm.slot.collate import Batch, collate
+
+search = module("decode.search.search").search
+autocast = module("model.compute.precision").autocast
+Batch = module("slot.collate").Batch
+collate = module("slot.collate").collate
 
 dtype = settings["dtype"]
 ends = [model.prompt.eos, *model.prompt.stops]

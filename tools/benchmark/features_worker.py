@@ -3,11 +3,14 @@
 import json
 import sys
 
+from builds import module
 from turns import seconds, serve
 
-from speechllm.data.dirs.kaldi import DataDir
-from speechllm.data.speech.audio import SAMPLE_RATE, load_audio
-from speechllm.model.encoder.encoder import Encoder
+DataDir = module("data.dirs.kaldi").DataDir
+SAMPLE_RATE = module("data.speech.audio").SAMPLE_RATE
+load_audio = module("data.speech.audio").load_audio
+Encoder = module("model.encoder.encoder").Encoder
+
 
 settings = json.loads(sys.argv[1])
 encoder = Encoder(settings["encoder"], window="cut", dtype=settings["dtype"])

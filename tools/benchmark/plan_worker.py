@@ -6,15 +6,17 @@ from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 
+from builds import module
 from turns import seconds, serve
 
 from speechllm.config import TrainConfig
-from speechllm.slot.corpus import Corpus
-from speechllm.slot.mixing import Mixture
-from speechllm.slot.mixture import Component
-from speechllm.slot.views import Views
 from speechllm.standin.llm import train_tokenizer
-from speechllm.task import load_task
+
+Corpus = module("slot.corpus").Corpus
+Mixture = module("slot.mixing").Mixture
+Component = module("slot.mixture").Component
+Views = module("slot.views").Views
+load_task = module("task").load_task
 
 data = Path(json.loads(sys.argv[1])["data"])
 with open(data / "text", encoding="utf-8") as stream:

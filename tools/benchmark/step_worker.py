@@ -6,19 +6,21 @@ import tempfile
 from pathlib import Path
 
 import torch
+from builds import module
 from safetensors.torch import load_file
 from turns import seconds, serve
 
 from speechllm.adapt.method import load_method
 from speechllm.config import BaseConfig, load
-from speechllm.model.compute.precision import autocast
 from speechllm.model.speech_llm import SpeechLLM, set_trainable
-from speechllm.slot.corpus import Corpus
-from speechllm.slot.mixing import Mixture
-from speechllm.slot.mixture import Component
-from speechllm.slot.views import Views
-from speechllm.task import load_task
 from speechllm.train.loop import Trainer
+
+autocast = module("model.compute.precision").autocast
+Corpus = module("slot.corpus").Corpus
+Mixture = module("slot.mixing").Mixture
+Component = module("slot.mixture").Component
+Views = module("slot.views").Views
+load_task = module("task").load_task
 
 settings = json.loads(sys.argv[1])
 conf = Path(settings["conf"])

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import soxr
 from make_source import dictated
+from speechllm.slot.copies import speed_prefix
 
 from speechllm.corpora.librispeech import read_split
 from speechllm.corpora.reading.utterances import Utterance, write_set
@@ -19,7 +20,6 @@ from speechllm.data.speech.audio import SAMPLE_RATE, load_audio, write_audio
 from speechllm.data.speech.tts import espeak
 from speechllm.errors import SpeechLLMError
 from speechllm.files.progress import track
-from speechllm.slot.copies import speed_prefix
 
 
 def copy(utterance: Utterance, speed: float, folder: Path) -> Utterance:

@@ -22,7 +22,7 @@ from speechllm.model.bundle import load_bundle
 from speechllm.slot.corpus import Corpus
 from speechllm.slot.pseudo_audio.sparse_posteriors import Posteriors, SimulatedText
 from tests.helpers.tiny import make_encoder, make_llm, make_set
-from tests.test_pipeline_warm_start import TRAIN, make_spoken
+from tests.pipeline.test_warm_start import TRAIN, make_spoken
 
 CTC = {"vectors": "expected", "compress": True}
 KNOBS = {

@@ -22,7 +22,7 @@ from speechllm.data.dirs.kaldi import write_data_dir
 from speechllm.errors import ConfigError
 from tests.helpers.changes import cut, flip
 from tests.helpers.tiny import SENTENCES, make_encoder, make_llm
-from tests.test_pipeline_warm_start import TRAIN, make_spoken
+from tests.pipeline.test_warm_start import TRAIN, make_spoken
 
 SMALL = RefinerConfig(width=16, heads=2, kernel=3, steps=150, batch=8, lr=1e-2, dropout=0.0)
 

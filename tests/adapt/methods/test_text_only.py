@@ -15,7 +15,7 @@ from speechllm.errors import ConfigError, SpeechLLMError
 from speechllm.train.loop import CHECKPOINT, Trainer
 from tests.helpers.forkserver import run_ranks
 from tests.helpers.paths import ROOT
-from tests.test_pipeline import TRAIN, adapt_command, refused, run, work  # noqa: F401
+from tests.pipeline.test_stages import TRAIN, adapt_command, refused, run, work  # noqa: F401
 
 CONFIGS = sorted(ROOT.glob("egs/mini/conf/standins/methods/text_only_*.yaml"))
 SIZES = {"source": 300, "target": 100}

@@ -1,4 +1,4 @@
-"""Direct mixing: text and speech in one pool (Choi et al., 2509.15389)."""
+"""Text with a little speech: curriculum and direct mixing (Choi et al., 2509.15389)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated
@@ -6,9 +6,27 @@ from typing import Annotated
 from pydantic import Field
 
 from speechllm.adapt.method import Method
-from speechllm.adapt.stages import TextSlot, source_speech
+from speechllm.adapt.stages import TextFirst, TextSlot, source_speech
 from speechllm.config import Fraction
 from speechllm.slot.mixture import Component
+
+
+class Curriculum(TextFirst):
+    """All target text, its transcript in place of the speech; then a share p of the target pairs.
+
+    Whether LoRA or the whole LLM learns is a matter of `lora` and `trainable`; the paper tunes
+    the LLM whole.
+    """
+
+    slot: TextSlot = "clean_text"
+    p: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """Share of the target utterances whose audio is used."""
+    source_audio: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the second stage that is source speech, such as that of another language."""
+
+    def components(self, sizes: Mapping[str, int]) -> Sequence[Component]:
+        target = Component("audio", "target", 1 - self.source_audio, fraction=self.p)
+        return [target, *source_speech(self.source_audio)]
 
 
 class DirectMixing(Method):

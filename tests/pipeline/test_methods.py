@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests import test_pipeline as pipeline
 from tests.helpers.paths import ROOT
-from tests.test_pipeline import TRAIN, adapt_command, refused, run
+from tests.pipeline import test_stages as pipeline
+from tests.pipeline.test_stages import TRAIN, adapt_command, refused, run
 
 work = pipeline.work
 CONF = ROOT / "egs/mini/conf/standins"

@@ -10,7 +10,7 @@ import yaml
 
 from tests.helpers.speech_llms import MAKERS
 from tests.helpers.tiny import make_set
-from tests.test_pipeline import METHODS, TRAIN, adapt_command, base_command, refused, run
+from tests.pipeline.test_stages import METHODS, TRAIN, adapt_command, base_command, refused, run
 
 STEPS = {**TRAIN, "steps": 2, "batch_positions": 2000}
 

@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from speechllm.files.own import read_json
-from tests import test_pipeline as pipeline
 from tests.helpers.changes import cut, flip, follow, remedy_of, restored
 from tests.helpers.tiny import SENTENCES
-from tests.test_pipeline import refused, run
+from tests.pipeline import test_stages as pipeline
+from tests.pipeline.test_stages import refused, run
 
 work = pipeline.work
 TRAIN = {"steps": 12, "lr": 0.01, "warmup_steps": 2, "batch_tokens": 60, "evaluate_every": 4}

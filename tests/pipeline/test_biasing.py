@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from speechllm.data.dirs.bias_lists import write_biasing, write_words
-from tests import test_pipeline as pipeline
-from tests.test_pipeline import refused, run
+from tests.pipeline import test_stages as pipeline
+from tests.pipeline.test_stages import refused, run
 
 work = pipeline.work
 

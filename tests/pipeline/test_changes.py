@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests import test_pipeline as pipeline
 from tests.helpers.changes import age, cut, flip, follow, remedy_of, restored
-from tests.test_pipeline import adapt_command, base_command, refused, run
+from tests.pipeline import test_stages as pipeline
+from tests.pipeline.test_stages import adapt_command, base_command, refused, run
 
 work = pipeline.work
 

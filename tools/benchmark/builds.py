@@ -1,0 +1,29 @@
+"""Modules of a build, which may be an older one: they have moved since."""
+
+import importlib
+from types import ModuleType
+
+# Now, and before (98c4fd8 to bf0be5b).
+MOVED = {
+    "data.dirs.kaldi": "data.kaldi",
+    "data.speech.audio": "data.audio",
+    "decode.search.search": "decode.search",
+    "model.compute.precision": "model.precision",
+    "model.encoder.encoder": "model.encoder",
+    "slot.collate": "data.collate",
+    "slot.corpus": "data.corpus",
+    "slot.mixing": "adapt.mixing",
+    "slot.mixture": "data.mixture",
+    "slot.views": "data.views",
+    "task": "tasks.task",
+}
+
+
+def module(name: str) -> ModuleType:
+    """`speechllm.<name>`, or what stands in its place in the build that is imported."""
+    try:
+        return importlib.import_module(f"speechllm.{name}")
+    except ModuleNotFoundError as error:
+        if name not in MOVED or not (error.name or "").startswith("speechllm"):
+            raise
+        return importlib.import_module(f"speechllm.{MOVED[name]}")
