@@ -159,7 +159,7 @@ class Task:
         prompt = self.prompt if model.speech_llm is None else self.instruction
         return model.model_copy(update={"prompt": prompt})
 
-    def suit(self, config: Config) -> Config:
+    def with_decode_defaults(self, config: Config) -> Config:
         """A DecodeConfig with this task's defaults for what was not set."""
         given = config.model_fields_set
         return config.model_copy(update={k: v for k, v in self.decode.items() if k not in given})

@@ -16,8 +16,8 @@ import torch
 from speechllm.config import load
 from speechllm.data.dirs.tables import first_ids
 from speechllm.decode.config import DecodeConfig
+from speechllm.decode.decode_sets import decode_batches
 from speechllm.decode.decoder import Decoder
-from speechllm.decode.run import decode_batches
 from speechllm.files.layout import MODEL
 from speechllm.model.between import weigh_adaptation
 from speechllm.model.bundle import load_bundle

@@ -9,7 +9,7 @@ from typing import Any
 
 from speechllm.adapt.method import Phase
 from speechllm.config import TrainConfig
-from speechllm.decode.dev_error import DevError
+from speechllm.decode.monitor_decode import DevError
 from speechllm.decode.suits import check_joint_ctc
 from speechllm.environment import environment
 from speechllm.files.layout import MODEL, PHASE, RUN, TENSORS
@@ -86,7 +86,7 @@ def fit(
     for report, mixture in zip(reports, mixtures, strict=True):
         seen.update(report["seen"])
         for domain in heard:
-            heard[domain] |= mixture.heard(domain, *report["ended"])
+            heard[domain] |= mixture.audio_used(domain, *report["ended"])
     precisions = dict.fromkeys(resolve(p.train.precision, world.device) for p in phases)
     write_json(
         folder / RUN,

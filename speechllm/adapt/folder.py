@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Inputs:
+class RunInputs:
     """What a run depends on besides its config.
 
     Attributes:
@@ -49,7 +49,7 @@ def base_inputs(
     train: Sequence[Path],
     dev: Sequence[Path],
     dump: Path | None,
-) -> Inputs:
+) -> RunInputs:
     """What a base run depends on besides its config.
 
     Args:
@@ -64,12 +64,12 @@ def base_inputs(
     model = config.model
     names = {key: [str(p) for p in paths] for key, paths in (("train", train), ("dev", dev))}
     files = pretrained_files(model) | set_files([*train, *dev], model, task, dump)
-    return Inputs({**names, "encoder": model.audio_model}, files, model.audio_model)
+    return RunInputs({**names, "encoder": model.audio_model}, files, model.audio_model)
 
 
 def adapt_inputs(
     method: "Method", base: Path, sets: Mapping[str, Sequence[Path]], dump: Path | None
-) -> Inputs:
+) -> RunInputs:
     """What an adaptation depends on besides its config.
 
     Args:
@@ -88,7 +88,7 @@ def adapt_inputs(
     digest = sha256_of([base / MODEL / TENSORS])
     names = {key: [str(path) for path in paths] for key, paths in sets.items()}
     files = adapt_files(method, base, sets, dump)
-    return Inputs({"base": str(base), "base_sha256": digest, **names}, files)
+    return RunInputs({"base": str(base), "base_sha256": digest, **names}, files)
 
 
 def adapt_files(
@@ -103,7 +103,7 @@ def adapt_files(
 
 
 @contextmanager
-def claimed(folder: Path, config: BaseModel, inputs: Inputs) -> Iterator[bool]:
+def claimed(folder: Path, config: BaseModel, inputs: RunInputs) -> Iterator[bool]:
     """Hold a run's folder while the block runs; yield whether there is anything left to do.
 
     Raises:
@@ -127,7 +127,7 @@ def training_sets(folder: Path) -> list[Path]:
     return [p for p in map(Path, inputs.get("train") or inputs.get("source") or ()) if p.is_dir()]
 
 
-def is_finished(folder: Path, config: BaseModel, inputs: Inputs) -> bool:
+def is_finished(folder: Path, config: BaseModel, inputs: RunInputs) -> bool:
     """Whether the run in `folder` was trained to its end with these very settings and files.
 
     Otherwise they are written there, so that the run can start or go on.

@@ -31,7 +31,7 @@ if TYPE_CHECKING:  # to read a config needs no torch
     from speechllm.train.monitor import Errors
 
 METHODS = {
-    "audio": "speechllm.adapt.methods.audio:Audio",
+    "audio": "speechllm.adapt.methods.audio:FullAudio",
     "text_only": "speechllm.adapt.methods.text_only:TextOnly",
     "denoise": "speechllm.adapt.methods.denoise:Denoise",
     "mixed_batching": "speechllm.adapt.methods.mixed_batching:MixedBatching",
@@ -190,7 +190,7 @@ class Method(Section):
         """What makes prompts for the view `hotwords`, if the method shows it."""
         return None
 
-    def furnish(self, model: "SpeechLLM") -> None:
+    def add_scaffold(self, model: "SpeechLLM") -> None:
         """Put modules that only training needs into `model.scaffold`."""
 
     def objective(self, model: "SpeechLLM") -> "Objective":

@@ -110,7 +110,7 @@ def adapt(
         snapped |= projected_text(model, bundle, corpora[domain])
     torch.manual_seed(method.train.seed)  # the first weights of what is added
     model.replace_lora(method.lora)
-    method.furnish(model)
+    method.add_scaffold(model)
     views = Views(
         model.tokenizer,
         corpora,

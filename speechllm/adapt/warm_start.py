@@ -10,7 +10,7 @@ from speechllm.adapt.augment import augment
 from speechllm.adapt.method import Phase
 from speechllm.config import AugmentConfig, WarmStartConfig
 from speechllm.errors import ConfigError
-from speechllm.model.speech_llm import Score, SpeechLLM
+from speechllm.model.speech_llm import SpeechLLM, TokenLoss
 from speechllm.score.count.wer import score_texts
 from speechllm.slot.collate import Batch
 from speechllm.slot.mixture import Component
@@ -77,7 +77,7 @@ class WarmStart:
     def __init__(self, model: SpeechLLM, negatives: int | None, augment: AugmentConfig):
         self.model, self.negatives, self.augment = model, negatives, augment
 
-    def __call__(self, batch: Batch) -> Score:
+    def __call__(self, batch: Batch) -> TokenLoss:
         """The score of a batch in which every row has speech."""
         model, ctc = self.model, self.model.ctc
         assert ctc is not None
@@ -96,7 +96,7 @@ class WarmStart:
         paths = ctc.paths(logits.detach(), lengths)
         right = sum(_in_common(a, b.tolist()) for a, b in zip(paths, labels, strict=True))
         nll = ctc.loss(logits, lengths, labels)
-        return Score(nll, sum(map(len, labels)), nll.new_tensor(right))
+        return TokenLoss(nll, sum(map(len, labels)), nll.new_tensor(right))
 
     def _told_apart(self, needed: Tensor) -> Tensor:
         """Sorted rows of units: those of a batch and those that they are told from."""

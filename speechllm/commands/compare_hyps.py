@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> None:
     from speechllm.score.count.wer import score_texts
     from speechllm.score.inputs import warn_of_unseen
     from speechllm.score.normalize.normalize import normalizer
-    from speechllm.score.paired import beside_lines, set_beside
+    from speechllm.score.paired import compare_pair, comparison_lines
     from speechllm.score.trn import refuse_trn
 
     reference = args.ref or _reference(args.a, args.b)
@@ -60,8 +60,8 @@ def run(args: argparse.Namespace) -> None:
         ):
             print(bounded(f"{name}: {said}"))
         scores.append(score)
-    beside = set_beside(*scores, args.n_bootstrap, args.seed)
-    for line in beside_lines(beside, str(args.a), str(args.b), args.seed):
+    beside = compare_pair(*scores, args.n_bootstrap, args.seed)
+    for line in comparison_lines(beside, str(args.a), str(args.b), args.seed):
         print(bounded(line))
 
 

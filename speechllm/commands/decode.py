@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> None:
     places = {"target": args.target, "exp": args.exp}
     values = with_places(read_yaml(args.config, args.overrides), places)
     task = task_of(args.model)
-    config = task.suit(parse(DecodeConfig, values, args.config))
+    config = task.with_decode_defaults(parse(DecodeConfig, values, args.config))
     _check_dev(args, config)
     bundle, folder = args.model / MODEL, args.model / f"decode_{args.tag or args.config.stem}"
     check_bundle(bundle)
@@ -88,10 +88,10 @@ def run(args: argparse.Namespace) -> None:
 
     import torch
 
+    from speechllm.decode.decode_sets import decode_corpus
     from speechllm.decode.decoder import Decoder
-    from speechllm.decode.run import decode_corpus
-    from speechllm.decode.tuning.boost import tune_boost
-    from speechllm.decode.tuning.run import tune_on
+    from speechllm.decode.tuning.tune_boost import tune_boost
+    from speechllm.decode.tuning.tune_weights import tune_on
     from speechllm.files.locks import locked_folder
     from speechllm.model.bundle import load_bundle
     from speechllm.slot.corpus import Corpus

@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Train it, or find it finished."""
-    from speechllm.adapt.folder import Inputs, claimed
+    from speechllm.adapt.folder import RunInputs, claimed
     from speechllm.errors import ConfigError, DataError
     from speechllm.files.layout import DESCRIPTION, MODEL
     from speechllm.files.whole import sha256_of
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> None:
             raise ConfigError(f"kind {config.kind} needs the tokens of a recogniser", "give --base")
         inputs["base"] = str(args.base)
         inputs["base_sha256"] = sha256_of([args.base / MODEL / DESCRIPTION])
-    with claimed(args.exp, config, Inputs(inputs)) as is_ours:
+    with claimed(args.exp, config, RunInputs(inputs)) as is_ours:
         if not is_ours:
             log.info("%s is made already", args.exp)
             return

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write perplexity.json in the folder of what is measured; known figures stay."""
-    from speechllm.decode.words.perplexity import FILE
+    from speechllm.decode.words.transcript_perplexity import FILE
     from speechllm.errors import ConfigError
     from speechllm.files.layout import DESCRIPTION, MODEL, TENSORS
     from speechllm.files.locks import LOCK, locked
@@ -116,7 +116,7 @@ def _is_same(figures: dict[str, Any] | None, made_from: dict[str, Any]) -> bool:
 def _under_llm(args: argparse.Namespace, paths: list[Path]) -> dict[Path, dict[str, Any]]:
     import torch
 
-    from speechllm.decode.words.perplexity import slot_perplexities
+    from speechllm.decode.words.transcript_perplexity import slot_perplexities
     from speechllm.files.layout import MODEL
     from speechllm.model.bundle import load_bundle
     from speechllm.slot.corpus import Corpus

@@ -11,7 +11,7 @@ from speechllm.errors import DataError
 
 if TYPE_CHECKING:
     from speechllm.report.comparison import Comparison
-    from speechllm.report.results import Results
+    from speechllm.report.results import ReportResults
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Where to read, where to write, and what to say above the figures."""
     parser.add_argument("--exp", type=Path, required=True, help="folder with the models")
     parser.add_argument("--out", type=Path, required=True, help="file to write, e.g. RESULTS.md")
-    parser.add_argument("--title", default="Results", help="heading (default: %(default)s)")
+    parser.add_argument("--title", default="ReportResults", help="heading (default: %(default)s)")
     parser.add_argument(
         "--normalizer",
         default="plain",
@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> None:
         _write_html(args, results, found)
 
 
-def _write_html(args: argparse.Namespace, results: "Results", grids: list[Path]) -> None:
+def _write_html(args: argparse.Namespace, results: "ReportResults", grids: list[Path]) -> None:
     """Write the web pages; the last line says which file to open."""
     from speechllm.report.canvas import can_plot
     from speechllm.report.html.audio import Budget, Request

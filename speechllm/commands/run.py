@@ -5,7 +5,7 @@ from pathlib import Path
 
 from speechllm.commands.options.numbers import whole
 from speechllm.errors import SpeechLLMError
-from speechllm.jobs.run import PICKS, cores, make_jobs, parse_range, read_tasks, run_jobs
+from speechllm.jobs.runner import PICKS, cores, make_jobs, parse_range, read_tasks, run_jobs
 
 USAGE = """speechllm run [--max_jobs_run N] [--pick incomplete] [JOB=1:4] log/x.JOB.log cmd args
        speechllm run [--max_jobs_run N] [--pick incomplete] --tasks FILE log/x.JOB.log"""

@@ -106,7 +106,7 @@ def run(args: argparse.Namespace) -> None:
     values = with_places(with_overrides(values, overrides), {"target": args.domain, "exp": "exp"})
     decode = parse(DecodeConfig, values, args.config or "transcribe")
     if args.config:
-        decode = recogniser.task.suit(decode)
+        decode = recogniser.task.with_decode_defaults(decode)
     recogniser.keep_to(recogniser.domain, decode.precision, decode.adapted)
     stdout = sys.stdout  # a progress bar on a terminal puts something else in its place
     unreadable, silent = [], []

@@ -29,6 +29,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Transcribe what is not transcribed yet."""
-    from speechllm.decode.whisper import decode_alone
+    from speechllm.decode.whisper_alone import decode_alone
 
     decode_alone(args.model, args.data, args.out, args.tag, args.language, args.allow_pipes)

@@ -19,7 +19,7 @@ Match = Literal["steps", "epochs", "text", "time"]
 items of the target seen, or seconds of training."""
 
 
-class Entry(Section):
+class GridMethod(Section):
     """One way of adapting, as the grid names it."""
 
     config: Path
@@ -52,7 +52,7 @@ class Redecoding(Section):
 class Grid(Section):
     """What is compared, and under which budget."""
 
-    methods: Annotated[dict[str, Entry], Field(min_length=1)]
+    methods: Annotated[dict[str, GridMethod], Field(min_length=1)]
     """By label."""
     decodings: dict[str, Redecoding] = Field(default_factory=dict)
     """Arms that only decode otherwise, by name."""

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from speechllm.compare.grid import BASE, Cell
-from speechllm.compare.results import Result, Results
+from speechllm.compare.results import ArmResults, Result
 from speechllm.data.dirs.kaldi import first_ids
 from speechllm.report.gains import has_gap
 from speechllm.report.tree import target_set
 
 
-def notes(results: Results, cells: Sequence[Cell], exp: Path, baseline: str) -> Iterator[str]:
+def notes(results: ArmResults, cells: Sequence[Cell], exp: Path, baseline: str) -> Iterator[str]:
     """Yield one sentence for each thing that the tables cannot say.
 
     Args:
@@ -56,7 +56,7 @@ def problems(cells: Sequence[Cell]) -> Iterator[tuple[Path, str, str]]:
     yield from dict.fromkeys((f, target, problem) for f, target, problem in found if problem)
 
 
-def _of_gap(results: Results, target: str) -> Iterator[str]:
+def _of_gap(results: ArmResults, target: str) -> Iterator[str]:
     full, base = results.full_audio(target), results.find(target, BASE)
     if full is None:
         yield f"{target}: no finished arm fine-tuned on all its audio, so no share of the gap"
@@ -64,7 +64,7 @@ def _of_gap(results: Results, target: str) -> Iterator[str]:
         yield f"{target}: {full.arm} is not better than the base, so no share of the gap"
 
 
-def _of_control(results: Results, result: Result) -> Iterator[str]:
+def _of_control(results: ArmResults, result: Result) -> Iterator[str]:
     it = result.cells[0].control_of
     if it and not results.find(result.domain, it):
         yield f"{_who(result)} is a control of {it}, which is not finished"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from speechllm.adapt.method import load_method
 from speechllm.compare.budget import LENGTH_KEYS, budget_words
-from speechllm.compare.grid import BASE, Cell, Entry, Grid, arm_name, as_text, flat
+from speechllm.compare.grid import BASE, Cell, Grid, GridMethod, arm_name, as_text, flat
 from speechllm.config import load
 from speechllm.errors import ConfigError, did_you_mean
 
@@ -85,7 +85,7 @@ def plan(grid: Grid, home: Path, targets: Sequence[str], changes: Sequence[str] 
     ]
 
 
-def _arms(grid: Grid) -> Iterator[tuple[str, Entry, float | None]]:
+def _arms(grid: Grid) -> Iterator[tuple[str, GridMethod, float | None]]:
     """What is repeated over seeds and targets."""
     for label, entry in grid.methods.items():
         for fraction in entry.fractions or (None,):
@@ -98,7 +98,7 @@ def _check_arm(where: str, arm: str, arms: Sequence[str]) -> None:
 
 
 def _overrides(
-    grid: Grid, label: str, entry: Entry, fraction: float | None, changes: Sequence[str]
+    grid: Grid, label: str, entry: GridMethod, fraction: float | None, changes: Sequence[str]
 ) -> list[str]:
     """What the grid changes in an entry's config, but for the seed."""
     own = dict(flat(grid.set)) | dict(flat(entry.set))
@@ -119,7 +119,7 @@ def _overrides(
     return [*words, *budget_words(entry.config, words, match, budget)]
 
 
-def _audio_key(label: str, entry: Entry, changes: Sequence[str]) -> str:
+def _audio_key(label: str, entry: GridMethod, changes: Sequence[str]) -> str:
     method = load_method(entry.config, changes)
     for key in AUDIO_KEYS:
         if key in type(method).model_fields:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from speechllm.compare.curves import draw_curves, read_curve
 from speechllm.compare.grid import BASE
-from speechllm.compare.results import Result, Results, Runs
+from speechllm.compare.results import ArmResults, Result, Runs
 from speechllm.report.canvas import COLOURS, draw_legend, new_figure
 
 if TYPE_CHECKING:
@@ -20,25 +20,27 @@ MARKERS = "osD^vPX<>ph"
 LINES = ("-", "--", "-.", (0, (1, 1)))
 BASE_LINE = {"color": "0.35", "linestyle": ":", "linewidth": 1.2}
 BARS = "Bars are 95 % intervals over seeds and utterances."
-Draw = Callable[["Axes", Results, str], None]
+Draw = Callable[["Axes", ArmResults, str], None]
 
 
 @dataclass(frozen=True)
-class Plot:
+class ComparisonPlot:
     """A figure on disk, `<name>.png` and `<name>.svg`, and what it shows."""
 
     name: str
     caption: str
 
 
-def draw_plots(results: Results, folder: Path) -> list[Plot]:
+def draw_plots(results: ArmResults, folder: Path) -> list[ComparisonPlot]:
     """Draw all figures into `folder`; none if there is nothing to show."""
     if not results:
         return []
     key, error = results.task.main.key, results.task.main.title
     plots = [
-        Plot(f"{key}_by_audio", f"Target {error} by the share of the target's audio. {BARS}"),
-        Plot(
+        ComparisonPlot(
+            f"{key}_by_audio", f"Target {error} by the share of the target's audio. {BARS}"
+        ),
+        ComparisonPlot(
             "forgetting",
             f"Source against target {error}: an arm below and left of the base's lines is better "
             f"on both. Figures are percent of the target's audio. {BARS}",
@@ -55,7 +57,7 @@ def draw_plots(results: Results, folder: Path) -> list[Plot]:
             and (found := [c for c in map(read_curve, r.cells) if c.steps])
         }
         if curves:
-            plot = Plot(
+            plot = ComparisonPlot(
                 f"learning_{target}",
                 f"{target}: dev loss while training, a line for each seed; marks are the "
                 "monitor's actions, on the domain that it watched.",
@@ -65,7 +67,7 @@ def draw_plots(results: Results, folder: Path) -> list[Plot]:
     return plots
 
 
-def _draw_targets(results: Results, file: Path, draw: Draw) -> None:
+def _draw_targets(results: ArmResults, file: Path, draw: Draw) -> None:
     """A panel for each target, and one legend below."""
     labels = len({r.cells[0].label for r in results})
     panels = len(results.targets)
@@ -80,7 +82,9 @@ def _draw_targets(results: Results, file: Path, draw: Draw) -> None:
         draw_legend(figure, row, columns=max(2, int(width / 1.9)))
 
 
-def _methods(results: Results, target: str) -> Iterator[tuple[int, dict[str, Any], list[Result]]]:
+def _methods(
+    results: ArmResults, target: str
+) -> Iterator[tuple[int, dict[str, Any], list[Result]]]:
     """Number, look, and arms of each method by their share of audio; the same for all targets."""
     labels = list(dict.fromkeys(r.cells[0].label for r in results if not _is_aside(r)))
     arms = [r for r in results.of(target) if not _is_aside(r) and _has_words(r)]
@@ -104,7 +108,7 @@ def _has_words(result: Result) -> bool:
     return result.target.error is not None and result.source.error is not None
 
 
-def audio_share(results: Results, result: Result) -> float:
+def audio_share(results: ArmResults, result: Result) -> float:
     """Share of the target's audio that an arm was trained on, by the hours it really saw.
 
     An arm that draws its audio anew can see more than the fraction that it asks for.
@@ -118,7 +122,7 @@ def audio_share(results: Results, result: Result) -> float:
     return fraction if near else round(share, 2)  # utterances are not equally long
 
 
-def _error_by_audio(axes: "Axes", results: Results, target: str) -> None:
+def _error_by_audio(axes: "Axes", results: ArmResults, target: str) -> None:
     shares = sorted({audio_share(results, r) for r in results if not _is_aside(r)})
     methods = list(_methods(results, target))
     for i, look, arms in methods:
@@ -134,7 +138,7 @@ def _error_by_audio(axes: "Axes", results: Results, target: str) -> None:
     axes.set_ylabel(f"target {results.task.main.title} (%)")
 
 
-def _forgetting(axes: "Axes", results: Results, target: str) -> None:
+def _forgetting(axes: "Axes", results: ArmResults, target: str) -> None:
     for _, look, arms in _methods(results, target):
         axes.errorbar(
             [r.target.error for r in arms],

@@ -15,7 +15,7 @@ from speechllm.report.tree import Decoding
 
 
 @dataclass(frozen=True)
-class Job:
+class DecodeJob:
     """A model that is to be decoded in another way.
 
     Attributes:
@@ -33,7 +33,7 @@ class Job:
 
 def redecode_jobs(
     grid: Grid, cells: Sequence[Cell], base: Path, targets: Sequence[str], decode: Path
-) -> Iterator[Job]:
+) -> Iterator[DecodeJob]:
     """What `decodings` of a grid asks for; the base is decoded once for all targets.
 
     Args:
@@ -60,10 +60,10 @@ def redecode_jobs(
                 f"{where}: adapted: the base is no adapted model", "name another arm under `of`"
             )
         if decoding.of == BASE:
-            yield Job(base, tuple(grid.targets or targets), name, words)
+            yield DecodeJob(base, tuple(grid.targets or targets), name, words)
         for cell in cells:
             if cell.arm == decoding.of:
-                yield Job(cell.folder, (cell.target,), name, words)
+                yield DecodeJob(cell.folder, (cell.target,), name, words)
 
 
 def changed_settings(decoding: Decoding, of: Decoding, changes: Sequence[str]) -> list[str]:

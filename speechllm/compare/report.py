@@ -12,7 +12,7 @@ from speechllm.compare.grid import BASE, Cell, Grid, Match
 from speechllm.compare.legends import control_legend, legend, pair_legend
 from speechllm.compare.notes import notes
 from speechllm.compare.plots import draw_plots
-from speechllm.compare.results import Results, read_results
+from speechllm.compare.results import ArmResults, read_results
 from speechllm.compare.tables import (
     control_table,
     main_table,
@@ -99,7 +99,7 @@ def write_comparison(
         stream.write("\n\n".join(filter(None, parts)) + "\n")
 
 
-def _figures(results: Results, out: Path) -> str:
+def _figures(results: ArmResults, out: Path) -> str:
     if not can_plot():
         remark = "No figures: matplotlib is not installed (pip install 'speechllm[report]')."
         log.warning("%s", remark)
@@ -113,7 +113,9 @@ def _figures(results: Results, out: Path) -> str:
     )
 
 
-def _method(grid: Grid, cells: Sequence[Cell], results: Results, normalizer: str) -> Iterator[str]:
+def _method(
+    grid: Grid, cells: Sequence[Cell], results: ArmResults, normalizer: str
+) -> Iterator[str]:
     planned = [cell for cell in cells if cell.match]
     finished = sum(cell.is_finished for cell in planned)
     yield text(f"targets: {', '.join(dict.fromkeys(cell.target for cell in cells))}")

@@ -68,9 +68,9 @@ class Runs:
         return seed_interval(self.errors, self.reference)
 
     @cached_property
-    def heard(self) -> frozenset[Hashable]:
+    def answers_key(self) -> frozenset[Hashable]:
         """What its runs understood; equal for arms that cannot be told apart."""
-        return frozenset(counted.heard for counted in self.counted)
+        return frozenset(counted.answers_key for counted in self.counted)
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +125,7 @@ class Result:
         return None if None in values else fmean(values)
 
 
-class Results(list[Result]):
+class ArmResults(list[Result]):
     """The results of a comparison, in the grid's order of targets and arms.
 
     Args:
@@ -169,7 +169,7 @@ class Results(list[Result]):
         return most
 
 
-def read_results(cells: Sequence[Cell], data: Path, normalizer: str = "plain") -> Results:
+def read_results(cells: Sequence[Cell], data: Path, normalizer: str = "plain") -> ArmResults:
     """Score all finished cells.
 
     Args:
@@ -218,7 +218,7 @@ def read_results(cells: Sequence[Cell], data: Path, normalizer: str = "plain") -
             results.append(Result(tuple(finished), len(group), on_target, on_source))
         else:
             without.append(group[0])
-    return Results(results, without, task)
+    return ArmResults(results, without, task)
 
 
 def _has_more_audio(cell: Cell, than: Cell) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from speechllm.compare.grid import BASE
 from speechllm.compare.judge import Judgement, compare_runs, judge
 from speechllm.compare.legends import beside_header, header
-from speechllm.compare.results import Result, Results, Runs
+from speechllm.compare.results import ArmResults, Result, Runs
 from speechllm.report.gains import gain, gap_closed
 from speechllm.report.table import ABSENT, Table, change, count, interval, number, probability
 from speechllm.score.chance.seeds import mean_rate, seed_interval
@@ -14,7 +14,7 @@ from speechllm.score.counts import Rate
 from speechllm.task import Task
 
 
-def main_table(results: Results, baseline: str) -> Table:
+def main_table(results: ArmResults, baseline: str) -> Table:
     """Return a row for each target and arm; controls are left to their own table."""
     rows = [result for result in results if not result.is_control]
     pairs = {
@@ -28,7 +28,7 @@ def main_table(results: Results, baseline: str) -> Table:
     )
 
 
-def control_table(results: Results) -> Table:
+def control_table(results: ArmResults) -> Table:
     """Return a row for each control whose counterpart is finished too."""
     pairs = [
         (control, counterpart)
@@ -38,7 +38,7 @@ def control_table(results: Results) -> Table:
     return _beside(results.task, ("target", "control", "of"), pairs)
 
 
-def pair_table(results: Results, pairs: Sequence[tuple[str, str]]) -> Table:
+def pair_table(results: ArmResults, pairs: Sequence[tuple[str, str]]) -> Table:
     """Return a row for each target and pair of arms, both of them finished."""
     found = [
         (one, other)
@@ -71,7 +71,7 @@ def _beside(
     return Table((*names, *beside_header(task)), rows, names=3)
 
 
-def type_table(results: Results, target: str) -> Table:
+def type_table(results: ArmResults, target: str) -> Table:
     """Return the second figure by type, which no more than one type would not need."""
     arms = results.of(target)
     types = {kind: None for arm in arms for run in arm.target.counted for kind in run.by_type}
@@ -98,7 +98,7 @@ def _type_rate(runs: Runs, name: str) -> str:
     return _with_interval(mean_rate(errors, reference), seed_interval(errors, reference))
 
 
-def _row(results: Results, result: Result, judged: Judgement | None) -> list[str]:
+def _row(results: ArmResults, result: Result, judged: Judgement | None) -> list[str]:
     base = results.find(result.domain, BASE)
     full = results.full_audio(result.domain)
     error, base_error = (

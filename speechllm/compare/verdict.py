@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from speechllm.compare.judge import Judgement, judge
-from speechllm.compare.results import Result, Results
+from speechllm.compare.results import ArmResults, Result
 from speechllm.report.markdown import code, text
 from speechllm.report.table import change, number, probability
 
@@ -34,7 +34,7 @@ class Verdict:
         return found, f"**{text(self.target)}, published order**: {self.published}"
 
 
-def verdicts(results: Results) -> list[Verdict]:
+def verdicts(results: ArmResults) -> list[Verdict]:
     """Judge each target; controls take no part."""
     groups = {target: _ranked(results, target) for target in results.targets}
     published = {target: _published(results, target) for target in results.targets}
@@ -42,7 +42,7 @@ def verdicts(results: Results) -> list[Verdict]:
     for target in results.targets:
         leaders = [group[0] for group in groups[target]]
         for one, other in (*pairwise(leaders), *pairwise(published[target])):
-            if one.target.heard != other.target.heard:
+            if one.target.answers_key != other.target.answers_key:
                 pairs[frozenset((one, other))] = one, other
     judged = dict(zip(pairs, judge(list(pairs.values())), strict=True))
     return [
@@ -55,12 +55,12 @@ def verdicts(results: Results) -> list[Verdict]:
     ]
 
 
-def _ranked(results: Results, target: str) -> list[list[Result]]:
+def _ranked(results: ArmResults, target: str) -> list[list[Result]]:
     """Arms by their error, the lowest first; those that recognised the very same stand together."""
     alike: dict[object, list[Result]] = {}
     for result in results.of(target):
         if not result.is_control and result.target.error is not None:
-            alike.setdefault(result.target.heard, []).append(result)
+            alike.setdefault(result.target.answers_key, []).append(result)
     return sorted(alike.values(), key=lambda group: group[0].target.error or 0.0)
 
 
@@ -86,7 +86,7 @@ def _order(groups: Sequence[list[Result]], judged: Judged, error: str) -> str:
     return " ".join(sentences)
 
 
-def _published(results: Results, target: str) -> list[Result]:
+def _published(results: ArmResults, target: str) -> list[Result]:
     """One arm for each method of the published order that the grid has, in that order."""
     chosen = []
     for method in results.task.published:
@@ -112,7 +112,7 @@ def _holds(arms: Sequence[Result], judged: Judged, published: Mapping[str, str])
     holds, fails, unsure = [], [], []
     for worse, better in pairwise(arms):
         step = f"{code(worse.arm)} to {code(better.arm)}"
-        if better.target.heard == worse.target.heard:
+        if better.target.answers_key == worse.target.answers_key:
             unsure.append(f"{step} (the very same hypotheses)")
             continue
         judgement, difference = judged[frozenset((worse, better))], _change(worse, better)

@@ -57,7 +57,7 @@ class Ct2Model:
     aliases: dict[str, str]
 
 
-class _Reader:
+class _Ct2Reader:
     """Reads on from a place in the file; knows what it is about to read, for the error."""
 
     def __init__(self, path: Path, place: str):
@@ -96,7 +96,7 @@ def read_ct2(path: Path, place: str) -> Ct2Model:
     Raises:
         DataError: it is no such file, of an unknown version, cut off or damaged.
     """
-    file = _Reader(path, place)
+    file = _Ct2Reader(path, place)
     version = file.number("I", "its version")
     if version not in VERSIONS:
         known = f"{VERSIONS[0]} to {VERSIONS[-1]}"
@@ -134,7 +134,7 @@ def read_ct2(path: Path, place: str) -> Ct2Model:
     return Ct2Model(spec, revision, variables, aliases)
 
 
-def _variable(file: _Reader, what: str) -> Variable:
+def _variable(file: _Ct2Reader, what: str) -> Variable:
     rank = file.number("B", what)
     shape = tuple(file.number("I", what) for _ in range(rank))
     kind, size = file.number("B", what), file.number("I", what)

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from speechllm.convert.source import Member, Source
+from speechllm.convert.source import Member, ModelSource
 from speechllm.errors import ConfigError, DataError
 
 KINDS = {"model.bin": "ctranslate2", ".gguf": "gguf", ".onnx": "piper"}
@@ -44,7 +44,7 @@ class Found:
         return ", ".join(part.place for part in self.parts)
 
 
-def find_model(sources: Sequence[Source]) -> Found:
+def find_model(sources: Sequence[ModelSource]) -> Found:
     """The one model in all sources together.
 
     Raises:

@@ -95,7 +95,7 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Source:
+class ModelSource:
     """One place that was named on the command line.
 
     Attributes:
@@ -160,7 +160,7 @@ class Taken:
         return target or members[0].path
 
 
-def find_source(given: str) -> Source:
+def find_source(given: str) -> ModelSource:
     """The source of a name: a file or folder of that path, else an installed package.
 
     Raises:
@@ -169,12 +169,12 @@ def find_source(given: str) -> Source:
     """
     path = Path(given)
     if path.is_dir():
-        return Source(given, [_file(p) for p in sorted(path.iterdir()) if p.is_file()])
+        return ModelSource(given, [_file(p) for p in sorted(path.iterdir()) if p.is_file()])
     if path.suffix in (".whl", ".zip") and path.is_file():
         return _wheel(given, path)
     if path.is_file():
         beside = [p for p in sorted(path.parent.iterdir()) if p.is_file() and p != path]
-        return Source(given, [_file(path), *(_file(p, is_wanted=False) for p in beside)])
+        return ModelSource(given, [_file(path), *(_file(p, is_wanted=False) for p in beside)])
     return _installed(given)
 
 
@@ -187,7 +187,7 @@ def _file(path: Path, is_wanted: bool = True) -> Member:
     return Member(path.name, path.stat().st_size, str(path), path, is_wanted=is_wanted)
 
 
-def _wheel(given: str, path: Path) -> Source:
+def _wheel(given: str, path: Path) -> ModelSource:
     """A wheel is a zip with RECORD, the hashes of its files, and METADATA."""
     with open(path, "rb") as stream:
         _check_pointer(stream.read(len(POINTER)), str(path))
@@ -215,7 +215,7 @@ def _wheel(given: str, path: Path) -> Source:
     return _described(given, members, message_from_string(texts.get("METADATA", "")))
 
 
-def _installed(given: str) -> Source:
+def _installed(given: str) -> ModelSource:
     """An installed package, by the list of its files."""
     try:
         package = distribution(given)
@@ -237,13 +237,13 @@ def _installed(given: str) -> Source:
     return _described(given, members, package.metadata)
 
 
-def _described(given: str, members: list[Member], metadata: Message | Any) -> Source:
+def _described(given: str, members: list[Member], metadata: Message | Any) -> ModelSource:
     names = metadata.get_all("Classifier") or []
     classified = [n.split("::")[-1].strip() for n in names if n.startswith("License ::")]
     stated = metadata.get("License-Expression") or metadata.get("License")
     first = (stated or "").strip().splitlines()  # some state the whole text
     licence = first[0] if first else ", ".join(classified) or None
-    return Source(given, members, metadata.get("Name"), metadata.get("Version"), licence)
+    return ModelSource(given, members, metadata.get("Name"), metadata.get("Version"), licence)
 
 
 def _hex(stated: str) -> str | None:

@@ -14,7 +14,7 @@ from speechllm.errors import DataError, did_you_mean
 SUFFIXES = (".csv", ".tsv", ".jsonl")
 
 
-class Columns(NamedTuple):
+class PairColumns(NamedTuple):
     """Names of the columns; an empty one: there is none.
 
     Attributes:
@@ -53,7 +53,7 @@ def column_names(path: Path) -> list[str]:
 
 
 def read_pairs(
-    path: Path, columns: Columns, form: Callable[[str], str] = lambda text: text
+    path: Path, columns: PairColumns, form: Callable[[str], str] = lambda text: text
 ) -> list[Utterance]:
     """Read a table.
 

@@ -11,9 +11,9 @@ from speechllm.decode.config import DecodeConfig
 from speechllm.decode.form.constraint import constraint_of
 from speechllm.decode.guard import GuardConfig, flags_of, prefers_retry
 from speechllm.decode.hypothesis import Hypothesis
-from speechllm.decode.scorers.build import knowledge_hashes, make_sources
+from speechllm.decode.scorers.build import knowledge_hashes, make_scorers
 from speechllm.decode.scorers.joint_ctc import JointCtc
-from speechllm.decode.scorers.scorer import Source
+from speechllm.decode.scorers.scorer import Scorer
 from speechllm.decode.search.search import search, token_bound
 from speechllm.decode.suits import check_suits
 from speechllm.decode.words.ctc import CtcReader
@@ -86,8 +86,8 @@ class Decoder:
         self,
         model: SpeechLLM,
         config: DecodeConfig,
-        sources: Sequence[Source] = (),
-        rescorers: Sequence[Source] = (),
+        sources: Sequence[Scorer] = (),
+        rescorers: Sequence[Scorer] = (),
         hashes: dict[str, str] | None = None,
     ):
         self.model, self.config = model, config
@@ -109,7 +109,7 @@ class Decoder:
         self._hotwords: HotwordPrompts | None = None
         self.growth = 0
         self.times_by = self._words.times_by
-        self._form: Source | None = None
+        self._form: Scorer | None = None
         if config.constrained and (form := model.task.form(model.labels)):
             self._form = constraint_of(form, model.tokenizer, model.prompt)
 
@@ -125,7 +125,7 @@ class Decoder:
                 f"{' and '.join(config.left_open)}: null, which has to be tuned on a dev set",
                 "give the weight, or decode with `speechllm decode --dev data/<target>_dev`",
             )
-        made = make_sources(config, model)
+        made = make_scorers(config, model)
         return cls(model, config, made["fusion"], made["rescore"], knowledge_hashes(config))
 
     def use_lists(self, lists: BiasLists) -> None:
@@ -186,7 +186,7 @@ class Decoder:
         examples: Sequence[Example],
         seconds: Sequence[float],
         config: DecodeConfig,
-        sources: Sequence[Source],
+        sources: Sequence[Scorer],
     ) -> list[list[Hypothesis]]:
         model = self.model
         batch = collate(examples, model.prompt, model.projector.output_length, with_target=False)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from speechllm.data.dirs.bias_lists import BiasLists
 from speechllm.data.dirs.forms import compare, count_words, unlike, words_of_phrases
 from speechllm.decode.decoder import Decoder
-from speechllm.decode.scorers.ngram_scorer import NGramSource
+from speechllm.decode.scorers.ngram_scorer import NGramScorer
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def say_fits(
         else:
             log.log(level, "%s: %s", name, said)
     for source in (*decoder.sources, *decoder.rescorers):
-        if words and isinstance(source, NGramSource):
+        if words and isinstance(source, NGramScorer):
             fit = compare(words, source.ngram.vocabulary, source.folds)
             folded = "folded " if source.folds else ""
             said = fit.says_unknown(f"{folded}words of the {where}", source.place)

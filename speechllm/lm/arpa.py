@@ -8,7 +8,7 @@ from pathlib import Path
 from speechllm.data.exchange.lines import read_lines
 from speechllm.errors import DataError
 from speechllm.files.whole import whole_file
-from speechllm.lm.ngram import BEGIN, END, NEVER, UNKNOWN, Entry, NGram
+from speechllm.lm.ngram import BEGIN, END, NEVER, UNKNOWN, NGram, NGramEntry
 
 ROUNDED = 1e-4
 """A log10 probability that is above 0 by no more than this is a rounded 0."""
@@ -51,10 +51,10 @@ def read_arpa(path: str | Path) -> NGram:
         DataError: with file and line: a broken header, counts that are not those of the sections,
             an order that was not announced, a line that is no n-gram, or a file cut short.
     """
-    return _Reader(Path(path)).read()
+    return _ArpaReader(Path(path)).read()
 
 
-class _Reader:
+class _ArpaReader:
     """Goes through a file line by line, and knows where it is."""
 
     def __init__(self, path: Path):
@@ -113,9 +113,9 @@ class _Reader:
 
     def _section(
         self, lines: Iterator[str], order: int, highest: int, count: int
-    ) -> tuple[dict[tuple[str, ...], Entry], str]:
+    ) -> tuple[dict[tuple[str, ...], NGramEntry], str]:
         """The n-grams of an order, and the line that follows them."""
-        table: dict[tuple[str, ...], Entry] = {}
+        table: dict[tuple[str, ...], NGramEntry] = {}
         for line in lines:
             if not line:
                 continue
@@ -133,7 +133,7 @@ class _Reader:
             )
         return table, line
 
-    def _entry(self, line: str, order: int, highest: int) -> tuple[tuple[str, ...], Entry]:
+    def _entry(self, line: str, order: int, highest: int) -> tuple[tuple[str, ...], NGramEntry]:
         # A no-break space does not cut a word; where there can be none, this is faster.
         log_prob, *words = line.split() if line.isascii() else _BLANKS.split(line)
         backoff = "0"
@@ -144,7 +144,7 @@ class _Reader:
         probability = self._number(log_prob)
         if probability > ROUNDED:
             raise self._error(f"a log10 probability is at most 0, not {log_prob}")
-        entry = Entry(min(probability, 0.0), self._number(backoff))
+        entry = NGramEntry(min(probability, 0.0), self._number(backoff))
         return self._named(words) if self.names else tuple(words), entry
 
     def _named(self, words: Iterable[str]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
-from speechllm.lm.ngram import BEGIN, END, NEVER, UNKNOWN, Entry, NGram
+from speechllm.lm.ngram import BEGIN, END, NEVER, UNKNOWN, NGram, NGramEntry
 
 Words = tuple[str, ...]
 FALLBACK = (0.5, 1.0, 1.5)
@@ -88,16 +88,16 @@ def _discounts(table: Counter[Words]) -> tuple[float, float, float]:
 
 def _entries(
     probs: Sequence[dict[Words, float]], weights: Sequence[dict[Words, float]]
-) -> list[dict[Words, Entry]]:
-    entries: list[dict[Words, Entry]] = []
+) -> list[dict[Words, NGramEntry]]:
+    entries: list[dict[Words, NGramEntry]] = []
     for length, level in enumerate(probs, 1):
         above = weights[length] if length < len(probs) else {}
         table = {
-            words: Entry(math.log10(p), math.log10(above[words]) if words in above else 0.0)
+            words: NGramEntry(math.log10(p), math.log10(above[words]) if words in above else 0.0)
             for words, p in level.items()
         }
         if length == 1:
             backoff = math.log10(above[(BEGIN,)]) if (BEGIN,) in above else 0.0
-            table[(BEGIN,)] = Entry(NEVER, backoff)
+            table[(BEGIN,)] = NGramEntry(NEVER, backoff)
         entries.append(table)
     return entries

@@ -18,7 +18,7 @@ NOT_THERE = -6.0
 """log10 probability of an unknown word under a model that has no <unk>."""
 
 
-class Entry(NamedTuple):
+class NGramEntry(NamedTuple):
     """log10 of an n-gram's probability, and of the weight with which its longer ones back off."""
 
     log_prob: float
@@ -32,7 +32,7 @@ class NGram:
         entries: one table for each order, from 1 on, by the n-gram's words.
     """
 
-    def __init__(self, entries: Sequence[dict[tuple[str, ...], Entry]]):
+    def __init__(self, entries: Sequence[dict[tuple[str, ...], NGramEntry]]):
         self.entries = entries
 
     @property

@@ -30,7 +30,7 @@ from speechllm.task import Labels, load_task
 
 
 @dataclass(frozen=True)
-class Score:
+class TokenLoss:
     """A batch's teacher-forced score.
 
     Attributes:
@@ -197,9 +197,9 @@ class SpeechLLM(nn.Module):
         known = self.known_embeddings
         return known if len(self.units) == len(known) else known[self.units.to(known.device)]
 
-    def forward(self, batch: Batch) -> Score:
+    def forward(self, batch: Batch) -> TokenLoss:
         """Score the transcripts of a batch; the loss is on transcript and eos alone."""
-        return Score.of(*self.label_logits(batch))
+        return TokenLoss.of(*self.label_logits(batch))
 
     def label_logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Teacher-forced logits [N, V] and ids [N] of transcripts and eos, row after row."""

@@ -12,7 +12,7 @@ from speechllm.pack.manifest import BASE, Manifest, Pretrained, Trained
 from speechllm.report.comparison import compare, legend
 from speechllm.report.markdown import code, fenced, text
 from speechllm.report.table import ABSENT, Table, number
-from speechllm.report.tree import Family, Model, read_families
+from speechllm.report.tree import BaseRuns, Model, read_families
 
 NORMALIZER = "plain"
 
@@ -112,7 +112,7 @@ def _results(base: Path, models: Mapping[str, Model], tag: str) -> str:
     """The rows of the report's main table that are about packed models."""
     home = next(f for f in read_families(base.parent) if f.folder == base)
     cells = [m for m in models.values() if m.folder not in {x.folder for x in home.models}]
-    family = Family(base, home.base, [*home.adapted, *cells])
+    family = BaseRuns(base, home.base, [*home.adapted, *cells])
     comparison = compare(family, tag, NORMALIZER)
     packed = {(model.target, model.name) for model in models.values()}
     rows = [

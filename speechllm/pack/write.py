@@ -96,7 +96,7 @@ def pack(
         speechllm=__version__,
         pretrained={key: found for key, (found, _) in places.items()},
         domains={domain: _trained(choice, base) for domain, choice in runs.items()},
-        decode=task.suit(decode or DecodeConfig()),
+        decode=task.with_decode_defaults(decode or DecodeConfig()),
     )
     if _is_packed_already(out, manifest):
         log.info("%s is packed already; its model card is written anew", out)

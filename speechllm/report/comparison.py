@@ -7,7 +7,7 @@ from typing import Any
 from speechllm.report.gains import forgetting, gain, gap_closed
 from speechllm.report.markdown import code, text
 from speechllm.report.table import ABSENT, Table, change, count, interval, number, rate, rtf
-from speechllm.report.tree import Family, Model, target_set
+from speechllm.report.tree import BaseRuns, Model, target_set
 from speechllm.task import Task
 
 
@@ -44,7 +44,7 @@ class Comparison:
     verdicts: list[str]
 
 
-def compare(family: Family, tag: str, normalizer: str) -> Comparison:
+def compare(family: BaseRuns, tag: str, normalizer: str) -> Comparison:
     """Compare a base and what was adapted from it, target by target."""
     rows = [
         _row(family, model, target, name, tag, normalizer)
@@ -59,13 +59,13 @@ def compare(family: Family, tag: str, normalizer: str) -> Comparison:
     )
 
 
-def contenders(family: Family, target: str) -> list[Model]:
+def contenders(family: BaseRuns, target: str) -> list[Model]:
     """The base, references, and what was adapted to `target`."""
     return [m for m in family.models if target in m.own_targets([target])]
 
 
 def _row(
-    family: Family, model: Model, target: str, name: str, tag: str, normalizer: str
+    family: BaseRuns, model: Model, target: str, name: str, tag: str, normalizer: str
 ) -> list[str]:
     def percent(of: Model | None, name: str) -> float | None:
         return of.error(tag, name, normalizer).get("percent") if of else None
@@ -102,7 +102,7 @@ def _details(task: Task, figures: Mapping[str, Any]) -> Iterator[str]:
             yield rate(found)
 
 
-def _verdict(family: Family, target: str, tag: str, normalizer: str) -> str:
+def _verdict(family: BaseRuns, target: str, tag: str, normalizer: str) -> str:
     """Say which model is best on `target`, overall and without the audio reference."""
     models = contenders(family, target)
     audio = family.audio_reference(target)

@@ -3,7 +3,7 @@
 from speechllm.report.domain import special_rates
 from speechllm.report.gains import gain
 from speechllm.report.table import ABSENT, Table, number, probability, rate, rtf
-from speechllm.report.tree import Decoding, Family, Model
+from speechllm.report.tree import BaseRuns, Decoding, Model
 from speechllm.score.chance.significance import paired_bootstrap
 from speechllm.task import Task
 
@@ -23,7 +23,7 @@ def header(task: Task) -> tuple[str, ...]:
     )
 
 
-def decodings_table(family: Family, main: str, normalizer: str) -> Table:
+def decodings_table(family: BaseRuns, main: str, normalizer: str) -> Table:
     """Return rows for each set and model that was decoded in more than one way.
 
     Args:

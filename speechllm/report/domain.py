@@ -4,7 +4,7 @@ from typing import Any
 
 from speechllm.report.comparison import contenders
 from speechllm.report.table import Table, number, rate
-from speechllm.report.tree import Family, Model, target_set
+from speechllm.report.tree import BaseRuns, Model, target_set
 
 HEADER = (
     *("target", "model", "entity error [95 %]", "recall", "precision", "F1"),
@@ -20,7 +20,7 @@ LEGEND = """\
   in it."""
 
 
-def domain_table(family: Family, tag: str, normalizer: str) -> Table:
+def domain_table(family: BaseRuns, tag: str, normalizer: str) -> Table:
     """Return a row for each target and model; figures that no model has are left out."""
     rows = [
         [target, model.name, *_figures(model, target_set(target), tag, normalizer)]

@@ -5,10 +5,12 @@ from pathlib import Path
 
 from speechllm.data.dirs.kaldi import first_ids
 from speechllm.report.gains import has_gap
-from speechllm.report.tree import Family, Model, target_set, unfinished
+from speechllm.report.tree import BaseRuns, Model, target_set, unfinished
 
 
-def notes(exp: Path, families: list[Family], normalizer: str, tag: str | None = None) -> list[str]:
+def notes(
+    exp: Path, families: list[BaseRuns], normalizer: str, tag: str | None = None
+) -> list[str]:
     """Return one sentence for each thing that the tables cannot say.
 
     Args:
@@ -29,7 +31,7 @@ def notes(exp: Path, families: list[Family], normalizer: str, tag: str | None = 
     return remarks + list(_of_references(families))
 
 
-def _of_model(model: Model, family: Family, normalizer: str, main: str) -> Iterator[str]:
+def _of_model(model: Model, family: BaseRuns, normalizer: str, main: str) -> Iterator[str]:
     # Further decodings are of some models, and of targets only.
     targets = [target_set(target) for target in model.own_targets(family.targets)]
     further = {tag: targets for tag in sorted(model.tags - {main})}
@@ -64,7 +66,7 @@ def _of_model(model: Model, family: Family, normalizer: str, main: str) -> Itera
             yield f"{tag}/{name}: {normalizer}: {warning}"
 
 
-def _of_targets(family: Family, normalizer: str, tag: str) -> Iterator[str]:
+def _of_targets(family: BaseRuns, normalizer: str, tag: str) -> Iterator[str]:
     for target in family.targets:
         audio = family.audio_reference(target)
         if audio is None:
@@ -83,7 +85,7 @@ def _of_targets(family: Family, normalizer: str, tag: str) -> Iterator[str]:
             )
 
 
-def _of_references(families: list[Family]) -> Iterator[str]:
+def _of_references(families: list[BaseRuns]) -> Iterator[str]:
     """Sets that were scored against references of more than one content."""
     digests: dict[str, set[str]] = {}
     for family in families:

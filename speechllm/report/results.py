@@ -18,7 +18,7 @@ from speechllm.report.domain import domain_table
 from speechllm.report.markdown import code, text
 from speechllm.report.notes import notes
 from speechllm.report.table import ABSENT, Table, count, interval, number, rtf
-from speechllm.report.tree import Decoding, Family, Model, read_families
+from speechllm.report.tree import BaseRuns, Decoding, Model, read_families
 from speechllm.version import __version__
 
 # What is printed of a run's environment block (speechllm/environment.py).
@@ -29,7 +29,7 @@ ENVIRONMENT = (
 
 
 @dataclass(frozen=True)
-class Section:
+class ReportSection:
     """Tables with their names under one heading, and what their columns mean."""
 
     title: str
@@ -43,7 +43,7 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Results:
+class ReportResults:
     """The text of RESULTS.md, and its parts for a terminal and for web pages.
 
     Attributes:
@@ -56,10 +56,10 @@ class Results:
     """
 
     markdown: str
-    families: list[Family]
+    families: list[BaseRuns]
     comparisons: list[Comparison]
     legends: list[str]
-    sections: list[Section]
+    sections: list[ReportSection]
     environment: list[str]
     method: list[str]
     notes: list[str]
@@ -68,13 +68,13 @@ class Results:
 
 def make_results(
     exp: Path,
-    title: str = "Results",
+    title: str = "ReportResults",
     normalizer: str = "plain",
     command: str | None = None,
     grids: Sequence[str] = (),
     tag: str | None = None,
     source_sets: Sequence[str] = (),
-) -> Results:
+) -> ReportResults:
     """Report on everything below `exp`.
 
     Args:
@@ -142,7 +142,7 @@ def make_results(
         for heading, table in (*tables, *answer_tables(exp, models, name)):
             parts += [f"### {text(heading)}", table.markdown()]
             details.append((f"{heading}, normaliser {name}", table))
-    return Results(
+    return ReportResults(
         "\n\n".join(filter(None, parts)) + "\n",
         families,
         comparisons,
@@ -157,7 +157,7 @@ def make_results(
 
 def _section(
     title: str, tables: Iterable[tuple[str, Table]], normalizer: str, legend: str
-) -> Iterator[Section]:
+) -> Iterator[ReportSection]:
     """A section of the tables that have rows; none if there is no such table."""
     found = [
         (f"{name}, normaliser {normalizer}", table)
@@ -165,7 +165,7 @@ def _section(
         if table.rows and len(table.header) > table.names
     ]
     if found:
-        yield Section(title, found, legend)
+        yield ReportSection(title, found, legend)
 
 
 def environment_lines(runs: Sequence[Mapping[str, Any]]) -> Iterator[str]:

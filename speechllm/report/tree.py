@@ -168,7 +168,7 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Family:
+class BaseRuns:
     """A base model (None if it has no run.json) and the models adapted from it.
 
     Attributes:
@@ -244,7 +244,7 @@ class Family:
         return max(models, key=lambda m: m.audio_hours, default=None)
 
 
-def read_families(exp: Path, source_sets: Sequence[str] = ()) -> list[Family]:
+def read_families(exp: Path, source_sets: Sequence[str] = ()) -> list[BaseRuns]:
     """Read everything below `exp` but the cells of comparisons, in the order of the folders' names.
 
     Args:
@@ -264,12 +264,12 @@ def read_families(exp: Path, source_sets: Sequence[str] = ()) -> list[Family]:
     models = {folder: m for folder, m in models.items() if not m.is_reference}
     if not models:
         raise DataError(f"no {RUN}, hence no trained model, below this folder", exp)
-    families: dict[Path, Family] = {}
+    families: dict[Path, BaseRuns] = {}
     for folder, model in models.items():
         home = folder if model.is_base else folder.parent
         base = models.get(home)
         base = base if base and base.is_base else None
-        family = families.setdefault(home, Family(home, base, [], tuple(source_sets), references))
+        family = families.setdefault(home, BaseRuns(home, base, [], tuple(source_sets), references))
         if not model.is_base:
             family.adapted.append(model)
     return list(families.values())

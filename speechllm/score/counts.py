@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechllm.score.count.entities import EntityCounts, score_entities
-from speechllm.score.count.wer import Score
+from speechllm.score.count.wer import WordScore
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Counted:
     Attributes:
         ids: of the references, sorted: the order of all arrays.
         rates: by the keys of the task's figures.
-        heard: what was understood; equal for hypotheses that cannot be told apart.
+        answers_key: what was understood; equal for hypotheses that cannot be told apart.
         missing: references without hypothesis.
         by_type: rates of the task's second figure by the type of what is counted.
         words: the word alignments, where answers are words; tests then look inside utterances.
@@ -55,16 +55,16 @@ class Counted:
 
     ids: tuple[str, ...]
     rates: Mapping[str, Rate]
-    heard: Hashable
+    answers_key: Hashable
     missing: tuple[str, ...] = ()
     by_type: Mapping[str, Rate] = field(default_factory=dict)
-    words: Score | None = None
+    words: WordScore | None = None
     remarks: Mapping[str, Sequence[str]] = field(default_factory=dict)
     set_remarks: Mapping[str, Sequence[str]] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
-def words_counted(score: Score, entities: Mapping[str, Sequence[Mapping[str, Any]]]) -> Counted:
+def words_counted(score: WordScore, entities: Mapping[str, Sequence[Mapping[str, Any]]]) -> Counted:
     """A word score as what a task hands on: rates "wer" and "entities"."""
     found = score_entities(score, entities)
     words = Rate(
@@ -78,7 +78,7 @@ def words_counted(score: Score, entities: Mapping[str, Sequence[Mapping[str, Any
     return Counted(
         ids=tuple(u.id for u in score.utterances),
         rates={"wer": words, "entities": _rate(found.overall)},
-        heard=tuple(u.pairs for u in score.utterances),
+        answers_key=tuple(u.pairs for u in score.utterances),
         missing=score.missing,
         by_type={name: _rate(counts) for name, counts in found.by_type.items()},
         words=score,

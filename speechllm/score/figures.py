@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from speechllm.score.count.entities import EntityCounts, score_entities
 from speechllm.score.count.loops import empty, half_lost, looping
-from speechllm.score.count.wer import Score
+from speechllm.score.count.wer import WordScore
 from speechllm.score.count.word_classes import BIASED, UNBIASED, count_biased, count_by_frequency
-from speechllm.score.inputs import Inputs
+from speechllm.score.inputs import ScoreInputs
 from speechllm.score.rates import Figure, Rates, percent, table_of
 
 LENGTHS = {"0": 0, "1-5": 5, "6-10": 10, "11-20": 20, "21-40": 40, ">40": None}
@@ -20,13 +20,13 @@ MISSED_WORDS = 20  # of the unseen words, those that are listed
 
 
 def figures(
-    score: Score, inputs: Inputs, frequencies: Mapping[str, int] | None, rates: Rates
+    score: WordScore, inputs: ScoreInputs, frequencies: Mapping[str, int] | None, rates: Rates
 ) -> Figure:
     """Return every figure; None stands where the set has nothing that it could be counted from.
 
     Args:
         score: of the set.
-        inputs: see `Inputs`.
+        inputs: see `ScoreInputs`.
         frequencies: of the words of the training text; None without one.
         rates: how intervals are made.
     """
@@ -53,7 +53,7 @@ def figures(
     }
 
 
-def _entities(score: Score, inputs: Inputs, rates: Rates) -> Figure:
+def _entities(score: WordScore, inputs: ScoreInputs, rates: Rates) -> Figure:
     found = score_entities(score, inputs.entities or {})
 
     def of(counts: EntityCounts) -> Figure:
@@ -75,13 +75,13 @@ def _entities(score: Score, inputs: Inputs, rates: Rates) -> Figure:
     }
 
 
-def _biasing(score: Score, inputs: Inputs, rates: Rates) -> Figure:
+def _biasing(score: WordScore, inputs: ScoreInputs, rates: Rates) -> Figure:
     tables = count_biased(score, inputs.biasing)
     return {"b_wer": rates.errors(tables[BIASED]), "u_wer": rates.errors(tables[UNBIASED])}
 
 
 def _by_frequency(
-    score: Score, frequencies: Mapping[str, int] | None, rates: Rates
+    score: WordScore, frequencies: Mapping[str, int] | None, rates: Rates
 ) -> dict[str, Figure | None]:
     if frequencies is None:
         return {"oov": None, "frequency": None}
@@ -117,7 +117,7 @@ def _by_length(words: NDArray[np.int64], rates: Rates) -> Figure:
 
 
 def _by_speaker(
-    score: Score, words: NDArray[np.int64], speakers: Mapping[str, str] | None, rates: Rates
+    score: WordScore, words: NDArray[np.int64], speakers: Mapping[str, str] | None, rates: Rates
 ) -> Figure | None:
     """None too where every utterance is its own speaker, so that nothing is known of speakers."""
     if speakers is None or len(set(speakers.values())) == len(speakers):

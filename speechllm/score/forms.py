@@ -10,21 +10,21 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from speechllm.data.dirs.forms import compare, count_words
-from speechllm.score.count.wer import Score
-from speechllm.score.inputs import Inputs
+from speechllm.score.count.wer import WordScore
+from speechllm.score.inputs import ScoreInputs
 from speechllm.score.normalize.rules import Normalizer
 
 REMEDY = "write both alike, or score with --normalizer english or a file of rules that folds them"
 
 
 def form_warnings(
-    score: Score, inputs: Inputs, frequencies: Mapping[str, int] | None
+    score: WordScore, inputs: ScoreInputs, frequencies: Mapping[str, int] | None
 ) -> Iterator[str]:
     """What is in another form than the references, under the normaliser of a score.
 
     Args:
         score: of the set.
-        inputs: see `Inputs`.
+        inputs: see `ScoreInputs`.
         frequencies: of the words of the training text; None without one.
     """
     said, heard = Counter[str](), Counter[str]()

@@ -52,7 +52,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Inputs:
+class ScoreInputs:
     """The tables that are scored.
 
     Attributes:
@@ -98,7 +98,7 @@ def made_from(reference: Path, hypothesis: Path, settings: Settings) -> dict[str
     }
 
 
-def read_inputs(reference: Path, hypothesis: Path) -> Inputs:
+def read_inputs(reference: Path, hypothesis: Path) -> ScoreInputs:
     """Read both sides and what stands beside the reference.
 
     Raises:
@@ -121,7 +121,7 @@ def read_inputs(reference: Path, hypothesis: Path) -> Inputs:
     refuse_trn(hypothesis, references)
     hypotheses = read_table(hypothesis, strict=False)
     warn_of_unseen({reference: references, hypothesis: hypotheses})
-    return Inputs(references, hypotheses, entities, biasing, speakers)
+    return ScoreInputs(references, hypotheses, entities, biasing, speakers)
 
 
 def warn_of_unseen(tables: Mapping[Path, Mapping[str, str]]) -> None:

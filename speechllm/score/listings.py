@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
-from speechllm.score.count.wer import Pair, Score, Utterance
+from speechllm.score.count.wer import AlignedUtterance, Pair, WordScore
 
 GAP = "***"  # stands opposite an inserted or a deleted word, as in sclite
 SUBSTITUTED, DELETED, INSERTED = "S", "D", "I"
@@ -17,7 +17,7 @@ TITLES = {
 }
 
 
-def alignment_lines(score: Score) -> Iterator[str]:
+def alignment_lines(score: WordScore) -> Iterator[str]:
     """Yield every utterance as REF / HYP / OPS in columns, sorted by id.
 
     The figures are #C correct, #S substituted, #D deleted, #I inserted words, as in sclite.
@@ -33,7 +33,7 @@ def alignment_lines(score: Score) -> Iterator[str]:
         yield from _columns(utterance)
 
 
-def utterance_lines(score: Score) -> Iterator[str]:
+def utterance_lines(score: WordScore) -> Iterator[str]:
     """Yield a header and the word counts of every utterance, parted by tabs, sorted by id."""
     yield "\t".join(UTTERANCE_COLUMNS)
     for utterance in score.utterances:
@@ -42,7 +42,7 @@ def utterance_lines(score: Score) -> Iterator[str]:
         yield "\t".join((utterance.id, *map(str, (words.reference, words.hits, *errors))))
 
 
-def confusion_lines(score: Score) -> Iterator[str]:
+def confusion_lines(score: WordScore) -> Iterator[str]:
     """Yield the confusions, most frequent first, then for each word how well it was recognised."""
     confused: dict[str, Counter[str]] = {kind: Counter() for kind in TITLES}
     correct: Counter[str] = Counter()
@@ -78,7 +78,7 @@ def confusion_lines(score: Score) -> Iterator[str]:
         )
 
 
-def _columns(utterance: Utterance) -> tuple[str, str, str]:
+def _columns(utterance: AlignedUtterance) -> tuple[str, str, str]:
     if not utterance.words.errors:
         said = f" {' '.join([word for word, _ in utterance.pairs])}".rstrip()
         return f"REF:{said}", f"HYP:{said}", "OPS:"

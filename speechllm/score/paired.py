@@ -8,14 +8,14 @@ import numpy as np
 
 from speechllm.score.chance.bootstrap import bootstrap_interval
 from speechllm.score.chance.significance import Paired, matched_pairs, paired_bootstrap
-from speechllm.score.count.wer import Score, Utterance
+from speechllm.score.count.wer import AlignedUtterance, WordScore
 from speechllm.score.rates import table_of
 
 SHOWN = 10  # words in each list
 
 
 @dataclass(frozen=True)
-class Beside:
+class PairedComparison:
     """System b beside system a.
 
     Attributes:
@@ -27,8 +27,8 @@ class Beside:
         words_fixed, words_broken: reference words that only b has right, and that only a has.
     """
 
-    a: Score
-    b: Score
+    a: WordScore
+    b: WordScore
     paired: Paired | None
     p_matched: float | None
     fixed: tuple[str, ...]
@@ -39,7 +39,9 @@ class Beside:
     words_broken: Counter[str]
 
 
-def set_beside(a: Score, b: Score, resamples: int = 10_000, seed: int = 0) -> Beside:
+def compare_pair(
+    a: WordScore, b: WordScore, resamples: int = 10_000, seed: int = 0
+) -> PairedComparison:
     """Compare the scores of two systems against the same references."""
     errors_a, errors_b = (np.array([u.words.errors for u in s.utterances]) for s in (a, b))
     reference = np.array([u.words.reference for u in a.utterances])
@@ -49,7 +51,7 @@ def set_beside(a: Score, b: Score, resamples: int = 10_000, seed: int = 0) -> Be
         for (word, was_right), (_, is_right) in zip(_words(one), _words(other), strict=True):
             fixed[word] += is_right and not was_right
             broken[word] += was_right and not is_right
-    return Beside(
+    return PairedComparison(
         a,
         b,
         paired_bootstrap(errors_b, errors_a, reference, resamples, seed),
@@ -63,7 +65,9 @@ def set_beside(a: Score, b: Score, resamples: int = 10_000, seed: int = 0) -> Be
     )
 
 
-def beside_lines(beside: Beside, name_a: str, name_b: str, seed: int = 0) -> Iterator[str]:
+def comparison_lines(
+    beside: PairedComparison, name_a: str, name_b: str, seed: int = 0
+) -> Iterator[str]:
     """Yield what a reader wants to know, as text."""
     for label, name, score in (("a", name_a, beside.a), ("b", name_b, beside.b)):
         table = table_of([u.words for u in score.utterances])
@@ -93,7 +97,7 @@ def beside_lines(beside: Beside, name_a: str, name_b: str, seed: int = 0) -> Ite
         yield f"words right only in {title}: {words.total()}{': ' if shown else ''}{shown}"
 
 
-def _words(utterance: Utterance) -> list[tuple[str, bool]]:
+def _words(utterance: AlignedUtterance) -> list[tuple[str, bool]]:
     """Reference words, and whether each is right."""
     return [(ref, ref == hyp) for ref, hyp in utterance.pairs if ref is not None]
 

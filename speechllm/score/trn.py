@@ -13,12 +13,12 @@ from pathlib import Path
 from speechllm.data.dirs.kaldi import first_ids
 from speechllm.errors import DataError, SpeechLLMError, shell_word
 from speechllm.files.utf8 import read_text
-from speechllm.score.count.wer import Score
+from speechllm.score.count.wer import WordScore
 
 _END = re.compile(r"\(([^\s()]+)\)\s*$")
 
 
-def trn_lines(score: Score, side: str, speakers: Mapping[str, str] | None = None) -> list[str]:
+def trn_lines(score: WordScore, side: str, speakers: Mapping[str, str] | None = None) -> list[str]:
     """Return a line for each utterance, sorted by id; a missing hypothesis is an empty one.
 
     Args:

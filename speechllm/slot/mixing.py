@@ -120,7 +120,7 @@ class Mixture:
             batches += part * len(self._plan(int(whole)).steps)
         return max(1, round(batches / self.config.accumulate))
 
-    def heard(self, domain: str, epoch: int, batch: int) -> set[str]:
+    def audio_used(self, domain: str, epoch: int, batch: int) -> set[str]:
         """Utterances of a domain whose audio a run needed that ended at this place of the plan.
 
         All of a fixed pool, since all of it had to be there; of a redrawn one what was drawn.

@@ -65,7 +65,7 @@ class EncoderOptions:
 
 
 @dataclass(frozen=True)
-class Utterance:
+class PhoneUtterance:
     """One utterance: input frames [T, stride * 80] in float16, and its phones."""
 
     utt_id: str
@@ -80,7 +80,7 @@ class Utterance:
 
 
 @dataclass(frozen=True)
-class Batch:
+class PhoneBatch:
     """Input frames [B, T, D], their mask [B, T], and phone ids [B, U] padded with -100."""
 
     frames: Tensor
@@ -220,15 +220,15 @@ def _config(options: EncoderOptions, vocab_size: int) -> Wav2Vec2BertConfig:
 
 def _extract(
     data: DataDir, phones: Mapping[str, list[str]], extractor: SeamlessM4TFeatureExtractor
-) -> list[Utterance]:
+) -> list[PhoneUtterance]:
     """Filter bank features of every utterance, on all cores."""
     extractor = without_frame_loop(extractor)
 
-    def one(utt: str) -> Utterance:
+    def one(utt: str) -> PhoneUtterance:
         samples = load_audio(data.audio[utt], extractor.sampling_rate)
         if len(samples) < LEAST_SECONDS * extractor.sampling_rate:  # of which it makes no frame
             width = extractor.feature_size * extractor.stride
-            return Utterance(utt, np.zeros((0, width), np.float16), phones[utt])
+            return PhoneUtterance(utt, np.zeros((0, width), np.float16), phones[utt])
         frames = extractor(
             samples,
             sampling_rate=extractor.sampling_rate,
@@ -237,26 +237,28 @@ def _extract(
             return_tensors="np",
         )
         kept = frames.attention_mask[0].astype(bool)
-        return Utterance(utt, frames.input_features[0][kept].astype(np.float16), phones[utt])
+        return PhoneUtterance(utt, frames.input_features[0][kept].astype(np.float16), phones[utt])
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         made = pool.map(one, data.ids)
         return list(track(made, f"filter bank of {data.name}", len(data.ids)))
 
 
-def _collate(utterances: Sequence[Utterance], tokenizer: Wav2Vec2PhonemeCTCTokenizer) -> Batch:
+def _collate(
+    utterances: Sequence[PhoneUtterance], tokenizer: Wav2Vec2PhonemeCTCTokenizer
+) -> PhoneBatch:
     frames = [torch.from_numpy(u.frames).float() for u in utterances]
     labels = [torch.tensor(tokenizer.convert_tokens_to_ids(u.phones)) for u in utterances]
-    return Batch(
+    return PhoneBatch(
         pad_sequence(frames, batch_first=True),
         pad_sequence([torch.ones(len(f), dtype=torch.long) for f in frames], batch_first=True),
         pad_sequence(labels, batch_first=True, padding_value=-100),
     )
 
 
-def _cut(utterances: Sequence[Utterance], budget: int) -> list[list[Utterance]]:
+def _cut(utterances: Sequence[PhoneUtterance], budget: int) -> list[list[PhoneUtterance]]:
     """Cut utterances, shortest first, into batches of at most `budget` frames with padding."""
-    batches: list[list[Utterance]] = []
+    batches: list[list[PhoneUtterance]] = []
     for utterance in sorted(utterances, key=lambda u: len(u.frames)):
         if not batches or (len(batches[-1]) + 1) * len(utterance.frames) > budget:
             batches.append([])
@@ -265,10 +267,10 @@ def _cut(utterances: Sequence[Utterance], budget: int) -> list[list[Utterance]]:
 
 
 def _batches(
-    utterances: Sequence[Utterance],
+    utterances: Sequence[PhoneUtterance],
     tokenizer: Wav2Vec2PhonemeCTCTokenizer,
     options: EncoderOptions,
-) -> Iterator[Batch]:
+) -> Iterator[PhoneBatch]:
     """Endless batches of utterances of like length, in a new order in each epoch."""
     rng = random.Random(options.seed)
     batches = _cut(utterances, options.batch_frames)
@@ -282,7 +284,7 @@ def _batches(
 def phone_error_rate(
     model: Wav2Vec2BertForCTC,
     tokenizer: Wav2Vec2PhonemeCTCTokenizer,
-    utterances: Sequence[Utterance],
+    utterances: Sequence[PhoneUtterance],
 ) -> float:
     """Phone errors (substituted, deleted, inserted) per phone, with greedy CTC decoding."""
     references, hypotheses = [], []

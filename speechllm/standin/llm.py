@@ -25,8 +25,8 @@ from speechllm.errors import DataError
 from speechllm.slot.collate import IGNORED, Batch, Example, collate
 from speechllm.slot.prompt import Prompt, make_prompt
 from speechllm.slot.text.noise import NoiseConfig, corrupt
-from speechllm.standin.garble import garble, spell_out, stretch, with_made_up_words
 from speechllm.standin.loop import is_done, new_folder, seed_everything, train
+from speechllm.standin.misspell import garble, spell_out, stretch, with_made_up_words
 
 log = logging.getLogger(__name__)
 

@@ -126,7 +126,7 @@ def _counted(score: SluScore, labels: Labels) -> Counted:
             **{key: Rate(~getattr(score, key), np.ones(len(score.ids))) for key in right},
             **{key: _rate(getattr(score, name)) for key, name in f1.items()},
         },
-        heard=score.answers,
+        answers_key=score.answers,
         missing=score.missing,
         by_type={name: _rate(of) for name, of in score.by_type.items()},
         remarks={what: about for what, about in remarks.items() if about},

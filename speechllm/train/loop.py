@@ -23,7 +23,7 @@ from speechllm.files.own import made_again, read_tensors
 from speechllm.files.progress import Progress
 from speechllm.model.bundle import restore_tensors, save_trained
 from speechllm.model.compute.precision import autocast, resolve
-from speechllm.model.speech_llm import Score
+from speechllm.model.speech_llm import TokenLoss
 from speechllm.slot.collate import Batch
 from speechllm.slot.mixture import Item, Plan
 from speechllm.train.ahead import Ahead
@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 CHECKPOINT = "checkpoint.safetensors"
 
-Objective = Callable[[Batch], Score]
+Objective = Callable[[Batch], TokenLoss]
 """What is minimised: gives a batch's loss, summed over its label tokens."""
 
 
@@ -214,7 +214,7 @@ class Trainer:
                 " slot without the projector); auxiliary losses need larger batches",
             )
 
-    def _forward(self, batch: Batch) -> Score:
+    def _forward(self, batch: Batch) -> TokenLoss:
         with autocast(self.precision, self.world.device):
             return self.objective(batch)
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from speechllm.config import MonitorConfig
 from speechllm.errors import ConfigError
-from speechllm.model.speech_llm import Score
+from speechllm.model.speech_llm import TokenLoss
 from speechllm.slot.collate import Batch
 
 Signals = dict[str, float]
@@ -38,7 +38,7 @@ def evaluate(
     model: nn.Module,
     batches: Sequence[Batch],
     errors: Errors | None,
-    score_of: Callable[[Batch], Score] | None = None,
+    score_of: Callable[[Batch], TokenLoss] | None = None,
 ) -> Signals:
     """Teacher-forced loss (nats per token), perplexity and token accuracy; errors by real decode.
 
@@ -87,7 +87,7 @@ class Monitor:
         dev: Mapping[str, Sequence[Batch]],
         errors: Errors | None = None,
         first_errors: Errors | None = None,
-        score_of: Callable[[Batch], Score] | None = None,
+        score_of: Callable[[Batch], TokenLoss] | None = None,
     ):
         if config.watch not in dev:
             raise ConfigError(

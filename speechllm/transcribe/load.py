@@ -67,7 +67,7 @@ def load_recogniser(
         domain = domain or own
         check_domain(domain, [own])
         switch = DomainSwitch(load_bundle(folder / MODEL), own, {})
-        decode = task_of(folder).suit(DecodeConfig())
+        decode = task_of(folder).with_decode_defaults(DecodeConfig())
     else:
         raise SpeechLLMError(
             f"{folder} holds no model",

@@ -19,10 +19,10 @@ from speechllm.data.speech.audio import SAMPLE_RATE, AudioError, guessed_duratio
 from speechllm.data.speech.audio_error import WaveError, too_short
 from speechllm.data.speech.segmentation import cut_at_pauses
 from speechllm.decode.config import DecodeConfig
+from speechllm.decode.decode_sets import decode_batches
 from speechllm.decode.decoder import Decoder
 from speechllm.decode.fits import say_fits
 from speechllm.decode.hypothesis import Hypothesis
-from speechllm.decode.run import decode_batches
 from speechllm.errors import ConfigError
 from speechllm.files.progress import Progress
 from speechllm.model.between import weigh_adaptation

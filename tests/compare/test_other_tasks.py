@@ -9,7 +9,7 @@ from speechllm.compare import report
 from speechllm.compare.legends import header
 from speechllm.compare.plots import draw_plots
 from speechllm.compare.report import write_comparison
-from speechllm.compare.results import Results, read_results
+from speechllm.compare.results import ArmResults, read_results
 from speechllm.compare.tables import main_table, type_table
 from speechllm.data.dirs.kaldi import read_table, write_table
 from speechllm.files.whole import write_json
@@ -77,7 +77,7 @@ def test_figures_are_those_of_the_task(understood) -> None:
 def test_a_task_with_one_figure_has_one(understood) -> None:
     results = read_results(understood.cells, understood.data)
     alone = type("Alone", (type(results.task),), {"metrics": results.task.metrics[:1]})()
-    fewer = Results(results, task=alone)
+    fewer = ArmResults(results, task=alone)
     assert len(main_table(fewer, "base").header) == len(header(results.task)) - 1
     assert type_table(fewer, "farm").header == ("arm", "crop", "start")
 

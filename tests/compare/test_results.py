@@ -23,7 +23,8 @@ def test_arms_are_gathered_over_seeds(whole):
     assert denoise.target.error == pytest.approx(300 * UTTERANCES / denoise.target.reference.sum())
     assert results.full_audio("farm").arm == "audio"
     assert (
-        results.find("farm", "base").target.heard == results.find("farm", "text_only").target.heard
+        results.find("farm", "base").target.answers_key
+        == results.find("farm", "text_only").target.answers_key
     )
 
 

@@ -10,7 +10,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from speechllm.cli import main
-from speechllm.convert.run import import_model
+from speechllm.convert.import_folder import import_model
 from speechllm.errors import DataError
 from speechllm.files.own import read_json
 from tests.helpers.gguf_files import (

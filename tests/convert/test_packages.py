@@ -19,7 +19,7 @@ from transformers import (
     WhisperForConditionalGeneration,
 )
 
-from speechllm.convert.run import import_model
+from speechllm.convert.import_folder import import_model
 from tests.helpers.paths import ROOT
 
 pytestmark = pytest.mark.slow

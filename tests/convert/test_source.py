@@ -13,8 +13,8 @@ import torch
 from transformers import WhisperForConditionalGeneration
 
 from speechllm.cli import main
+from speechllm.convert.import_folder import import_model
 from speechllm.convert.parts import find_model
-from speechllm.convert.run import import_model
 from speechllm.convert.source import find_source
 from speechllm.errors import ConfigError, DataError
 from speechllm.files.own import read_json

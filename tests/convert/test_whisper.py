@@ -15,7 +15,7 @@ from transformers import (
 )
 
 from speechllm.cli import main
-from speechllm.convert.run import import_model
+from speechllm.convert.import_folder import import_model
 from speechllm.errors import ConfigError, DataError
 from speechllm.model.encoder.encoder import Encoder
 from tests.helpers.ct2_files import ALIASES, tiny_whisper, variables_of, write_ct2, write_whisper

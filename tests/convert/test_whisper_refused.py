@@ -9,7 +9,7 @@ import pytest
 from transformers import WhisperForConditionalGeneration
 
 from speechllm.convert.ct2 import read_ct2
-from speechllm.convert.run import import_model
+from speechllm.convert.import_folder import import_model
 from speechllm.errors import DataError
 from tests.helpers.ct2_files import ALIASES, tiny_whisper, variables_of, write_ct2, write_whisper
 

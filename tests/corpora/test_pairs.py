@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.corpora.pairs import Columns, column_names, find_table, read_pairs
+from speechllm.corpora.pairs import PairColumns, column_names, find_table, read_pairs
 from speechllm.errors import DataError
 from tests.helpers.corpora import make_wave
 
@@ -13,7 +13,7 @@ ROWS = [
     {"path": "wav/a.wav", "sentence": 'she said "no", twice', "who": "ann"},
     {"path": "wav/b.wav", "sentence": "yes", "who": "bob"},
 ]
-COLUMNS = Columns("sentence", "path", "", "who")
+COLUMNS = PairColumns("sentence", "path", "", "who")
 
 
 def write(tmp_path: Path, kind: str, rows: list[dict[str, object]] = ROWS) -> Path:
@@ -47,11 +47,14 @@ def test_each_kind_of_table(tmp_path: Path, kind: str) -> None:
 
 def test_text_alone_and_ids_of_ones_own(tmp_path: Path) -> None:
     path = write(tmp_path, "csv")
-    assert [u.id for u in read_pairs(path, Columns("sentence", ""))] == [
+    assert [u.id for u in read_pairs(path, PairColumns("sentence", ""))] == [
         "line0000002",
         "line0000003",
     ]
-    assert [u.id for u in read_pairs(path, Columns("sentence", "path", "who"))] == ["ann", "bob"]
+    assert [u.id for u in read_pairs(path, PairColumns("sentence", "path", "who"))] == [
+        "ann",
+        "bob",
+    ]
 
 
 @pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl"])
@@ -59,7 +62,7 @@ def test_a_column_that_is_not_there(tmp_path: Path, kind: str) -> None:
     path = write(tmp_path, kind)
     first = 1 if kind == "jsonl" else 2
     with pytest.raises(DataError) as error:
-        read_pairs(path, Columns("sentense", "path"))
+        read_pairs(path, PairColumns("sentense", "path"))
     assert f"{path}:{first}: there is no column 'sentense', did you mean" in str(error.value)
 
 
@@ -87,16 +90,16 @@ def test_broken_tables(tmp_path: Path) -> None:
     path = tmp_path / "train.csv"
     path.write_text('text,audio\nyes,"a.wav\n')
     with pytest.raises(DataError, match=r"train.csv:2: broken row"):
-        read_pairs(path, Columns())
+        read_pairs(path, PairColumns())
     path.write_text("text,audio\nyes\n")
     with pytest.raises(DataError, match=r"train.csv:2: 1 cells, but 2 columns"):
-        read_pairs(path, Columns())
+        read_pairs(path, PairColumns())
     path.write_text("text,text\nyes,no\n")
     with pytest.raises(DataError, match=r"train.csv:1: a column stands twice"):
-        read_pairs(path, Columns())
+        read_pairs(path, PairColumns())
     path.write_bytes(b"text,audio\nol\xe1,a.wav\n")
     with pytest.raises(DataError, match=r"train.csv:2: line is not UTF-8\n  -> convert"):
-        read_pairs(path, Columns())
+        read_pairs(path, PairColumns())
     (tmp_path / "train.jsonl").touch()
     with pytest.raises(DataError, match=r"2 of train.csv, train.tsv, train.jsonl are there"):
         find_table(tmp_path, "train")
@@ -105,7 +108,7 @@ def test_broken_tables(tmp_path: Path) -> None:
 def test_an_odd_id(tmp_path: Path) -> None:
     path = write(tmp_path, "csv", [{**ROWS[0], "who": "../ann"}])
     with pytest.raises(DataError, match=r"train.csv:2: id holds '/'"):
-        read_pairs(path, Columns("sentence", "path", "who"))
+        read_pairs(path, PairColumns("sentence", "path", "who"))
 
 
 @pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl"])
@@ -121,7 +124,7 @@ def test_the_sides_of_a_file(tmp_path: Path, kind: str) -> None:
     rows = [
         {"path": "wav/a.wav", "sentence": "yes", "utt": f"a{side}", "side": side} for side in (0, 1)
     ]
-    columns = Columns("sentence", "path", "utt", "", "side")
+    columns = PairColumns("sentence", "path", "utt", "", "side")
     found = read_pairs(write(tmp_path, kind, rows), columns)
     assert [(u.id, u.audio.channel) for u in found] == [("a0", 0), ("a1", 1)]
     rows[1]["side"] = "left"

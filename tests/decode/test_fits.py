@@ -11,11 +11,11 @@ import pytest
 from speechllm.config import parse
 from speechllm.data.dirs.bias_lists import BiasLists, write_words
 from speechllm.decode.config import DecodeConfig
+from speechllm.decode.decode_sets import decode_corpus
 from speechllm.decode.decoder import Decoder
 from speechllm.decode.fits import say_fits, say_form
 from speechllm.decode.hypothesis import Hypothesis
-from speechllm.decode.run import decode_corpus
-from speechllm.decode.scorers.build import make_sources
+from speechllm.decode.scorers.build import make_scorers
 from speechllm.errors import ConfigError
 from speechllm.files.layout import DESCRIPTION, TENSORS
 from speechllm.lm.arpa import write_arpa
@@ -82,7 +82,7 @@ def test_an_n_gram_in_capitals_is_asked_in_capitals(ctc_model, tmp_path: Path) -
     scores = {}
     for upper, fold in ((False, ()), (True, ("upper",)), (True, ())):
         fusion = {"kind": "shallow", "lm": arpa(tmp_path, upper), "weight": 1.0, "fold": fold}
-        [source] = make_sources(config(fusion=fusion), ctc_model)["fusion"]
+        [source] = make_scorers(config(fusion=fusion), ctc_model)["fusion"]
         scores[upper, fold] = source.score(hypotheses)
     assert scores[True, ("upper",)] == pytest.approx(scores[False, ()], abs=1e-4)
     assert max(scores[True, ()]) < min(scores[False, ()])
@@ -93,14 +93,14 @@ def test_a_fold_that_nothing_would_follow_is_refused(ctc_model) -> None:
         config(nbest=2, rescore={"kind": "prompt", "prompt": "farm", "fold": "lower"})
     fusion = {"kind": "shallow", "lm": ctc_model.config.llm, "weight": 1.0, "fold": "lower"}
     with pytest.raises(ConfigError, match=r"fusion\.fold: only words of an n-gram"):
-        make_sources(config(fusion=fusion), ctc_model)
+        make_scorers(config(fusion=fusion), ctc_model)
 
 
 def stand_in(settings: DecodeConfig, ngram: NGram | None = None) -> Any:
     """What `say_fits` looks at of a decoder."""
-    from speechllm.decode.scorers.ngram_scorer import NGramSource
+    from speechllm.decode.scorers.ngram_scorer import NGramScorer
 
-    source = NGramSource.__new__(NGramSource)
+    source = NGramScorer.__new__(NGramScorer)
     source.ngram, source.folds, source.place, source.section = ngram, (), "x.arpa", "rescore"
     sources = [source] if ngram else []
     return SimpleNamespace(config=settings, sources=[], rescorers=sources)

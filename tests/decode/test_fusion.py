@@ -11,10 +11,10 @@ from speechllm.config import ModelConfig, ProjectorConfig
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.decoder import Decoder
 from speechllm.decode.hypothesis import Hypothesis
-from speechllm.decode.scorers.build import make_sources, with_places
-from speechllm.decode.scorers.lm_scorer import LMSource
-from speechllm.decode.scorers.ngram_scorer import NGramSource, begins_word
-from speechllm.decode.scorers.scorer import Prefixes, Source
+from speechllm.decode.scorers.build import make_scorers, with_places
+from speechllm.decode.scorers.lm_scorer import LMScorer
+from speechllm.decode.scorers.ngram_scorer import NGramScorer, begins_word
+from speechllm.decode.scorers.scorer import Prefixes, Scorer
 from speechllm.errors import ConfigError
 from speechllm.lm.arpa import write_arpa
 from speechllm.lm.config import NetworkConfig
@@ -26,7 +26,7 @@ from speechllm.model.speech_llm import SpeechLLM
 from speechllm.slot.collate import Example, collate
 from tests.helpers.tiny import SENTENCES, make_encoder, make_llm
 
-MakeSource = Callable[[SpeechLLM, float], Source]
+MakeSource = Callable[[SpeechLLM, float], Scorer]
 
 
 @pytest.fixture(scope="module")
@@ -58,22 +58,22 @@ def token_lm(model: SpeechLLM, kind: str, size: int | None = None) -> TokenLM:
 
 
 def network(kind: str) -> MakeSource:
-    def make(model: SpeechLLM, weight: float) -> Source:
-        return LMSource("lm", token_lm(model, kind), weight, [model.prompt.eos])
+    def make(model: SpeechLLM, weight: float) -> Scorer:
+        return LMScorer("lm", token_lm(model, kind), weight, [model.prompt.eos])
 
     return make
 
 
-def ngram(model: SpeechLLM, weight: float) -> Source:
+def ngram(model: SpeechLLM, weight: float) -> Scorer:
     known = estimate([s.split() for s in SENTENCES], 3)
-    return NGramSource("lm", known, weight, model.tokenizer, [model.prompt.eos])
+    return NGramScorer("lm", known, weight, model.tokenizer, [model.prompt.eos])
 
 
 def prior(slot: str) -> MakeSource:
-    def make(model: SpeechLLM, weight: float) -> Source:
+    def make(model: SpeechLLM, weight: float) -> Scorer:
         arpa = str(Path(model.config.llm).with_name("x.arpa"))
         fusion = {"kind": "ilm", "lm": arpa, "slot": slot, "weight": 0, "prior_weight": weight}
-        return make_sources(DecodeConfig(fusion=fusion), model)["fusion"][1]
+        return make_scorers(DecodeConfig(fusion=fusion), model)["fusion"][1]
 
     return make
 
@@ -144,7 +144,7 @@ def test_a_state_found_by_its_prefix_is_that_of_reading_from_the_start(
 ) -> None:
     """Rows change places and one dies out, as in a beam."""
     lm = token_lm(model, kind)
-    source = LMSource("lm", lm, 1.0, [model.prompt.eos])
+    source = LMScorer("lm", lm, 1.0, [model.prompt.eos])
     steps = [[(), (), ()], [(5,), (9,), (7,)], [(9, 4), (9, 5), (7, 4)], [(7, 4, 4), (9, 5, 6)]]
     for prefixes in steps:
         ids = torch.tensor(prefixes).long().reshape(len(prefixes), -1)
@@ -166,7 +166,7 @@ def test_equal_prefixes_are_one() -> None:
 
 def test_every_end_has_the_lms_own_and_rows_of_no_token_have_none(model: SpeechLLM) -> None:
     size, lm = len(model.tokenizer), token_lm(model, "lstm")
-    source = LMSource("lm", lm, 0.5, [model.prompt.eos, 7])
+    source = LMScorer("lm", lm, 0.5, [model.prompt.eos, 7])
     given = source(torch.zeros(1, 0, dtype=torch.long), torch.zeros(1, size + 3), [0])[0]
     own = lm.first()[0][0]
     assert given[model.prompt.eos] == given[7] == pytest.approx(0.5 * float(own[model.prompt.eos]))
@@ -176,7 +176,7 @@ def test_every_end_has_the_lms_own_and_rows_of_no_token_have_none(model: SpeechL
 
 def test_an_lm_with_more_rows_than_the_recogniser_is_cut(model: SpeechLLM) -> None:
     size = len(model.tokenizer)
-    source = LMSource("lm", token_lm(model, "lstm", size + 5), 1.0, [model.prompt.eos])
+    source = LMScorer("lm", token_lm(model, "lstm", size + 5), 1.0, [model.prompt.eos])
     assert source(torch.zeros(1, 0, dtype=torch.long), torch.zeros(1, size), [0]).shape == (1, size)
 
 
@@ -204,7 +204,7 @@ class ByteLevel(Metaspace):
 @pytest.mark.parametrize("tokenizer", [Metaspace(), ByteLevel()])
 def test_a_word_is_scored_when_the_next_one_begins_or_at_the_end(tokenizer: Metaspace) -> None:
     known = estimate([["the", "cow"], ["the", "grass"], ["the", "cow"], ["cow"]], 2)
-    source = NGramSource("lm", known, 1.0, tokenizer, [0])
+    source = NGramScorer("lm", known, 1.0, tokenizer, [0])
     logp, ahead = known.log_prob, known.prefix_log_prob
     co, w, gra, ss = 2, 3, 4, 5
 
@@ -259,7 +259,7 @@ def test_target_and_exp_stand_for_what_the_command_line_says() -> None:
 def test_rescoring_chooses_by_the_sum_and_lists_its_parts(model: SpeechLLM) -> None:
     rescore = {"kind": "prompt", "prompt": "about cows: ", "weight": 2.0}
     config = DecodeConfig(beam=4, nbest=4, max_tokens_per_second=8, rescore=rescore)
-    own = LMSource("rescore", token_lm(model, "lstm"), 2.0, [model.prompt.eos])
+    own = LMScorer("rescore", token_lm(model, "lstm"), 2.0, [model.prompt.eos])
     rows = examples()
     seconds = [len(e.slot) / 25 for e in rows]
     first_pass = [d.best.text for d in Decoder(model, config).decode(rows, seconds)]
@@ -277,7 +277,7 @@ def test_a_prompted_llm_scores_the_hypothesis_behind_the_prompt_and_no_end(
     model: SpeechLLM,
 ) -> None:
     rescore = {"kind": "prompt", "prompt": "about cows: ", "weight": 1.0}
-    made = make_sources(DecodeConfig(nbest=2, rescore=rescore), model)["rescore"][0]
+    made = make_scorers(DecodeConfig(nbest=2, rescore=rescore), model)["rescore"][0]
     ids = tuple(model.tokenizer("open the gate", add_special_tokens=False).input_ids)
     prompt = model.tokenizer("about cows: ", add_special_tokens=False).input_ids
     row = torch.tensor([[model.prompt.bos, *prompt, *ids]])
@@ -294,5 +294,5 @@ def test_density_ratio_and_ilm_take_their_prior_away(model: SpeechLLM, tmp_path:
     target, source = str(tmp_path / "t.arpa"), str(tmp_path / "s.arpa")
     both = {"lm": target, "weight": 0.3, "prior_weight": 0.2}
     for fusion in (both | {"kind": "density_ratio", "source_lm": source}, both | {"kind": "ilm"}):
-        sources = make_sources(DecodeConfig(fusion=fusion), model)["fusion"]
+        sources = make_scorers(DecodeConfig(fusion=fusion), model)["fusion"]
         assert [(s.name, s.weight) for s in sources] == [("lm", 0.3), ("prior", -0.2)]

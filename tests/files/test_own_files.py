@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from speechllm.adapt.folder import Inputs, is_finished
+from speechllm.adapt.folder import RunInputs, is_finished
 from speechllm.config import BaseConfig
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.results import check_settings, read_lines
@@ -20,7 +20,7 @@ from speechllm.files.own import (
     read_mapping,
     read_tensors,
 )
-from speechllm.jobs.run import Job
+from speechllm.jobs.runner import Job
 from speechllm.model.bundle import read_bundle
 from speechllm.report.tree import read_model
 
@@ -124,11 +124,11 @@ def test_a_damaged_done_file_is_named_and_its_removal_runs_the_job(
 )
 def test_a_damaged_config_of_a_run_is_an_error(tmp_path: Path, content: str) -> None:
     config = BaseConfig(model={"encoder": "a", "llm": "b"}, train={"steps": 1})
-    assert not is_finished(tmp_path, config, Inputs({}))
+    assert not is_finished(tmp_path, config, RunInputs({}))
     (tmp_path / "train.jsonl").touch()
     (tmp_path / "config.yaml").write_text(content)
     with pytest.raises(SpeechLLMError, match=f"rm -r {tmp_path}"):
-        is_finished(tmp_path, config, Inputs({}))
+        is_finished(tmp_path, config, RunInputs({}))
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"decode": 3}', '{"decode": {}}'])
@@ -150,12 +150,12 @@ def test_a_finished_run_without_its_config_is_an_error(tmp_path: Path) -> None:
     config = BaseConfig(model={"encoder": "a", "llm": "b"}, train={"steps": 1})
     (tmp_path / "run.json").write_text('{"kind": "base"}')
     with pytest.raises(DataError, match=r"config\.yaml: no such file\n  -> rm .*run\.json, and"):
-        is_finished(tmp_path, config, Inputs({}))
+        is_finished(tmp_path, config, RunInputs({}))
     (tmp_path / "run.json").unlink()
-    assert not is_finished(tmp_path, config, Inputs({}))
+    assert not is_finished(tmp_path, config, RunInputs({}))
     (tmp_path / "run.json").write_text('{"kind": "base"}')
     with pytest.raises(SpeechLLMError, match=r"made with other settings: inputs\.train"):
-        is_finished(tmp_path, config, Inputs({"train": ["x"]}))
+        is_finished(tmp_path, config, RunInputs({"train": ["x"]}))
 
 
 def test_only_the_last_line_of_hypotheses_may_be_half(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def serve(path: str) -> None:
 
     import speechllm.adapt.run
     import speechllm.commands.decode
-    import speechllm.decode.run
+    import speechllm.decode.decode_sets
     import speechllm.report  # noqa: F401
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the children

@@ -67,7 +67,7 @@ def phrases(given: list[str]) -> None:
 
 
 def tasks(given: list[str]) -> None:
-    from speechllm.jobs.run import read_tasks
+    from speechllm.jobs.runner import read_tasks
 
     read_tasks(Path("tasks"), Path("out/x.JOB.log"))
 
@@ -81,12 +81,12 @@ def bundles(given: list[str]) -> None:
 
 
 def run_folder(given: list[str]) -> None:
-    from speechllm.adapt.folder import Inputs, is_finished
+    from speechllm.adapt.folder import RunInputs, is_finished
     from speechllm.config import BaseConfig
 
     train = {"steps": 5}
     config = BaseConfig.model_validate({"model": {"encoder": "e", "llm": "l"}, "train": train})
-    is_finished(Path("exp/base"), config, Inputs({"train": ["a"]}))
+    is_finished(Path("exp/base"), config, RunInputs({"train": ["a"]}))
 
 
 def checkpoint(given: list[str]) -> None:
@@ -106,7 +106,7 @@ def log(given: list[str]) -> None:
 
 
 def done(given: list[str]) -> None:
-    from speechllm.jobs.run import Job
+    from speechllm.jobs.runner import Job
 
     Job(1, ["true"], Path("x.log")).code()
 
@@ -182,7 +182,7 @@ def calls(given: list[str]) -> None:
 def tables(given: list[str]) -> None:
     from speechllm.corpora.librispeech_biasing import read_biasing
     from speechllm.corpora.mts_dialog import read_turns
-    from speechllm.corpora.pairs import Columns, column_names, read_pairs
+    from speechllm.corpora.pairs import PairColumns, column_names, read_pairs
     from speechllm.corpora.reading.utterances import write_set
     from speechllm.corpora.slidespeech import read_split
 
@@ -191,7 +191,7 @@ def tables(given: list[str]) -> None:
         ("pairs.jsonl", ("text", "", "id")),
     ):
         column_names(Path(path))
-        read_pairs(Path(path), Columns(*columns))
+        read_pairs(Path(path), PairColumns(*columns))
     write_set(Path("out/x"), read_turns(Path("turns.csv"), "mts"))
     read_biasing(Path("rare.tsv"), TEXT)
     read_split(Path("slides.jsonl"), Path("."), with_audio=False)

@@ -87,7 +87,7 @@ def test_the_batch_does_not_change_the_score(model: SpeechLLM) -> None:
 def test_gradients_reach_what_a_phase_trains(model: SpeechLLM, mlp: bool) -> None:
     model.replace_lora(LoraConfig(rank=2, alpha=4))
     tuning = method(length=3, mlp=mlp)
-    tuning.furnish(model)
+    tuning.add_scaffold(model)
     batch = batch_of(model, Example("u", "soft_prompt", Soft(3), [30, 31]))
     trained = []
     for phase in tuning.phases({"source": 1, "target": 1}):
@@ -155,12 +155,12 @@ def test_what_one_run_learnt_another_can_take(model: SpeechLLM, tmp_path: Path) 
     learnt = model.scaffold[SOFT_PROMPT]().detach().clone()
     assert path.stat().st_size < 1000
     tuning = method(length=3, prompt_file=path)
-    tuning.furnish(model)
+    tuning.add_scaffold(model)
     assert torch.equal(model.scaffold[SOFT_PROMPT](), learnt)
     assert [phase.name for phase in tuning.phases({})] == ["tuning"]
     path.with_name(PHASE).write_text(json.dumps({SHA256: "of others"}))
     with pytest.raises(DataError, match="is not what was written"):
-        tuning.furnish(model)
+        tuning.add_scaffold(model)
 
 
 def test_a_prompt_that_does_not_fit_is_refused(model: SpeechLLM, tmp_path: Path) -> None:
@@ -168,10 +168,10 @@ def test_a_prompt_that_does_not_fit_is_refused(model: SpeechLLM, tmp_path: Path)
     save_file({"scaffold.soft_prompt.vectors": torch.zeros(5, 16)}, path)
     for values in ({"length": 3}, {"length": 5, "mlp": True}):
         with pytest.raises(ConfigError, match=r"\[5, 16\]") as caught:
-            method(prompt_file=path, **values).furnish(model)
+            method(prompt_file=path, **values).add_scaffold(model)
         assert "length and mlp" in str(caught.value.remedy)
     with pytest.raises(ConfigError, match="there is no soft prompt"):
-        method(prompt_file=tmp_path / "none").furnish(model)
+        method(prompt_file=tmp_path / "none").add_scaffold(model)
 
 
 def test_the_mlp_has_three_linear_layers() -> None:

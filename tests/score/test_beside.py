@@ -8,7 +8,7 @@ from speechllm.errors import DataError, SpeechLLMError
 from speechllm.score.chance.significance import matched_pairs, paired_bootstrap
 from speechllm.score.count.wer import score_texts
 from speechllm.score.inputs import Settings
-from speechllm.score.paired import beside_lines, set_beside
+from speechllm.score.paired import compare_pair, comparison_lines
 from speechllm.score.write import score_set
 from speechllm.task import load_task
 
@@ -21,7 +21,7 @@ B = {utt: "the cold barn door" if int(utt[1:]) >= 30 else text for utt, text in 
 
 def test_what_was_fixed_and_broken():
     a, b = score_texts(SAID, A), score_texts(SAID, B)
-    beside = set_beside(a, b, 500)
+    beside = compare_pair(a, b, 500)
     assert (len(beside.fixed), len(beside.broken)) == (30, 5)
     assert (len(beside.better), len(beside.worse)) == (30, 5)
     assert beside.fixed[0] == "u00" and beside.broken == ("u35", "u36", "u37", "u38", "u39")
@@ -30,7 +30,7 @@ def test_what_was_fixed_and_broken():
     errors_a, errors_b = ([u.words.errors for u in score.utterances] for score in (a, b))
     assert beside.paired == paired_bootstrap(errors_b, errors_a, [4] * 40, 500)
     assert beside.p_matched == matched_pairs([b], [a]) and beside.p_matched < 0.01
-    lines = "\n".join(beside_lines(beside, "one", "two"))
+    lines = "\n".join(comparison_lines(beside, "one", "two"))
     assert "a  %WER 21.88 [ 35 / 160, 0 ins, 35 del, 0 sub ] [" in lines
     assert "b - a: -15.62 points [" in lines
     assert "b better in 30, worse in 5, as many errors in 5" in lines
@@ -40,15 +40,15 @@ def test_what_was_fixed_and_broken():
 
 def test_a_system_beside_itself():
     a = score_texts(SAID, A)
-    beside = set_beside(a, a, 100)
+    beside = compare_pair(a, a, 100)
     assert beside.paired.difference == 0 and beside.paired.p == 1 and beside.p_matched == 1
     assert not (beside.fixed or beside.broken or beside.words_fixed or beside.words_broken)
-    assert "words right only in a: 0" in list(beside_lines(beside, "x", "y"))
+    assert "words right only in a: 0" in list(comparison_lines(beside, "x", "y"))
 
 
 def test_one_utterance_cannot_be_tested():
     score = score_texts({"u": "a"}, {"u": "b"})
-    assert "nothing to test" in "\n".join(beside_lines(set_beside(score, score), "x", "y"))
+    assert "nothing to test" in "\n".join(comparison_lines(compare_pair(score, score), "x", "y"))
 
 
 @pytest.fixture

@@ -56,25 +56,25 @@ def test_each_epoch_shows_every_target_utterance_once_and_a_tenth_as_audio(tmp_p
 
 def test_redrawn_audio_covers_what_the_published_code_hears(tmp_path: Path) -> None:
     """1 - (1 - p)^5 of all utterances after five epochs: 41 % at p = 10 %."""
-    heard = mixed_batching(tmp_path, redraw=True).heard("target", 5, 0)
+    heard = mixed_batching(tmp_path, redraw=True).audio_used("target", 5, 0)
     assert len(heard) / 200 == pytest.approx(1 - 0.9**5, abs=0.05)
 
 
 def test_hours_count_what_was_drawn_up_to_the_last_step(tmp_path: Path) -> None:
     mix = mixed_batching(tmp_path, redraw=True)
     audio = set(drawn(mix, 0, 0))
-    assert mix.heard("target", 0, 0) == set()
-    assert mix.heard("target", 1, 0) == audio
-    part = mix.heard("target", 0, 3)
+    assert mix.audio_used("target", 0, 0) == set()
+    assert mix.audio_used("target", 1, 0) == audio
+    part = mix.audio_used("target", 0, 3)
     assert 0 < len(part) < 20 and part < audio
-    assert audio < mix.heard("target", 1, 3)
+    assert audio < mix.audio_used("target", 1, 3)
 
 
 def test_a_fixed_part_counts_whole(tmp_path: Path) -> None:
     mix = mixed_batching(tmp_path)
-    assert set(drawn(mix, 0, 0)) == set(drawn(mix, 0, 1)) == mix.heard("target", 0, 1)
-    assert len(mix.heard("target", 7, 0)) == 20
-    assert len(mix.heard("source", 0, 0)) == 300
+    assert set(drawn(mix, 0, 0)) == set(drawn(mix, 0, 1)) == mix.audio_used("target", 0, 1)
+    assert len(mix.audio_used("target", 7, 0)) == 20
+    assert len(mix.audio_used("source", 0, 0)) == 300
 
 
 def test_a_component_without_share_needs_no_data() -> None:
@@ -89,7 +89,7 @@ def test_a_component_without_share_needs_no_data() -> None:
     ]
     mix = mixture(parts, source=source, target=target)
     assert mix.plan(0).counts() == {0: 5, 3: 5}
-    assert mix.heard("source", 1, 0) == set()
+    assert mix.audio_used("source", 1, 0) == set()
 
 
 def test_a_share_of_nothing_is_refused_at_once() -> None:

@@ -13,8 +13,8 @@ from speechllm.files.own import read_json
 from speechllm.model.encoder.encoder import Encoder
 from speechllm.slot.prompt import make_prompt
 from speechllm.standin.encoder import EncoderOptions, train_encoder
-from speechllm.standin.garble import garble, spell_out, stretch, with_made_up_words
 from speechllm.standin.llm import LLMOptions, train_llm, train_tokenizer
+from speechllm.standin.misspell import garble, spell_out, stretch, with_made_up_words
 from tests.helpers.tiny import SENTENCES, make_set
 
 TINY_ENCODER = EncoderOptions(width=16, layers=1, heads=2, kernel=3, steps=8)

@@ -18,7 +18,7 @@ from torch import nn
 from speechllm.config import MonitorConfig, TrainConfig
 from speechllm.errors import DataError, SpeechLLMError
 from speechllm.model.compute import precision
-from speechllm.model.speech_llm import Score
+from speechllm.model.speech_llm import TokenLoss
 from speechllm.slot.mixture import Item, Plan
 from speechllm.train.checkpoint import load_checkpoint
 from speechllm.train.distributed import World, join_world
@@ -34,9 +34,9 @@ class Line(nn.Module):
         self.weight = nn.Parameter(torch.zeros(()))
         self.frozen = nn.Parameter(torch.ones(()), requires_grad=False)
 
-    def forward(self, batch: SimpleNamespace) -> Score:
+    def forward(self, batch: SimpleNamespace) -> TokenLoss:
         loss = ((self.weight - batch.targets) ** 2).sum()
-        return Score(loss, len(batch.targets), torch.tensor(0))
+        return TokenLoss(loss, len(batch.targets), torch.tensor(0))
 
 
 class Targets(SimpleNamespace):
@@ -102,7 +102,7 @@ def test_parts_of_the_loss_are_logged_per_token_of_all_batches(tmp_path: Path) -
 def test_a_batch_may_have_nothing_to_learn(tmp_path: Path) -> None:
     t = trainer(tmp_path, steps=2)
     zero = torch.zeros(())
-    scores = iter([Score(zero, 0, zero), t.model(Targets(targets=torch.ones(1)))])
+    scores = iter([TokenLoss(zero, 0, zero), t.model(Targets(targets=torch.ones(1)))])
     t.objective = lambda batch: next(scores)
     t.train()
     assert t.model.weight.item() > 0
@@ -110,8 +110,8 @@ def test_a_batch_may_have_nothing_to_learn(tmp_path: Path) -> None:
     assert line["train"]["loss"] == 0
 
 
-def nothing(batch: object) -> Score:
-    return Score(torch.ones(()), 1, torch.zeros(()))
+def nothing(batch: object) -> TokenLoss:
+    return TokenLoss(torch.ones(()), 1, torch.zeros(()))
 
 
 @pytest.mark.parametrize(
@@ -307,6 +307,6 @@ if __name__ == "__main__":
     for kind in ("busy", "idle"):
         two = trainer(out / kind, world, steps=4)
         if kind == "idle" and world.rank == 1:
-            two.objective = lambda batch: Score(torch.zeros(()), 0, torch.zeros(()))
+            two.objective = lambda batch: TokenLoss(torch.zeros(()), 0, torch.zeros(()))
         two.train()
         (out / f"{kind}.{world.rank}").write_text(str(float(two.model.weight.detach())))

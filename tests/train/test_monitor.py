@@ -3,10 +3,10 @@ import pytest
 import torch
 
 from speechllm.config import MonitorConfig, parse
-from speechllm.decode.dev_error import BRIEF, DevError
+from speechllm.decode.monitor_decode import BRIEF, DevError
 from speechllm.decode.search.search import token_bound
 from speechllm.errors import ConfigError
-from speechllm.model.speech_llm import Score
+from speechllm.model.speech_llm import TokenLoss
 from speechllm.slot.collate import Batch, Example
 from speechllm.task import load_task
 from speechllm.train.monitor import Monitor
@@ -70,8 +70,8 @@ def test_what_is_watched_must_be_there() -> None:
 class Losses(torch.nn.Module):
     """A model whose loss on a batch is the batch."""
 
-    def forward(self, batch: float) -> Score:
-        return Score(torch.tensor(batch), 1, torch.tensor(0))
+    def forward(self, batch: float) -> TokenLoss:
+        return TokenLoss(torch.tensor(batch), 1, torch.tensor(0))
 
 
 def test_nothing_is_best_that_costs_the_source_too_much() -> None:
@@ -103,8 +103,8 @@ def test_a_model_that_learnt_nothing_yet_answers_briefly() -> None:
     )
 
     class Model(torch.nn.Module):
-        def forward(self, batch: Batch) -> Score:
-            return Score(torch.ones(()), 1, torch.ones(()))
+        def forward(self, batch: Batch) -> TokenLoss:
+            return TokenLoss(torch.ones(()), 1, torch.ones(()))
 
     for step in (0, 100, 200):
         m.observe(step, Model())

@@ -9,8 +9,8 @@ from gpu_features import cache
 from gpu_model import load_corpus, load_model
 
 from speechllm.decode.config import DecodeConfig
+from speechllm.decode.decode_sets import decode_batches
 from speechllm.decode.decoder import Decoder
-from speechllm.decode.run import decode_batches
 from speechllm.slot.views import Views
 
 

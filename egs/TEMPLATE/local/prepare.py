@@ -4,7 +4,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from speechllm.corpora.pairs import Columns, column_names, find_table, read_pairs
+from speechllm.corpora.pairs import PairColumns, column_names, find_table, read_pairs
 from speechllm.corpora.reading.utterances import Utterance, write_set
 from speechllm.errors import DataError, SpeechLLMError, did_you_mean
 
@@ -18,7 +18,7 @@ def read_set(path: Path) -> list[Utterance]:
         if name not in COLUMNS:
             raise DataError(f"unknown column '{name}'{did_you_mean(name, COLUMNS)}", path, 1)
     audio, speaker, channel = (name if name in there else "" for name in COLUMNS[2:])
-    return read_pairs(path, Columns("text", audio, "id", speaker, channel))
+    return read_pairs(path, PairColumns("text", audio, "id", speaker, channel))
 
 
 def main() -> None:

@@ -12,11 +12,11 @@ from typing import Any
 from speechllm.tasks.task import load_task
 
 from speechllm.commands import whisper
-from speechllm.decode.whisper import Understanding, decode_alone
+from speechllm.decode.whisper_alone import AnswerRule, decode_alone
 from speechllm.errors import ConfigError, SpeechLLMError
 from speechllm.files.made_from import verifying
 from speechllm.score.normalize.normalize import normalizer
-from speechllm.score.normalize.whisper import WHISPER
+from speechllm.score.normalize.openai_whisper import WHISPER
 from speechllm.slot.corpus import Corpus
 from speechllm.tasks.semantics import parse_semantics, write_answer
 
@@ -102,7 +102,7 @@ def main() -> None:
             args.tag,
             args.language,
             args.allow_pipes,
-            Understanding("slots", rule_of, files_of),
+            AnswerRule("slots", rule_of, files_of),
         )
 
 

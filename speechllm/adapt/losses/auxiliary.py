@@ -9,7 +9,7 @@ from torch import Tensor
 
 from speechllm.adapt.losses.losses import coral, info_nce, mmd
 from speechllm.adapt.losses.slot_states import slot_states
-from speechllm.model.speech_llm import Score, SpeechLLM
+from speechllm.model.speech_llm import SpeechLLM, TokenLoss
 from speechllm.slot.collate import Batch, Example, collate
 
 States = Sequence[Tensor]
@@ -56,7 +56,7 @@ class WithAuxiliaries:
     ):
         self.model, self.auxiliaries, self.lm_on_pairs = model, auxiliaries, lm_on_pairs
 
-    def __call__(self, batch: Batch) -> Score:
+    def __call__(self, batch: Batch) -> TokenLoss:
         pairs = [e for e in batch.examples if e.has_speech]
         text = [e for e in batch.examples if not e.has_speech]
         score = self.model(batch) if self.lm_on_pairs else self._score(text)
@@ -66,10 +66,10 @@ class WithAuxiliaries:
         nll = score.nll + sum(a.weight * parts[name] for name, a in self.auxiliaries.items())
         return replace(score, nll=nll, parts={"lm": score.nll, **parts})
 
-    def _score(self, examples: Sequence[Example]) -> Score:
+    def _score(self, examples: Sequence[Example]) -> TokenLoss:
         if not examples:
             zero = torch.zeros((), device=self.model.device)
-            return Score(zero, 0, zero)
+            return TokenLoss(zero, 0, zero)
         batch = collate(examples, self.model.prompt, self.model.projector.output_length)
         return self.model(batch.to(self.model.device))
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 from speechllm.adapt.method import Kl, Phase
 from speechllm.errors import ConfigError
 from speechllm.model.llm import without_lora
-from speechllm.model.speech_llm import Score, SpeechLLM
+from speechllm.model.speech_llm import SpeechLLM, TokenLoss
 from speechllm.slot.collate import Batch
 from speechllm.slot.views import VIEWS
 from speechllm.train.loop import Objective
@@ -38,11 +38,11 @@ class WithKl:
     def __init__(self, model: SpeechLLM, objective: Objective, kl: Kl):
         self.model, self.objective, self.kl = model, objective, kl
 
-    def __call__(self, batch: Batch) -> Score:
+    def __call__(self, batch: Batch) -> TokenLoss:
         logits: Tensor | None = None
         if self.objective is self.model:
             logits, wanted = self.model.label_logits(batch)
-            score = Score.of(logits, wanted)
+            score = TokenLoss.of(logits, wanted)
         else:
             score = self.objective(batch)
         divergence = torch.zeros_like(score.nll)

@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from speechllm.adapt.made.heard import BLANK, Heard, ctc_of, hear, unit_rows
+from speechllm.adapt.made.heard import BLANK, ProjectedSpeech, ctc_of, hear, unit_rows
 from speechllm.model.speech_llm import SpeechLLM
 from speechllm.score.count.wer import score_texts
 from speechllm.slot.corpus import Corpus
 from speechllm.slot.pseudo_audio.sparse_posteriors import Posteriors, most_likely
 
 
-class Pair(NamedTuple):
+class SimulatorPair(NamedTuple):
     """An utterance of the source.
 
     Attributes:
@@ -29,7 +29,9 @@ class Pair(NamedTuple):
     posteriors: Posteriors
 
 
-def pairs_of(model: SpeechLLM, corpus: Corpus, ids: Sequence[str], candidates: int) -> list[Pair]:
+def pairs_of(
+    model: SpeechLLM, corpus: Corpus, ids: Sequence[str], candidates: int
+) -> list[SimulatorPair]:
     """Listen to utterances; those without words or units, or with only blanks, are left out.
 
     Args:
@@ -47,10 +49,14 @@ def pairs_of(model: SpeechLLM, corpus: Corpus, ids: Sequence[str], candidates: i
             found[utt] = given(heard, ctc.temperature, ctc.config.compress, candidates)
     wers = word_errors({utt: corpus.text[utt] for utt in read}, read)
     rows = {utt: unit_rows(model, corpus.text[utt]) for utt in wers}
-    return [Pair(utt, rows[utt], wer, found[utt]) for utt, wer in wers.items() if rows[utt]]
+    return [
+        SimulatorPair(utt, rows[utt], wer, found[utt]) for utt, wer in wers.items() if rows[utt]
+    ]
 
 
-def given(heard: Heard, temperature: float, compress: bool, candidates: int) -> Posteriors:
+def given(
+    heard: ProjectedSpeech, temperature: float, compress: bool, candidates: int
+) -> Posteriors:
     """The posteriors behind what the LLM is given: with `compress` the mean of each run."""
     scores = heard.logits / temperature
     shares = np.exp(scores - scores.max(1, keepdims=True))

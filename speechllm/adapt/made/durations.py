@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from speechllm.adapt.made.heard import BLANK, Heard
+from speechllm.adapt.made.heard import BLANK, ProjectedSpeech
 from speechllm.decode.words.word_times import ctc_align
 
 RARE = 5
 """A unit that was heard less often says too little about itself."""
 
 
-def owners(heard: Heard, units: Sequence[int]) -> np.ndarray | None:
+def owners(heard: ProjectedSpeech, units: Sequence[int]) -> np.ndarray | None:
     """Which unit of its transcript each position belongs to that the LLM is given.
 
     Args:

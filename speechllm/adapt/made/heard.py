@@ -25,7 +25,7 @@ BATCH = 32
 BLANK = 0
 
 
-class Heard(NamedTuple):
+class ProjectedSpeech(NamedTuple):
     """An utterance's speech behind the projector.
 
     Attributes:
@@ -113,7 +113,9 @@ def spelled(model: SpeechLLM, text: Mapping[str, str]) -> dict[str, list[int]]:
 
 
 @torch.inference_mode()
-def hear(model: SpeechLLM, corpus: Corpus, ids: Sequence[str]) -> Iterator[tuple[str, Heard]]:
+def hear(
+    model: SpeechLLM, corpus: Corpus, ids: Sequence[str]
+) -> Iterator[tuple[str, ProjectedSpeech]]:
     """Project utterances of like length side by side.
 
     Args:
@@ -144,5 +146,8 @@ def hear(model: SpeechLLM, corpus: Corpus, ids: Sequence[str]) -> Iterator[tuple
             rows = (x.float().cpu().split(lengths) for x in (logits, keep, vectors))
             for utt, scores, kept, given in zip(part, *rows, strict=True):
                 positions = kept.bool().nonzero()[:, 0]
-                yield utt, Heard(scores.numpy(), positions.numpy(), given[positions].numpy())
+                yield (
+                    utt,
+                    ProjectedSpeech(scores.numpy(), positions.numpy(), given[positions].numpy()),
+                )
             progress.advance(len(part))

@@ -7,13 +7,13 @@ from pathlib import Path
 import jiwer
 
 from speechllm.adapt.made.made_data import key
-from speechllm.adapt.made.selection import Filters, Heard
+from speechllm.adapt.made.selection import Filters, Recognised
 from speechllm.adapt.method import Workspace
 from speechllm.data.dirs.kaldi import read_table
 from speechllm.decode.config import DecodeConfig
+from speechllm.decode.decode_sets import decode_batches, decode_corpus
 from speechllm.decode.decoder import Decoder
 from speechllm.decode.results import SUMMARY, TEXT
-from speechllm.decode.run import decode_batches, decode_corpus
 from speechllm.decode.words.confidence import mean_log_probs
 from speechllm.files.layout import DESCRIPTION, MODEL, TENSORS
 from speechllm.files.own import made_again, read_mapping
@@ -33,7 +33,7 @@ def listen(
     config: DecodeConfig,
     filters: Filters,
     second_model: str | None,
-) -> dict[str, Heard]:
+) -> dict[str, Recognised]:
     """Decode a corpus, and score the hypotheses as far as the filters ask for it.
 
     Args:
@@ -55,7 +55,7 @@ def listen(
         disagreements = {utt: disagreement(texts[utt], again[utt]) for utt in corpus.text}
     model.to("cpu")
     return {
-        utt: Heard(texts[utt], utt in truncated, log_probs[utt], disagreements[utt])
+        utt: Recognised(texts[utt], utt in truncated, log_probs[utt], disagreements[utt])
         for utt in corpus.text
     }
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from speechllm.adapt.made.durations import Durations, Said, owners
 from speechllm.adapt.made.heard import ctc_of, hear, new_to_projector, spelled, unit_rows
 from speechllm.adapt.made.made_data import key
-from speechllm.adapt.made.refiner import Pair, Refiner, distance, train_refiner
+from speechllm.adapt.made.refiner import Refiner, RefinerPair, distance, train_refiner
 from speechllm.adapt.method import Workspace
 from speechllm.errors import ConfigError
 from speechllm.files.guarded import guarded
@@ -180,7 +180,9 @@ def _learn(workspace: Workspace, config: "RefinerConfig", seed: int) -> Learnt:
     return Learnt(refiner, durations, origin)
 
 
-def aligned(model: SpeechLLM, corpus: Corpus, ids: Sequence[str]) -> tuple[list[Pair], list[Said]]:
+def aligned(
+    model: SpeechLLM, corpus: Corpus, ids: Sequence[str]
+) -> tuple[list[RefinerPair], list[Said]]:
     """Pairs of those utterances whose speech fits their transcript, and what is said in them.
 
     Args:
@@ -188,13 +190,13 @@ def aligned(model: SpeechLLM, corpus: Corpus, ids: Sequence[str]) -> tuple[list[
         corpus: with frames opened.
         ids: of its spoken utterances.
     """
-    pairs: list[Pair] = []
+    pairs: list[RefinerPair] = []
     said: list[Said] = []
     for utt, heard in hear(model, corpus, ids):
         units = unit_rows(model, corpus.text[utt])
         owned = owners(heard, units)
         if owned is not None and len(owned):
-            pairs.append(Pair(np.array(units)[owned] - 1, heard.vectors.astype(np.float16)))
+            pairs.append(RefinerPair(np.array(units)[owned] - 1, heard.vectors.astype(np.float16)))
             said.append(Said(units, owned))
     return pairs, said
 

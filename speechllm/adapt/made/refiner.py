@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from speechllm.adapt.methods.te2sl import RefinerConfig
 
 
-class Pair(NamedTuple):
+class RefinerPair(NamedTuple):
     """An utterance as the refiner learns from it.
 
     Attributes:
@@ -115,7 +115,7 @@ def _feed_forward(width: int, dropout: float) -> nn.Sequential:
 
 
 def train_refiner(
-    pairs: Sequence[Pair], table: Tensor, config: "RefinerConfig", seed: int
+    pairs: Sequence[RefinerPair], table: Tensor, config: "RefinerConfig", seed: int
 ) -> Refiner:
     """Teach a refiner; the same pairs and seed give the same one.
 
@@ -154,7 +154,7 @@ def train_refiner(
 
 @torch.inference_mode()
 def distance(
-    pairs: Sequence[Pair], table: Tensor, refiner: Refiner | None = None
+    pairs: Sequence[RefinerPair], table: Tensor, refiner: Refiner | None = None
 ) -> dict[str, float]:
     """How far from real vectors a refiner ends; None is the embeddings as they are.
 
@@ -176,7 +176,7 @@ def distance(
     return {"error": round(error, 4), "cosine": round(cosine / count, 4)}
 
 
-def _refine(refiner: Refiner, batch: Sequence[Pair], table: Tensor) -> tuple[Tensor, Tensor]:
+def _refine(refiner: Refiner, batch: Sequence[RefinerPair], table: Tensor) -> tuple[Tensor, Tensor]:
     """Refined and real vectors [N, E] of some pairs, one after the other."""
     lengths = torch.tensor([len(pair.rows) for pair in batch], device=table.device)
     embedded = [functional.embedding(_rows(pair, table), table).float() for pair in batch]
@@ -186,11 +186,11 @@ def _refine(refiner: Refiner, batch: Sequence[Pair], table: Tensor) -> tuple[Ten
     return torch.cat(parts), real.to(table.device).float()
 
 
-def _rows(pair: Pair, table: Tensor) -> Tensor:
+def _rows(pair: RefinerPair, table: Tensor) -> Tensor:
     return torch.from_numpy(pair.rows).to(table.device)
 
 
-def _variance(pairs: Sequence[Pair]) -> float:
+def _variance(pairs: Sequence[RefinerPair]) -> float:
     """Mean squared distance of a number in the vectors from its mean."""
     count = sum(len(pair.vectors) for pair in pairs)
     sums = sum(pair.vectors.sum(0, dtype=np.float64) for pair in pairs)

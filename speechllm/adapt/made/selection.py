@@ -13,7 +13,7 @@ from speechllm.files.utf8 import read_text
 
 
 @dataclass(frozen=True)
-class Heard:
+class Recognised:
     """What a model heard in one utterance, and how far that can be trusted.
 
     Attributes:
@@ -56,7 +56,7 @@ def read_phrases(path: str) -> list[str]:
     return [_plain(line) for line in lines if line.strip()]
 
 
-def odd_phrases(heard: Mapping[str, Heard], phrases: Collection[str]) -> str | None:
+def odd_phrases(heard: Mapping[str, Recognised], phrases: Collection[str]) -> str | None:
     """Say how many phrases the hypotheses hold in another form only, as with punctuation; or None.
 
     Args:
@@ -69,7 +69,7 @@ def odd_phrases(heard: Mapping[str, Heard], phrases: Collection[str]) -> str | N
 
 
 def select(
-    heard: Mapping[str, Heard],
+    heard: Mapping[str, Recognised],
     filters: Filters,
     phrases: Collection[str] = (),
     is_answer: Callable[[str], bool] = bool,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from speechllm.adapt.made.ctc_teacher import Pair, pairs_of, reading, word_errors
+from speechllm.adapt.made.ctc_teacher import SimulatorPair, pairs_of, reading, word_errors
 from speechllm.adapt.made.heard import ctc_of, new_to_projector, spelled
 from speechllm.adapt.made.posterior_simulator import (
     Ask,
@@ -111,7 +111,7 @@ def simulate(method: "Tasu2", workspace: Workspace) -> SimulatedText:
     return corpus
 
 
-def _pairs(method: "Tasu2", workspace: Workspace) -> list[Pair]:
+def _pairs(method: "Tasu2", workspace: Workspace) -> list[SimulatorPair]:
     """Source pairs, spread over the source, in random order."""
     model, source = workspace.model, workspace.audible_source()
     ids = new_to_projector(workspace, method.utterances)
@@ -125,7 +125,7 @@ def _pairs(method: "Tasu2", workspace: Workspace) -> list[Pair]:
 def _control(
     model: SpeechLLM,
     network: PosteriorSimulator,
-    pairs: Sequence[Pair],
+    pairs: Sequence[SimulatorPair],
     bin: int,
     real: float,
     seed: int,

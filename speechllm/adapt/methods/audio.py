@@ -7,7 +7,7 @@ from speechllm.config import Fraction
 from speechllm.slot.mixture import Component, Pick
 
 
-class Audio(Method):
+class FullAudio(Method):
     """LoRA on a fixed, seeded fraction of the target domain's real pairs, and nothing else.
 
     With fraction 1 it is the upper reference of 2601.20900 and 2604.06487, with less their

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from speechllm.adapt.made.made_data import MadeData, key
-from speechllm.adapt.made.selection import Filters, Heard, odd_phrases, read_phrases, select
+from speechllm.adapt.made.selection import Filters, Recognised, odd_phrases, read_phrases, select
 from speechllm.adapt.method import Workspace
 from speechllm.data.speech.feature_records import audio_hash
 from speechllm.decode.config import DecodeConfig
@@ -98,7 +98,7 @@ class PseudoLabel(MadeData):
         corpus.label(dict.fromkeys(subset(list(corpus.text), self.p, self.train.seed), ""))
 
         task = workspace.model.task
-        decode = task.suit(self.decode)
+        decode = task.with_decode_defaults(self.decode)
         settings = self._settings(workspace, corpus, decode)
         folder = workspace.folder / "pseudo_label"
         path = folder / f"heard.{key(settings)}.jsonl"
@@ -143,12 +143,12 @@ class PseudoLabel(MadeData):
         }
 
 
-def _write(path: Path, heard: Mapping[str, Heard]) -> None:
+def _write(path: Path, heard: Mapping[str, Recognised]) -> None:
     with whole_file(path) as stream:
         for utt, h in heard.items():
             stream.write(json.dumps({"id": utt, **asdict(h)}, ensure_ascii=False) + "\n")
 
 
-def _read(path: Path) -> dict[str, Heard]:
+def _read(path: Path) -> dict[str, Recognised]:
     with guarded(path, "is damaged", remedy=made_again(path)):
-        return {record.pop("id"): Heard(**record) for record in read_by_id(path).values()}
+        return {record.pop("id"): Recognised(**record) for record in read_by_id(path).values()}

@@ -58,7 +58,7 @@ class SoftPromptTuning(Method):
         # Speech cannot tell how well the vectors do: it takes their place.
         return [Phase("prompt", text, vectors, self.prompt_train, None), tuning]
 
-    def furnish(self, model: "SpeechLLM") -> None:
+    def add_scaffold(self, model: "SpeechLLM") -> None:
         from speechllm.model.soft_prompt import SOFT_PROMPT, SoftPrompt, first_vectors
 
         start = first_vectors(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Growth = Annotated[float, Field(gt=0, le=1)]
 
 
-class Pairs(Section):
+class PairsConfig(Section):
     """The source pairs that speech and text are compared on."""
 
     share: Annotated[float, Field(gt=0, lt=1)] = 0.25
@@ -59,7 +59,7 @@ class Alignment(Section):
         return self
 
 
-class Curriculum(Section):
+class EasyToHardConfig(Section):
     """Target text from easy to hard, by the base model's perplexity."""
 
     start: Growth = 0.3
@@ -84,8 +84,8 @@ class TextOnly(Method):
     slot: TextSlot = "empty"
     contrastive: Contrastive | None = None
     alignment: Alignment | None = None
-    curriculum: Curriculum | None = None
-    pairs: Pairs | None = None
+    curriculum: EasyToHardConfig | None = None
+    pairs: PairsConfig | None = None
     """For `contrastive` and `alignment`; null = as Pairs says, if they are on."""
 
     _difficulty: dict[str, float] = PrivateAttr(default_factory=dict)
@@ -125,14 +125,14 @@ class TextOnly(Method):
         return [Phase("", self.components(sizes), trainable, self.train, self.monitor)]
 
     def prepare(self, workspace: Workspace) -> Mapping[str, "Corpus"]:
-        from speechllm.adapt.losses.perplexity import perplexities
+        from speechllm.adapt.losses.difficulty import perplexities
 
         if self.curriculum:
             target = workspace.corpora["target"]
             self._difficulty = perplexities(workspace.model, workspace.bundle, target)
         return {}
 
-    def furnish(self, model: "SpeechLLM") -> None:
+    def add_scaffold(self, model: "SpeechLLM") -> None:
         from speechllm.adapt.losses.losses import Temperature
 
         if self.contrastive:
@@ -159,8 +159,8 @@ class TextOnly(Method):
         return EasyToHard(mixture, self._difficulty, watch=self.monitor.watch, **knobs)
 
     @property
-    def _pairs(self) -> Pairs:
-        return self.pairs or Pairs()
+    def _pairs(self) -> PairsConfig:
+        return self.pairs or PairsConfig()
 
     def _layer(self, model: "SpeechLLM", section: str, layer: int) -> int:
         """The layer's number from below; refused where nothing that is trained reaches it."""

@@ -12,7 +12,7 @@ from speechllm.errors import ConfigError, SpeechLLMError, bounded
 
 if TYPE_CHECKING:
     from speechllm.config import ModelConfig
-    from speechllm.data.check.complaints import Complaint
+    from speechllm.data.check.findings import Finding
     from speechllm.data.check.summary import SetSummary
     from speechllm.task import Task
 
@@ -103,9 +103,9 @@ def _complaints(
     limit: Callable[..., str | None],
     task: "Task | None",
     others: "list[Task]",
-) -> "list[Complaint]":
+) -> "list[Finding]":
     """Check a set thoroughly, and print what is wrong with it."""
-    from speechllm.data.check.complaints import group_complaints
+    from speechllm.data.check.findings import group_findings
     from speechllm.data.check.validate import check_data_dir
 
     complaints = check_data_dir(
@@ -118,7 +118,7 @@ def _complaints(
         others=others,
         least_seconds=lambda: _least_seconds(models),
     )
-    for line in group_complaints(complaints):
+    for line in group_findings(complaints):
         print(bounded(line))
     return complaints
 

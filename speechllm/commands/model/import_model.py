@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Import, and say what was made."""
-    from speechllm.convert.run import import_model
+    from speechllm.convert.import_folder import import_model
 
     record = import_model(args.sources, args.out, args.dtype)
     licence = record["licence"] or "not stated"

@@ -88,7 +88,7 @@ def _models(config: "BaseConfig", method: "Method | None", encoder: "Encoder") -
         model = SpeechLLM(settings)
         if method:
             model.replace_lora(method.lora)
-            method.furnish(model)
+            method.add_scaffold(model)
     tower = encoder.tower
     part = f" ({tower.path})" if tower.path else ""
     precision = "4 bits" if settings.load_in_4bit else settings.llm_dtype

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-class Pairs(argparse.Action):
+class FieldColumns(argparse.Action):
     """Take words `field=column` as a dict."""
 
     def __call__(self, parser, namespace, values, option_string=None) -> None:
@@ -29,7 +29,7 @@ def character(word: str) -> str:
 OPTIONS: dict[str, dict[str, Any]] = {
     "columns": {
         "nargs": "+",
-        "action": Pairs,
+        "action": FieldColumns,
         "metavar": "FIELD=COLUMN",
         "help": "columns (or keys) that do not have the name of their field; FIELD= takes none",
     },

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from speechllm.config import SPEECH_MARKER
-from speechllm.data.check.complaints import Complaint
+from speechllm.data.check.findings import Finding
 from speechllm.data.check.validate_answers import Limit, check_answers
 from speechllm.data.check.validate_audio import AudioFault, check_audio
 from speechllm.data.dirs.bias_lists import BIAS_WORDS, BIASING, parse_biasing, scan_words
@@ -43,7 +43,7 @@ def check_data_dir(
     task: Task | None = None,
     others: Sequence[Task] = (),
     least_seconds: Callable[[], float] = lambda: LEAST_SECONDS,
-) -> list[Complaint]:
+) -> list[Finding]:
     """Check a data dir and the audio that it names.
 
     Args:
@@ -63,7 +63,7 @@ def check_data_dir(
     """
     check = _Check(Path(path), transcript_limit, task, "--allow_pipes " if allow_pipes else "")
     if not check.path.is_dir():
-        return [Complaint("error", "no such data dir", check.path, remedy=NO_DATA_DIR)]
+        return [Finding("error", "no such data dir", check.path, remedy=NO_DATA_DIR)]
     check.text()
     audio = check.audio_entries()
     check.speakers()
@@ -87,7 +87,7 @@ class _Check:
         self.path, self.task = path, task
         self.fix = f"speechllm fix {options}{shell_word(path)}"
         self.transcript_limit = transcript_limit
-        self.complaints: list[Complaint] = []
+        self.complaints: list[Finding] = []
         self.undecoded: set[int] = set()  # lines of `text` that are not UTF-8
         names = (*TABLES, BIASING)
         self.rows = {name: self._scan(name) for name in names if (path / name).exists()}
@@ -120,7 +120,7 @@ class _Check:
         severity: Literal["error", "warning"] = "error",
     ) -> None:
         remedy = self.fix if remedy is None else remedy
-        self.complaints.append(Complaint(severity, message, self.path / file, line, remedy, item))
+        self.complaints.append(Finding(severity, message, self.path / file, line, remedy, item))
 
     def parsed(self, name: str, parse: Callable[[str], T], remedy: str) -> dict[str, T]:
         """Values of a table; complains about each that cannot be parsed."""

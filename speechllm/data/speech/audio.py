@@ -15,7 +15,7 @@ import soxr
 
 from speechllm.data.dirs.kaldi import Audio
 from speechllm.data.speech.audio_error import AudioError, SegmentError
-from speechllm.data.speech.recording import TOLERANCE, Recording, opened
+from speechllm.data.speech.recording import TOLERANCE, OpenRecording, opened
 from speechllm.data.speech.unpacked import facts, opened_for_cuts
 from speechllm.files.whole import whole_file
 
@@ -247,12 +247,12 @@ def _is_cut(audio: Audio) -> bool:
     return bool(audio.start) or audio.end is not None
 
 
-def _opened(audio: Audio, allow_pipes: bool) -> AbstractContextManager[Recording]:
+def _opened(audio: Audio, allow_pipes: bool) -> AbstractContextManager[OpenRecording]:
     """Open a recording for all of it, or so that its cut can be read."""
     return (opened_for_cuts if _is_cut(audio) else opened)(audio, allow_pipes)
 
 
-def _blocks(audio: Audio, recording: Recording, dtype: str) -> Iterator[np.ndarray]:
+def _blocks(audio: Audio, recording: OpenRecording, dtype: str) -> Iterator[np.ndarray]:
     """Samples [n, channels] of the utterance."""
     if not _is_cut(audio):
         return recording.blocks(dtype)

@@ -37,7 +37,7 @@ class Stream(soundfile.SoundFile):
         return False
 
 
-class Recording:
+class OpenRecording:
     """A recording that is open.
 
     Attributes:
@@ -132,7 +132,7 @@ class Recording:
 
 
 @contextmanager
-def opened(audio: Audio, allow_pipes: bool = False) -> Iterator[Recording]:
+def opened(audio: Audio, allow_pipes: bool = False) -> Iterator[OpenRecording]:
     """Open a recording.
 
     Args:
@@ -158,7 +158,7 @@ def opened(audio: Audio, allow_pipes: bool = False) -> Iterator[Recording]:
             # Without the name, which stands in the message, or is an object's in memory.
             detail = getattr(error, "error_string", str(error))
             raise AudioError("audio file cannot be read", audio, detail) from error
-        yield Recording(audio, file, layout)
+        yield OpenRecording(audio, file, layout)
 
 
 def _source(audio: Audio, allow_pipes: bool) -> tuple[str | bytes, BinaryIO]:

@@ -15,7 +15,7 @@ import soundfile
 from speechllm.data.dirs.kaldi import Audio
 from speechllm.data.speech.audio_error import AudioError
 from speechllm.data.speech.containers import Layout
-from speechllm.data.speech.recording import Recording, Stream, opened
+from speechllm.data.speech.recording import OpenRecording, Stream, opened
 
 KEPT_FACTS = 1000  # recordings
 KEPT_BYTES = 4 << 30  # of decoded samples, in temporary files
@@ -49,7 +49,7 @@ def facts(audio: Audio, allow_pipes: bool = False) -> Facts:
 
 
 @contextmanager
-def opened_for_cuts(audio: Audio, allow_pipes: bool = False) -> Iterator[Recording]:
+def opened_for_cuts(audio: Audio, allow_pipes: bool = False) -> Iterator[OpenRecording]:
     """Open a recording so that it is exact, if need be by decoding it first, once.
 
     Raises:
@@ -78,7 +78,7 @@ def _unpack(audio: Audio, allow_pipes: bool) -> "_Unpacked":
 class _Unpacked:
     """Decoded samples in a file without a name, which goes when nobody needs it any more."""
 
-    def __init__(self, recording: Recording):
+    def __init__(self, recording: OpenRecording):
         self.lock = threading.Lock()
         self.stream = tempfile.TemporaryFile()  # noqa: SIM115  (it goes with this object)
         self.subtype, self.notes = recording.subtype, recording.notes
@@ -94,11 +94,11 @@ class _Unpacked:
             raise AudioError(message, recording.audio, str(error), remedy) from error
 
     @contextmanager
-    def opened(self, audio: Audio) -> Iterator[Recording]:
+    def opened(self, audio: Audio) -> Iterator[OpenRecording]:
         with self.lock:
             self.stream.seek(0)
             with Stream(self.stream) as file:
-                recording = Recording(audio, file, Layout(known=True, seekable=True))
+                recording = OpenRecording(audio, file, Layout(known=True, seekable=True))
                 recording.subtype, recording.notes = self.subtype, self.notes
                 recording.is_decoded = True
                 yield recording

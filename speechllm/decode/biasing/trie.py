@@ -20,7 +20,7 @@ Node = dict[int, Any]
 
 
 @dataclass(frozen=True)
-class State:
+class TrieState:
     """Where a hypothesis stands.
 
     Attributes:
@@ -98,7 +98,7 @@ class Trie:
         for ids in tokenizer(list(phrases), add_special_tokens=False).input_ids:
             _add(self.first, ids)
 
-    def roots(self, state: State) -> Node:
+    def roots(self, state: TrieState) -> Node:
         """What may begin here."""
         return self.first if state.length == 0 else self.later
 
@@ -106,11 +106,11 @@ class Trie:
         """Whether the word before a token is over."""
         return token in self.ends or self.word_start[token]
 
-    def leave(self, state: State, over: bool) -> State:
+    def leave(self, state: TrieState, over: bool) -> TrieState:
         """The state behind a token of no phrase; `over`: the word before that token is over."""
-        return State(state.length + 1, self._kept(state, over))
+        return TrieState(state.length + 1, self._kept(state, over))
 
-    def step(self, state: State, token: int) -> State:
+    def step(self, state: TrieState, token: int) -> TrieState:
         """The state behind a token."""
         over = self.ends_word(token)
         starts = self.word_start[token] or state.length == 0
@@ -118,9 +118,9 @@ class Trie:
         roots = self.roots(state)
         if token in roots and starts:
             active.append((roots[token], state.length))
-        return State(state.length + 1, self._kept(state, over), tuple(active))
+        return TrieState(state.length + 1, self._kept(state, over), tuple(active))
 
-    def _kept(self, state: State, over: bool) -> int:
+    def _kept(self, state: TrieState, over: bool) -> int:
         kept = state.kept
         if over:
             for node, start in state.active:

@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 
 from speechllm.data.dirs.bias_lists import BiasLists
-from speechllm.decode.biasing.trie import END, State, Trie, begins_word, closes_word
+from speechllm.decode.biasing.trie import END, Trie, TrieState, begins_word, closes_word
 from speechllm.decode.hypothesis import Hypothesis
-from speechllm.decode.scorers.scorer import Source
+from speechllm.decode.scorers.scorer import Scorer
 from speechllm.model.speech_llm import SpeechLLM
 from speechllm.slot.collate import Batch
 
 
-class TrieBoost(Source):
+class TrieBoost(Scorer):
     """Adds `boost` nats for every token along a phrase of the utterance's list.
 
     What a hypothesis has been given for a phrase is taken back at the token that leaves the phrase
@@ -42,7 +42,7 @@ class TrieBoost(Source):
         self._tries: list[Trie] = []
         self._own: dict[str, Trie] = {}
         self._roots: list[tuple[Tensor, Tensor]] = []
-        self._states: Mapping[tuple[int, tuple[int, ...]], State] = {}
+        self._states: Mapping[tuple[int, tuple[int, ...]], TrieState] = {}
 
     def begin(self, batch: Batch) -> None:
         now = {example.utt_id for example in batch.examples}
@@ -55,7 +55,7 @@ class TrieBoost(Source):
         """Tokens of finished phrases."""
         found = []
         for hypothesis in hypotheses:
-            trie, state = self._trie(hypothesis.utt_id), State()
+            trie, state = self._trie(hypothesis.utt_id), TrieState()
             for token in (*hypothesis.ids, self._ends[0]):
                 state = trie.step(state, token)
             found.append(float(state.total))
@@ -88,15 +88,15 @@ class TrieBoost(Source):
         self._states = states
         return scores + self.weight * given
 
-    def _state(self, trie: Trie, utterance: int, ids: Sequence[int]) -> State:
+    def _state(self, trie: Trie, utterance: int, ids: Sequence[int]) -> TrieState:
         if not ids:
-            return State()
+            return TrieState()
         before = self._states.get((utterance, tuple(ids[:-1])))
         if before is None:  # a search that does not go on where the last step was
             before = self._state(trie, utterance, ids[:-1])
         return trie.step(before, ids[-1])
 
-    def _give(self, row: Tensor, trie: Trie, state: State, roots: Tensor) -> None:
+    def _give(self, row: Tensor, trie: Trie, state: TrieState, roots: Tensor) -> None:
         """Fill [V] with the tokens that each next token earns or loses."""
         now = state.total
         if state.active:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from speechllm.decode.form.token_bytes import token_bytes
 from speechllm.decode.hypothesis import Hypothesis
-from speechllm.decode.scorers.scorer import Source
+from speechllm.decode.scorers.scorer import Scorer
 from speechllm.errors import ConfigError, SpeechLLMError
 from speechllm.slot.collate import Batch
 from speechllm.slot.prompt import Prompt
@@ -105,7 +105,7 @@ class TokenAutomaton:
         return self.tokens[state][in_time]
 
 
-class Constraint(Source):
+class Constraint(Scorer):
     """Lets the search write only answers of the form.
 
     Equal ids have equal states, so that nothing must follow when the beam is reordered. A beam

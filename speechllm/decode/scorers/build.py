@@ -52,7 +52,7 @@ def knowledge_hashes(config: DecodeConfig) -> dict[str, str]:
     return {key: lm_hash(find_lm(name, key)) for key, name in lm_names(config).items()}
 
 
-def make_sources(config: DecodeConfig, model: Any) -> dict[str, list[Any]]:
+def make_scorers(config: DecodeConfig, model: Any) -> dict[str, list[Any]]:
     """Load what the search, and what the choice afterwards is to know.
 
     Args:
@@ -108,23 +108,23 @@ def _check_fold(folds: Sequence[Fold], section: str, sources: Sequence[Any]) -> 
 def _source(
     name: str, lm: str, key: str, weight: float | None, model: Any, folds: Sequence[Fold]
 ) -> Any:
-    from speechllm.decode.scorers.lm_scorer import LMSource
-    from speechllm.decode.scorers.ngram_scorer import NGramSource
+    from speechllm.decode.scorers.lm_scorer import LMScorer
+    from speechllm.decode.scorers.ngram_scorer import NGramScorer
     from speechllm.lm.ngram import NGram
 
     loaded = load_lm(find_lm(lm, key), key, model.tokenizer, model.device)
     ends = [model.prompt.eos, *model.prompt.stops]
     if isinstance(loaded, NGram):
         weight, section = weight or 0.0, key.partition(".")[0]
-        return NGramSource(name, loaded, weight, model.tokenizer, ends, folds, lm, section)
-    return LMSource(name, loaded, weight or 0.0, ends)
+        return NGramScorer(name, loaded, weight, model.tokenizer, ends, folds, lm, section)
+    return LMScorer(name, loaded, weight or 0.0, ends)
 
 
 def _own(name: str, begin: Sequence[int], weight: float, model: Any, with_end: bool = True) -> Any:
     """The recogniser's own LLM as a language model of text."""
-    from speechllm.decode.scorers.lm_scorer import LMSource
+    from speechllm.decode.scorers.lm_scorer import LMScorer
     from speechllm.lm.network import CausalNetwork
     from speechllm.lm.token_lm import TokenLM
 
     lm = TokenLM(CausalNetwork(model.llm), begin, model.prompt.eos, model.device)
-    return LMSource(name, lm, weight, [model.prompt.eos, *model.prompt.stops], with_end)
+    return LMScorer(name, lm, weight, [model.prompt.eos, *model.prompt.stops], with_end)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from speechllm.decode.config import JointCtcConfig
 from speechllm.decode.hypothesis import Hypothesis
-from speechllm.decode.scorers.scorer import Prefixes, Source
+from speechllm.decode.scorers.scorer import Prefixes, Scorer
 from speechllm.model.speech_llm import SpeechLLM
 from speechllm.slot.collate import Batch
 
@@ -25,7 +25,7 @@ NEVER = -1e8
 """A log-probability of 0: finite, as differences are taken."""
 
 
-class State(NamedTuple):
+class CtcState(NamedTuple):
     """How the speech up to each position can have been read as a prefix.
 
     Attributes:
@@ -43,21 +43,23 @@ class State(NamedTuple):
     last: Tensor
     heard: Tensor
 
-    def of(self, rows: Tensor) -> "State":
-        return State(*(part[rows] for part in self))
+    def of(self, rows: Tensor) -> "CtcState":
+        return CtcState(*(part[rows] for part in self))
 
     @property
     def ends(self) -> Tensor:
         """[N] log-probability that the whole speech is read as just the prefix."""
         return torch.logaddexp(self.symbol[:, -1], self.blank[:, -1])
 
-    def where(self, is_so: Tensor, other: "State") -> "State":
+    def where(self, is_so: Tensor, other: "CtcState") -> "CtcState":
         """Rows of this state where `is_so` [N], else those of another."""
         pairs = zip(self, other, strict=True)
-        return State(*(torch.where(is_so.view(-1, *[1] * (a.dim() - 1)), a, b) for a, b in pairs))
+        return CtcState(
+            *(torch.where(is_so.view(-1, *[1] * (a.dim() - 1)), a, b) for a, b in pairs)
+        )
 
 
-class JointCtc(Source):
+class JointCtc(Scorer):
     """Scores the LLM's likeliest next tokens by CTC prefix scores, once for each prefix.
 
     Args:
@@ -75,7 +77,7 @@ class JointCtc(Source):
         self._prefixes = Prefixes()
         self._number: dict[str, int] = {}
         self._read = torch.empty(0)
-        self._state: State | None = None
+        self._state: CtcState | None = None
         self._known = self._totals = torch.empty(0)
         self._given: dict[tuple[int, bytes], tuple[float, float]] = {}
         """What each prefix of the batch was given, and what its end was, by utterance and ids."""
@@ -135,7 +137,7 @@ class JointCtc(Source):
             found.append(given if hypothesis.truncated else given + end)
         return found
 
-    def _spelled(self, tokens: Tensor, state: State) -> Tensor:
+    def _spelled(self, tokens: Tensor, state: CtcState) -> Tensor:
         """[N, K] tokens -> [N, K, L] symbols that they are read as, with zeros behind them."""
         firsts = (state.last == 0).tolist()
         rows = [
@@ -155,13 +157,13 @@ class JointCtc(Source):
         return self._symbols[key]
 
 
-def _gain(after: Tensor, state: State) -> Tensor:
+def _gain(after: Tensor, state: CtcState) -> Tensor:
     """[N] in float32: what prefixes are given for going on; the least if none is in the speech."""
     gain = (after - state.begins).clamp(min=FLOOR, max=0.0)
     return gain.masked_fill(state.begins < NEVER / 2, FLOOR).float()
 
 
-def nothing_read(read: Tensor, heard: Tensor) -> State:
+def nothing_read(read: Tensor, heard: Tensor) -> CtcState:
     """The state of no symbol: blanks alone.
 
     Args:
@@ -170,21 +172,21 @@ def nothing_read(read: Tensor, heard: Tensor) -> State:
     """
     blank = nn.functional.pad(read[heard, :, 0].double().cumsum(1), (1, 0))
     begins = torch.zeros_like(blank[:, 0])
-    return State(torch.full_like(blank, NEVER), blank, begins, torch.zeros_like(heard), heard)
+    return CtcState(torch.full_like(blank, NEVER), blank, begins, torch.zeros_like(heard), heard)
 
 
-def read_all(state: State, read: Tensor, symbols: Tensor) -> State:
+def read_all(state: CtcState, read: Tensor, symbols: Tensor) -> CtcState:
     """The state after further symbols: [N, L], zeros are none."""
     for symbol in symbols.unbind(1):
         ways, said = _ways(state, read, symbol)
         longer = _recurrence(ways, said)
         blank = _recurrence(longer[:, :-1], read[state.heard, :, 0].double())
-        after = State(longer, blank, (ways + said).logsumexp(1), symbol, state.heard)
+        after = CtcState(longer, blank, (ways + said).logsumexp(1), symbol, state.heard)
         state = after.where(symbol > 0, state)
     return state
 
 
-def begins_with(state: State, read: Tensor, symbols: Tensor) -> Tensor:
+def begins_with(state: CtcState, read: Tensor, symbols: Tensor) -> Tensor:
     """[N] `begins` after further symbols [N, L]; the last of them needs no state of its own."""
     begins = state.begins.clone()
     rows = torch.arange(len(symbols), device=symbols.device)
@@ -198,7 +200,7 @@ def begins_with(state: State, read: Tensor, symbols: Tensor) -> Tensor:
     return begins
 
 
-def _ways(state: State, read: Tensor, symbol: Tensor) -> tuple[Tensor, Tensor]:
+def _ways(state: CtcState, read: Tensor, symbol: Tensor) -> tuple[Tensor, Tensor]:
     """How likely the symbol can come at each position [N, P], and how likely it is there [N, P].
 
     A symbol comes twice only with a blank in between.

@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from speechllm.decode.hypothesis import Hypothesis
-from speechllm.decode.scorers.scorer import Prefixes, Source
+from speechllm.decode.scorers.scorer import Prefixes, Scorer
 from speechllm.lm.token_lm import TokenLM
 
 FLOOR = -100.0
 """Log-probability of tokens that the LM has no row for."""
 
 
-class LMSource(Source):
+class LMScorer(Scorer):
     """Scores every next token, once for each distinct prefix in the batch.
 
     Args:

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from speechllm.data.dirs.forms import Fold, fold
 from speechllm.decode.hypothesis import Hypothesis
-from speechllm.decode.scorers.scorer import Prefixes, Source
+from speechllm.decode.scorers.scorer import Prefixes, Scorer
 from speechllm.lm.ngram import BEGIN, END, NGram
 
 BLANKS = ("\u2581", "\u0120", " ", "\u010a", "\n")
@@ -44,7 +44,7 @@ def begins_word(tokenizer: Any) -> Tensor:
     return found
 
 
-class NGramSource(Source):
+class NGramScorer(Scorer):
     """Adds log p(word | words before) once the next token begins another word, or ends.
 
     Alone, that would reward never to end a word. So a word that has begun is charged in advance

@@ -9,7 +9,7 @@ from speechllm.decode.hypothesis import Hypothesis
 from speechllm.slot.collate import Batch
 
 
-class Source:
+class Scorer:
     """Adds to the log-probabilities of the next token.
 
     Equal ids have equal states, so a state is found by its ids (`Prefixes`): nothing must follow

@@ -14,7 +14,7 @@ from transformers import (
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.hypothesis import Hypothesis
 from speechllm.decode.scorers.ngram_scorer import BLANKS
-from speechllm.decode.scorers.scorer import Source
+from speechllm.decode.scorers.scorer import Scorer
 from speechllm.decode.search.beam import BeamSearch, Knowledge
 from speechllm.decode.search.draft import Draft, can_check, write
 from speechllm.decode.search.reader import Reader, quick_attention
@@ -35,7 +35,7 @@ def search(
     batch: Batch,
     seconds: Sequence[float],
     config: DecodeConfig,
-    sources: Sequence[Source] = (),
+    sources: Sequence[Scorer] = (),
 ) -> list[list[Hypothesis]]:
     """Decode one batch.
 
@@ -80,7 +80,7 @@ def search(
 
 
 def draft_of(
-    model: SpeechLLM, batch: Batch, config: DecodeConfig, sources: Sequence[Source]
+    model: SpeechLLM, batch: Batch, config: DecodeConfig, sources: Sequence[Scorer]
 ) -> Draft | None:
     """What CTC has read, where it can be checked instead of searched for.
 
@@ -105,7 +105,7 @@ def draft_of(
     return Draft([token for token in read if token not in ends], model.prompt.eos, begins)
 
 
-def _knowledge(config: DecodeConfig, sources: Sequence[Source]) -> Knowledge:
+def _knowledge(config: DecodeConfig, sources: Sequence[Scorer]) -> Knowledge:
     """What makes scores of logits."""
     penalties = LogitsProcessorList()
     if config.repetition_penalty != 1.0:

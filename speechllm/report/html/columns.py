@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from speechllm.score.count.wer import Score, Utterance
+from speechllm.score.count.wer import AlignedUtterance, WordScore
 from speechllm.score.normalize.rules import Normalizer
 
 RIGHT, SUBSTITUTED, DELETED, INSERTED = "=XDI"
 
 
-def cigar(utterance: Utterance) -> str:
+def cigar(utterance: AlignedUtterance) -> str:
     """Return the word alignment of an utterance, run-length encoded."""
     return "".join(f"{len(list(run))}{kind}" for kind, run in groupby(map(_kind, utterance.pairs)))
 
@@ -68,7 +68,7 @@ def entity_column(
     return {"types": types, "rows": sparse(rows)}
 
 
-def aligned_columns(score: Score) -> dict[str, Any]:
+def aligned_columns(score: WordScore) -> dict[str, Any]:
     """`ref`, `hyp` and `ops` of every utterance of a scored set, in the order of their ids."""
     return {
         "hyp": [" ".join(h for _, h in u.pairs if h is not None) for u in score.utterances],

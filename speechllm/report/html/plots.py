@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from speechllm.files.whole import whole_file
 from speechllm.report.canvas import COLOURS, STYLE, draw_legend
 from speechllm.report.comparison import contenders
-from speechllm.report.tree import Family, Model, target_set
+from speechllm.report.tree import BaseRuns, Model, target_set
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,7 +27,7 @@ THEMES = {
 
 
 @dataclass(frozen=True)
-class Plot:
+class PagePlot:
     """A figure on disk, `plots/<name>.<theme>.svg`; the caption says all that it shows."""
 
     name: str
@@ -35,7 +35,9 @@ class Plot:
     caption: str
 
 
-def draw_plots(family: Family, tag: str, normalizer: str, number: int, folder: Path) -> list[Plot]:
+def draw_plots(
+    family: BaseRuns, tag: str, normalizer: str, number: int, folder: Path
+) -> list[PagePlot]:
     """Draw what can be drawn of a base and its models under one decoding config.
 
     Args:
@@ -47,7 +49,7 @@ def draw_plots(family: Family, tag: str, normalizer: str, number: int, folder: P
     panels = {target: points for target, points in panels.items() if points}
     if panels:
         plots.append(
-            Plot(
+            PagePlot(
                 f"target-{number}",
                 f"Target {family.task.main.title}",
                 f"{family.task.main.title} on the target's test set, with 95 % intervals; the "
@@ -61,7 +63,7 @@ def draw_plots(family: Family, tag: str, normalizer: str, number: int, folder: P
     both = {target: points for target, points in both.items() if len(points) > 1}
     if both:
         plots.append(
-            Plot(
+            PagePlot(
                 f"forgetting-{number}",
                 "Target against source",
                 "Left is better on the target, low is better on the source: below and left of the "
@@ -80,7 +82,7 @@ class _Point:
     source: float | None
 
 
-def _points(family: Family, target: str, tag: str, normalizer: str) -> list[_Point]:
+def _points(family: BaseRuns, target: str, tag: str, normalizer: str) -> list[_Point]:
     points = []
     for model in contenders(family, target):
         here = model.error(tag, target_set(target), normalizer)
@@ -90,7 +92,7 @@ def _points(family: Family, target: str, tag: str, normalizer: str) -> list[_Poi
     return points
 
 
-def _draw(folder: Path, plot: Plot, panels: dict[str, list[_Point]], draw: Any) -> None:
+def _draw(folder: Path, plot: PagePlot, panels: dict[str, list[_Point]], draw: Any) -> None:
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
     tallest = max(map(len, panels.values()))

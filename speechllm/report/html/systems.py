@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from speechllm.report.tree import Decoding, Family, Model
+from speechllm.report.tree import BaseRuns, Decoding, Model
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 TAKEN = ("index",)  # pages of the report that are not test sets
@@ -44,7 +44,9 @@ class TestSet:
     systems: list[System]
 
 
-def find_test_sets(exp: Path, families: Iterable[Family], tag: str | None = None) -> list[TestSet]:
+def find_test_sets(
+    exp: Path, families: Iterable[BaseRuns], tag: str | None = None
+) -> list[TestSet]:
     """Gather every set that was decoded, in the order of their names.
 
     Args:

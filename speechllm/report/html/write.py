@@ -16,11 +16,11 @@ from speechllm.files.whole import whole_file, whole_folder, write_json
 from speechllm.report.canvas import can_plot
 from speechllm.report.html.audio import Request
 from speechllm.report.html.pages import render
-from speechllm.report.html.plots import Plot, draw_plots
+from speechllm.report.html.plots import PagePlot, draw_plots
 from speechllm.report.html.scripts import write_script
 from speechllm.report.html.set_data import SetData, read_set
 from speechllm.report.html.systems import TestSet, find_test_sets
-from speechllm.report.results import Results
+from speechllm.report.results import ReportResults
 from speechllm.report.table import ABSENT, number
 from speechllm.report.tree import target_set
 from speechllm.score.normalize.normalize import normalizer as find_normalizer
@@ -64,7 +64,7 @@ class Written:
 
 def write_html(
     out: Path,
-    results: Results,
+    results: ReportResults,
     exp: Path,
     title: str,
     normalizer: str,
@@ -102,7 +102,7 @@ def write_html(
             content = read_set(test_set, data, normalize, request, folder)
             _write_set(folder, test_set, content, title, written)
             cards.append(_card(test_set, content))
-        plots: list[list[Plot]] = [
+        plots: list[list[PagePlot]] = [
             draw_plots(family, family.main_tag(tag), normalize.name, i, folder)
             if can_plot()
             else []

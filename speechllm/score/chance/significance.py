@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from speechllm.score.chance.seeds import mean_rate, percentiles, resampled_rates
-from speechllm.score.count.wer import Score, Utterance
+from speechllm.score.count.wer import AlignedUtterance, WordScore
 
 FEWEST_SEGMENTS = 30  # below this a mean is not normal enough
 
@@ -81,7 +81,7 @@ def paired_bootstrap(
     )
 
 
-def matched_pairs(system: Sequence[Score], baseline: Sequence[Score]) -> float | None:
+def matched_pairs(system: Sequence[WordScore], baseline: Sequence[WordScore]) -> float | None:
     """Return the two-sided p of MAPSSWE.
 
     The mean difference of errors in a segment is taken for normal.
@@ -128,7 +128,7 @@ def _mean_difference(segments: NDArray[np.float64]) -> float | None:
     return math.erfc(abs(differences.mean() / spread) / math.sqrt(2))
 
 
-def segment_errors(runs: Sequence[Utterance]) -> list[NDArray[np.int64]]:
+def segment_errors(runs: Sequence[AlignedUtterance]) -> list[NDArray[np.int64]]:
     """Part one utterance where two words in a row, or more, are right in all runs.
 
     Two is what sc_stats takes.
@@ -148,7 +148,7 @@ def segment_errors(runs: Sequence[Utterance]) -> list[NDArray[np.int64]]:
     return [total for part in parts if (total := part.sum(axis=1)).any()]
 
 
-def _errors_by_place(utterance: Utterance) -> NDArray[np.int64]:
+def _errors_by_place(utterance: AlignedUtterance) -> NDArray[np.int64]:
     """[2 W + 1] errors: gap before word 1 (insertions), word 1, gap, ..., word W, gap."""
     places = np.zeros(2 * utterance.words.reference + 1, dtype=np.int64)
     place = 0

@@ -48,9 +48,9 @@ def read_answer(text: str) -> Answer:
     try:
         found, strict = load_json(text), True
     except ValueError:
-        found, strict = _Reader(text).read(), False
+        found, strict = _AnswerReader(text).read(), False
     if not isinstance(found, dict):
-        found, strict = _Reader(text).read(), False
+        found, strict = _AnswerReader(text).read(), False
     if found is None:
         return Answer()
     scenario, action = (_label(found.get(key)) for key in ("scenario", "action"))
@@ -68,7 +68,7 @@ def _label(value: Any) -> str:
     return " ".join(HALF_CHARACTER.sub("\ufffd", str(value)).split())
 
 
-class _Reader:
+class _AnswerReader:
     """Reads the first object of a text by the rules above."""
 
     def __init__(self, text: str):

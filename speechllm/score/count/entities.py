@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechllm.score.count.phrases import Phrases
-from speechllm.score.count.wer import Score, Utterance
+from speechllm.score.count.wer import AlignedUtterance, WordScore
 
 COLUMNS = ("errors", "reference", "right", "annotated", "false")
 
@@ -72,7 +72,7 @@ class EntityCounts:
 
 @dataclass(frozen=True)
 class EntityScore:
-    """Entities of a set; utterances are in the order of the `Score` they come from.
+    """Entities of a set; utterances are in the order of the `WordScore` they come from.
 
     Attributes:
         overall: of all types.
@@ -86,7 +86,7 @@ class EntityScore:
 
 
 def score_entities(
-    score: Score, entities: Mapping[str, Sequence[Mapping[str, Any]]]
+    score: WordScore, entities: Mapping[str, Sequence[Mapping[str, Any]]]
 ) -> EntityScore:
     """Count the entities of a scored set.
 
@@ -134,7 +134,7 @@ def score_entities(
 class _Spots:
     """Where the words of both sides stand in an utterance's alignment."""
 
-    def __init__(self, utterance: Utterance):
+    def __init__(self, utterance: AlignedUtterance):
         self.pairs = utterance.pairs
         self.reference = [i for i, (ref, _) in enumerate(self.pairs) if ref is not None]
         self.hypothesis = [i for i, (_, hyp) in enumerate(self.pairs) if hyp is not None]

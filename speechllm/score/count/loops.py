@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from speechllm.score.count.wer import Score
+from speechllm.score.count.wer import WordScore
 
 LONGEST_UNIT = 10  # words
 FEWEST_REPEATS = 3
@@ -34,7 +34,7 @@ def is_loop(hypothesis: Sequence[str], reference: Sequence[str]) -> bool:
     return False
 
 
-def looping(score: Score) -> list[str]:
+def looping(score: WordScore) -> list[str]:
     """Ids of utterances whose hypothesis loops."""
     return [
         utterance.id
@@ -47,7 +47,7 @@ def looping(score: Score) -> list[str]:
     ]
 
 
-def half_lost(score: Score) -> list[str]:
+def half_lost(score: WordScore) -> list[str]:
     """Ids of utterances of which at least half the reference words are deleted."""
     return [
         utterance.id
@@ -56,7 +56,7 @@ def half_lost(score: Score) -> list[str]:
     ]
 
 
-def empty(score: Score) -> list[str]:
+def empty(score: WordScore) -> list[str]:
     """Ids of utterances that hold reference words, and of which nothing at all was recognised."""
     return [
         utterance.id

@@ -67,7 +67,7 @@ Edits = list[tuple[str, int, int]]
 either side."""
 
 
-class Utterance(NamedTuple):
+class AlignedUtterance(NamedTuple):
     """One aligned utterance.
 
     Attributes:
@@ -85,7 +85,7 @@ class Utterance(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Score:
+class WordScore:
     """A scored set.
 
     Attributes:
@@ -95,7 +95,7 @@ class Score:
     """
 
     normalizer: Normalizer
-    utterances: tuple[Utterance, ...]
+    utterances: tuple[AlignedUtterance, ...]
     missing: tuple[str, ...]
 
     @cached_property
@@ -132,7 +132,7 @@ def score_texts(
     references: Mapping[str, str],
     hypotheses: Mapping[str, str],
     normalizer: str | Normalizer = "plain",
-) -> Score:
+) -> WordScore:
     """Align and count.
 
     Args:
@@ -157,7 +157,7 @@ def score_texts(
     utterances = tuple(
         align(i, normalize(references[i]), normalize(hypotheses.get(i, ""))) for i in ids
     )
-    return Score(normalize, utterances, tuple(i for i in ids if i not in hypotheses))
+    return WordScore(normalize, utterances, tuple(i for i in ids if i not in hypotheses))
 
 
 class _Right(dict[str, Pair]):
@@ -176,15 +176,15 @@ class _Aligner:
         # rapidfuzz compares words by hash, and hashes of words may be equal: so they are numbered.
         self._number = defaultdict[str, int](count().__next__).__getitem__
 
-    def __call__(self, utt: str, reference: str, hypothesis: str) -> Utterance:
+    def __call__(self, utt: str, reference: str, hypothesis: str) -> AlignedUtterance:
         left, right = reference.split(), hypothesis.split()
         if left == right:
             pairs = tuple(map(self._right.__getitem__, left))
             characters = Counts(hits=len(" ".join(left)))
-            return Utterance(utt, pairs, Counts(hits=len(left)), characters)
+            return AlignedUtterance(utt, pairs, Counts(hits=len(left)), characters)
         words = _edits([*map(self._number, left)], [*map(self._number, right)])
         left_text, right_text = " ".join(left), " ".join(right)
-        return Utterance(
+        return AlignedUtterance(
             utt,
             tuple(self._aligned(left, right, words)),
             _count(len(left), words),

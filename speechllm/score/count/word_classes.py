@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from speechllm.data.dirs.bias_lists import BiasLists
 from speechllm.score.count.phrases import Phrases
-from speechllm.score.count.wer import Score
+from speechllm.score.count.wer import WordScore
 from speechllm.score.normalize.rules import Normalizer
 
 HITS, SUBSTITUTIONS, DELETIONS, INSERTIONS = range(4)
@@ -25,7 +25,7 @@ ClassesOf = Callable[[int, Sequence[str]], Sequence[str]]
 
 
 def count_by_class(
-    score: Score, classes: Sequence[str], classes_of: ClassesOf
+    score: WordScore, classes: Sequence[str], classes_of: ClassesOf
 ) -> dict[str, NDArray[np.int64]]:
     """Return for each class [N, 4]: hits, substitutions, deletions, insertions of each utterance.
 
@@ -52,7 +52,7 @@ def count_by_class(
     return tables
 
 
-def count_biased(score: Score, lists: BiasLists) -> dict[str, NDArray[np.int64]]:
+def count_biased(score: WordScore, lists: BiasLists) -> dict[str, NDArray[np.int64]]:
     """B-WER and U-WER (Le et al., 2104.02194): classes `BIASED` and `UNBIASED`.
 
     A word is biased where an entry of the utterance's list stands: in the reference for words that
@@ -95,7 +95,7 @@ class _Lists:
 
 
 def count_by_frequency(
-    score: Score, frequencies: Mapping[str, int]
+    score: WordScore, frequencies: Mapping[str, int]
 ) -> dict[str, NDArray[np.int64]]:
     """Counts by how often the training text has the word: the keys are those of `FREQUENCIES`.
 

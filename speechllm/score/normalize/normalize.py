@@ -5,9 +5,9 @@ There are `plain` and `english` (`rules`), `whisper-english` (`whisper`) and fil
 """
 
 from speechllm.errors import ConfigError, did_you_mean
+from speechllm.score.normalize.openai_whisper import WHISPER, whisper_english
 from speechllm.score.normalize.rules import NORMALIZERS, Normalizer
 from speechllm.score.normalize.rules_file import RULES_SUFFIXES, read_rules
-from speechllm.score.normalize.whisper import WHISPER, whisper_english
 
 KNOWN = (*NORMALIZERS, WHISPER)
 """Names of those that are not a file."""

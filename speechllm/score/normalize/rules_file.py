@@ -27,8 +27,8 @@ from speechllm.data.dirs.forms import strip_punctuation
 from speechllm.errors import ConfigError, did_you_mean
 from speechllm.files.strict_yaml import YamlError, compose_yaml
 from speechllm.files.utf8 import decode
+from speechllm.score.normalize.openai_whisper import WHISPER, whisper_english
 from speechllm.score.normalize.rules import NORMALIZERS, WHITESPACE, Normalizer, Rule
-from speechllm.score.normalize.whisper import WHISPER, whisper_english
 
 RULES_SUFFIXES = (".yaml", ".yml")
 FORMS = ("NFC", "NFD", "NFKC", "NFKD")
@@ -54,12 +54,12 @@ def _parse(path: Path, content: bytes) -> Normalizer:
         root = compose_yaml(decode(content, path, ConfigError))
     except YamlError as error:
         raise ConfigError(f"{error.place(path)}: is not yaml: {error}") from error
-    rules = _Reader(path).file(root)
+    rules = _RulesReader(path).file(root)
     digest = hashlib.sha256(content).hexdigest()[:8]
     return Normalizer(f"{path.stem}@{digest}", (*rules, WHITESPACE))
 
 
-class _Reader:
+class _RulesReader:
     """Turns yaml's nodes, which know their lines, into rules."""
 
     def __init__(self, path: Path):

@@ -191,10 +191,10 @@ def test_what_cannot_be_is_refused(model: SpeechLLM) -> None:
 
 
 def test_it_needs_lora() -> None:
-    from speechllm.adapt.methods.audio import Audio
+    from speechllm.adapt.methods.audio import FullAudio
 
     values = {"method": "audio", "train": {"steps": 1}, "kl": {"weight": 0.1}, "lora": None}
     with pytest.raises(ConfigError, match="lora is null"):
-        parse(Audio, values, "test")
+        parse(FullAudio, values, "test")
     with pytest.raises(ConfigError, match=r"'kl\.wait', did you mean 'weight'"):
-        parse(Audio, {**values, "lora": {}, "kl": {"wait": 1}}, "test")
+        parse(FullAudio, {**values, "lora": {}, "kl": {"wait": 1}}, "test")

@@ -2,15 +2,15 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.adapt.made.selection import Filters, Heard, odd_phrases, read_phrases, select
+from speechllm.adapt.made.selection import Filters, Recognised, odd_phrases, read_phrases, select
 from speechllm.errors import ConfigError
 
 HEARD = {
-    "a": Heard("sell the old Tractor", False, -0.1, 0.0),
-    "b": Heard("rain falls", False, -0.9, 0.05),
-    "c": Heard("rain rain rain", True, -0.2, 0.5),
-    "d": Heard("", False, -0.1, 1.0),
-    "e": Heard("tractors", False, -0.3, 0.2),
+    "a": Recognised("sell the old Tractor", False, -0.1, 0.0),
+    "b": Recognised("rain falls", False, -0.9, 0.05),
+    "c": Recognised("rain rain rain", True, -0.2, 0.5),
+    "d": Recognised("", False, -0.1, 1.0),
+    "e": Recognised("tractors", False, -0.3, 0.2),
 }
 
 

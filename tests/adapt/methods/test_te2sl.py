@@ -12,9 +12,9 @@ import yaml
 from safetensors.torch import load_file
 
 from speechllm.adapt.made.durations import Durations, Said, owners
-from speechllm.adapt.made.heard import Heard
+from speechllm.adapt.made.heard import ProjectedSpeech
 from speechllm.adapt.made.refined import RefinedCorpus
-from speechllm.adapt.made.refiner import Pair, Refiner, distance, train_refiner
+from speechllm.adapt.made.refiner import Refiner, RefinerPair, distance, train_refiner
 from speechllm.adapt.method import load_method
 from speechllm.adapt.methods.te2sl import RefinerConfig
 from speechllm.cli import main
@@ -27,10 +27,10 @@ from tests.pipeline.test_warm_start import TRAIN, make_spoken
 SMALL = RefinerConfig(width=16, heads=2, kernel=3, steps=150, batch=8, lr=1e-2, dropout=0.0)
 
 
-def heard(best: list[int], positions: list[int]) -> Heard:
+def heard(best: list[int], positions: list[int]) -> ProjectedSpeech:
     """Speech in which one symbol is by far the likeliest at each position."""
     logits = 5 * np.eye(max(best) + 1, dtype=np.float32)[best]
-    return Heard(logits, np.array(positions), np.zeros((len(positions), 4), np.float32))
+    return ProjectedSpeech(logits, np.array(positions), np.zeros((len(positions), 4), np.float32))
 
 
 def test_a_blank_belongs_to_the_unit_before_it_or_to_the_first() -> None:
@@ -67,7 +67,7 @@ def test_a_text_is_never_silent() -> None:
     assert durations.draw([], random.Random(0)) == []
 
 
-def toy(pairs: int, seed: int) -> tuple[list[Pair], torch.Tensor]:
+def toy(pairs: int, seed: int) -> tuple[list[RefinerPair], torch.Tensor]:
     """Vectors are embeddings that a constant and a part of the next embedding are added to."""
     rng = np.random.default_rng(seed)
     table = np.random.default_rng(0).normal(size=(10, 8)).astype(np.float32)
@@ -75,7 +75,7 @@ def toy(pairs: int, seed: int) -> tuple[list[Pair], torch.Tensor]:
     for _ in range(pairs):
         rows = rng.integers(0, 10, rng.integers(3, 12))
         after = np.concatenate([table[rows[1:]], np.zeros((1, 8), np.float32)])
-        made.append(Pair(rows, (table[rows] + 0.5 * after + 0.5).astype(np.float16)))
+        made.append(RefinerPair(rows, (table[rows] + 0.5 * after + 0.5).astype(np.float16)))
     return made, torch.from_numpy(table)
 
 

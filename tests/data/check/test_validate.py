@@ -7,19 +7,19 @@ import numpy as np
 import pytest
 import soundfile
 
-from speechllm.data.check.complaints import Complaint, group_complaints
+from speechllm.data.check.findings import Finding, group_findings
 from speechllm.data.check.validate import check_data_dir
 from speechllm.data.dirs.kaldi import read_table, write_data_dir, write_table
 
 
-def found(path: Path, message: str, **options: object) -> list[Complaint]:
+def found(path: Path, message: str, **options: object) -> list[Finding]:
     """The complaints whose message holds `message`."""
     complaints = check_data_dir(path, **options)
     assert all(c.remedy for c in complaints), "every complaint says what mends it"
     return [c for c in complaints if message in c.message]
 
 
-def only(path: Path, message: str, **options: object) -> Complaint:
+def only(path: Path, message: str, **options: object) -> Finding:
     """The only complaint of a set, which holds `message`."""
     complaints = check_data_dir(path, **options)
     assert [c.message for c in complaints if message not in c.message] == []
@@ -333,9 +333,9 @@ def test_all_complaints_come_at_once(make_data_dir):
 
 def test_equal_complaints_are_grouped():
     file = Path("data/x/text")
-    same = [Complaint("error", "empty", file, n, "speechllm fix data/x", f"u{n}") for n in range(8)]
-    other = Complaint("warning", "odd", file, None, "look", "u9")
-    first, second = group_complaints([other, *same])
+    same = [Finding("error", "empty", file, n, "speechllm fix data/x", f"u{n}") for n in range(8)]
+    other = Finding("warning", "odd", file, None, "look", "u9")
+    first, second = group_findings([other, *same])
     assert first.startswith("data/x/text: error: empty [8]: u0")
     assert "u4 at line 4, ..." in first and "u5" not in first
     assert first.endswith("\n  -> speechllm fix data/x")
@@ -343,7 +343,7 @@ def test_equal_complaints_are_grouped():
 
 
 def test_control_characters_do_not_reach_the_terminal():
-    [line] = group_complaints([Complaint("error", "odd", Path("text"), 1, item="a\x1b[31mb")])
+    [line] = group_findings([Finding("error", "odd", Path("text"), 1, item="a\x1b[31mb")])
     assert line == "text:1: error: odd: a\\x1b[31mb"
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.data.check.complaints import group_complaints
+from speechllm.data.check.findings import group_findings
 from speechllm.data.check.validate import check_data_dir
 from speechllm.data.dirs.kaldi import write_table
 from speechllm.task import load_task, load_tasks
@@ -22,7 +22,7 @@ def folder(make_data_dir) -> Path:
 
 
 def said(path: Path, **options: object) -> list[str]:
-    return group_complaints(check_data_dir(path, others=load_tasks(), **options))
+    return group_findings(check_data_dir(path, others=load_tasks(), **options))
 
 
 def test_a_flawless_set(folder: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.decode.biasing.trie import State, Trie, begins_word, closes_word
+from speechllm.decode.biasing.trie import Trie, TrieState, begins_word, closes_word
 from tests.helpers.tiny import make_llm
 
 
@@ -43,7 +43,7 @@ def earned(phrases: list[str], text: str, end: bool = True) -> list[int]:
     ids = words.encode(text)
     start = [piece.startswith("_") for piece in words.ids]
     trie = Trie(phrases, words, start, [0, *closes_word(words, len(words.ids))])
-    state, totals = State(), []
+    state, totals = TrieState(), []
     for token in [*ids, 0] if end else ids:
         state = trie.step(state, token)
         totals.append(state.total)
@@ -90,7 +90,7 @@ def test_a_real_tokenizer_marks_its_words(tmp_path: Path) -> None:
         ("the cow", "cow"),
         ("eats green grass", "green grass"),
     ]:
-        state = State()
+        state = TrieState()
         for token in [*tokenizer(text, add_special_tokens=False).input_ids, tokenizer.eos_token_id]:
             state = trie.step(state, token)
         covered = [i for i in range(state.length) if state.kept >> i & 1]

@@ -13,7 +13,7 @@ from speechllm.decode.decoder import Decoder
 from speechllm.decode.scorers.joint_ctc import (
     FLOOR,
     NEVER,
-    State,
+    CtcState,
     _gain,
     begins_with,
     nothing_read,
@@ -31,7 +31,7 @@ def collapse(path: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(symbol for symbol, _ in itertools.groupby(path) if symbol)
 
 
-def after(read: torch.Tensor, prefix: tuple[int, ...]) -> State:
+def after(read: torch.Tensor, prefix: tuple[int, ...]) -> CtcState:
     return read_all(nothing_read(read, torch.tensor([0])), read, torch.tensor([prefix]).long())
 
 

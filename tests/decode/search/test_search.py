@@ -6,7 +6,7 @@ import torch
 
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.hypothesis import Hypothesis
-from speechllm.decode.scorers.scorer import Source
+from speechllm.decode.scorers.scorer import Scorer
 from speechllm.decode.search.search import search, token_bound
 from speechllm.model.speech_llm import SpeechLLM
 from speechllm.slot.collate import Example, collate
@@ -28,7 +28,7 @@ def decode(model: SpeechLLM, rows: list[Example], beam: int) -> list[Hypothesis]
     return [best for best, *_ in search(model, batch, seconds, config)]
 
 
-class Add(Source):
+class Add(Scorer):
     """Knowledge that a token is likely, or not; notes what it is shown."""
 
     def __init__(self, token: int, amount: float):

@@ -10,7 +10,7 @@ from speechllm.config import parse
 from speechllm.data.dirs.bias_lists import write_words
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.decoder import Decoder
-from speechllm.decode.tuning.boost import tune_boost
+from speechllm.decode.tuning.tune_boost import tune_boost
 from speechllm.decode.tuning.weights import read_boost, with_boost
 from speechllm.errors import ConfigError, DataError, SpeechLLMError
 from speechllm.files.layout import DESCRIPTION, TENSORS

@@ -10,7 +10,7 @@ from speechllm.score.chance.significance import (
     paired_bootstrap,
     segment_errors,
 )
-from speechllm.score.count.wer import Counts, Score, Utterance, score_texts
+from speechllm.score.count.wer import AlignedUtterance, Counts, WordScore, score_texts
 from speechllm.score.normalize.rules import NORMALIZERS
 
 
@@ -165,12 +165,12 @@ def test_false_alarms_of_the_bootstrap_are_near_nominal():
 
 
 def test_false_alarms_of_matched_pairs_are_near_nominal():
-    def score(errors) -> list[Score]:
-        return [Score(NORMALIZERS["plain"], tuple(aligned(n) for n in errors.tolist()), ())]
+    def score(errors) -> list[WordScore]:
+        return [WordScore(NORMALIZERS["plain"], tuple(aligned(n) for n in errors.tolist()), ())]
 
-    def aligned(wrong: int) -> Utterance:
+    def aligned(wrong: int) -> AlignedUtterance:
         pairs = (("a", "x"),) * wrong + (("a", "a"),) * (8 - wrong)
-        return Utterance("u", pairs, Counts(8 - wrong, wrong), Counts())
+        return AlignedUtterance("u", pairs, Counts(8 - wrong, wrong), Counts())
 
     rate = false_alarms(lambda ours, theirs: matched_pairs(score(ours), score(theirs)), 200)
     assert 0.02 < rate < 0.095

@@ -5,8 +5,8 @@ import pytest
 
 from speechllm.errors import ConfigError
 from speechllm.score.normalize.normalize import describe, normalizer
+from speechllm.score.normalize.openai_whisper import whisper_english
 from speechllm.score.normalize.rules import NORMALIZERS
-from speechllm.score.normalize.whisper import whisper_english
 
 
 def test_plain_is_nfc_and_whitespace_and_nothing_else():

@@ -37,7 +37,7 @@ SAVE_AUDIOS = (
 THREADS = 4  # reading headers waits for the filesystem, not for the processor
 
 
-class Recording(NamedTuple):
+class CutRecording(NamedTuple):
     """What a line of the recordings says; `source` is as in wav.scp."""
 
     source: str
@@ -45,8 +45,8 @@ class Recording(NamedTuple):
     channels: list[int]
 
 
-NONE = Recording("", Decimal(0), [])
-Row = tuple[int, dict[str, Any], Recording]
+NONE = CutRecording("", Decimal(0), [])
+Row = tuple[int, dict[str, Any], CutRecording]
 
 
 def read(path: Path, *, keep: Sequence[str] = ()) -> Iterator[Record]:
@@ -135,7 +135,7 @@ def _channel(wanted: set[Any], channels: list[int]) -> int | None:
 
 
 def _times(
-    utt: str, name: str, recording: Recording, start: Decimal, duration: Decimal
+    utt: str, name: str, recording: CutRecording, start: Decimal, duration: Decimal
 ) -> dict[str, Any]:
     """Fields that lhotse's own times mean; only a recording under its own name is not a cut."""
     fields: dict[str, Any] = {"audio": recording.source, "duration": duration}
@@ -172,21 +172,21 @@ def _holds_cuts(path: Path) -> bool:
 
 def _recording(
     row: dict[str, Any], path: Path, line: int, remedy: str | None = None
-) -> tuple[str, Recording]:
+) -> tuple[str, CutRecording]:
     try:
         name, (source,) = str(row["id"]), row["sources"]
         if row.get("transforms") or source["type"] not in ("file", "command"):
             raise ValueError("only whole files and commands can be taken, without transforms")
         where = str(source["source"]) + ("|" if source["type"] == "command" else "")
         channels = [int(channel) for channel in source["channels"]]
-        return name, Recording(where, seconds(row["duration"]), channels)
+        return name, CutRecording(where, seconds(row["duration"]), channels)
     except (KeyError, TypeError, ValueError) as error:
         message = f"not a recording with one source: {error}"
         raise DataError(message, path, line, remedy) from error
 
 
-def _read_recordings(path: Path) -> dict[str, Recording]:
-    recordings: dict[str, Recording] = {}
+def _read_recordings(path: Path) -> dict[str, CutRecording]:
+    recordings: dict[str, CutRecording] = {}
     for line, row in read_json_lines(path):
         name, recording = _recording(row, path, line)
         if name in recordings:
@@ -205,11 +205,11 @@ def write(records: Collection[Record], path: Path, *, allow_pipes: bool = False)
         AudioError: audio cannot be read, or a command is not allowed or fails.
     """
     sources = {record.recording or record.id: record.audio or "" for record in records}
-    recordings: dict[str, Recording] = {}
+    recordings: dict[str, CutRecording] = {}
     with whole_text(path / RECORDINGS) as stream:
         for name, row in _recording_rows(sources, path, allow_pipes):
             (source,) = row["sources"]
-            recordings[name] = Recording(
+            recordings[name] = CutRecording(
                 sources[name], seconds(row["duration"]), source["channels"]
             )
             stream.write(json_line(row))
@@ -245,7 +245,7 @@ def _recording_rows(
         yield from track(pool.map(row, sources), "reading audio headers", len(sources), "recording")
 
 
-def _supervision(record: Record, recording: Recording) -> dict[str, Any]:
+def _supervision(record: Record, recording: CutRecording) -> dict[str, Any]:
     name = record.recording or record.id
     start = record.start or Decimal(0)
     # lhotse refuses a supervision beyond its recording; a segment may end a little behind it.

@@ -9,7 +9,7 @@ from speechllm.data.dirs.tables import FIRST_IDS
 
 
 @dataclass(frozen=True)
-class Complaint:
+class Finding:
     """One fault in one place.
 
     Attributes:
@@ -28,9 +28,9 @@ class Complaint:
     item: str = ""
 
 
-def group_complaints(complaints: Iterable[Complaint]) -> list[str]:
+def group_findings(complaints: Iterable[Finding]) -> list[str]:
     """Format complaints for printing: equal ones together, with a count and the first five."""
-    groups: dict[tuple[Any, ...], list[Complaint]] = {}
+    groups: dict[tuple[Any, ...], list[Finding]] = {}
     for c in complaints:
         groups.setdefault((c.severity, c.message, c.file, c.remedy), []).append(c)
     # Errors first; within a severity the order in which they were found.
@@ -38,7 +38,7 @@ def group_complaints(complaints: Iterable[Complaint]) -> list[str]:
     return [_format(group) for group in ordered]
 
 
-def _format(group: list[Complaint]) -> str:
+def _format(group: list[Finding]) -> str:
     first = group[0]
     place = f"{first.file}:{first.line}" if first.line else str(first.file)
     items = [_item(c, with_line=len(group) > 1) for c in group[:FIRST_IDS]]
@@ -49,7 +49,7 @@ def _format(group: list[Complaint]) -> str:
     return f"{place}: {first.severity}: {first.message}{count}{about}{remedy}"
 
 
-def _item(complaint: Complaint, with_line: bool) -> str:
+def _item(complaint: Finding, with_line: bool) -> str:
     # What is odd about an id may be a character that commands the terminal.
     item = "".join(c if c.isprintable() else repr(c)[1:-1] for c in complaint.item)
     line = f"line {complaint.line}" if with_line and complaint.line else ""

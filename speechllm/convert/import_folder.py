@@ -7,7 +7,7 @@ from typing import Any
 
 from speechllm.convert.parts import Found, find_model
 from speechllm.convert.piper import piper_folder
-from speechllm.convert.source import Source, Taken, find_source
+from speechllm.convert.source import ModelSource, Taken, find_source
 from speechllm.errors import ConfigError, DataError
 from speechllm.files.layout import SOURCE
 from speechllm.files.whole import whole_folder, write_json
@@ -100,7 +100,7 @@ def _convert(found: Found, folder: Path, dtype: str | None, taken: Taken) -> dic
             path.unlink()
 
 
-def _licence(sources: Sequence[Source], stated: Any) -> str | None:
+def _licence(sources: Sequence[ModelSource], stated: Any) -> str | None:
     """What the packages state, and the model's own file where that is another one."""
     named = dict.fromkeys(source.licence for source in sources if source.licence)
     if isinstance(stated, str) and stated.casefold() not in {name.casefold() for name in named}:
@@ -108,7 +108,7 @@ def _licence(sources: Sequence[Source], stated: Any) -> str | None:
     return ", ".join(named) or None
 
 
-def _copy_licences(sources: Sequence[Source], folder: Path) -> None:
+def _copy_licences(sources: Sequence[ModelSource], folder: Path) -> None:
     """Texts of licences, under their own names; of two of one name the first."""
     for source in sources:
         for member in source.licence_files():

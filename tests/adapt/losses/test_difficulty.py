@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.adapt.losses.perplexity import perplexities
+from speechllm.adapt.losses.difficulty import perplexities
 from speechllm.config import ModelConfig, ProjectorConfig
 from speechllm.data.dirs.kaldi import write_data_dir
 from speechllm.files.layout import MODEL

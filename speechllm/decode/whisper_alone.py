@@ -58,7 +58,7 @@ AT_ONCE = 8  # windows and utterances: a token then reads the weights once for a
 
 
 @dataclass(frozen=True)
-class Understanding:
+class AnswerRule:
     """Makes answers of another task from transcripts.
 
     Attributes:
@@ -163,7 +163,7 @@ def decode_alone(
     tag: str = "decode",
     language: str = "en",
     allow_pipes: bool = False,
-    understanding: Understanding | None = None,
+    understanding: AnswerRule | None = None,
 ) -> None:
     """Transcribe the sets that are not yet transcribed.
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from speechllm.decode.config import DecodeConfig, JointCtcConfig
-from speechllm.decode.run import decode_batches
+from speechllm.decode.decode_sets import decode_batches
 from speechllm.decode.scorers.joint_ctc import JointCtc
 from speechllm.decode.search.search import search
 from speechllm.model.speech_llm import SpeechLLM
@@ -39,7 +39,7 @@ class DevError:
     ):
         self.task, self.targets, self.seconds = task, targets, seconds
         self.joint_ctc = JointCtcConfig(weight=joint_ctc) if joint_ctc else None
-        self.config = task.suit(DecodeConfig(beam=1, batch_positions=POSITIONS))
+        self.config = task.with_decode_defaults(DecodeConfig(beam=1, batch_positions=POSITIONS))
         if is_brief:
             bound = {"min_tokens": BRIEF, "max_tokens_per_second": TINY}
             self.config = self.config.model_copy(update=bound)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from speechllm.errors import DataError, SpeechLLMError
-from speechllm.jobs.run import cores, make_jobs, parse_range, pick_jobs, read_tasks, run_jobs
+from speechllm.jobs.runner import cores, make_jobs, parse_range, pick_jobs, read_tasks, run_jobs
 from tests.helpers.paths import ROOT
 from tests.helpers.waiting import is_alive, wait_for_text, wait_until
 

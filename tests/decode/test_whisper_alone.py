@@ -11,7 +11,7 @@ import torch
 
 from speechllm.cli import main
 from speechllm.data.dirs.kaldi import read_table, write_data_dir
-from speechllm.decode.whisper import Understanding, Whisper, decode_alone, goes_in_circles
+from speechllm.decode.whisper_alone import AnswerRule, Whisper, decode_alone, goes_in_circles
 from speechllm.errors import SpeechLLMError
 from speechllm.model.description import task_of
 from speechllm.report.tree import read_families
@@ -54,7 +54,7 @@ def test_what_is_heard_at_once_changes_no_text(
     alone = [text for wave in waves for text in model.transcribe([wave])]
     assert len(set(alone)) > 1
     for windows in (2, 8):
-        monkeypatch.setattr("speechllm.decode.whisper.AT_ONCE", windows)
+        monkeypatch.setattr("speechllm.decode.whisper_alone.AT_ONCE", windows)
         assert model.transcribe(waves) == alone
 
 
@@ -145,7 +145,7 @@ def test_answers_of_another_task_come_from_its_transcripts(
         heard.append(transcript)
         return '{"scenario": "s", "action": "a", "entities": []}'
 
-    rules = Understanding("slots", lambda _: rule, lambda _: {"what is known": known})
+    rules = AnswerRule("slots", lambda _: rule, lambda _: {"what is known": known})
     decode_alone(str(whisper), [test_set], out, understanding=rules)
     folder = out / "decode_decode" / test_set.name
     assert heard == list(read_table(folder / "transcripts").values())

@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from speechllm.decode.config import DecodeConfig
+from speechllm.decode.decode_sets import decode_corpus
 from speechllm.decode.decoder import Decoder
 from speechllm.decode.results import NBEST, SUMMARY, tuning_settings
-from speechllm.decode.run import decode_corpus
-from speechllm.decode.scorers.build import knowledge_hashes, make_sources
+from speechllm.decode.scorers.build import knowledge_hashes, make_scorers
 from speechllm.decode.tuning.weights import Tuning, save_tuning, tune
 from speechllm.files.own import made_again, read_by_id, read_mapping
 from speechllm.model.speech_llm import SpeechLLM
@@ -30,7 +30,7 @@ def tune_on(
     if config.tune.utterances:
         kept = sorted(corpus.text)[: config.tune.utterances]
         corpus.label({utt: corpus.targets[utt] for utt in kept})
-    made = make_sources(config, model)
+    made = make_scorers(config, model)
     search = config.model_copy(
         update={"beam": config.tune.beam, "nbest": config.tune.beam, "biasing": None, "guard": None}
     )
