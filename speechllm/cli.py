@@ -65,6 +65,11 @@ COMMANDS = {place.rpartition(".")[2]: text for place, text in PLACES.items()}
 _PLACE = {place.rpartition(".")[2]: place for place in PLACES}
 
 
+def load_command(command: str) -> ModuleType:
+    """Import the module of a command."""
+    return importlib.import_module(f"speechllm.commands.{_PLACE.get(command, command)}")
+
+
 def usage() -> str:
     """Return the text of `speechllm --help`."""
     width = max(map(len, COMMANDS))
@@ -181,7 +186,7 @@ def _run(command: str, rest: Sequence[str]) -> None:
     if command not in COMMANDS:
         known = did_you_mean(command, COMMANDS)
         fail(bounded(f"speechllm: unknown command '{command}'{known}"), 2)
-    module = importlib.import_module(f"speechllm.commands.{_PLACE.get(command, command)}")
+    module = load_command(command)
     args = parse(command, module, rest)
     configure_logging(args.debug)
     with verifying(getattr(args, "verify", False)):

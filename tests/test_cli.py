@@ -1,6 +1,5 @@
 import argparse
 import errno
-import importlib
 import logging
 import os
 import subprocess
@@ -338,7 +337,7 @@ def test_warnings_of_other_packages_that_matter_are_logged():
 
 @pytest.mark.parametrize("command", cli.COMMANDS)
 def test_every_number_of_every_command_has_bounds(command):
-    module = importlib.import_module(f"speechllm.commands.{command}")
+    module = cli.load_command(command)
     parser = cli.Parser()
     module.add_arguments(parser)
     for action in parser._actions:

@@ -6,7 +6,6 @@ test_kaldi, test_lhotse).
 
 import argparse
 import ast
-import importlib
 import re
 import shlex
 from collections.abc import Callable, Iterator
@@ -52,7 +51,7 @@ def parsers() -> dict[str, set[str]]:
     options = {}
     for name in cli.COMMANDS:
         parser = cli.Parser()
-        importlib.import_module(f"speechllm.commands.{name}").add_arguments(parser)
+        cli.load_command(name).add_arguments(parser)
         options[name] = options_of(parser) | {"--debug"}
     return options
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from speechllm.errors import SpeechLLMError
+from speechllm.files import locks
 from speechllm.files.locks import LOCK, STALE_SECONDS, locked, locked_folder
 from speechllm.files.processes import Process, this_process
-from speechllm.files.whole import locks
 from tests.helpers.paths import ROOT
 from tests.helpers.waiting import is_alive, wait_for_text, wait_until
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from speechllm.errors import SpeechLLMError
+from speechllm.files import made_from
 from speechllm.files.made_from import (
     MADE_FROM,
     changed_since,
@@ -15,7 +16,6 @@ from speechllm.files.made_from import (
     verifying,
     write_record,
 )
-from speechllm.files.whole import made_from
 
 HOUR = 3600 * 10**9
 

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
+from speechllm.files import progress
 from speechllm.files.progress import Progress
-from speechllm.files.whole import progress
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def again(work: Path, *options: str) -> None:
 def test_nothing_is_done_twice_and_nothing_of_size_is_hashed(
     made: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from speechllm.files.whole import made_from
+    from speechllm.files import made_from
 
     monkeypatch.setattr(made_from, "_hashes", {})
     monkeypatch.setattr(made_from, "LARGE", -1)

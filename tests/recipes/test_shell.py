@@ -635,7 +635,7 @@ def test_the_commands_take_the_options_that_the_stages_give():
     commands = [shlex.split(line)[2:] for line in done.stdout.splitlines() if "$ speechllm" in line]
     assert {name for name, *_ in commands} == set(STAGE_COMMANDS)
     for name, *argv in commands:
-        module = importlib.import_module(f"speechllm.commands.{name}")
+        module = cli.load_command(name)
         args = cli.parse(name, module, argv)
         if name == "run":
             assert args.words[:3] == ["JOB=1:2", "quick/exp/log/features.JOB.log", "speechllm"]

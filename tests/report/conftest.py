@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests import recipe_report as recipe
+from tests.helpers import recipe_report as recipe
 from tests.helpers.farm import BASE, BETTER, RECORDS, TEXTS
 from tests.helpers.recipe_report import until
 

@@ -6,7 +6,7 @@ import pytest
 
 from speechllm.report.html.scripts import write_script
 from speechllm.score.count.wer import score_texts
-from tests import recipe_report as recipe
+from tests.helpers import recipe_report as recipe
 from tests.helpers.farm import BASE, BETTER, TEXTS, choose, listed
 
 

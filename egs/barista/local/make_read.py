@@ -11,10 +11,10 @@ from pathlib import Path
 
 import soxr
 from make_source import dictated
-from speechllm.slot.copies import speed_prefix
 
 from speechllm.corpora.librispeech import read_split
 from speechllm.corpora.reading.utterances import Utterance, write_set
+from speechllm.data.dirs.ids import speed_prefix
 from speechllm.data.dirs.kaldi import Audio, read_table, write_table
 from speechllm.data.speech.audio import SAMPLE_RATE, load_audio, write_audio
 from speechllm.data.speech.tts import espeak

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from speechllm.tasks.task import load_task
-
 from speechllm.commands import whisper
 from speechllm.decode.whisper_alone import AnswerRule, decode_alone
 from speechllm.errors import ConfigError, SpeechLLMError
@@ -18,6 +16,7 @@ from speechllm.files.made_from import verifying
 from speechllm.score.normalize.normalize import normalizer
 from speechllm.score.normalize.openai_whisper import WHISPER
 from speechllm.slot.corpus import Corpus
+from speechllm.task import load_task
 from speechllm.tasks.semantics import parse_semantics, write_answer
 
 KNOWN = {"barista": "barista_text", "shop": "shop_train"}  # the training data of each domain

@@ -1,6 +1,5 @@
 """key=value is a change of the config wherever it stands, and never a data dir."""
 
-import importlib
 from pathlib import Path
 
 import pytest
@@ -20,9 +19,7 @@ CALLS = {
 
 
 def parse(command: str, words: str):
-    return cli.parse(
-        command, importlib.import_module(f"speechllm.commands.{command}"), words.split()
-    )
+    return cli.parse(command, cli.load_command(command), words.split())
 
 
 @pytest.mark.parametrize("command", CALLS)

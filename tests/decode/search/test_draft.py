@@ -8,9 +8,9 @@ import pytest
 from speechllm.config import CtcConfig
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.hypothesis import Hypothesis
+from speechllm.decode.search import search as searching
 from speechllm.decode.search.draft import MOST, Draft, can_check
 from speechllm.decode.search.search import draft_of
-from speechllm.decode.search.search import search as searching
 from speechllm.model.llm import base_of
 from speechllm.model.speech_llm import SpeechLLM
 from speechllm.slot.collate import collate

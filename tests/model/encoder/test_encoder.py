@@ -10,9 +10,9 @@ import torch
 from speechllm.data.speech.audio_error import WaveError
 from speechllm.data.speech.threads import in_order
 from speechllm.errors import ConfigError
+from speechllm.model.encoder import encoder as encoder_module
+from speechllm.model.encoder import tower as tower_module
 from speechllm.model.encoder.encoder import Encoder, encoder_width
-from speechllm.model.encoder.encoder import encoder as encoder_module
-from speechllm.model.encoder.encoder import tower as tower_module
 from tests.helpers.architectures import ENCODERS, WIDTH, make_bert, make_vit
 from tests.helpers.tiny import make_llm
 
