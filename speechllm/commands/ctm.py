@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Write the file, and say what could not be timed."""
     from speechllm.data.dirs.kaldi import DataDir, first_ids
-    from speechllm.decode.results import LINES
+    from speechllm.decode.record import LINES
     from speechllm.decode.words.ctm import ctm_lines, read_words
     from speechllm.errors import DataError
     from speechllm.files.guarded import guarded

@@ -10,9 +10,10 @@ from typing import Any
 
 from speechllm.data.dirs.bias_lists import BiasLists
 from speechllm.decode.config import DecodeConfig
-from speechllm.decode.decoder import Decoded, Decoder
+from speechllm.decode.decoder import Decoder
 from speechllm.decode.fits import say_fits, say_form
-from speechllm.decode.results import LINES, NBEST, claim, write_results
+from speechllm.decode.record import LINES
+from speechllm.decode.results import NBEST, claim, write_results
 from speechllm.decode.search.search import token_bound
 from speechllm.files.locks import locked_folder
 from speechllm.files.os_errors import naming
@@ -79,11 +80,11 @@ def _decode_missing(
                     {"id": d.best.utt_id, "nbest": [c.listed() for c in d.nbest]} for d in decoded
                 )
                 _append(out / NBEST, lists)
-            records = [_record(d, seconds, took) for d in decoded]
-            _append(out / LINES, records)
-            done |= {record["id"]: record for record in records}
+            records = [d.record(seconds[d.best.utt_id], took) for d in decoded]
+            _append(out / LINES, (record.to_json() for record in records))
+            done |= {record.id: record for record in records}
             progress.advance(len(ids))
-    heard = [record["text"] for record in done.values()]
+    heard = [record.text for record in done.values()]
     if fits is not False:  # the model may write otherwise than the transcripts
         level = logging.DEBUG if fits else logging.INFO
         say_fits(decoder, bias_lists, corpus.name, heard, "hypotheses", level)
@@ -95,19 +96,6 @@ def _append(path: Path, records: Iterable[dict[str, Any]]) -> None:
     with naming(path), path.open("a", encoding="utf-8") as stream:
         for record in records:
             stream.write(json.dumps(record, ensure_ascii=False) + "\n")
-
-
-def _record(decoded: Decoded, seconds: Mapping[str, float], took: float) -> dict[str, Any]:
-    best = decoded.best
-    return {
-        "id": best.utt_id,
-        "text": best.text,
-        "tokens": best.tokens,
-        "truncated": best.truncated,
-        **decoded.extra,
-        "seconds": seconds[best.utt_id],
-        "decode_seconds": round(took, 4),
-    }
 
 
 def decode_batches(

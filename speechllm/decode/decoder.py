@@ -1,7 +1,7 @@
 """Everything that decoding a batch takes, step after step; the same for sets and recordings."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 from speechllm.data.dirs.bias_lists import BiasLists
@@ -11,6 +11,7 @@ from speechllm.decode.config import DecodeConfig
 from speechllm.decode.form.constraint import constraint_of
 from speechllm.decode.guard import GuardConfig, flags_of, prefers_retry
 from speechllm.decode.hypothesis import Hypothesis
+from speechllm.decode.record import GuardRecord, HypothesisRecord, RecordedWord
 from speechllm.decode.scorers.build import knowledge_hashes, make_scorers
 from speechllm.decode.scorers.joint_ctc import JointCtc
 from speechllm.decode.scorers.scorer import Scorer
@@ -55,12 +56,37 @@ class Decoded:
     Attributes:
         best: the hypothesis chosen.
         nbest: what it was chosen from, best first; empty where only one was asked for.
-        extra: further fields of its record in hyp.jsonl.
+        hotwords: bias words that stood in its prompt.
+        guard: flags that the guard raised, and its second decode.
+        confidence, words: a second look at `best`, where the config asks for it.
     """
 
     best: Hypothesis
     nbest: list[Candidate]
-    extra: dict[str, Any] = field(default_factory=dict)
+    hotwords: tuple[str, ...] = ()
+    guard: GuardRecord | None = None
+    confidence: float | None = None
+    words: tuple[RecordedWord, ...] | None = None
+
+    def record(self, seconds: float = 0.0, took: float = 0.0) -> HypothesisRecord:
+        """Line of hyp.jsonl.
+
+        Args:
+            seconds: duration of the utterance.
+            took: seconds of its decoding.
+        """
+        return HypothesisRecord(
+            id=self.best.utt_id,
+            text=self.best.text,
+            tokens=self.best.tokens,
+            truncated=self.best.truncated,
+            guard=self.guard,
+            hotwords=self.hotwords,
+            confidence=self.confidence,
+            words=self.words,
+            seconds=seconds,
+            decode_seconds=round(took, 4),
+        )
 
 
 class Decoder:
@@ -167,9 +193,9 @@ class Decoder:
         if self.config.guard:
             self._guard(self.config.guard, decoded, examples, seconds)
         records = self._words.of(examples, [d.best for d in decoded], seconds)
-        for one, words, record in zip(decoded, chosen, records, strict=True):
-            one.extra |= {"hotwords": words} if words else {}
-            one.extra |= record
+        for one, words, looked in zip(decoded, chosen, records, strict=True):
+            one.hotwords = tuple(words)
+            one.confidence, one.words = looked
         return decoded
 
     def _decoded(
@@ -223,11 +249,7 @@ class Decoder:
         places = [place for place, found in seen.items() if found]
         for place in places:
             first = decoded[place].best.text
-            decoded[place].extra["guard"] = {
-                "flags": seen[place],
-                "retried": retry is not None,
-                "first": first,
-            }
+            decoded[place].guard = GuardRecord(tuple(seen[place]), retry is not None, first)
         if not (places and retry):
             return
         again = self._decoded(
@@ -237,13 +259,12 @@ class Decoder:
         )
         for place, second in zip(places, again, strict=True):
             kept = prefers_retry(seen[place], flags(place, second.best))
-            second.extra = decoded[place].extra
-            second.extra["guard"] |= {
-                "retry": second.best.text,
-                "kept": "retry" if kept else "first",
-            }
+            note = decoded[place].guard
+            assert note is not None
+            text, which = second.best.text, "retry" if kept else "first"
             if kept:
                 decoded[place] = second
+            decoded[place].guard = replace(note, retry=text, kept=which)
 
     def _prompt_text(self, example: Example) -> str:
         prompt = example.prompt or self.model.prompt

@@ -12,6 +12,7 @@ from speechllm.data.dirs.kaldi import DataDir, first_ids, read_table, write_tabl
 from speechllm.data.speech.feature_records import audio_hash
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.guard import FLAGS
+from speechllm.decode.record import LINES, HypothesisRecord, read_records
 from speechllm.errors import DataError, SpeechLLMError, shell_word
 from speechllm.files.guarded import guarded
 from speechllm.files.layout import DESCRIPTION, TENSORS
@@ -22,7 +23,7 @@ from speechllm.task import Task
 
 log = logging.getLogger(__name__)
 
-SETTINGS, LINES, TEXT, SUMMARY = "settings.json", "hyp.jsonl", "text", "decode.json"
+SETTINGS, TEXT, SUMMARY = "settings.json", "text", "decode.json"
 NBEST = "nbest.jsonl"
 WRITTEN = "written"
 """Key of decode.json: the hashes of the files above."""
@@ -94,7 +95,7 @@ def tuning_settings(
 
 def claim(
     data_dir: DataDir, bundle: Path, config: DecodeConfig, hashes: Mapping[str, str], out: Path
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, HypothesisRecord]:
     """Make `out` the place of these hypotheses; return the records that are there already.
 
     A last line that a killed run left half written is cut off. With N-best lists, an utterance is
@@ -112,11 +113,12 @@ def claim(
     for path in (out / LINES, out / NBEST):
         if path.is_file():
             cut_half_line(path)
-    done = read_lines(out / LINES)
+    done = read_records(out)
     if config.nbest == 1:
         return done
     # Lists are written first: a killed run may have left some whose utterances it had not done.
-    lists = read_lines(out / NBEST)
+    path = out / NBEST
+    lists = read_by_id(path, made_again(out)) if path.is_file() else {}
     kept = [lists[utt] for utt in done if utt in lists]
     with whole_file(out / NBEST) as stream:
         stream.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in kept)
@@ -126,7 +128,7 @@ def claim(
 def write_results(
     out: Path,
     name: str,
-    done: dict[str, dict[str, Any]],
+    done: Mapping[str, HypothesisRecord],
     config: DecodeConfig,
     encode_seconds: float,
     extra: Mapping[str, Any],
@@ -146,13 +148,13 @@ def write_results(
         extra: further fields of the summary.
         times_by: where word times come from.
     """
-    write_table(out / TEXT, {utt: record["text"] for utt, record in done.items()})
-    audio = sum(record["seconds"] for record in done.values())
-    decode = sum(record["decode_seconds"] for record in done.values())
-    truncated = sorted(utt for utt, record in done.items() if record["truncated"])
+    write_table(out / TEXT, {utt: record.text for utt, record in done.items()})
+    audio = sum(record.seconds for record in done.values())
+    decode = sum(record.decode_seconds for record in done.values())
+    truncated = sorted(utt for utt, record in done.items() if record.truncated)
     if truncated:
         log.warning("%s: reached their bound on tokens: %s", name, first_ids(truncated))
-    flagged = {utt: r["guard"]["flags"] for utt, r in sorted(done.items()) if "guard" in r}
+    flagged = {utt: r.guard.flags for utt, r in sorted(done.items()) if r.guard}
     guard = _count(flagged)
     for flag in guard:
         ids = first_ids([utt for utt, flags in flagged.items() if flag in flags])
@@ -202,8 +204,3 @@ def check_settings(out: Path, settings: dict[str, Any]) -> None:
                 f"{out} holds hypotheses made with another {', '.join(changed)}",
                 f"rm -r {shell_word(out)}, {AGAIN}",
             )
-
-
-def read_lines(path: Path) -> dict[str, dict[str, Any]]:
-    """Records of a file of JSON lines by id; a last line that is not whole is left out."""
-    return read_by_id(path, made_again(path.parent)) if path.is_file() else {}

@@ -5,9 +5,9 @@ What it says of a piece is what its task answers with, which need not be what wa
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from pydantic import Field
@@ -23,6 +23,7 @@ from speechllm.decode.decode_sets import decode_batches
 from speechllm.decode.decoder import Decoder
 from speechllm.decode.fits import say_fits
 from speechllm.decode.hypothesis import Hypothesis
+from speechllm.decode.record import GuardRecord
 from speechllm.errors import ConfigError
 from speechllm.files.progress import Progress
 from speechllm.model.between import weigh_adaptation
@@ -252,7 +253,7 @@ class Recogniser:
             decoded = decoder.decode(examples, [seconds[name] for name in names])
             found |= {name: heard.best for name, heard in zip(names, decoded, strict=True)}
             for name, heard in zip(names, decoded, strict=True):
-                if note := heard.extra.get("guard"):
+                if note := heard.guard:
                     _say_guarded(pieces[name], note)
             yield round(sum(seconds[name] for name in names), 1)
         for name, piece in pieces.items():
@@ -271,11 +272,11 @@ def _without_records(config: DecodeConfig) -> DecodeConfig:
     return config.model_copy(update=off)
 
 
-def _say_guarded(piece: _Waiting, note: Mapping[str, Any]) -> None:
+def _say_guarded(piece: _Waiting, note: GuardRecord) -> None:
     log.warning(
         "%s, %.1f s to %.1f s: guard: %s; first heard: %r, kept: %s",
-        *(piece.transcript.id, piece.start, piece.end, ", ".join(note["flags"])),
-        *(note["first"], note.get("kept", "first")),
+        *(piece.transcript.id, piece.start, piece.end, ", ".join(note.flags)),
+        *(note.first, note.kept or "first"),
     )
 
 

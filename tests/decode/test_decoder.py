@@ -51,8 +51,8 @@ EVERYTHING = {
 
 
 def rounded(decoded: Decoded) -> dict[str, Any]:
-    """Fields of the record; confidences may differ in the last digit by the batch."""
-    extra = json.loads(json.dumps(decoded.extra))
+    """The record; confidences may differ in the last digit by the batch."""
+    extra = json.loads(json.dumps(decoded.record().to_json()))
     extra["confidence"] = pytest.approx(extra["confidence"], abs=2e-4)
     for word in extra["words"]:
         for key, value in word.items():
@@ -72,11 +72,11 @@ def test_batch_size_never_changes_a_hypothesis(ctc_model, beam: int, filter_: st
     for others in (together, pairs):
         assert [d.best for d in others] == [d.best for d in alone]
         for one, other in zip(alone, others, strict=True):
-            assert one.extra == rounded(other)
+            assert one.record().to_json() == rounded(other)
     assert len(set(texts(alone))) > 3, "the test needs hypotheses that differ"
-    assert any(d.extra["guard"]["kept"] == "retry" for d in alone if "guard" in d.extra)
-    assert any(d.extra.get("hotwords") for d in alone)
-    assert "hotwords" not in alone[2].extra  # its own list is empty
+    assert any(d.guard.kept == "retry" for d in alone if d.guard)
+    assert any(d.hotwords for d in alone)
+    assert not alone[2].hotwords  # its own list is empty
 
 
 @pytest.mark.parametrize("beam", [1, 4])
@@ -93,22 +93,22 @@ def test_the_guard_leaves_alone_what_it_does_not_flag(ctc_model) -> None:
     without = decode(ctc_model, examples(), guard=None)
     with_guard = decode(ctc_model, examples())
     for one, other in zip(without, with_guard, strict=True):
-        assert "guard" not in one.extra
-        if "guard" not in other.extra:
+        assert one.guard is None
+        if other.guard is None:
             assert one.best == other.best
 
 
 def test_a_retry_is_kept_only_if_it_mends_something_and_both_texts_are_told(ctc_model) -> None:
     first = decode(ctc_model, examples(), guard=None)
     found = decode(ctc_model, examples(), guard=EVERYTHING["guard"])
-    notes = {i: d.extra["guard"] for i, d in enumerate(found) if "guard" in d.extra}
+    notes = {i: d.guard for i, d in enumerate(found) if d.guard}
     assert notes
     for place, note in notes.items():
-        assert note["first"] == first[place].best.text and note["retried"] and note["flags"]
-        assert found[place].best.text == note[note["kept"]]
+        assert note.first == first[place].best.text and note.retried and note.flags
+        assert found[place].best.text == getattr(note, str(note.kept))
     flagged_only = decode(ctc_model, examples(), guard=EVERYTHING["guard"] | {"retry": None})
     assert texts(flagged_only) == texts(first)
-    assert not any(d.extra["guard"]["retried"] for d in flagged_only if "guard" in d.extra)
+    assert not any(d.guard.retried for d in flagged_only if d.guard)
 
 
 @pytest.mark.parametrize("beam", [1, 4])
@@ -142,7 +142,7 @@ def test_a_prompt_of_its_own_is_what_the_model_would_have_got_by_config(ctc_mode
         BiasLists({"utt1": ["cow"]}),
         biasing={"prompt": {"filter": "none", "template": "The hotwords are {}."}},
     )
-    assert found.extra["hotwords"] == ["cow"]
+    assert found.hotwords == ("cow",)
 
 
 def test_entries_are_data(ctc_model) -> None:
@@ -151,7 +151,7 @@ def test_entries_are_data(ctc_model) -> None:
     with pytest.raises(DataError, match="special token"):
         decode(ctc_model, examples()[1:2], BiasLists({"utt1": [f"a {eos}"]}), biasing=biasing)
     [found] = decode(ctc_model, examples()[1:2], BiasLists({"utt1": ["{} {0}"]}), biasing=biasing)
-    assert found.extra["hotwords"] == ["{} {0}"]
+    assert found.hotwords == ("{} {0}",)
 
 
 def test_long_lists_need_a_filter(ctc_model) -> None:
@@ -161,15 +161,15 @@ def test_long_lists_need_a_filter(ctc_model) -> None:
 
 def test_confidence_is_a_product_of_tokens_and_words_are_those_of_the_text(ctc_model) -> None:
     for one in decode(ctc_model, examples(), confidence=True):
-        words = one.extra["words"]
-        assert [word["word"] for word in words] == one.best.text.split()
-        assert all(0 <= word["confidence"] <= 1 for word in words)
-        assert all(word["start"] is None for word in words)
-        assert 0 < one.extra["confidence"] <= 1
+        words = one.words
+        assert [word.word for word in words] == one.best.text.split()
+        assert all(0 <= word.confidence <= 1 for word in words)
+        assert all(word.start is None for word in words)
+        assert 0 < one.confidence <= 1
     cold = decode(ctc_model, examples(), confidence=True, confidence_temperature=0.5)
     warm = decode(ctc_model, examples(), confidence=True, confidence_temperature=2.0)
     pairs = zip(cold, warm, strict=True)
-    assert all(c.extra["confidence"] > w.extra["confidence"] for c, w in pairs)
+    assert all(c.confidence > w.confidence for c, w in pairs)
 
 
 def test_attention_gives_times_in_order_inside_the_utterance(ctc_model) -> None:
@@ -177,7 +177,7 @@ def test_attention_gives_times_in_order_inside_the_utterance(ctc_model) -> None:
     assert decoder.times_by == "attention"
     rows = examples()
     for one, row in zip(decode(ctc_model, rows, word_times="attention"), rows, strict=True):
-        times = [(word["start"], word["end"]) for word in one.extra["words"]]
+        times = [(word.start, word.end) for word in one.words]
         flat = [moment for pair in times for moment in pair]
         assert flat == sorted(flat)
         assert not flat or (flat[0] >= 0 and flat[-1] <= len(row.slot) / 25 + 1e-3)

@@ -72,7 +72,7 @@ def test_a_search_with_folded_lists_is_the_one_with_the_right_lists(ctc_model, p
     ):
         decoder = Decoder(ctc_model, config(biasing={**part, "fold": fold}))
         decoder.use_lists(lists)
-        found[name] = [(d.best, d.extra) for d in decoder.decode(rows, [2.0] * 4)]
+        found[name] = [d.record() for d in decoder.decode(rows, [2.0] * 4)]
     assert found["folded"] == found["right"] != found["as written"]
 
 

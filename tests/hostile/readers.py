@@ -125,11 +125,12 @@ def tuning(given: list[str]) -> None:
 
 def claimed(given: list[str]) -> None:
     from speechllm.decode.config import DecodeConfig
-    from speechllm.decode.results import check_settings, read_lines
+    from speechllm.decode.record import read_records
+    from speechllm.decode.results import check_settings
 
     decode = DecodeConfig().model_dump(mode="json", exclude={"batch_positions"})
     folder = Path("exp/base/decode_b4/x")
-    read_lines(folder / "hyp.jsonl")
+    read_records(folder)
     check_settings(folder, {"language_models": {}, "model": "a", "audio": "b", "decode": decode})
 
 

@@ -2,42 +2,37 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from speechllm.data.dirs.kaldi import Audio
 from speechllm.data.dirs.tables import first_ids
-from speechllm.decode.results import LINES, read_lines
+from speechllm.decode.record import LINES, RecordedWord, read_records
 from speechllm.errors import DataError, shell_word
-from speechllm.files.guarded import guarded
-from speechllm.files.own import made_again
 
 SHORTEST = 0.01  # seconds; sclite takes no word of length 0
 
 
-def read_words(folder: Path) -> dict[str, list[dict[str, Any]]]:
+def read_words(folder: Path) -> dict[str, Sequence[RecordedWord]]:
     """Words of every utterance of a decode folder, as `word_times` has recorded them.
 
     Raises:
         DataError: nothing was decoded there, or without word times.
     """
-    records = read_lines(folder / LINES)
+    records = read_records(folder)
     if not records:
         raise DataError("no hypotheses in this folder", folder, remedy="run stage 6 (decode)")
-    with guarded(folder / LINES, "is damaged", remedy=made_again(folder)):
-        lacking = [u for u, r in records.items() if r["text"] and not _timed(r.get("words", ()))]
-    if lacking:
+    if lacking := [u for u, r in records.items() if r.text and not _timed(r.words or ())]:
         message = f"no word times: {first_ids(sorted(lacking))}"
         remedy = f"rm -r {shell_word(folder)}, and decode with word_times=auto"
         raise DataError(message, folder / LINES, remedy=remedy)
-    return {utt: record.get("words", []) for utt, record in sorted(records.items())}
+    return {utt: record.words or () for utt, record in sorted(records.items())}
 
 
-def _timed(words: Sequence[Mapping[str, Any]]) -> bool:
-    return any(word["start"] is not None for word in words)
+def _timed(words: Sequence[RecordedWord]) -> bool:
+    return any(word.start is not None for word in words)
 
 
 def ctm_lines(
-    words: Mapping[str, Sequence[Mapping[str, Any]]], audio: Mapping[str, Audio]
+    words: Mapping[str, Sequence[RecordedWord]], audio: Mapping[str, Audio]
 ) -> tuple[list[str], list[str]]:
     """Lines in sclite's order: by recording, then by time.
 
@@ -56,31 +51,33 @@ def ctm_lines(
     for utt, said in words.items():
         place = audio.get(utt, Audio("", recording=utt))
         filled = _filled(said)
-        if len(filled) > sum(word["start"] is not None for word in said):
+        if len(filled) > sum(word.start is not None for word in said):
             guessed.append(utt)
         for (start, end), word in zip(filled, said, strict=True):
             at = (place.start or 0.0) + start
-            line = f"{place.recording} 1 {at:.3f} {max(SHORTEST, end - start):.3f} {word['word']}"
-            if word["confidence"] is not None:
-                line += f" {word['confidence']:.4f}"
+            line = f"{place.recording} 1 {at:.3f} {max(SHORTEST, end - start):.3f} {word.word}"
+            if word.confidence is not None:
+                line += f" {word.confidence:.4f}"
             rows.append((place.recording, at, line))
     return [line for *_, line in sorted(rows, key=lambda row: row[:2])], guessed
 
 
-def _filled(words: Sequence[Mapping[str, Any]]) -> list[tuple[float, float]]:
+def _filled(words: Sequence[RecordedWord]) -> list[tuple[float, float]]:
     """Times of all words."""
     filled: list[tuple[float, float]] = []
     place = 0
     while place < len(words):
-        if words[place]["start"] is not None:
-            filled.append((words[place]["start"], words[place]["end"]))
+        word = words[place]
+        if word.start is not None:
+            filled.append((word.start, word.start if word.end is None else word.end))
             place += 1
             continue
         stop = place
-        while stop < len(words) and words[stop]["start"] is None:
+        while stop < len(words) and words[stop].start is None:
             stop += 1
         begin = filled[-1][1] if filled else 0.0
-        end = max(begin, words[stop]["start"]) if stop < len(words) else begin
+        following = words[stop].start if stop < len(words) else None
+        end = begin if following is None else max(begin, following)
         share = (end - begin) / (stop - place)
         filled += [(begin + share * n, begin + share * (n + 1)) for n in range(stop - place)]
         place = stop

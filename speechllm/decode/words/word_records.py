@@ -3,10 +3,11 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.hypothesis import Hypothesis
+from speechllm.decode.record import RecordedWord
 from speechllm.decode.words.attention import speech_attention
 from speechllm.decode.words.confidence import (
     token_log_probs,
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 DIGITS = 4  # of confidences: the last bits of a sum depend on the batch
 ROWS = 16  # hypotheses scored at once: the logits of all their tokens are in memory
 Source = Literal["ctc", "attention", "none"]
+Look = tuple[float | None, tuple[RecordedWord, ...] | None]
+"""Confidence of an utterance, and its words."""
 
 
 class WordRecords:
@@ -69,17 +72,17 @@ class WordRecords:
         examples: Sequence[Example],
         hypotheses: Sequence[Hypothesis],
         seconds: Sequence[float],
-    ) -> list[dict[str, Any]]:
-        """For each utterance the fields `confidence` and `words` of its record.
+    ) -> list[Look]:
+        """Confidence and words of each utterance; None for what the config does not ask for.
 
         Args:
             examples: what was decoded, each with the prompt that it had.
             hypotheses: of them.
             seconds: their durations.
         """
-        records: list[dict[str, Any]] = [{} for _ in examples]
         if not (self._config.confidence or self.times_by != "none"):
-            return records
+            return [(None, None)] * len(examples)
+        records: list[Look] = []
         said = [
             replace(example, target=hypothesis.ids)
             for example, hypothesis in zip(examples, hypotheses, strict=True)
@@ -89,19 +92,21 @@ class WordRecords:
             words = hypothesis.text.split()
             places = words_of_tokens(self._model.tokenizer, hypothesis.ids)
             sure: Sequence[float | None] = [None] * len(words)
+            confidence = None
             if log_probs:
-                records[i]["confidence"] = round(utterance_confidence(log_probs[i]), DIGITS)
+                confidence = round(utterance_confidence(log_probs[i]), DIGITS)
                 sure = word_confidences(log_probs[i], places, len(words))
             times = self._times(example, words, places, seconds[i])
-            records[i]["words"] = [
-                {
-                    "word": word,
-                    "confidence": None if c is None else round(c, DIGITS),
-                    "start": None if t is None else round(t[0], 3),
-                    "end": None if t is None else round(t[1], 3),
-                }
+            recorded = tuple(
+                RecordedWord(
+                    word,
+                    None if c is None else round(c, DIGITS),
+                    None if t is None else round(t[0], 3),
+                    None if t is None else round(t[1], 3),
+                )
                 for word, c, t in zip(words, sure, times, strict=True)
-            ]
+            )
+            records.append((confidence, recorded))
         return records
 
     def _log_probs(self, said: Sequence[Example]) -> list[list[float]]:

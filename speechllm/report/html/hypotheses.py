@@ -1,30 +1,16 @@
 """What a decode folder says of a hypothesis beside its text: confidence, guard, word times."""
 
-import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from speechllm.files.own import made_again, read_by_id
+from speechllm.decode.record import HypothesisRecord
 from speechllm.report.html.columns import sparse
 
 TRUNCATED = "truncated"
 
 
-def read_records(folder: Path) -> dict[str, dict[str, Any]]:
-    """Read hyp.jsonl of a decode folder: id -> record; empty where there is no such file.
-
-    Raises:
-        DataError: a line is not a JSON object with an id.
-    """
-    path = folder / "hyp.jsonl"
-    if not path.is_file():
-        return {}
-    return read_by_id(path, made_again(folder))
-
-
 def record_columns(
-    ids: Sequence[str], records: Mapping[str, Mapping[str, Any]], texts: Sequence[str | None]
+    ids: Sequence[str], records: Mapping[str, HypothesisRecord], texts: Sequence[str | None]
 ) -> dict[str, Any]:
     """Columns that a system has beside its texts; those without any value are left out.
 
@@ -35,13 +21,12 @@ def record_columns(
     """
     confidence, flags, first, starts = [], [], [], []
     for utt, text in zip(ids, texts, strict=True):
-        record = records.get(utt, {})
-        guard = record.get("guard") or {}
-        confidence.append(_percent(record.get("confidence")))
-        seen = [str(flag) for flag in guard.get("flags", ())]
-        flags.append(seen + [TRUNCATED] * bool(record.get("truncated")))
-        first.append(guard.get("first") if guard.get("retried") else None)
-        times = [_hundredths(word.get("start")) for word in record.get("words") or ()]
+        record = records.get(utt, HypothesisRecord(utt, ""))
+        guard = record.guard
+        confidence.append(None if record.confidence is None else round(100 * record.confidence))
+        flags.append([*(guard.flags if guard else ()), *[TRUNCATED] * record.truncated])
+        first.append(guard.first if guard and guard.retried else None)
+        times = [-1 if w.start is None else round(100 * w.start) for w in record.words or ()]
         known = text is not None and len(times) == len(text.split()) and max(times, default=-1) >= 0
         starts.append(times if known else None)
     names = sorted({name for row in flags for name in row})
@@ -56,15 +41,3 @@ def record_columns(
     if any(value is not None for value in confidence):
         columns["confidence"] = confidence
     return columns
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)
-
-
-def _percent(value: Any) -> int | None:
-    return round(100 * value) if _is_number(value) else None
-
-
-def _hundredths(value: Any) -> int:
-    return round(100 * value) if _is_number(value) else -1

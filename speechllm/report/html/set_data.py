@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from speechllm.data.dirs.kaldi import DataDir, first_ids, read_table
+from speechllm.decode.record import read_records
 from speechllm.errors import DataError, SpeechLLMError
 from speechllm.report.html.audio import AudioColumn, Request, audio_column
 from speechllm.report.html.columns import aligned_columns, entity_column, indexed
 from speechllm.report.html.figures import system_figures
-from speechllm.report.html.hypotheses import read_records, record_columns
+from speechllm.report.html.hypotheses import record_columns
 from speechllm.report.html.systems import System, TestSet
 from speechllm.score.count.wer import score_texts
 from speechllm.score.normalize.rules import Normalizer

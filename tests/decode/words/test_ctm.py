@@ -9,11 +9,14 @@ import pytest
 
 from speechllm.cli import main
 from speechllm.data.dirs.kaldi import Audio, write_data_dir
+from speechllm.decode.record import HypothesisRecord, RecordedWord
 from speechllm.decode.words.ctm import ctm_lines
 
 
-def word(text: str, start: float | None, end: float | None, sure: float | None = None) -> dict:
-    return {"word": text, "start": start, "end": end, "confidence": sure}
+def word(
+    text: str, start: float | None, end: float | None, sure: float | None = None
+) -> RecordedWord:
+    return RecordedWord(text, sure, start, end)
 
 
 WORDS = {
@@ -43,7 +46,8 @@ def decoded(tmp_path: Path) -> Path:
     folder = tmp_path / "decode"
     folder.mkdir()
     records = [
-        {"id": u, "text": " ".join(w["word"] for w in ws), "words": ws} for u, ws in WORDS.items()
+        HypothesisRecord(u, " ".join(w.word for w in ws), words=tuple(ws)).to_json()
+        for u, ws in WORDS.items()
     ]
     records.append({"id": "u3", "text": ""})
     (folder / "hyp.jsonl").write_text("".join(json.dumps(r) + "\n" for r in records))

@@ -10,7 +10,8 @@ from safetensors.torch import save_file
 from speechllm.adapt.folder import RunInputs, is_finished
 from speechllm.config import BaseConfig
 from speechllm.decode.config import DecodeConfig
-from speechllm.decode.results import check_settings, read_lines
+from speechllm.decode.record import read_records
+from speechllm.decode.results import check_settings
 from speechllm.errors import DataError, SpeechLLMError
 from speechllm.files.layout import DESCRIPTION, TENSORS
 from speechllm.files.own import (
@@ -161,10 +162,10 @@ def test_a_finished_run_without_its_config_is_an_error(tmp_path: Path) -> None:
 def test_only_the_last_line_of_hypotheses_may_be_half(tmp_path: Path) -> None:
     path = tmp_path / "hyp.jsonl"
     path.write_bytes(b'{"id": "a"}\n{"id": "b"')
-    assert list(read_lines(path)) == ["a"] and path.read_bytes().endswith(b'"b"')
+    assert list(read_records(tmp_path)) == ["a"] and path.read_bytes().endswith(b'"b"')
     path.write_bytes(b'{"id": "a"\n{"id": "b"}\n')
     with pytest.raises(DataError, match=r"hyp\.jsonl:1: is damaged"):
-        read_lines(path)
+        read_records(tmp_path)
 
 
 @pytest.mark.parametrize("name", [DESCRIPTION, TENSORS])
