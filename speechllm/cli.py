@@ -31,43 +31,68 @@ LESS_MEMORY = (
 BUG = 70
 """Exit code where speechllm itself is at fault; BSD's EX_SOFTWARE."""
 
-# In the order of a recipe's stages, by their place below speechllm/commands/.
-PLACES = {
-    "model.import_model": "transformers folder of a CTranslate2 Whisper or a GGUF LLM (stage 1)",
-    "standin.standin_encoder": "train a small CTC encoder, stand-in for a pretrained one (stage 1)",
-    "standin.standin_llm": "train a tiny LLM, stand-in for a pretrained one (stage 1)",
-    "data.check": "validate data dirs and models (stage 2)",
-    "data.fix": "mend a data dir, saying what was dropped",
-    "model.info": "what a config loads and trains, and the memory and disk that it takes",
-    "data.subset": "part of a data dir: utterances, hours or speakers",
-    "data.split": "data dir in parts: for jobs, or for training and testing",
-    "data.combine": "several data dirs as one",
-    "data.perturb": "data dir at another speed",
-    "data.import": "data dir of a manifest, a table or a dataset",
-    "data.export": "data dir as a manifest, a table or a dataset",
-    "features": "cache the frozen encoder's output (stage 3)",
-    "base": "train the base model on source pairs (stage 4)",
-    "adapt": "adapt a base model to a target domain (stage 5)",
-    "lm": "train a language model of domain text, for fusion and rescoring (stage lm)",
-    "decode": "batched beam search of a model on test sets (stage 6)",
-    "whisper": "test sets by a Whisper alone, to stand beside the models (stage 6)",
-    "perplexity": "of texts, under a recogniser's own LLM or a language model (stage 6)",
-    "score": "WER, CER and SER of every decoded set (stage 7)",
-    "compare_hyps": "two systems on the same utterances: tests, what was fixed and broken",
-    "ctm": "words of a decoded set with their times, as NIST's ctm",
-    "report": "write RESULTS.md (stage 8)",
-    "model.pack": "write one folder that transcribes by itself (stage 9)",
-    "transcribe": "transcribe recordings with a packed model or a run's",
-    "compare": "plan a grid of adaptations, and report on it (stages 5 to 8)",
-    "run": "run an array of jobs, each with its own log",
+# In the order of a recipe's stages: (place below speechllm/commands/, what it does).
+_COMMANDS = {
+    "import_model": (
+        "model.import_model",
+        "transformers folder of a CTranslate2 Whisper or GGUF LLM (stage 1)",
+    ),
+    "standin encoder": (
+        "standin.standin_encoder",
+        "train a small CTC encoder as a stand-in (stage 1)",
+    ),
+    "standin llm": (
+        "standin.standin_llm",
+        "train a tiny LLM as a stand-in (stage 1)",
+    ),
+    "data check": ("data.check", "validate data dirs and models (stage 2)"),
+    "data fix": ("data.fix", "fix a data dir, saying what was dropped"),
+    "data subset": ("data.subset", "part of a data dir: utterances, hours or speakers"),
+    "data split": ("data.split", "data dir in parts: for jobs, or for training and testing"),
+    "data combine": ("data.combine", "several data dirs as one"),
+    "data perturb": ("data.perturb", "data dir at another speed"),
+    "data import": ("data.import", "data dir of a manifest, a table or a dataset"),
+    "data export": ("data.export", "data dir as a manifest, a table or a dataset"),
+    "info": ("model.info", "what a config loads and trains, and the memory and disk that it takes"),
+    "features": ("features", "cache the frozen encoder's output (stage 3)"),
+    "base": ("base", "train the base model on source pairs (stage 4)"),
+    "adapt": ("adapt", "adapt a base model to a target domain (stage 5)"),
+    "lm": ("lm", "train a language model of domain text, for fusion and rescoring (stage lm)"),
+    "decode": ("decode", "batched beam search of a model on test sets (stage 6)"),
+    "whisper": ("whisper", "test sets by a Whisper alone, to stand beside the models (stage 6)"),
+    "perplexity": (
+        "perplexity",
+        "of texts, under a recogniser's own LLM or a language model (stage 6)",
+    ),
+    "score": ("score", "WER, CER and SER of every decoded set (stage 7)"),
+    "ctm": ("ctm", "words of a decoded set with their times, as NIST's ctm"),
+    "report": ("report", "write RESULTS.md (stage 8)"),
+    "pack": ("model.pack", "write one folder that transcribes by itself (stage 9)"),
+    "transcribe": ("transcribe", "transcribe recordings with a packed model or a run's"),
+    "compare": ("compare", "plan a grid of adaptations, and report on it (stages 5 to 8)"),
+    "compare hyps": (
+        "compare_hyps",
+        "two systems on the same utterances: tests, fixed and broken",
+    ),
+    "run": ("run", "run an array of jobs, each with its own log"),
 }
-COMMANDS = {place.rpartition(".")[2]: text for place, text in PLACES.items()}
-_PLACE = {place.rpartition(".")[2]: place for place in PLACES}
+COMMANDS = {name: text for name, (_, text) in _COMMANDS.items()}
+OLD = {
+    **{name.removeprefix("data "): name for name in COMMANDS if name.startswith("data ")},
+    **{name.replace(" ", "_"): name for name in COMMANDS if name.startswith("standin ")},
+    "compare_hyps": "compare hyps",
+}
+"""Names of commands before they were grouped, understood for one release."""
+
+
+def place_of(command: str) -> str:
+    """Module of a command, below speechllm.commands."""
+    return _COMMANDS[command][0] if command in _COMMANDS else command
 
 
 def load_command(command: str) -> ModuleType:
     """Import the module of a command."""
-    return importlib.import_module(f"speechllm.commands.{_PLACE.get(command, command)}")
+    return importlib.import_module(f"speechllm.commands.{place_of(command)}")
 
 
 def usage() -> str:
@@ -142,8 +167,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     program (without `argv`) this keeps its traceback in a file and exits with 70, called from
     Python it raises the error itself.
     """
-    command, *rest = (sys.argv[1:] if argv is None else list(argv)) or ["--help"]
-    command = command if command.startswith("-") else command.replace("-", "_")
+    command, rest = find_command((sys.argv[1:] if argv is None else list(argv)) or ["--help"])
     name = f"speechllm {command}" if command in COMMANDS else "speechllm"
     if argv is None and hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal need not know all letters
@@ -176,6 +200,22 @@ def main(argv: Sequence[str] | None = None) -> None:
         fail(bug_report(command, error), BUG)
 
 
+def find_command(words: Sequence[str]) -> tuple[str, list[str]]:
+    """The command that a command line begins with, and what follows it.
+
+    Its name has one word or two; dashes and underscores are alike. An old name is taken, and
+    the new one logged.
+    """
+    names = [word if word.startswith("-") else word.replace("-", "_") for word in words[:2]]
+    pair = " ".join(names)
+    if pair in COMMANDS and len(names) == 2:
+        return pair, list(words[2:])
+    if names[0] in OLD:
+        print(f"speechllm {words[0]}: its name is now `speechllm {OLD[names[0]]}`", file=sys.stderr)
+        return OLD[names[0]], list(words[1:])
+    return names[0], list(words[1:])
+
+
 def _run(command: str, rest: Sequence[str]) -> None:
     if command in ("-h", "--help", "help"):
         print(usage())
@@ -183,6 +223,10 @@ def _run(command: str, rest: Sequence[str]) -> None:
     if command == "--version":
         print(f"speechllm {__version__}")
         return
+    group = [name.partition(" ")[2] for name in COMMANDS if name.startswith(f"{command} ")]
+    if group and command not in COMMANDS:
+        known = did_you_mean(rest[0], group) if rest else ""
+        fail(bounded(f"speechllm {command}: give one of {', '.join(group)}{known}"), 2)
     if command not in COMMANDS:
         known = did_you_mean(command, COMMANDS)
         fail(bounded(f"speechllm: unknown command '{command}'{known}"), 2)
@@ -215,7 +259,7 @@ def bug_report(command: str, error: Exception) -> str:
     trace = "".join(traceback.format_exception(error)).encode(errors="backslashreplace")
     remedy = "please report it, with what --debug shows"
     with suppress(OSError):  # there may be no room for it
-        prefix = f"speechllm-{command}-"
+        prefix = f"speechllm-{command.replace(' ', '-')}-"
         with tempfile.NamedTemporaryFile(prefix=prefix, suffix=".log", delete=False) as stream:
             words = bounded(" ".join(sys.argv)).encode(errors="backslashreplace")
             stream.write(f"speechllm {__version__}: ".encode() + words + b"\n\n" + trace)

@@ -131,7 +131,7 @@ class Task:
         return value
 
     def remarks(self, value: str, transcript: str) -> Iterable[str]:
-        """What is odd about a line of `table`, though it can be used: for `speechllm check`.
+        """What is odd about a line of `table`, though it can be used: for `speechllm data check`.
 
         Each is a message for all such lines, and after ": " what it is about in this one.
         """

@@ -71,11 +71,28 @@ def test_the_entry_point_imports_nothing_heavy():
 
 def test_every_command_has_a_module():
     missing = [
-        place
-        for place in cli.PLACES
-        if not (ROOT / f"speechllm/commands/{place.replace('.', '/')}.py").is_file()
+        name
+        for name in cli.COMMANDS
+        if not (ROOT / f"speechllm/commands/{cli.place_of(name).replace('.', '/')}.py").is_file()
     ]
     assert missing == []
+
+
+def test_commands_of_a_group_and_their_old_names(capsys):
+    assert cli.find_command(["data", "check", "x"]) == ("data check", ["x"])
+    assert cli.find_command(["compare", "plan"]) == ("compare", ["plan"])
+    assert cli.find_command(["import-model", "x"]) == ("import_model", ["x"])
+    assert capsys.readouterr().err == ""
+    assert cli.find_command(["standin-llm", "x"]) == ("standin llm", ["x"])
+    assert "its name is now `speechllm standin llm`" in capsys.readouterr().err
+    assert {cli.find_command([old])[0] for old in cli.OLD} == set(cli.OLD.values())
+
+
+def test_a_group_alone_names_its_commands():
+    done = speechllm("data", "chek")
+    assert done.returncode == 2
+    assert "speechllm data: give one of check, fix," in done.stderr
+    assert "did you mean 'check'?" in done.stderr
 
 
 def test_an_unknown_command_names_the_nearest():

@@ -1,4 +1,4 @@
-"""What a remedy names is there: commands, their options, stages; and `speechllm fix` mends.
+"""What a remedy names is there: commands, their options, stages; and `speechllm data fix` mends.
 
 Remedies that are commands of other tools are run where their readers are tested (test_utf8,
 test_kaldi, test_lhotse).
@@ -63,7 +63,8 @@ def test_a_command_that_is_named_is_there_with_its_options() -> None:
         for call in re.finditer(r"speechllm ([a-z][a-z_-]*[a-z])((?: (?:--\w+|\S+))*)", text):
             if text[: call.start()].endswith(("from ", "import ", "by ", "of ")):
                 continue
-            name = call[1].replace("-", "_")
+            assert call[1].replace("-", "_") not in cli.OLD, f"{place}: {call[0]}"
+            name, _ = cli.find_command([call[1], *re.findall(r"\w+", call[2])[:1]])
             options = re.findall(r"(?<= )--[a-z_]+", call[2])
             if name in known:
                 named += 1
@@ -177,7 +178,7 @@ def test_what_check_advises_mends(
         if not errors:
             break
         advice = errors[0].remedy
-        command = re.search(r"speechllm fix [^;]*", advice)
+        command = re.search(r"speechllm data fix [^;]*", advice)
         if command is None:  # of what only a person can mend, as text that is missing
             assert "correct the path" in advice
             lines("wav.scp", lambda all_: [line for line in all_ if "none.wav" not in line])(path)

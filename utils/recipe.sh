@@ -310,7 +310,7 @@ stage_data() {
 }
 
 stage_check() {
-    run speechllm check "${base_model[@]}" "${pipes[@]}" "${all_dirs[@]}"
+    run speechllm data check "${base_model[@]}" "${pipes[@]}" "${all_dirs[@]}"
 }
 
 stage_features() {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# split_data.sh [--per-utt] DATA_DIR N: `speechllm split`, for fingers that know Kaldi.
+# split_data.sh [--per-utt] DATA_DIR N: `speechllm data split`, for fingers that know Kaldi.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh" >&2
-exec speechllm split "$@"
+exec speechllm data split "$@"

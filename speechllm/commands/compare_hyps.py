@@ -1,6 +1,6 @@
 """compare two systems on the same utterances: WER, difference, two tests, what b fixed and broke
 
-`speechllm compare-hyps a b`: each is a decode folder, `<model>/decode_<tag>/<set>`, or a text file.
+`speechllm compare hyps a b`: each is a decode folder, `<model>/decode_<tag>/<set>`, or a text file.
 """
 
 import argparse

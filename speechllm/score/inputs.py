@@ -113,7 +113,9 @@ def read_inputs(reference: Path, hypothesis: Path) -> ScoreInputs:
         if unknown := sorted(entities.keys() - references.keys()):
             message = f"entities of utterances that {reference.name} lacks: {first_ids(unknown)}"
             of_set = reference.name == "text"
-            remedy = f"speechllm fix {shell_word(path.parent)}" if of_set else "delete these lines"
+            remedy = (
+                f"speechllm data fix {shell_word(path.parent)}" if of_set else "delete these lines"
+            )
             raise DataError(message, path, remedy=remedy)
     if (path := reference.with_name(UTT2SPK)).is_file():
         speakers = dict(zip(sorted(references), speaker_of_each(references, path), strict=True))

@@ -113,7 +113,7 @@ class Corpus:
         readers = []
         for data_dir in (d for d in self.dirs if d.has_audio):
             if not data_dir.utt2dur:  # the hours heard are counted in the end
-                fix = f"speechllm fix {shell_word(data_dir.path)}"
+                fix = f"speechllm data fix {shell_word(data_dir.path)}"
                 raise DataError("there are no durations: utt2dur", data_dir.path, remedy=fix)
             features = open_features(dump, encoder, data_dir, settings)
             readers.append(features.frames)

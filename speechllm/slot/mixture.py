@@ -113,7 +113,7 @@ def subset(
     With `order` it is the first part of that, and chance has no say.
 
     At least one id is chosen when `fraction` is above zero. An utterance goes together with its
-    copies at other speeds (`speechllm perturb`), which say the same in the same voice.
+    copies at other speeds (`speechllm data perturb`), which say the same in the same voice.
 
     Raises:
         ConfigError: `fraction` outside [0, 1].

@@ -15,22 +15,22 @@ def test_a_broken_set_fails_with_what_mends_it_and_is_mended(make_data_dir, caps
     path = make_data_dir()
     write_table(path / "text", {**read_table(path / "text"), "utt2": ""})
     with pytest.raises(SystemExit) as caught:
-        cli.main(["check", str(path)])
+        cli.main(["data", "check", str(path)])
     assert caught.value.code == 1
     out, err = capsys.readouterr()
-    assert f"{path}/text:2: error: empty transcript: utt2\n  -> speechllm fix {path}\n" in out
+    assert f"{path}/text:2: error: empty transcript: utt2\n  -> speechllm data fix {path}\n" in out
     assert f"1 of 1 sets have errors: {path}" in err
     assert not (path / ".checked").exists()
 
-    cli.main(["fix", str(path)])
+    cli.main(["data", "fix", str(path)])
     assert f"{path}: dropped, empty transcript: 1 (utt2)\n" in capsys.readouterr().out
-    cli.main(["check", str(path)])
+    cli.main(["data", "check", str(path)])
     assert f"{path}: 0 errors, 0 warnings\n" in capsys.readouterr().out
 
 
 def test_checked_sets_are_skipped_until_they_change(make_data_dir, capsys):
     paths = [str(make_data_dir()), str(make_data_dir("other_train", with_audio=False))]
-    cli.main(["check", *paths])
+    cli.main(["data", "check", *paths])
     first = capsys.readouterr().out
     assert "already" not in first
     assert [line.split() for line in first.splitlines()[-3:]] == [
@@ -38,18 +38,18 @@ def test_checked_sets_are_skipped_until_they_change(make_data_dir, capsys):
         ["set_train", "3", "0.00", "2", "7", "7"],
         ["other_train", "3", "-", "-", "7", "7"],
     ]
-    cli.main(["check", *paths])
+    cli.main(["data", "check", *paths])
     assert capsys.readouterr().out.count("already checked, 0 warnings") == 2
-    cli.main(["check", "--force", *paths])
+    cli.main(["data", "check", "--force", *paths])
     assert "already" not in capsys.readouterr().out
-    cli.main(["check", "--max_seconds", "0.5", *paths])
+    cli.main(["data", "check", "--max_seconds", "0.5", *paths])
     assert "0 errors, 3 warnings" in capsys.readouterr().out
 
 
 def test_test_transcripts_in_training_text_are_warned_about(make_data_dir, capsys):
     train = make_data_dir("banking_train", text={"a1": "hello", "a2": "bye"}, with_audio=False)
     test = make_data_dir("banking_test", text={"b1": "bye", "b2": "thanks"}, with_audio=False)
-    cli.main(["check", str(train), str(test)])
+    cli.main(["data", "check", str(train), str(test)])
     want = f"{test}/text: warning: transcripts also in {train}: 1 (b1)\n"
     assert want in capsys.readouterr().out
 
@@ -58,12 +58,12 @@ def test_sets_that_are_written_otherwise_than_the_source_are_warned_about(make_d
     source = make_data_dir("source_train", text={"a1": "hello there", "a2": "good bye"})
     odd = make_data_dir("farm_train", text={"b1": "HELLO COW", "b2": "GOOD."}, with_audio=False)
     fine = make_data_dir("music_train", text={"c1": "good band", "c2": "TV"}, with_audio=False)
-    cli.main(["check", str(source), str(odd), str(fine)])
+    cli.main(["data", "check", str(source), str(odd), str(fine)])
     out = capsys.readouterr().out
     want = f"{odd}/text: warning: 0 of 3 words stand in {source}/text as they are written, 2 more "
     assert f"{want}would in lower case and without punctuation ('GOOD.' is 'good' there)\n" in out
     assert f"{fine}/text: warning" not in out and f"{source}/text: warning" not in out
-    cli.main(["check", str(odd), str(fine)])  # there is no source to compare them with
+    cli.main(["data", "check", str(odd), str(fine)])  # there is no source to compare them with
     assert "warning: " not in capsys.readouterr().out
 
 
@@ -71,7 +71,7 @@ def test_missing_models_of_the_config(make_data_dir, tmp_path, capsys):
     config = tmp_path / "base.yaml"
     config.write_text(f"model: {{encoder: {tmp_path}, llm: {tmp_path}}}\ntrain: {{steps: 1}}\n")
     with pytest.raises(SystemExit):
-        cli.main(["check", "--config", str(config), str(make_data_dir())])
+        cli.main(["data", "check", "--config", str(config), str(make_data_dir())])
     assert "model.encoder: the folder" in capsys.readouterr().err
 
 
@@ -90,14 +90,14 @@ def test_what_no_encoder_takes_is_refused_and_dropped(make_data_dir, tmp_path, c
     path = make_data_dir()
     short_files(path, tmp_path, {"utt2": count})
     with pytest.raises(SystemExit):
-        cli.main(["check", str(path)])
+        cli.main(["data", "check", str(path)])
     out = capsys.readouterr().out
     refused = "error: audio is shorter than 0.025 s, the least that the encoder takes"
     assert f"{refused}: utt2 ({count / 16000:.4f} s)" in out
-    assert f"drop such utterances: speechllm fix {path}\n" in out
-    cli.main(["fix", str(path)])
+    assert f"drop such utterances: speechllm data fix {path}\n" in out
+    cli.main(["data", "fix", str(path)])
     assert DataDir.load(path).ids == ["utt1", "utt3"]
-    cli.main(["check", str(path)])
+    cli.main(["data", "check", str(path)])
 
 
 def test_check_refuses_exactly_what_features_cannot_take(make_data_dir, tmp_path, capsys):
@@ -109,7 +109,7 @@ def test_check_refuses_exactly_what_features_cannot_take(make_data_dir, tmp_path
     path = make_data_dir()
     short_files(path, tmp_path, {"utt1": least, "utt2": least - 1})
     with pytest.raises(SystemExit):
-        cli.main(["check", "--config", str(config), str(path)])
+        cli.main(["data", "check", "--config", str(config), str(path)])
     out = capsys.readouterr().out
     assert f"shorter than {least / 16000:g} s" in out and ": utt2 (" in out and "1 errors" in out
     features = ["features", "--config", str(config), "--dump", str(tmp_path / "dump"), str(path)]
@@ -119,6 +119,6 @@ def test_check_refuses_exactly_what_features_cannot_take(make_data_dir, tmp_path
     remedy = out.split("drop such utterances: speechllm ")[1].splitlines()[0]
     cli.main(remedy.split())
     assert DataDir.load(path).ids == ["utt1", "utt3"]
-    cli.main(["check", "--config", str(config), str(path)])
+    cli.main(["data", "check", "--config", str(config), str(path)])
     cli.main(features)
     assert len(load_audio(DataDir.load(path).audio["utt1"])) == least

@@ -36,7 +36,7 @@ def test_every_format_is_whole_and_its_options_are_known(name, capsys):
 def test_there_and_back(make_data_dir, tmp_path, capsys):
     data = make_data_dir()
     manifest, back = tmp_path / "x/train.json", tmp_path / "back"
-    cli.main(["export", "nemo", str(data), str(manifest), "--relative_paths"])
+    cli.main(["data", "export", "nemo", str(data), str(manifest), "--relative_paths"])
     assert f"{manifest}: 3 utterances\n" in capsys.readouterr().out
     assert json.loads(manifest.read_text().splitlines()[0]) == {
         "id": "utt1",
@@ -45,7 +45,7 @@ def test_there_and_back(make_data_dir, tmp_path, capsys):
         "text": "hello world",
         "speaker": "spk0",
     }
-    cli.main(["import", "nemo", str(manifest), str(back)])
+    cli.main(["data", "import", "nemo", str(manifest), str(back)])
     out = capsys.readouterr().out
     assert out == f"{back}: 3 utterances: text wav.scp utt2spk spk2utt utt2dur\n"
     assert {p.name: p.read_bytes() for p in back.iterdir()} == {
@@ -55,11 +55,19 @@ def test_there_and_back(make_data_dir, tmp_path, capsys):
 
 def test_options_of_a_table(tmp_path, capsys):
     (tmp_path / "t.csv").write_text("name;words;lang\nx;one two;en\n")
-    argv = ["import", "csv", f"{tmp_path}/t.csv", f"{tmp_path}/set", "--delimiter", ";"]
+    argv = ["data", "import", "csv", f"{tmp_path}/t.csv", f"{tmp_path}/set", "--delimiter", ";"]
     cli.main([*argv, "--columns", "id=name", "text=words", "--keep", "lang"])
     assert read_table(tmp_path / "set/text") == {"x": "one two"}
     assert read_table(tmp_path / "set/lang") == {"x": "en"}
-    argv = ["export", "tsv", f"{tmp_path}/set", f"{tmp_path}/t.tsv", "--columns", "text=words"]
+    argv = [
+        "data",
+        "export",
+        "tsv",
+        f"{tmp_path}/set",
+        f"{tmp_path}/t.tsv",
+        "--columns",
+        "text=words",
+    ]
     cli.main(argv)
     header, row = (tmp_path / "t.tsv").read_text().splitlines()
     assert header.split("\t")[2] == "words" and header.split("\t")[-1] == "tables.lang"
@@ -70,26 +78,26 @@ def test_cuts_are_written_as_files_for_slam(make_data_dir, tmp_path, capsys):
     data = make_data_dir(
         text={"u1": "one"}, segments={"u1": ("u1", 0.25, 0.75)}, utt2dur={"u1": 0.5}
     )
-    argv = ["export", "slam", str(data), f"{tmp_path}/x.jsonl"]
+    argv = ["data", "export", "slam", str(data), f"{tmp_path}/x.jsonl"]
     error = failing(capsys, *argv)
     assert "segments: slam cannot hold parts of recordings\n  -> --audio_dir DIR" in error
     cli.main([*argv, "--audio_dir", f"{tmp_path}/cuts"])
     row = json.loads((tmp_path / "x.jsonl").read_text())
     assert row["source"] == f"{tmp_path}/cuts/u1.flac" and row["target"] == "one"
-    cli.main(["import", "slam", f"{tmp_path}/x.jsonl", f"{tmp_path}/set"])
-    cli.main(["check", f"{tmp_path}/set"])
+    cli.main(["data", "import", "slam", f"{tmp_path}/x.jsonl", f"{tmp_path}/set"])
+    cli.main(["data", "check", f"{tmp_path}/set"])
     assert "0 errors" in capsys.readouterr().out
 
 
 def test_mistakes(tmp_path, capsys):
-    assert "invalid choice: 'nemmo'" in failing(capsys, "import", "nemmo", "a", "b")
-    error = failing(capsys, "import", "slam", "a", "b", "--delimiter", ";")
+    assert "invalid choice: 'nemmo'" in failing(capsys, "data", "import", "nemmo", "a", "b")
+    error = failing(capsys, "data", "import", "slam", "a", "b", "--delimiter", ";")
     assert "--delimiter" in error
-    error = failing(capsys, "import", "csv", "a", "b", "--columns", "text")
+    error = failing(capsys, "data", "import", "csv", "a", "b", "--columns", "text")
     assert "--columns takes words field=column, not text" in error
-    error = failing(capsys, "import", "csv", "a", "b", "--delimiter", "ab")
+    error = failing(capsys, "data", "import", "csv", "a", "b", "--delimiter", "ab")
     assert "one character is needed, not 'ab'" in error
-    error = failing(capsys, "import", "csv", f"{tmp_path}/none.csv", f"{tmp_path}/b")
+    error = failing(capsys, "data", "import", "csv", f"{tmp_path}/none.csv", f"{tmp_path}/b")
     assert error.endswith(f"error: {tmp_path}/none.csv: no such file\n")
 
 

@@ -32,63 +32,71 @@ def failing(capsys, *argv: object) -> str:
 
 def test_subset_says_what_it_drops(data, tmp_path, capsys):
     out = tmp_path / "part"
-    assert run(capsys, "subset", "--first", "2", data, out) == (
+    assert run(capsys, "data", "subset", "--first", "2", data, out) == (
         f"{data}: 6 utterances, 2 speakers, 0.0017 h\n"
         f"{out}: 2 utterances, 2 speakers, 0.0006 h\n"
         "dropped, utterances: 4 (u2, u3, u4, u5)\n"
     )
     assert (out / "moods").read_text() == "u0 0\nu1 1\n"
-    assert run(capsys, "check", out).startswith(f"{out}: 0 errors, 0 warnings\n")
-    printed = run(capsys, "subset", "--n_speakers", "1", "--last", data, out)
+    assert run(capsys, "data", "check", out).startswith(f"{out}: 0 errors, 0 warnings\n")
+    printed = run(capsys, "data", "subset", "--n_speakers", "1", "--last", data, out)
     assert "dropped, speakers: 1 (spk0)\n" in printed
     assert list(read_table(out / "text")) == ["u1", "u3", "u5"]
     (tmp_path / "list").write_text("u4\n")
-    run(capsys, "subset", data, out, "--utt_list", tmp_path / "list")
+    run(capsys, "data", "subset", data, out, "--utt_list", tmp_path / "list")
     assert list(read_table(out / "text")) == ["u4"]
-    run(capsys, "subset", "--hours", 3 / 3600, "--seed", 3, data, out)
+    run(capsys, "data", "subset", "--hours", 3 / 3600, "--seed", 3, data, out)
     assert len(read_table(out / "text")) == 3
 
 
 def test_subset_wants_one_amount(data, tmp_path, capsys):
     wrong = ([], ["--hours", "1", "2"], ["--utt_list", "x", "2"], ["--spk_list", "x", "--speakers"])
     for words in wrong:
-        assert "one amount is needed" in failing(capsys, "subset", *words, data, tmp_path / "x")
-    assert "not allowed with" in failing(capsys, "subset", "--first", "--last", 2, data, data)
-    error = failing(capsys, "subset", 2, data, data)
+        assert "one amount is needed" in failing(
+            capsys, "data", "subset", *words, data, tmp_path / "x"
+        )
+    assert "not allowed with" in failing(
+        capsys, "data", "subset", "--first", "--last", 2, data, data
+    )
+    error = failing(capsys, "data", "subset", 2, data, data)
     assert "this folder is to be written, and holds" in error
     assert len(read_table(data / "text")) == 6
 
 
 def test_split_for_jobs(data, capsys):
-    printed = run(capsys, "split", data, "2")
+    printed = run(capsys, "data", "split", data, "2")
     assert f"{data}/split2/1: 3 utterances, 1 speakers, 0.0008 h\n" in printed
     assert "dropped" not in printed
-    run(capsys, "split", "--per_utt", data, "3")
+    run(capsys, "data", "split", "--per_utt", data, "3")
     sizes = [len(read_table(data / f"split3utt/{n}/text")) for n in (1, 2, 3)]
     assert sizes == [2, 2, 2]
-    assert run(capsys, "check", data / "split2/2").startswith(f"{data}/split2/2: 0 errors")
-    assert run(capsys, "subset", "--first", 1, data, data.parent / "one")
+    assert run(capsys, "data", "check", data / "split2/2").startswith(f"{data}/split2/2: 0 errors")
+    assert run(capsys, "data", "subset", "--first", 1, data, data.parent / "one")
 
 
 def test_split_for_training_and_testing(data, tmp_path, capsys):
-    run(capsys, "split", data, "--into", f"{tmp_path}/train=2", f"{tmp_path}/test=1")
+    run(capsys, "data", "split", data, "--into", f"{tmp_path}/train=2", f"{tmp_path}/test=1")
     speakers = [
         set(read_table(tmp_path / f"{name}/utt2spk").values()) for name in ("train", "test")
     ]
     assert speakers in ([{"spk0"}, {"spk1"}], [{"spk1"}, {"spk0"}])
     for words in (["x"], ["x=a"], ["x=0"], ["=1"]):
-        assert "DIR=SHARE with a share above 0" in failing(capsys, "split", data, "--into", *words)
-    assert "names a folder twice" in failing(capsys, "split", data, "--into", "x=1", "x=2")
-    assert "a number of parts is needed" in failing(capsys, "split", data)
-    assert "holds" in failing(capsys, "split", data, "--into", f"{tmp_path}/y=1", f"{data}=1")
+        assert "DIR=SHARE with a share above 0" in failing(
+            capsys, "data", "split", data, "--into", *words
+        )
+    assert "names a folder twice" in failing(capsys, "data", "split", data, "--into", "x=1", "x=2")
+    assert "a number of parts is needed" in failing(capsys, "data", "split", data)
+    assert "holds" in failing(
+        capsys, "data", "split", data, "--into", f"{tmp_path}/y=1", f"{data}=1"
+    )
 
 
 def test_combine(data, make_data_dir, tmp_path, capsys):
     other = make_data_dir("other", text={"v1": "x"})
-    printed = run(capsys, "combine", tmp_path / "both", data, other)
+    printed = run(capsys, "data", "combine", tmp_path / "both", data, other)
     tables = "text wav.scp utt2spk spk2utt utt2dur"
     assert printed == f"{tmp_path}/both: 7 utterances = 6 ({data}) + 1 ({other}): {tables}\n"
-    assert run(capsys, "check", tmp_path / "both").startswith(f"{tmp_path}/both: 0 errors")
+    assert run(capsys, "data", "check", tmp_path / "both").startswith(f"{tmp_path}/both: 0 errors")
 
 
 def test_the_names_that_kaldi_has(data, tmp_path):

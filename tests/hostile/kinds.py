@@ -68,22 +68,33 @@ RESULT_FILES = tuple(
 REPORT = ("report", "--exp", "exp", "--out", "out/R.md")
 
 KINDS = [
-    _command("data.check", DATA, "check", "data/x", may_write=SETS),
+    _command("data.check", DATA, "data", "check", "data/x", may_write=SETS),
     _command(
-        "data.check_full", (*DATA, "data/x/audio/*"), "check", "--full", "data/x", may_write=SETS
+        "data.check_full",
+        (*DATA, "data/x/audio/*"),
+        "data",
+        "check",
+        "--full",
+        "data/x",
+        may_write=SETS,
     ),
-    _command("data.fix", DATA, "fix", "data/x", may_write=SETS),
-    _command("data.subset", DATA, "subset", "1", "data/x", "out/s"),
-    _command("data.subset_hours", DATA, "subset", "--hours", "0.0002", "data/x", "out/s"),
-    _command("data.split", DATA, "split", "data/x", "2", may_write=SETS),
-    _command("data.combine", DATA, "combine", "out/c", "data/x"),
-    _command("data.perturb", (*DATA, "data/x/audio/*"), "perturb", "0.9", "data/x", "out/p"),
-    _command("data.export_nemo", (*DATA, "data/x/audio/*"), "export", "nemo", "data/x", "out/f"),
-    _command("data.export_csv", DATA, "export", "csv", "data/x", "out/f"),
-    _command("data.export_lhotse", DATA, "export", "lhotse", "data/x", "out/f"),
+    _command("data.fix", DATA, "data", "fix", "data/x", may_write=SETS),
+    _command("data.subset", DATA, "data", "subset", "1", "data/x", "out/s"),
+    _command("data.subset_hours", DATA, "data", "subset", "--hours", "0.0002", "data/x", "out/s"),
+    _command("data.split", DATA, "data", "split", "data/x", "2", may_write=SETS),
+    _command("data.combine", DATA, "data", "combine", "out/c", "data/x"),
+    _command(
+        "data.perturb", (*DATA, "data/x/audio/*"), "data", "perturb", "0.9", "data/x", "out/p"
+    ),
+    _command(
+        "data.export_nemo", (*DATA, "data/x/audio/*"), "data", "export", "nemo", "data/x", "out/f"
+    ),
+    _command("data.export_csv", DATA, "data", "export", "csv", "data/x", "out/f"),
+    _command("data.export_lhotse", DATA, "data", "export", "lhotse", "data/x", "out/f"),
     _command(
         "data.export_audio",
         (*DATA, "data/x/audio/*"),
+        "data",
         "export",
         "slam",
         "data/x",
@@ -107,12 +118,12 @@ KINDS = [
     ),
     _read("data.transcribe", DATA, readers.transcribed),
     *(
-        _command(f"imports.{name}", f"in/{name}*", "import", name, f"in/{name}", "out/d")
+        _command(f"imports.{name}", f"in/{name}*", "data", "import", name, f"in/{name}", "out/d")
         for name in ("jsonl", "csv", "tsv", "nemo", "slam")
     ),
-    _command("imports.lhotse", "in/lhotse/*", "import", "lhotse", "in/lhotse", "out/d"),
-    _command("imports.cuts", "in/cuts/*", "import", "lhotse", "in/cuts", "out/d"),
-    _command("dataset.import", "in/*", "import", "hf", "in", "out/d"),
+    _command("imports.lhotse", "in/lhotse/*", "data", "import", "lhotse", "in/lhotse", "out/d"),
+    _command("imports.cuts", "in/cuts/*", "data", "import", "lhotse", "in/cuts", "out/d"),
+    _command("dataset.import", "in/*", "data", "import", "hf", "in", "out/d"),
     _command("score.asr", (*DATA, "hyp/text"), *SCORE),
     _command(
         "score.speakers",
@@ -142,7 +153,8 @@ KINDS = [
     _command(
         "score.beside",
         (*DATA, "hyp/text"),
-        "compare-hyps",
+        "compare",
+        "hyps",
         "hyp/text",
         "data/x/text",
         "--ref",
@@ -260,7 +272,8 @@ KINDS = [
     _command(
         "decoded.beside",
         RESULT_FILES,
-        "compare-hyps",
+        "compare",
+        "hyps",
         "exp/base/decode_b4/x",
         "data/x/text",
         "--n_bootstrap",

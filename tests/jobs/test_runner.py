@@ -186,7 +186,7 @@ def speechllm_in_path(monkeypatch):
 
 
 def test_commands_of_speechllm_start_warm_when_they_are_many(tmp_path, speechllm_in_path):
-    jobs = tasks(tmp_path, "speechllm --version", "speechllm check", "speechllm nonsense")
+    jobs = tasks(tmp_path, "speechllm --version", "speechllm data check", "speechllm nonsense")
     with pytest.raises(SpeechLLMError, match="2 of 3 jobs failed"):
         run_jobs(jobs, max_jobs_run=1)
     assert [job.code() for job in jobs] == [0, 2, 2]

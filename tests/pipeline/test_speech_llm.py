@@ -45,7 +45,7 @@ class UnheardEncoder:
 
 
 def test_check_measures_against_its_prompt(work: Path) -> None:
-    run("check", "--speech_llm", f"{work}/model", f"{work}/data/source_train")
+    run("data", "check", "--speech_llm", f"{work}/model", f"{work}/data/source_train")
     assert (work / "data/source_train/.checked").is_file()
 
 

@@ -300,7 +300,7 @@ def test_a_new_recipe_with_a_target_of_text_alone(
 def test_the_command_of_these_tests_fails_as_the_real_one_does() -> None:
     for words, code, message in (
         (["nonsense"], 2, "unknown command 'nonsense'"),
-        (["fix", "nowhere"], 1, "nowhere"),
+        (["data", "fix", "nowhere"], 1, "nowhere"),
     ):
         done = subprocess.run(["speechllm", *words], capture_output=True, text=True, timeout=60)
         assert done.returncode == code and message in done.stderr

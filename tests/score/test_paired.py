@@ -89,9 +89,13 @@ def test_the_command_finds_what_was_scored_against(folders, capsys):
 def test_the_command_goes_by_both_names(folders, capsys, monkeypatch):
     a, b = (folders / f"exp/{name}/decode_x/farm_test" for name in "ab")
     scored(a)
-    for name in ("compare-hyps", "compare_hyps"):
-        cli.main([name, str(a), str(b), "--n-bootstrap", "50"])
-        assert "b better in 30" in capsys.readouterr().out
+    for name, said in (
+        (["compare", "hyps"], ""),
+        (["compare-hyps"], "speechllm compare-hyps: its name is now `speechllm compare hyps`\n"),
+    ):
+        cli.main([*name, str(a), str(b), "--n-bootstrap", "50"])
+        printed = capsys.readouterr()
+        assert "b better in 30" in printed.out and printed.err == said
 
 
 def test_missing_hypotheses_are_said(folders, capsys):

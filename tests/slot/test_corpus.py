@@ -15,7 +15,9 @@ def test_durations_are_asked_for_before_training(make_data_dir: Callable[..., Pa
     path = make_data_dir()
     assert Corpus.load([path]).hours(["utt1", "utt2"]) == pytest.approx(2 / 3600)
     (path / "utt2dur").unlink()
-    with pytest.raises(DataError, match=r"no durations: utt2dur\n  -> speechllm fix .*set_train"):
+    with pytest.raises(
+        DataError, match=r"no durations: utt2dur\n  -> speechllm data fix .*set_train"
+    ):
         Corpus.load([path]).open_frames(path, "encoder")
 
 

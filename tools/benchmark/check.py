@@ -1,4 +1,4 @@
-"""`speechllm check` of a text-only set: utterances in a second, beside Kaldi's check."""
+"""`speechllm data check` of a text-only set: utterances in a second, beside Kaldi's check."""
 
 import argparse
 import os

@@ -12,8 +12,8 @@ standins=false         # train the small models, and make what they are trained 
 quick=false            # tiny sizes, to see that all works
 stage=1                # first of the three steps
 stop_stage=3           # last of the three steps
-encoder_opts=""        # further options of speechllm standin_encoder
-llm_opts=""            # further options of speechllm standin_llm
+encoder_opts=""        # further options of speechllm standin encoder
+llm_opts=""            # further options of speechllm standin llm
 # shellcheck source=../../../utils/parse_options.sh
 . ../../utils/parse_options.sh
 # shellcheck source=../../../utils/standins.sh
@@ -46,7 +46,7 @@ if wanted 1; then
 fi
 if wanted 2; then
     for speed in 0.9 1.1; do
-        speechllm perturb "$speed" "$data/source_train" "$data/source_train_sp$speed"
+        speechllm data perturb "$speed" "$data/source_train" "$data/source_train_sp$speed"
     done
 fi
 if wanted 2 && $standins; then
@@ -60,10 +60,10 @@ if wanted 2 && $standins; then
 fi
 if wanted 3 && $standins; then
     # shellcheck disable=SC2086  # words
-    standin encoder speechllm standin_encoder --dev "$data/source_dev" \
+    standin encoder speechllm standin encoder --dev "$data/source_dev" \
         --data "$data"/{source_train{,_sp0.9,_sp1.1},general_train,words_train} \
         --steps $encoder_steps $encoder_opts
     # shellcheck disable=SC2086  # words
-    standin llm speechllm standin_llm --text "$data/llm_text/text" --vocab_size 400 \
+    standin llm speechllm standin llm --text "$data/llm_text/text" --vocab_size 400 \
         --steps $llm_steps $llm_opts
 fi

@@ -17,8 +17,8 @@ standins=false                 # train the small models, and make what they are 
 quick=false                    # tiny sizes, to see that all works
 stage=1                        # first of the three steps
 stop_stage=3                   # last of the three steps
-encoder_opts=""                # further options of speechllm standin_encoder
-llm_opts=""                    # further options of speechllm standin_llm
+encoder_opts=""                # further options of speechllm standin encoder
+llm_opts=""                    # further options of speechllm standin llm
 # shellcheck source=../../../utils/parse_options.sh
 . ../../utils/parse_options.sh
 # shellcheck source=../../../utils/standins.sh
@@ -63,13 +63,13 @@ if wanted 2; then
             --split "$librispeech_split" "${read[@]}" --out "$data/read_train"
         dictation+=("$data/read_train")
     fi
-    speechllm combine "$data/dictation_train" "${dictation[@]}"
+    speechllm data combine "$data/dictation_train" "${dictation[@]}"
 fi
 if wanted 3 && $standins; then
     python3 local/make_llm_text.py --out "$data/llm_text/text" --sentences "$sentences"
     # shellcheck disable=SC2086  # words
-    standin encoder speechllm standin_encoder --data "$data"/{dictation_train,shop_train} \
+    standin encoder speechllm standin encoder --data "$data"/{dictation_train,shop_train} \
         --dev "$data/shop_dev" $encoder_opts
     # shellcheck disable=SC2086  # words
-    standin llm speechllm standin_llm --text "$data/llm_text/text" --task slots --vocab_size 512 $llm_opts
+    standin llm speechllm standin llm --text "$data/llm_text/text" --task slots --vocab_size 512 $llm_opts
 fi

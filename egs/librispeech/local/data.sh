@@ -57,6 +57,6 @@ if wanted 2; then
 fi
 if wanted 3; then
     for set in "${perturbed[@]}"; do
-        speechllm perturb "${set##*_sp}" "$work/data/${set%_sp*}" "$work/data/$set"
+        speechllm data perturb "${set##*_sp}" "$work/data/${set%_sp*}" "$work/data/$set"
     done
 fi

@@ -68,7 +68,7 @@ if wanted 1; then
             --nj "$nj" --limit "$limit" "${case[@]}" --sets "${from_books[@]}"
     fi
     for set in "${perturbed[@]}"; do
-        speechllm perturb "${set##*_sp}" "$work/data/${set%_sp*}" "$work/data/$set"
+        speechllm data perturb "${set##*_sp}" "$work/data/${set%_sp*}" "$work/data/$set"
     done
 fi
 if wanted 2 && [ ${#target_sets[@]} -gt 0 ]; then

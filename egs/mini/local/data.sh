@@ -15,8 +15,8 @@ nj=2            # processes that synthesise
 stage=1         # first of the three steps
 stop_stage=3    # last of the three steps
 slu=false       # for run_slu.sh: an LLM that has seen JSON
-encoder_opts="" # further options of speechllm standin_encoder
-llm_opts=""     # further options of speechllm standin_llm
+encoder_opts="" # further options of speechllm standin encoder
+llm_opts=""     # further options of speechllm standin llm
 # shellcheck source=../../../utils/parse_options.sh
 . ../../utils/parse_options.sh
 # shellcheck source=../../../utils/standins.sh
@@ -60,8 +60,8 @@ if wanted 3 && $standins; then
         fi
     fi
     # shellcheck disable=SC2086  # words
-    standin encoder speechllm standin_encoder --data "$data/general_train" \
+    standin encoder speechllm standin encoder --data "$data/general_train" \
         --dev "$data/general_dev" --width 128 --steps 600 $encoder_opts
     # shellcheck disable=SC2086  # words
-    standin llm speechllm standin_llm --text "$text" $llm_opts
+    standin llm speechllm standin llm --text "$text" $llm_opts
 fi

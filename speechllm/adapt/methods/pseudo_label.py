@@ -90,7 +90,7 @@ class PseudoLabel(MadeData):
         corpus = Corpus.load(paths, with_text=False)
         for data_dir in corpus.dirs:
             if not data_dir.utt2dur:
-                remedy = f"speechllm fix {shell_word(data_dir.path)}"
+                remedy = f"speechllm data fix {shell_word(data_dir.path)}"
                 raise DataError("no such file", data_dir.path / "utt2dur", remedy=remedy)
         model = workspace.model.config
         corpus.open_frames(workspace.dump, model.audio_model, model.encoder_settings)

@@ -1,4 +1,4 @@
-"""join data dirs: speechllm combine data/all data/one data/two, as Kaldi's utils/combine_data.sh"""
+"""join data dirs, as Kaldi's utils/combine_data.sh: data combine data/all data/one data/two"""
 
 import argparse
 from pathlib import Path

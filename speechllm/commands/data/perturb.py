@@ -1,4 +1,4 @@
-"""copy a data dir at another speed: speechllm perturb 0.9 data/train data/train_sp0.9
+"""copy a data dir at another speed: speechllm data perturb 0.9 data/train data/train_sp0.9
 
 As Kaldi's utils/perturb_data_dir_speed.sh; 0.9 is slower. The audio lies in the new data dir.
 """

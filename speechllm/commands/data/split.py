@@ -1,8 +1,8 @@
 """cut a data dir into parts of about equal length; no speaker is in two parts
 
-`speechllm split data/train 4` writes data/train/split4/1 to 4, as Kaldi's utils/split_data.sh does
-(with --per_utt split4utt); `speechllm split data/all --into data/train=8 data/dev=1 data/test=1`
-cuts at random, in these shares.
+`speechllm data split data/train 4` writes data/train/split4/1 to 4, as Kaldi's utils/split_data.sh
+does (with --per_utt split4utt); `speechllm data split data/all --into data/train=8 data/dev=1
+data/test=1` cuts at random, in these shares.
 """
 
 import argparse

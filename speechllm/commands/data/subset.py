@@ -1,6 +1,6 @@
 """make a smaller data dir: some utterances, hours or speakers of one; all tables stay consistent
 
-As Kaldi's utils/subset_data_dir.sh: `speechllm subset --first 500 data/train data/train_500`.
+As Kaldi's utils/subset_data_dir.sh: `speechllm data subset --first 500 data/train data/train_500`.
 For one order and one seed, larger subsets contain the smaller ones.
 """
 
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> None:
         raise SpeechLLMError(
             "one amount is needed: a number of utterances, --hours, --n_speakers, --utt_list "
             "or --spk_list",
-            "speechllm subset 500 data/train data/train_500",
+            "speechllm data subset 500 data/train data/train_500",
         )
     tables = read_set(args.source)
     if lists:

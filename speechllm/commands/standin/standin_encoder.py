@@ -7,7 +7,7 @@ from speechllm.commands.options.numbers import whole
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `speechllm standin_encoder`."""
+    """Options of `speechllm standin encoder`."""
     parser.add_argument(
         "--data", required=True, nargs="+", type=Path, help="data dirs with audio and phones"
     )

@@ -7,7 +7,7 @@ from speechllm.commands.options.numbers import whole
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `speechllm standin_llm`."""
+    """Options of `speechllm standin llm`."""
     parser.add_argument("--text", required=True, type=Path, help="Kaldi text file: id and words")
     parser.add_argument("--out", required=True, type=Path, help="folder of the model")
     parser.add_argument("--steps", type=whole(1), help="optimiser steps")

@@ -85,7 +85,7 @@ class _Check:
 
     def __init__(self, path: Path, transcript_limit: Limit, task: Task | None, options: str):
         self.path, self.task = path, task
-        self.fix = f"speechllm fix {options}{shell_word(path)}"
+        self.fix = f"speechllm data fix {options}{shell_word(path)}"
         self.transcript_limit = transcript_limit
         self.complaints: list[Finding] = []
         self.undecoded: set[int] = set()  # lines of `text` that are not UTF-8

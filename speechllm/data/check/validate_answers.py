@@ -84,6 +84,6 @@ def _check_table(
             remedy = "shorten the answer, drop the utterance, or use a longer context"
             complain(task.table, problem, row.line, remedy, utt)
     for utt in sorted(text.keys() - rows.keys()):
-        remedy = "add a line for it, or take the utterance out (speechllm subset)"
+        remedy = "add a line for it, or take the utterance out (speechllm data subset)"
         severity = "error" if wanted else "warning"
         complain(task.table, "no line for an utterance", None, remedy, utt, severity)

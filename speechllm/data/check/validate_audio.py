@@ -31,7 +31,7 @@ class AudioFault(NamedTuple):
     Attributes:
         of_segment: the cut is at fault, not the recording.
         remedy: "" when nothing special mends it.
-        fix_option: with which `speechllm fix` drops such utterances.
+        fix_option: with which `speechllm data fix` drops such utterances.
     """
 
     severity: Literal["error", "warning"]

@@ -20,7 +20,7 @@ def read_targets(task: Task, data_dir: DataDir) -> dict[str, str]:
         raise DataError("no such file", path, remedy=remedy)
     rows = read_table(path)
     if absent := [utt for utt in data_dir.ids if utt not in rows]:
-        remedy = "add a line for each, or take the utterances out: speechllm subset"
+        remedy = "add a line for each, or take the utterances out: speechllm data subset"
         message = f"no line for utterances of text: {first_ids(absent)}"
         raise DataError(message, path, remedy=remedy)
     # read_table refuses empty lines, so the n-th entry stands on line n.

@@ -204,7 +204,9 @@ class DataDir:
     def _check_same_ids(self, what: str, odd: set[str]) -> None:
         if odd:
             message = f"{what}: {first_ids(sorted(odd))}"
-            raise DataError(message, self.path, remedy=f"speechllm fix {shell_word(self.path)}")
+            raise DataError(
+                message, self.path, remedy=f"speechllm data fix {shell_word(self.path)}"
+            )
 
 
 def _read_text(path: Path) -> dict[str, str]:
@@ -231,7 +233,9 @@ def _read_audio(path: Path) -> dict[str, Audio]:
     for utt, (rec, start, end) in parsed_table(path / "segments", parse_segment).items():
         if rec not in wav:
             message = f"recording {rec} of segment {utt} is not in wav.scp"
-            raise DataError(message, path / "segments", remedy=f"speechllm fix {shell_word(path)}")
+            raise DataError(
+                message, path / "segments", remedy=f"speechllm data fix {shell_word(path)}"
+            )
         audio[utt] = replace(whole[rec], start=start, end=end)
     return audio
 

@@ -71,7 +71,7 @@ class SetTables:
             DataError: there is no `utt2dur`.
         """
         if "utt2dur" not in self.utterances:
-            remedy = f"speechllm fix {shell_word(self.path)} measures it"
+            remedy = f"speechllm data fix {shell_word(self.path)} measures it"
             raise DataError(
                 "no such file, and lengths are needed", self.path / "utt2dur", None, remedy
             )

@@ -21,7 +21,7 @@ FIRST_IDS = 5
 CHANNELS = "reco2channel"
 """Recording -> the channel that is meant, where that is not the mean of all."""
 TABLES = ("text", "wav.scp", CHANNELS, "segments", "utt2spk", "spk2utt", "utt2dur", "entities")
-"""Those that `speechllm fix` mends."""
+"""Those that `speechllm data fix` mends."""
 NO_DATA_DIR = "check the path; a recipe makes its data dirs in stage 1 (data)"
 NO_TEXT = "write it, a line `utterance transcript` for each; a recipe does in stage 1 (data)"
 
@@ -39,7 +39,7 @@ class Fault(NamedTuple):
 
     Attributes:
         item: what it is about: an id or a value.
-        mendable: `speechllm fix` can mend it; otherwise it takes an edit.
+        mendable: `speechllm data fix` can mend it; otherwise it takes an edit.
         harmless: the line can be read all the same, and nothing is lost.
     """
 
@@ -121,14 +121,14 @@ def scan_table(path: str | Path, report: Callable[[Fault], None]) -> list[Row]:
 
 
 class _Remedies:
-    """What mends a table: `speechllm fix` where it is one that this command knows, else tools that
-    are everywhere.
+    """Remedies for a table: `speechllm data fix` where it knows the table, else tools that are
+    everywhere.
     """
 
     def __init__(self, path: Path):
         self.path = path
         known = path.name in TABLES and (path.parent / "text").is_file()
-        self.fix = f"speechllm fix {shell_word(path.parent)}" if known else None
+        self.fix = f"speechllm data fix {shell_word(path.parent)}" if known else None
 
     def by(self, command: str) -> str:
         """Let `command` write {new} of {}."""

@@ -223,7 +223,8 @@ class _Import:
         for instead, said in {
             " ": "line ends and tabs in transcripts became blanks",
             "": "characters that nobody sees were left out",
-            None: f"characters that nobody sees (speechllm check {shell_word(self.out)} says more)",
+            None: "characters that nobody sees "
+            f"(speechllm data check {shell_word(self.out)} says more)",
         }.items():
             if instead in self.unseen:
                 log.warning("%s: %s", said, first_ids(self.unseen[instead]))
@@ -239,7 +240,7 @@ class _Import:
             del tables["utt2dur"]
         elif self.wav and len(durations) < len(text):
             lacking = [utt for utt in text if utt not in durations]
-            fix = f"speechllm fix {shell_word(self.out)} measures them"
+            fix = f"speechllm data fix {shell_word(self.out)} measures them"
             log.warning("no utt2dur, for want of durations: %s; %s", first_ids(lacking), fix)
             tables.pop("utt2dur", None)
         of_recordings = {"wav.scp": self.wav, CHANNELS: self.channels}

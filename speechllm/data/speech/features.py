@@ -216,7 +216,7 @@ def _encoded(data_dir: DataDir, encode: Encode, allow_pipes: bool, batch: Sequen
     except WaveError as error:
         least = error.least_seconds
         place = shell_word(data_dir.path)
-        remedy = f"speechllm fix --min_seconds {least:g} {place} drops such utterances"
+        remedy = f"speechllm data fix --min_seconds {least:g} {place} drops such utterances"
         raise _unusable(data_dir, batch[error.position], too_short(least), remedy) from error
     found = list(zip(batch, encoded, strict=True))
     for utt_id, frames in found:

@@ -30,9 +30,9 @@ def test_a_change_behind_a_list_is_a_change(command: str) -> None:
 
 
 def test_every_command_that_takes_changes_is_among_these() -> None:
-    for place in cli.PLACES:
-        command = place.rpartition(".")[2]
-        source = Path(cli.__file__).with_name("commands") / f"{place.replace('.', '/')}.py"
+    for command in cli.COMMANDS:
+        place = cli.place_of(command).replace(".", "/")
+        source = Path(cli.__file__).with_name("commands") / f"{place}.py"
         assert (command in CALLS) == (
             '"overrides"' in source.read_text() or command == "transcribe"
         )
@@ -54,8 +54,11 @@ def test_a_file_of_that_name_is_a_file(tmp_path: Path, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        ("check data/x model.task=slu", "if it is a change of the config: --set model.task=slu"),
-        ("fix data/x allow_pipes=1", "this command has none to change"),
+        (
+            "data check data/x model.task=slu",
+            "if it is a change of the config: --set model.task=slu",
+        ),
+        ("data fix data/x allow_pipes=1", "this command has none to change"),
         ("perplexity --model m --data a beam=1", "this command has none to change"),
     ],
 )
@@ -63,7 +66,8 @@ def test_what_cannot_be_a_change_is_refused(
     call: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
-        parse(*call.split(" ", 1))
+        command, words = cli.find_command(call.split())
+        cli.parse(command, cli.load_command(command), words)
     assert said in capsys.readouterr().err
 
 

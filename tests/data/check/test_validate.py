@@ -88,7 +88,7 @@ def test_duplicate_ids(make_data_dir):
     edit(path / "text", "utt2 good morning\n", "utt2 good morning\nutt2 good morning\n")
     complaint = only(path, "more than once")
     assert (complaint.line, complaint.item) == (3, "utt2")
-    assert complaint.remedy.startswith(f"speechllm fix {path}")
+    assert complaint.remedy.startswith(f"speechllm data fix {path}")
 
 
 def test_unsorted_ids(make_data_dir):
@@ -153,7 +153,7 @@ def test_empty_transcript(make_data_dir):
     assert (complaint.line, complaint.item, complaint.remedy) == (
         2,
         "utt2",
-        f"speechllm fix {path}",
+        f"speechllm data fix {path}",
     )
 
 
@@ -333,12 +333,14 @@ def test_all_complaints_come_at_once(make_data_dir):
 
 def test_equal_complaints_are_grouped():
     file = Path("data/x/text")
-    same = [Finding("error", "empty", file, n, "speechllm fix data/x", f"u{n}") for n in range(8)]
+    same = [
+        Finding("error", "empty", file, n, "speechllm data fix data/x", f"u{n}") for n in range(8)
+    ]
     other = Finding("warning", "odd", file, None, "look", "u9")
     first, second = group_findings([other, *same])
     assert first.startswith("data/x/text: error: empty [8]: u0")
     assert "u4 at line 4, ..." in first and "u5" not in first
-    assert first.endswith("\n  -> speechllm fix data/x")
+    assert first.endswith("\n  -> speechllm data fix data/x")
     assert second == "data/x/text: warning: odd: u9\n  -> look"
 
 
@@ -362,15 +364,15 @@ def test_real_data(shared_data, tmp_path):
 @pytest.mark.parametrize(
     ("bad", "severity", "message", "named", "remedy"),
     [
-        ("you\x85can", "error", "a control character", "U+0085, column 4", "speechllm fix"),
-        ("we\0", "error", "a control character", "U+0000, column 3", "speechllm fix"),
-        ("a\ufeffb", "error", "a control character", "U+FEFF, column 2", "speechllm fix"),
-        ("a\u2028b", "error", "a control character", "U+2028, column 2", "speechllm fix"),
+        ("you\x85can", "error", "a control character", "U+0085, column 4", "speechllm data fix"),
+        ("we\0", "error", "a control character", "U+0000, column 3", "speechllm data fix"),
+        ("a\ufeffb", "error", "a control character", "U+FEFF, column 2", "speechllm data fix"),
+        ("a\u2028b", "error", "a control character", "U+2028, column 2", "speechllm data fix"),
         ("caf\x92s", "error", "a control character", "U+0092, column 4", "is meant for ’"),
         ("we\u200bbundle", "warning", "nobody sees", "U+200B, column 3", "put a blank"),
         ("a\u200eb\u200ec", "warning", "nobody sees", "U+200E, column 2; U+200E, column 4", "fix"),
         ("lost \ufffd", "warning", "nobody sees", "U+FFFD, column 6", "from its source"),
-        ("cafe\u0301", "warning", "composed form", "utt2", "speechllm fix"),
+        ("cafe\u0301", "warning", "composed form", "utt2", "speechllm data fix"),
     ],
 )
 def test_characters_that_nobody_sees(make_data_dir, bad, severity, message, named, remedy):

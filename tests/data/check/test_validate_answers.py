@@ -1,4 +1,4 @@
-"""`speechllm check` on answers that are no transcripts."""
+"""`speechllm data check` on answers that are no transcripts."""
 
 from pathlib import Path
 

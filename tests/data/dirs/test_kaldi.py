@@ -110,7 +110,7 @@ def test_loading_refuses_tables_that_do_not_fit(make_data_dir):
     write_table(path / "text", {**text, "utt9": "no audio"})
     with pytest.raises(DataError, match=r"text without audio: 1 \(utt9\)") as caught:
         DataDir.load(path)
-    assert caught.value.remedy == f"speechllm fix {path}"
+    assert caught.value.remedy == f"speechllm data fix {path}"
     del text["utt2"]
     write_table(path / "text", text)
     with pytest.raises(DataError, match=r"audio without text: 1 \(utt2\)"):
@@ -191,7 +191,7 @@ def test_fix_is_advised_where_it_can_mend(tmp_path):
         return caught.value.remedy
 
     path = table(tmp_path, b"a x\na x\n")
-    assert f"speechllm fix {tmp_path};" in remedy(path)
+    assert f"speechllm data fix {tmp_path};" in remedy(path)
     table(tmp_path, b"a x\na y\n")
     assert remedy(path).startswith("delete one of its lines")
     (tmp_path / "semantics").write_text("b x\na x\n")

@@ -114,7 +114,7 @@ def test_what_is_lacking_is_filled_up_and_said(tmp_path, caplog):
     assert not (out / "utt2dur").exists()
     assert "line ends and tabs in transcripts became blanks: 1 (a (U+000A, col" in caplog.text
     assert "no speaker, so each its own: 1 (a)" in caplog.text
-    assert f"no utt2dur, for want of durations: 1 (a); speechllm fix {out}" in caplog.text
+    assert f"no utt2dur, for want of durations: 1 (a); speechllm data fix {out}" in caplog.text
     assert "not taken: lang (1 rows); --keep COLUMN makes a table of it" in caplog.text
 
 

@@ -130,7 +130,7 @@ def test_channels_come_back(name: str, cut: bool, data: Path, call: Path, tmp_pa
 def test_slam_has_whole_files_alone(data: Path, call: Path, tmp_path: Path) -> None:
     wav = {"a1": str(call), "b1": str(call)}
     write_data_dir(data, text={"a1": "hello", "b1": "bye"}, wav=wav, channels={"b1": 1})
-    words = ["export", "slam", str(data), str(tmp_path / "x.jsonl")]
+    words = ["data", "export", "slam", str(data), str(tmp_path / "x.jsonl")]
     with pytest.raises(DataError, match=r"slam cannot hold one channel of several: 1 \(b1\)"):
         export_set(data, formats.get("slam"), tmp_path / "x.jsonl")
     cli.main([*words, "--audio_dir", str(tmp_path / "sides")])
@@ -164,7 +164,7 @@ def test_both_sides_of_a_file_without_ids(call: Path, tmp_path: Path) -> None:
     of = {"audio_filepath": str(call), "offset": 0.5}
     rows = [{**of, "channel_selector": c} for c in (0, 1, "average", [1])]
     rows[3]["offset"] = 0
-    cli.main(["import", "nemo", str(nemo(tmp_path, *rows)), str(tmp_path / "set")])
+    cli.main(["data", "import", "nemo", str(nemo(tmp_path, *rows)), str(tmp_path / "set")])
     cut = "call-0000050-0000150"
     assert heard(tmp_path / "set", call) == {
         f"{cut}-0": 0,

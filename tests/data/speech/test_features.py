@@ -266,7 +266,10 @@ def test_an_encoder_that_cannot_be_found_names_key_and_remedy(place) -> None:
     [
         (np.zeros((0, 1), np.float16), "the encoder makes no frame of it"),
         (np.full((3, 1), np.inf, np.float16), "frames of it hold NaN or Inf"),
-        (WaveError(0, 0.04), r"shorter than 0\.04 s.*\n  -> speechllm fix --min_seconds 0\.04"),
+        (
+            WaveError(0, 0.04),
+            r"shorter than 0\.04 s.*\n  -> speechllm data fix --min_seconds 0\.04",
+        ),
     ],
 )
 def test_what_has_no_frames_is_named_and_never_stored(place, encoded, message: str) -> None:

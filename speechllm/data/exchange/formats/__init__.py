@@ -9,9 +9,10 @@ A format is a module with
   DataError with file and line;
 - `write(records, path, *, ...)`, whose result appears whole.
 
-The keyword parameters of the two are the options that `speechllm import` and `export` have for the
-format (`FORMAT_OPTIONS` in `speechllm/commands/`). A record's relative audio path starts at the
-folder of the file (at the folder itself, where the format is one), when read and when written.
+The keyword parameters of the two are the options that `speechllm data import` and `export` have
+for the format (`FORMAT_OPTIONS` in `speechllm/commands/`). A record's relative audio path starts
+at the folder of the file (at the folder itself, where the format is one), when read and when
+written.
 """
 
 import importlib
