@@ -7,20 +7,26 @@ import math
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from speechllm.errors import SpeechLLMError
+from speechllm.errors import shell_word
+from speechllm.files.guarded import guarded
 from speechllm.files.layout import LOG
-from speechllm.files.os_errors import naming
+from speechllm.files.own import made_again, read_tensors
 from speechllm.files.progress import Progress
+from speechllm.files.whole import whole_file
 from speechllm.lm.config import LMTrainConfig
 from speechllm.lm.network import Network
 from speechllm.lm.perplexity import Perplexity, Text
 from speechllm.lm.token_lm import TokenLM
-from speechllm.train.optim import make_optimizers, rate_scale
+from speechllm.model.bundle import restore_tensors, save_trained
+from speechllm.train.checkpoint import load_checkpoint, save_checkpoint
+from speechllm.train.loop import CHECKPOINT
+from speechllm.train.plain import PlainTrainer
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +42,8 @@ def train_network(
 ) -> Perplexity:
     """Train `module`, and leave the weights in it that were best on the dev text.
 
-    Writes train.jsonl: a line for each evaluation.
+    A killed run goes on from its last evaluation, and ends bit-equal. train.jsonl gets a line for
+    each evaluation.
 
     Args:
         module: in its first state.
@@ -44,59 +51,104 @@ def train_network(
         lm: scores with it, for evaluation.
         train, dev: text.
         config: optimisation.
-        folder: of train.jsonl.
+        folder: of train.jsonl, and of the checkpoint while it lasts.
 
     Returns:
         The best perplexity on the dev text.
 
     Raises:
         SpeechLLMError: the loss is no longer finite.
+        DataError: the checkpoint is damaged.
     """
     groups = _groups([[*lm.begin, *s, lm.end] for s in train.sentences], config.batch_tokens)
     passes = math.inf if config.epochs is None else math.ceil(config.epochs * len(groups))
     steps = int(min(config.steps or math.inf, passes))
-    batches = _batches(groups, config.seed)
-    optimisation = config.optimisation(steps)
-    optimizers = make_optimizers(module, optimisation)
-    rates = [optimizer.param_groups[0]["lr"] for optimizer in optimizers]
-    best, kept, waited = Perplexity(math.inf, 1, 1), {}, 0
-    with (
-        naming(folder / LOG),
-        (folder / LOG).open("w", encoding="utf-8") as stream,
-        Progress("language model", steps, "steps") as progress,
-    ):
-        for step in range(steps):
-            module.train()
-            for optimizer, rate in zip(optimizers, rates, strict=True):
-                optimizer.param_groups[0]["lr"] = rate * rate_scale(step, optimisation)
-            loss = _loss(network, next(batches).to(lm.device), len(lm.begin))
-            module.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(module.parameters(), config.clip)
-            for optimizer in optimizers:
-                optimizer.step()
-            if not math.isfinite(loss.item()):
-                message = f"language model: loss is {loss.item()} at step {step}"
-                raise SpeechLLMError(message, "lower train.lr")
-            progress.advance(1, f"loss {loss.item():.3f}")
-            if (step + 1) % config.evaluate_every and step + 1 < steps:
+    trainer = PlainTrainer(
+        "language model",
+        module,
+        lambda ids: _loss(network, ids, len(lm.begin)),
+        config.optimisation(steps),
+        "lower train.lr",
+        seed=config.seed,
+    )
+    run = _Run(folder, trainer)
+    batches = _batches(groups, config.seed, run.step)
+    with Progress("language model", steps, "steps", run.step) as progress:
+        while run.step < steps and not run.is_over:
+            loss = trainer.step(run.step, next(batches).to(lm.device))
+            run.step += 1
+            progress.advance(1, f"loss {loss:.3f}")
+            if run.step % config.evaluate_every and run.step < steps:
                 continue
             module.eval()
-            found = lm.perplexity(dev)
-            line = {"step": step + 1, "loss": round(loss.item(), 4), **found.figures()}
-            stream.write(json.dumps(line) + "\n")
-            stream.flush()
-            waited += 1
-            if found.nll < best.nll:
-                best, waited = found, 0
-                kept = {name: p.detach().clone() for name, p in module.named_parameters()}
-            if config.patience and waited >= config.patience:
-                log.info("no improvement in %d evaluations: ended at step %d", waited, step + 1)
-                break
-    for name, parameter in module.named_parameters():
-        parameter.data = kept[name]
+            run.observe(loss, lm.perplexity(dev))
+            if config.patience and run.waited >= config.patience:
+                log.info("no improvement in %d evaluations: ended at step %d", run.waited, run.step)
+                run.is_over = True
+            run.save()
+    run.finish()
     module.eval()
-    return best
+    return run.best
+
+
+class _Run:
+    """Where a training stands: its steps, evaluations and best weights, in memory and on disk."""
+
+    def __init__(self, folder: Path, trainer: PlainTrainer[Tensor]):
+        self.folder, self.trainer = folder, trainer
+        self.step, self.waited, self.is_over = 0, 0, False
+        self.best = Perplexity(math.inf, 1, 1)
+        self.lines: list[dict[str, Any]] = []
+        self._best_step, self._best_sha256 = 0, ""
+        path = folder / CHECKPOINT
+        if not path.is_file():
+            return
+        state = load_checkpoint(path, trainer.module, trainer.optimizers)
+        anew = f"rm {shell_word(path)}: training begins anew"
+        with guarded(path, "is not a checkpoint", remedy=anew):
+            self.step, self.waited, self.is_over = state["step"], state["waited"], state["is_over"]
+            self.best, self.lines = Perplexity(**state["best"]), state["lines"]
+            self._best_step, self._best_sha256 = state["best_step"], state["best_sha256"]
+        log.info("resumed at step %d", self.step)
+
+    @property
+    def _best_file(self) -> Path:
+        return self.folder / f"best.{self._best_step}.safetensors"
+
+    def observe(self, loss: float, found: Perplexity) -> None:
+        """Note an evaluation, and keep the weights if they are the best so far."""
+        self.lines.append({"step": self.step, "loss": round(loss, 4), **found.figures()})
+        self.waited += 1
+        if found.nll < self.best.nll:
+            self.best, self.waited, self._best_step = found, 0, self.step
+            self._best_sha256 = save_trained(self._best_file, self.trainer.module)
+
+    def save(self) -> None:
+        """Write train.jsonl and the checkpoint."""
+        with whole_file(self.folder / LOG) as stream:
+            stream.writelines(json.dumps(line) + "\n" for line in self.lines)
+        state = {
+            "step": self.step,
+            "waited": self.waited,
+            "is_over": self.is_over,
+            "best": {"nll": self.best.nll, "tokens": self.best.tokens, "words": self.best.words},
+            "best_step": self._best_step,
+            "best_sha256": self._best_sha256,
+            "lines": self.lines,
+        }
+        path = self.folder / CHECKPOINT
+        save_checkpoint(path, self.trainer.module, self.trainer.optimizers, state)
+        for old in self.folder.glob("best.*.safetensors"):
+            if old != self._best_file:
+                old.unlink()
+
+    def finish(self) -> None:
+        """Leave the best weights in the module, and nothing else on disk."""
+        path, remedy = self._best_file, made_again(self.folder)
+        tensors = read_tensors(path, remedy, self._best_sha256)
+        restore_tensors(self.trainer.module, tensors, path)
+        (self.folder / CHECKPOINT).unlink(missing_ok=True)
+        path.unlink()
 
 
 def _groups(rows: Sequence[list[int]], most: int) -> list[list[list[int]]]:
@@ -109,12 +161,14 @@ def _groups(rows: Sequence[list[int]], most: int) -> list[list[list[int]]]:
     return groups
 
 
-def _batches(groups: Sequence[list[list[int]]], seed: int) -> Iterator[Tensor]:
-    """Endless batches [N, L], -1 on pads; the order is a function of seed and epoch."""
-    for epoch in itertools.count():
+def _batches(groups: Sequence[list[list[int]]], seed: int, first: int) -> Iterator[Tensor]:
+    """Endless batches [N, L] from batch `first` on, -1 on pads; their order is a function of seed
+    and epoch."""
+    epochs, done = divmod(first, len(groups))
+    for epoch in itertools.count(epochs):
         order = list(groups)
         random.Random(f"lm {seed} {epoch}").shuffle(order)
-        for group in order:
+        for group in order[done if epoch == epochs else 0 :]:
             rows = [torch.tensor(row) for row in group]
             yield nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-1)
 
