@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Where to read, where to write, and what to say above the figures."""
     parser.add_argument("--exp", type=Path, required=True, help="folder with the models")
     parser.add_argument("--out", type=Path, required=True, help="file to write, e.g. RESULTS.md")
-    parser.add_argument("--title", default="ReportResults", help="heading (default: %(default)s)")
+    parser.add_argument("--title", default="Results", help="heading (default: %(default)s)")
     parser.add_argument(
         "--normalizer",
         default="plain",

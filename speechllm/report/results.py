@@ -68,7 +68,7 @@ class ReportResults:
 
 def make_results(
     exp: Path,
-    title: str = "ReportResults",
+    title: str = "Results",
     normalizer: str = "plain",
     command: str | None = None,
     grids: Sequence[str] = (),
