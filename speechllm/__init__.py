@@ -1,4 +1,9 @@
-"""Adapt LLM-based speech recognisers to new domains."""
+"""Adapt LLM-based speech recognisers to new domains.
+
+from speechllm import SpeechLLM
+
+SpeechLLM.from_pretrained("exp/packed").transcribe("visit.wav", domain="medical")[0].text
+"""
 
 import os
 from typing import TYPE_CHECKING
@@ -15,11 +20,21 @@ def load(
     device: str | None = None,
     trust_remote_code: bool = False,
 ) -> "Recogniser":
-    """Load a packed model, or the model of a run, to transcribe with it.
+    """Load a packed model, or the model of a run: `SpeechLLM.from_pretrained`.
 
-    The arguments and errors are those of `speechllm.transcribe.load.load_recogniser`; what is
-    heavy is imported only now.
+    Args:
+        model: folder or hub id.
+        domain: of the transcripts where a call names none.
+        device: where to compute.
+        trust_remote_code: let a packed model's parts bring code of their own.
     """
-    from speechllm.transcribe.load import load_recogniser
+    return __getattr__("SpeechLLM").from_pretrained(model, domain, device, trust_remote_code)
 
-    return load_recogniser(os.fspath(model), domain, device, trust_remote_code)
+
+def __getattr__(name: str) -> type["Recogniser"]:
+    """`SpeechLLM`, the class of a model that transcribes; it is imported when it is asked for."""
+    if name != "SpeechLLM":
+        raise AttributeError(f"module 'speechllm' has no attribute '{name}'")
+    from speechllm.transcribe.recogniser import Recogniser
+
+    return Recogniser

@@ -90,12 +90,13 @@ def run(args: argparse.Namespace) -> None:
             "name a folder with --out",
         )
 
-    from speechllm.transcribe.load import load_recogniser
-    from speechllm.transcribe.recogniser import CutConfig
+    from speechllm.transcribe.recogniser import CutConfig, Recogniser
 
     cut = {"max_seconds": args.max_seconds, "min_pause": args.min_pause}
     cut_config = parse(CutConfig, cut, "transcribe")
-    recogniser = load_recogniser(args.model, args.domain, args.device, args.trust_remote_code)
+    recogniser = Recogniser.from_pretrained(
+        args.model, args.domain, args.device, args.trust_remote_code
+    )
     if not recogniser.task.is_read and (titles := [f for f in formats if f in SUBTITLES]):
         raise ConfigError(
             f"{' and '.join(titles)} show what was said, and the model's task "

@@ -23,8 +23,9 @@ With speechllm installed:
 
 or, in Python,
 
-    import speechllm
-    transcripts = speechllm.load("{folder}").transcribe("recording.wav", domain="{domain}")"""
+    from speechllm import SpeechLLM
+    model = SpeechLLM.from_pretrained("{folder}")
+    print(model.transcribe("recording.wav", domain="{domain}")[0].text)"""
 
 
 def model_card(manifest: Manifest, base: Path, models: Mapping[str, Model], tag: str) -> str:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -28,27 +29,39 @@ from speechllm.pack.manifest import (
 )
 from speechllm.pack.pretrained import locate
 from speechllm.pretrained import fetch
-from speechllm.transcribe.recogniser import Recogniser
 
 log = logging.getLogger(__name__)
 
 
-def load_recogniser(
+class Parts(NamedTuple):
+    """Parts of a recogniser, loaded.
+
+    Attributes:
+        switch: the model, with the domains that it can be switched to.
+        encoder: of the model.
+        decode: settings of the search.
+        domain: of the transcripts where a call names none.
+    """
+
+    switch: DomainSwitch
+    encoder: Encoder
+    decode: DecodeConfig
+    domain: str
+
+
+def load_parts(
     model: str | Path,
     domain: str | None = None,
     device: str | None = None,
     trust_remote_code: bool = False,
-) -> Recogniser:
-    """Load a model and its encoder.
+) -> Parts:
+    """Load a model and its encoder; see `Recogniser.from_pretrained`.
 
     Args:
-        model: a packed folder, the folder of a run (`exp/base/...`, from the recipe's folder), or
-            the hub id of a packed model.
-        domain: what `transcribe` takes where it is not told; by default the base, or the one
-            domain of a run.
+        model: a packed folder, the folder of a run, or the hub id of a packed model.
+        domain: the first one; by default the base, or the one domain of a run.
         device: where to compute; by default the GPU, where there is one.
-        trust_remote_code: let a packed model's encoder and LLM bring code of their own from the
-            hub. A run's own config says this for itself.
+        trust_remote_code: let a packed model's encoder and LLM bring code of their own.
 
     Raises:
         ConfigError: no such domain; said before anything is loaded.
@@ -79,7 +92,7 @@ def load_recogniser(
         config.audio_model, device, config.trust_remote_code, **config.encoder_settings
     )
     log.info("%s: domains %s", model, ", ".join(switch.domains))
-    return Recogniser(switch, encoder, decode, domain)
+    return Parts(switch, encoder, decode, domain)
 
 
 def _find(model: str) -> Path:

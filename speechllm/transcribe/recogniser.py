@@ -4,6 +4,7 @@ What it says of a piece is what its task answers with, which need not be what wa
 """
 
 import logging
+import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from speechllm.model.domains import DomainSwitch
 from speechllm.model.encoder.encoder import Encoder
 from speechllm.slot.collate import Example
 from speechllm.task import Task
+from speechllm.transcribe.load import load_parts
 from speechllm.transcribe.recordings import AudioPaths, Recording, find_recordings
 from speechllm.transcribe.transcript import Piece, Transcript
 
@@ -67,7 +69,9 @@ class _Waiting:
 class Recogniser:
     """A Speech LLM and its encoder in memory, of one domain at a time.
 
-    Made by `speechllm.load`.
+    `speechllm.SpeechLLM` is this class:
+
+        SpeechLLM.from_pretrained("exp/packed").transcribe("visit.wav", domain="medical")[0].text
 
     Attributes:
         decode: settings of the search, unless a call says otherwise.
@@ -79,6 +83,32 @@ class Recogniser:
         self.decode, self.domain = decode, domain
         self._precision: str | None = None  # that the weights were made quick for
         self._kept: tuple[str, str, float] | None = None  # domain, precision, adapted
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        model: str | os.PathLike[str],
+        domain: str | None = None,
+        device: str | None = None,
+        trust_remote_code: bool = False,
+    ) -> "Recogniser":
+        """Load a model and its encoder.
+
+        Args:
+            model: a packed folder, the folder of a run (`exp/base/...`, from the recipe's folder),
+                or the hub id of a packed model.
+            domain: what `transcribe` takes where it is not told; by default the base, or the one
+                domain of a run.
+            device: where to compute; by default the GPU, where there is one.
+            trust_remote_code: let a packed model's encoder and LLM bring code of their own from the
+                hub. A run's own config says this for itself.
+
+        Raises:
+            ConfigError: no such domain; said before anything is loaded.
+            SpeechLLMError: no such model, one of a newer format, tensors that are missing or have
+                changed, or a pretrained model under it that is not within reach.
+        """
+        return cls(*load_parts(os.fspath(model), domain, device, trust_remote_code))
 
     @property
     def task(self) -> Task:

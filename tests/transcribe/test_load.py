@@ -18,6 +18,18 @@ def copy(packed: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(packed, tmp_path / "packed"))
 
 
+def test_the_line_that_users_of_other_libraries_know(packed: Path, data: Path) -> None:
+    from speechllm import SpeechLLM
+
+    model = SpeechLLM.from_pretrained(packed, "music")
+    wave = data / "wav/u-0.wav"
+    assert (
+        model.transcribe(wave)[0].text == speechllm.load(packed, "music").transcribe(wave)[0].text
+    )
+    with pytest.raises(AttributeError, match="no attribute 'SpechLLM'"):
+        getattr(speechllm, "Spech" + "LLM")
+
+
 def test_domains_are_listed_and_one_may_be_set_at_once(packed: Path, data: Path) -> None:
     model = speechllm.load(str(packed), domain="music")
     assert model.domains == ["base", "farm", "music"]
