@@ -45,6 +45,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--min_pause", type=float, default=0.3, help="seconds of quiet that are a pause"
     )
     parser.add_argument(
+        "--vad",
+        choices=("auto", "silero", "energy"),
+        default="auto",
+        help="detector of the pauses: Silero's network, where it is installed (pip install "
+        "'speechllm[vad]'), or energy (default: %(default)s)",
+    )
+    parser.add_argument(
         "--channel",
         type=_channel,
         metavar="N",
@@ -92,7 +99,7 @@ def run(args: argparse.Namespace) -> None:
 
     from speechllm.transcribe.recogniser import CutConfig, Recogniser
 
-    cut = {"max_seconds": args.max_seconds, "min_pause": args.min_pause}
+    cut = {"max_seconds": args.max_seconds, "min_pause": args.min_pause, "vad": args.vad}
     cut_config = parse(CutConfig, cut, "transcribe")
     recogniser = Recogniser.from_pretrained(
         args.model, args.domain, args.device, args.trust_remote_code

@@ -18,7 +18,7 @@ from speechllm.data.dirs.bias_lists import BiasLists
 from speechllm.data.dirs.tables import first_ids
 from speechllm.data.speech.audio import SAMPLE_RATE, AudioError, guessed_duration, mixed, read_audio
 from speechllm.data.speech.audio_error import WaveError, too_short
-from speechllm.data.speech.segmentation import cut_at_pauses
+from speechllm.data.speech.segmentation import Vad, cut_at_pauses
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.decode_sets import decode_batches
 from speechllm.decode.decoder import Decoder
@@ -49,6 +49,8 @@ class CutConfig(Section):
     """Longest piece; a recording that is not longer stays whole."""
     min_pause: Annotated[float, Field(ge=0.05)] = 0.3
     """Seconds of quiet that count as a pause."""
+    vad: Vad = "auto"
+    """Detector of speech: silero, where the extra `vad` is installed, or energy."""
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,7 @@ class Recogniser:
         *,
         max_seconds: float = 30.0,
         min_pause: float = 0.3,
+        vad: Vad = "auto",
         channel: int | None = None,
         allow_pipes: bool = False,
         **decode: object,
@@ -167,6 +170,8 @@ class Recogniser:
             domain: one of `domains`; by default that of `load`.
             max_seconds: longer recordings are cut at pauses into pieces that are not longer.
             min_pause: seconds of quiet that count as a pause.
+            vad: detector of speech: silero (the extra `vad`), energy, or auto: the better of those
+                that are there.
             channel: the one that is heard, from 0; by default what a data dir names, else the mean.
             allow_pipes: let a wav.scp hold shell commands, which can do all that you can do.
             decode: keys of DecodeConfig that differ from the model's own, e.g. `beam=8`.
@@ -179,7 +184,11 @@ class Recogniser:
             ConfigError: no such domain, or a wrong setting.
             DataError: there is nothing to transcribe.
         """
-        cut = parse(CutConfig, {"max_seconds": max_seconds, "min_pause": min_pause}, "transcribe")
+        cut = parse(
+            CutConfig,
+            {"max_seconds": max_seconds, "min_pause": min_pause, "vad": vad},
+            "transcribe",
+        )
         config = parse(DecodeConfig, self.decode.model_dump() | decode, "transcribe")
         recordings = find_recordings(audio, channel)
         return list(self.stream(recordings, domain, config, cut, allow_pipes))
@@ -253,7 +262,7 @@ class Recogniser:
         """
         if transcript.error or wave.min() == wave.max():  # nothing to hear, so nothing to invent
             return
-        for start, end in cut_at_pauses(wave, cut.max_seconds, cut.min_pause):
+        for start, end in cut_at_pauses(wave, cut.max_seconds, cut.min_pause, cut.vad):
             try:
                 frames = self._encoder.encode([wave[start:end]])[0]
             except WaveError as error:

@@ -1,11 +1,14 @@
-"""Long recordings cut where nobody speaks: by energy alone, no model.
+"""Segmentation of long recordings at pauses, by Silero VAD or by energy.
 
 Energy is that of the band of speech: neither a constant offset nor the hum of the mains is sound.
 """
 
+from typing import Literal
+
 import numpy as np
 
 from speechllm.data.speech.audio import SAMPLE_RATE
+from speechllm.data.speech.vad import FRAME, has_silero, speech_probabilities
 
 BLOCK = SAMPLE_RATE // 100  # samples; lengths below are in blocks of 10 ms
 LOWEST = 300  # Hz; a telephone loses no word below it, and hum with its harmonics is lower
@@ -18,10 +21,14 @@ SILENCE = -85.0  # dB of full scale
 KEPT = 50  # of a pause, on each side of speech
 LONG_PAUSE = 200  # always cut here, and what is not kept is left out
 LEAST_REST = 50  # after a cut in the midst of speech
+SURE = 0.5  # probability from which on a frame is speech
+
+Vad = Literal["auto", "silero", "energy"]
+"""Detector of speech; auto is silero where it is installed."""
 
 
 def cut_at_pauses(
-    wave: np.ndarray, max_seconds: float = 30.0, min_pause: float = 0.3
+    wave: np.ndarray, max_seconds: float = 30.0, min_pause: float = 0.3, vad: Vad = "auto"
 ) -> list[tuple[int, int]]:
     """Cut a recording that is longer than `max_seconds` into pieces that are not.
 
@@ -33,6 +40,7 @@ def cut_at_pauses(
         wave: [samples] at 16 kHz.
         max_seconds: length of the longest piece, at least 2 s.
         min_pause: seconds of quiet that count as a pause.
+        vad: detector of speech.
 
     Returns:
         (start, end) of each piece, in samples, in order; none where there is only silence.
@@ -41,7 +49,12 @@ def cut_at_pauses(
     if len(wave) <= max_seconds * SAMPLE_RATE:
         return [(0, len(wave))]
     loudness = _loudness(wave)
-    runs = _widened(_speech(loudness, round(min_pause * SAMPLE_RATE / BLOCK)), len(loudness))
+    if vad == "silero" or (vad == "auto" and has_silero()):
+        is_speech = _by_network(wave, len(loudness))
+    else:
+        is_speech = _by_energy(loudness)
+    runs = _runs(is_speech, round(min_pause * SAMPLE_RATE / BLOCK))
+    runs = _widened(runs, len(loudness))
     pieces: list[tuple[int, int]] = []
     for run in runs:
         for start, end in _no_longer_than(most, *run, loudness):
@@ -61,7 +74,7 @@ def around_speech(wave: np.ndarray, margin: float = 0.15) -> tuple[int, int]:
     Returns:
         Start and end in samples; all of it where there is only silence.
     """
-    runs = _speech(_loudness(wave), len(wave))
+    runs = _runs(_by_energy(_loudness(wave)), len(wave))
     if not runs:
         return 0, len(wave)
     kept = round(margin * SAMPLE_RATE)
@@ -93,16 +106,27 @@ def _energy(wave: np.ndarray, first: int, last: int) -> np.ndarray:
     return 2 * (np.abs(spectrum) ** 2).sum(axis=1) / (size * (window**2).sum())
 
 
-def _speech(loudness: np.ndarray, min_pause: int) -> list[tuple[int, int]]:
-    """Runs of blocks between pauses."""
+def _by_energy(loudness: np.ndarray) -> np.ndarray:
+    """Whether each block is loud enough to be speech."""
     floor, level = np.percentile(loudness, [5, 95])
     if level < SILENCE:
-        return []
+        return np.zeros(len(loudness), bool)
     span = min(level - floor, MOST_RANGE)
-    is_loud = loudness > level - (1 - QUIET_SHARE) * span
     if span < LEAST_RANGE:
-        is_loud[:] = True
-    edges = np.flatnonzero(np.diff(is_loud.astype(int), prepend=0, append=0))
+        return np.ones(len(loudness), bool)
+    return loudness > level - (1 - QUIET_SHARE) * span
+
+
+def _by_network(wave: np.ndarray, blocks: int) -> np.ndarray:
+    """Whether the middle of each block lies in a frame of speech."""
+    likely = speech_probabilities(wave) > SURE
+    frames = (np.arange(blocks) * BLOCK + BLOCK // 2) // FRAME
+    return likely[np.minimum(frames, len(likely) - 1)]
+
+
+def _runs(is_speech: np.ndarray, min_pause: int) -> list[tuple[int, int]]:
+    """Runs of blocks with speech; a shorter pause is no end of one."""
+    edges = np.flatnonzero(np.diff(is_speech.astype(int), prepend=0, append=0))
     runs: list[tuple[int, int]] = []
     for start, end in edges.reshape(-1, 2).tolist():
         if runs and start - runs[-1][1] < min_pause:

@@ -1,5 +1,6 @@
 """Long recordings are cut where it is quiet, and no speech is lost."""
 
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -7,9 +8,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from speechllm.data.speech.segmentation import around_speech, cut_at_pauses
+from speechllm.data.speech import segmentation
+from speechllm.data.speech.segmentation import around_speech
+from speechllm.data.speech.vad import has_silero
+from speechllm.errors import ConfigError
 
 RATE = 16000
+cut_at_pauses = partial(segmentation.cut_at_pauses, vad="energy")
 
 
 def recording(*stretches: tuple[str, float], noise: float = 1e-3, seed: int = 0) -> np.ndarray:
@@ -152,3 +157,60 @@ def test_real_speech_is_cut_where_it_is_quiet(shared_data: Path) -> None:
         (at_the_cut,) = energies(end - 400, end + 400)
         quieter.append((energies(start, end) < at_the_cut).mean())
     assert max(quieter) < 0.4 and np.mean(quieter) < 0.15
+
+
+needs_silero = pytest.mark.skipif(
+    not has_silero(), reason="silero-vad is not installed: pip install 'speechllm[vad]'"
+)
+
+
+def chords(size: int) -> np.ndarray:
+    """Music: a chord every half second, that dies away."""
+    time = np.arange(size) / RATE
+    rng = np.random.default_rng(3)
+    sound = np.zeros(size)
+    for start in range(0, size, RATE // 2):
+        part = time[start : start + RATE // 2]
+        for tone in rng.choice([220, 261.6, 329.6, 392, 440, 523], 3):
+            sound[start : start + RATE // 2] += np.sin(2 * np.pi * tone * part) * np.exp(
+                -3 * (part - part[0])
+            )
+    return sound
+
+
+@needs_silero
+def test_a_network_tells_pauses_behind_music(shared_data: Path) -> None:
+    files = sorted((shared_data / "librispeech_sample").rglob("*.flac"))[:300:50]
+    parts = []
+    for file in files:
+        wave, _ = soundfile.read(file, dtype="float32")
+        start, end = around_speech(wave, 0.0)
+        parts += [wave[start:end], np.zeros(2 * RATE + RATE // 2, np.float32)]
+    clean = np.concatenate(parts)
+    ends = np.cumsum([len(part) for part in parts]) / RATE
+    music = chords(len(clean))
+    loud = np.sqrt((clean**2).mean() / (music**2).mean())
+    noisy = (clean + 0.3 * loud * music).astype(np.float32)
+    pieces = seconds(segmentation.cut_at_pauses(noisy, 12.0, vad="silero"))
+    left_out = [(a, b) for (_, a), (b, _) in pairwise(pieces) if b - a > 1.0]
+    pauses = list(zip(ends[0::2], ends[1::2], strict=True))[:-1]
+    for start, end in pauses:
+        assert any(a < end and b > start for a, b in left_out), (start, end)
+    by_energy = seconds(cut_at_pauses(noisy, 12.0))
+    assert sum(b - a for (_, a), (b, _) in pairwise(by_energy)) < 1.0
+
+
+@needs_silero
+def test_the_network_leaves_the_number_of_threads_alone() -> None:
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    segmentation.speech_probabilities(np.zeros(RATE, np.float32))
+    assert torch.get_num_threads() == before
+
+
+def test_a_detector_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("speechllm.data.speech.vad.PACKAGES", ("no_such_package",))
+    wave = recording(*[("speech", 3.0), ("pause", 0.6)] * 6)
+    with pytest.raises(ConfigError, match="not installed\n  -> pip install"):
+        segmentation.cut_at_pauses(wave, 8.0, vad="silero")
+    assert segmentation.cut_at_pauses(wave, 8.0) == cut_at_pauses(wave, 8.0)
