@@ -17,8 +17,14 @@ def load(
 ) -> "Recogniser":
     """Load a packed model, or the model of a run, to transcribe with it.
 
-    The arguments and errors are those of `speechllm.transcribe.load.load_recogniser`; what is
-    heavy is imported only now.
+    Heavy packages are imported only when this is called. Errors are those of
+    `speechllm.transcribe.load.load_recogniser`.
+
+    Args:
+        model: packed folder, folder of a run, or hub id of a packed model.
+        domain: default domain of `transcribe`; the base if None, or the one domain of a run.
+        device: where to compute; the GPU if None and there is one.
+        trust_remote_code: let a packed model's encoder and LLM run code of their own.
     """
     from speechllm.transcribe.load import load_recogniser
 

@@ -33,11 +33,11 @@ def decode_corpus(
 ) -> None:
     """Decode the utterances that have no hypothesis yet.
 
-    Writes hyp.jsonl (and, for N-best lists, nbest.jsonl) line by line as hypotheses come; when all
+    Writes hyp.jsonl (and, for n-best lists, nbest.jsonl) line by line as hypotheses come; when all
     are there, text (`id words`) and decode.json with the real-time factor.
 
     Args:
-        decoder: a model with all that helps it.
+        decoder: model and scorers.
         corpus: one test set with frames opened.
         bundle: the model's folder, whose hash is recorded.
         out: folder of the results.
@@ -74,7 +74,7 @@ def _decode_missing(
             examples = [views.render("audio", "test", utt) for utt in ids]
             decoded = decoder.decode(examples, [seconds[utt] for utt in ids])
             took = (time.perf_counter() - started) / len(ids)
-            if config.nbest > 1:  # before the hypotheses, by which an utterance is known as done
+            if config.nbest > 1:  # written before the hypotheses, which mark utterances as done
                 lists = (
                     {"id": d.best.utt_id, "nbest": [c.listed() for c in d.nbest]} for d in decoded
                 )
@@ -84,7 +84,7 @@ def _decode_missing(
             done |= {record["id"]: record for record in records}
             progress.advance(len(ids))
     heard = [record["text"] for record in done.values()]
-    if fits is not False:  # the model may write otherwise than the transcripts
+    if fits is not False:  # the model may write words in another form than the transcripts
         level = logging.DEBUG if fits else logging.INFO
         say_fits(decoder, bias_lists, corpus.name, heard, "hypotheses", level)
     say_form(corpus.name, heard, corpus.targets.values())
@@ -117,7 +117,18 @@ def decode_batches(
     model: SpeechLLM,
     config: DecodeConfig,
 ) -> Iterator[list[str]]:
-    """Utterances of like length, longest first, within the budget of beams x positions."""
+    """Group utterances of like length, longest first, within `config.batch_positions`.
+
+    Args:
+        ids: utterances to decode.
+        speech_lengths: LLM positions of speech, by utterance id.
+        seconds: duration by utterance id, which bounds the hypothesis.
+        model: its prompt adds to the length.
+        config: beam, bounds and budget.
+
+    Returns:
+        An iterator over the utterance ids of each batch.
+    """
     batch: list[str] = []
     most = 0
     for utt in sorted(ids, key=lambda i: (-speech_lengths[i], i)):

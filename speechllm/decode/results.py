@@ -1,4 +1,4 @@
-"""Hypotheses on disk: written as they come, keyed by id, and refused if made otherwise."""
+"""Hypotheses on disk: written as they come, keyed by id; refused if made with other settings."""
 
 import json
 import logging
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 SETTINGS, LINES, TEXT, SUMMARY = "settings.json", "hyp.jsonl", "text", "decode.json"
 NBEST = "nbest.jsonl"
 WRITTEN = "written"
-"""Key of decode.json: the hashes of the files above."""
+"""Key of decode.json that holds the hashes of hyp.jsonl, nbest.jsonl and text."""
 AGAIN = "then decode again"
 
 
@@ -34,8 +34,15 @@ def is_decoded(
 ) -> bool:
     """Whether every utterance has its hypothesis by this model and these settings.
 
+    Args:
+        data_dir: the set.
+        bundle: the model's folder.
+        config: of the decoding.
+        hashes: of the language models that it names, by key.
+        out: folder of the results.
+
     Raises:
-        SpeechLLMError, DataError: as `claim`.
+        SpeechLLMError, DataError: see `claim`.
     """
     if not (out / SUMMARY).is_file():
         return False
@@ -44,10 +51,12 @@ def is_decoded(
 
 
 def check_written(out: Path) -> bool:
-    """Whether finished hypotheses are as they were written; `text` alone may be written anew.
+    """Whether the files of finished hypotheses are unchanged; True if nothing is finished.
+
+    False means that only `text` has changed or is missing; it can be written again.
 
     Raises:
-        DataError: the hypotheses or their lists are not.
+        DataError: hyp.jsonl or nbest.jsonl has changed or is missing.
     """
     summary = read_mapping(out / SUMMARY, made_again(out)) if (out / SUMMARY).is_file() else {}
     odd = [
@@ -65,10 +74,10 @@ def check_written(out: Path) -> bool:
 def settings_of(
     data_dir: DataDir, bundle: Path, config: DecodeConfig, hashes: Mapping[str, str]
 ) -> dict[str, Any]:
-    """What hypotheses depend on; the size of batches is not among it.
+    """Settings that hypotheses depend on; the size of batches is left out.
 
     Args:
-        data_dir: what is decoded.
+        data_dir: the set.
         bundle: the model's folder.
         config: of the decoding.
         hashes: of the language models that it names, by key.
@@ -87,7 +96,15 @@ def settings_of(
 def tuning_settings(
     dev: DataDir, bundle: Path, config: DecodeConfig, hashes: Mapping[str, str], task: Task
 ) -> dict[str, Any]:
-    """What weights depend on that are tuned on a dev set: its hypotheses and its references."""
+    """Settings that tuned weights depend on: those of the hypotheses, and the references' hash.
+
+    Args:
+        dev: the dev set.
+        bundle: the model's folder.
+        config: of the decoding.
+        hashes: of the language models that it names, by key.
+        task: says which tables are the references.
+    """
     references = [dev.path / table for table in task.tables]
     return settings_of(dev, bundle, config, hashes) | {"references": sha256_of(references)}
 
@@ -95,19 +112,26 @@ def tuning_settings(
 def claim(
     data_dir: DataDir, bundle: Path, config: DecodeConfig, hashes: Mapping[str, str], out: Path
 ) -> dict[str, dict[str, Any]]:
-    """Make `out` the place of these hypotheses; return the records that are there already.
+    """Make `out` the folder of these hypotheses; return the records that it already has, by id.
 
-    A last line that a killed run left half written is cut off. With N-best lists, an utterance is
-    there only if its list is.
+    A last line that a killed run left half written is cut off. With n-best lists, an utterance is
+    done only if its list is there too.
+
+    Args:
+        data_dir: the set.
+        bundle: the model's folder.
+        config: of the decoding.
+        hashes: of the language models that it names, by key.
+        out: folder of the results.
 
     Raises:
         SpeechLLMError: the folder holds hypotheses of another model or other settings.
-        DataError: they are not what was written.
+        DataError: its files were changed.
     """
     settings = settings_of(data_dir, bundle, config, hashes)
     check_settings(out, settings)
     check_written(out)
-    (out / SUMMARY).unlink(missing_ok=True)  # it is about what is there now, and comes last
+    (out / SUMMARY).unlink(missing_ok=True)  # it describes finished results, and is written last
     write_json(out / SETTINGS, settings)
     for path in (out / LINES, out / NBEST):
         if path.is_file():
@@ -115,7 +139,7 @@ def claim(
     done = read_lines(out / LINES)
     if config.nbest == 1:
         return done
-    # Lists are written first: a killed run may have left some whose utterances it had not done.
+    # Lists are written first: a killed run may have left lists of utterances that are not done.
     lists = read_lines(out / NBEST)
     kept = [lists[utt] for utt in done if utt in lists]
     with whole_file(out / NBEST) as stream:
@@ -132,19 +156,19 @@ def write_results(
     extra: Mapping[str, Any],
     times_by: str = "none",
 ) -> None:
-    """Write `text` (id, words) and the summary with the real-time factor; say what was guarded.
+    """Write `text` (id, words) and decode.json with the real-time factor; log the guard's flags.
 
-    The factor counts the encoder's time (of stage 3) and the search's, each as it ran: with its
-    batches, threads and device. The search's holds what sources and rescoring took.
+    The factor counts the time of the encoder (stage 3) and of the search, each with the batches,
+    threads and device that it ran with. The search includes scorers and rescoring.
 
     Args:
         out: folder of the results.
-        name: of the set.
+        name: name of the set.
         done: all records by utterance id.
         config: of the decoding.
-        encode_seconds: that stage 3 took.
-        extra: further fields of the summary.
-        times_by: where word times come from.
+        encode_seconds: time that stage 3 took.
+        extra: further fields of decode.json.
+        times_by: source of word times.
     """
     write_table(out / TEXT, {utt: record["text"] for utt, record in done.items()})
     audio = sum(record["seconds"] for record in done.values())
@@ -169,7 +193,7 @@ def write_results(
             "truncated": truncated,
             **extra,
             **config.model_dump(mode="json"),
-            # In the places of their settings, which stand in settings.json:
+            # These replace the settings of the same names, which are in settings.json:
             "guard": guard,
             "word_times": times_by,
             WRITTEN: {
@@ -180,7 +204,7 @@ def write_results(
 
 
 def _count(flagged: Mapping[str, Sequence[str]]) -> dict[str, int]:
-    """How many hypotheses have each flag, before any retry."""
+    """Number of hypotheses with each flag, before any retry."""
     counts = Counter(flag for flags in flagged.values() for flag in flags)
     return {flag: counts[flag] for flag in FLAGS if counts[flag]}
 
@@ -188,7 +212,7 @@ def _count(flagged: Mapping[str, Sequence[str]]) -> dict[str, int]:
 def check_settings(out: Path, settings: dict[str, Any]) -> None:
     """Raise SpeechLLMError, naming what changed, if a folder belongs to other settings."""
     if any((out / name).is_file() for name in (SETTINGS, LINES)):
-        # Keys that are younger than the folder had their defaults.
+        # Keys that are newer than the folder had their default values.
         before = read_mapping(out / SETTINGS, made_again(out))
         before.setdefault("language_models", {})
         before["decode"] = as_of_today(DecodeConfig, before["decode"])
@@ -205,5 +229,5 @@ def check_settings(out: Path, settings: dict[str, Any]) -> None:
 
 
 def read_lines(path: Path) -> dict[str, dict[str, Any]]:
-    """Records of a file of JSON lines by id; a last line that is not whole is left out."""
+    """Records of a JSON Lines file by id; an incomplete last line is left out."""
     return read_by_id(path, made_again(path.parent)) if path.is_file() else {}

@@ -34,15 +34,16 @@ def train_network(
     config: LMTrainConfig,
     folder: Path,
 ) -> Perplexity:
-    """Train `module`, and leave the weights in it that were best on the dev text.
+    """Train `module`; afterwards it holds the weights that were best on the dev text.
 
     Writes train.jsonl: a line for each evaluation.
 
     Args:
-        module: in its first state.
+        module: the network, not yet trained.
         network: reads with the module.
         lm: scores with it, for evaluation.
-        train, dev: text.
+        train: text to train on.
+        dev: text to evaluate on.
         config: optimisation.
         folder: of train.jsonl.
 
@@ -50,7 +51,7 @@ def train_network(
         The best perplexity on the dev text.
 
     Raises:
-        SpeechLLMError: the loss is no longer finite.
+        SpeechLLMError: the loss is not finite.
     """
     groups = _groups([[*lm.begin, *s, lm.end] for s in train.sentences], config.batch_tokens)
     passes = math.inf if config.epochs is None else math.ceil(config.epochs * len(groups))
@@ -100,9 +101,9 @@ def train_network(
 
 
 def _groups(rows: Sequence[list[int]], most: int) -> list[list[list[int]]]:
-    """Rows of like length in groups of at most `most` tokens, pads included."""
+    """Groups of rows of like length, of at most `most` tokens each, padding included."""
     groups: list[list[list[int]]] = [[]]
-    for row in sorted(rows, key=len):  # so that this one is the longest
+    for row in sorted(rows, key=len):  # so each row is the longest of its group so far
         if groups[-1] and (len(groups[-1]) + 1) * len(row) > most:
             groups.append([])
         groups[-1].append(row)
@@ -110,7 +111,7 @@ def _groups(rows: Sequence[list[int]], most: int) -> list[list[list[int]]]:
 
 
 def _batches(groups: Sequence[list[list[int]]], seed: int) -> Iterator[Tensor]:
-    """Endless batches [N, L], -1 on pads; the order is a function of seed and epoch."""
+    """Endless batches [N, L], padded with -1; the order is a function of seed and epoch."""
     for epoch in itertools.count():
         order = list(groups)
         random.Random(f"lm {seed} {epoch}").shuffle(order)
@@ -120,7 +121,7 @@ def _batches(groups: Sequence[list[list[int]]], seed: int) -> Iterator[Tensor]:
 
 
 def _loss(network: Network, ids: Tensor, begin: int) -> Tensor:
-    """Mean negative log-likelihood per token, ends included, beginnings not."""
+    """Mean negative log-likelihood per token; ends count, the `begin` first tokens do not."""
     logits, _ = network.advance(ids[:, :-1].clamp(min=0))
     wanted = ids[:, begin:]
     return functional.cross_entropy(

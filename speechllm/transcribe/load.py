@@ -1,4 +1,4 @@
-"""A recogniser from a packed folder, from a run's folder, or from the hub."""
+"""Loader of recognisers from a packed folder, a run's folder, or the hub."""
 
 import logging
 from collections.abc import Mapping
@@ -44,16 +44,15 @@ def load_recogniser(
     Args:
         model: a packed folder, the folder of a run (`exp/base/...`, from the recipe's folder), or
             the hub id of a packed model.
-        domain: what `transcribe` takes where it is not told; by default the base, or the one
-            domain of a run.
-        device: where to compute; by default the GPU, where there is one.
+        domain: default domain of `transcribe`; if None, the base, or the one domain of a run.
+        device: where to compute; if None, the GPU if there is one.
         trust_remote_code: let a packed model's encoder and LLM bring code of their own from the
-            hub. A run's own config says this for itself.
+            hub. For a run, its own config decides.
 
     Raises:
-        ConfigError: no such domain; said before anything is loaded.
-        SpeechLLMError: no such model, one of a newer format, tensors that are missing or have
-            changed, or a pretrained model under it that is not within reach.
+        ConfigError: there is no such domain; raised before anything is loaded.
+        SpeechLLMError: there is no such model, it has a newer format, tensors are missing or have
+            changed, or one of its pretrained models cannot be found or fetched.
     """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     folder = _find(str(model))
@@ -88,7 +87,7 @@ def _find(model: str) -> Path:
     if "/" in model and HUB_ID.fullmatch(model):
         try:
             return fetch(model)
-        except (OSError, ValueError) as error:  # what the hub's client raises derives from these
+        except (OSError, ValueError) as error:  # base classes of the hub client's errors
             raise SpeechLLMError(
                 f"'{model}' is neither a folder nor a model of the hub that can be fetched "
                 f"({type(error).__name__})",

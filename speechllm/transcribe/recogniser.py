@@ -1,6 +1,6 @@
-"""A model that transcribes: recordings -> pieces -> encoder -> beam search -> transcripts.
+"""Recogniser: recordings -> pieces -> encoder -> beam search -> transcripts.
 
-What it says of a piece is what its task answers with, which need not be what was said.
+The text of a piece is the answer of the model's task, which need not be a transcript.
 """
 
 import logging
@@ -35,22 +35,22 @@ from speechllm.transcribe.transcript import Piece, Transcript
 
 log = logging.getLogger(__name__)
 
-SHORTEST = 0.1  # seconds; less is no speech, and for some encoders not even a frame
-WINDOW_SECONDS = 300.0  # of audio that is encoded before it is sorted by length and decoded
+SHORTEST = 0.1  # seconds; less is no speech, and gives some encoders not even a frame
+WINDOW_SECONDS = 300.0  # audio that is encoded before it is sorted by length and decoded
 
 
 class CutConfig(Section):
-    """How long recordings are cut."""
+    """Segmentation of long recordings."""
 
     max_seconds: Annotated[float, Field(ge=2)] = 30.0
-    """Longest piece; a recording that is not longer stays whole."""
+    """Length of the longest piece in seconds; a recording that is not longer stays whole."""
     min_pause: Annotated[float, Field(ge=0.05)] = 0.3
     """Seconds of quiet that count as a pause."""
 
 
 @dataclass(frozen=True)
 class _Waiting:
-    """An encoded piece that waits to be decoded with others of like length."""
+    """An encoded piece that waits to be decoded with others of similar length."""
 
     transcript: Transcript
     start: float
@@ -59,47 +59,45 @@ class _Waiting:
 
     @property
     def seconds(self) -> float:
-        """As utt2dur has it, so that stage 6 gives the same bound on tokens."""
+        """Length rounded as in utt2dur, so that the bound on tokens is that of stage 6."""
         return round(self.end - self.start, 4)
 
 
 class Recogniser:
-    """A Speech LLM and its encoder in memory, of one domain at a time.
-
-    Made by `speechllm.load`.
+    """Speech LLM and its encoder in memory, in one domain at a time; made by `speechllm.load`.
 
     Attributes:
-        decode: settings of the search, unless a call says otherwise.
-        domain: of the transcripts, unless a call says otherwise.
+        decode: settings of the search, unless a call overrides them.
+        domain: domain of the transcripts, unless a call names another.
     """
 
     def __init__(self, switch: DomainSwitch, encoder: Encoder, decode: DecodeConfig, domain: str):
         self._switch, self._encoder = switch, encoder
         self.decode, self.domain = decode, domain
-        self._precision: str | None = None  # that the weights were made quick for
+        self._precision: str | None = None  # precision that the weights were prepared for
         self._kept: tuple[str, str, float] | None = None  # domain, precision, adapted
 
     @property
     def task(self) -> Task:
-        """What it answers with."""
+        """Task of the model."""
         return self._switch.model.task
 
     @property
     def domains(self) -> list[str]:
-        """All that the model can be switched to."""
+        """Domains that the model can be switched to."""
         return self._switch.domains
 
     def keep_to(self, domain: str, precision: str, adapted: float = 1.0) -> None:
-        """Stay with one domain, its weights made quick to search with as `speechllm decode` does.
+        """Fix one domain, and prepare its weights for a fast search as `speechllm decode` does.
 
         Args:
-            domain: one of `domains`, and the only one from now on.
-            precision: of every search from now on: fp32, bf16 or auto.
-            adapted: how much of what adaptation to the domain changed counts, from 0 to 1.
+            domain: one of `domains`; the only one from now on.
+            precision: precision of every search from now on: fp32, bf16 or auto.
+            adapted: weight of the change by adaptation, from 0 (the base) to 1 (adapted).
 
         Raises:
-            ConfigError: no such domain, or none that the model was adapted to, or it is kept
-                otherwise already.
+            ConfigError: there is no such domain, `adapted` is not 1 for a model that was not
+                adapted, or `keep_to` was called with other settings before.
         """
         wanted = (domain, precision, adapted)
         if self._kept:
@@ -133,19 +131,19 @@ class Recogniser:
 
         Args:
             audio: one path or several.
-            domain: one of `domains`; by default that of `load`.
-            max_seconds: longer recordings are cut at pauses into pieces that are not longer.
+            domain: one of `domains`; by default the one given to `load`.
+            max_seconds: length of the longest piece; longer recordings are cut at pauses.
             min_pause: seconds of quiet that count as a pause.
-            channel: the one that is heard, from 0; by default what a data dir names, else the mean.
-            allow_pipes: let a wav.scp hold shell commands, which can do all that you can do.
+            channel: channel that is read, from 0; by default the data dir's, else the mean of all.
+            allow_pipes: let a wav.scp hold shell commands; they run with your rights.
             decode: keys of DecodeConfig that differ from the model's own, e.g. `beam=8`.
 
         Returns:
-            One transcript for each recording, in their order. One that could not be read has its
-            `error`, which its `text` raises.
+            One transcript for each recording, in the same order. If a recording could not be read,
+            its transcript has an `error`, which `text` raises.
 
         Raises:
-            ConfigError: no such domain, or a wrong setting.
+            ConfigError: there is no such domain, or a setting is wrong.
             DataError: there is nothing to transcribe.
         """
         cut = parse(CutConfig, {"max_seconds": max_seconds, "min_pause": min_pause}, "transcribe")
@@ -161,7 +159,22 @@ class Recogniser:
         cut: CutConfig | None = None,
         allow_pipes: bool = False,
     ) -> Iterator[Transcript]:
-        """As `transcribe`, but transcripts come as soon as they are there."""
+        """Transcribe recordings, and yield each transcript as soon as it is finished.
+
+        Args:
+            recordings: recordings to transcribe.
+            domain: one of `domains`; by default `self.domain`.
+            config: settings of the search; by default `self.decode`.
+            cut: segmentation of long recordings.
+            allow_pipes: let a wav.scp hold shell commands; they run with your rights.
+
+        Yields:
+            One transcript for each recording, in the same order.
+
+        Raises:
+            ConfigError: there is no such domain, or the weights were prepared for another precision
+                (`keep_to`).
+        """
         domain = domain or self.domain
         config = _without_records(config or self.decode)
         if self._precision not in (None, config.precision):
@@ -201,7 +214,7 @@ class Recogniser:
                 progress.advance(decoded)
             progress.advance(
                 max(round(total - progress.done, 1), 0)
-            )  # what was silence, or cannot be read
+            )  # silence, and recordings that cannot be read
             heard += [piece.text for said in unsaid for piece in said.pieces]
             yield from unsaid
         for note, ids in odd.items():
@@ -216,11 +229,11 @@ class Recogniser:
     def _encoded(
         self, transcript: Transcript, wave: np.ndarray, cut: CutConfig
     ) -> Iterator[_Waiting]:
-        """A recording's pieces, one encoded at a time.
+        """Cut a recording into pieces and encode them one by one.
 
-        A neighbour in the encoder's batch would change the last bits of the frames.
+        Other utterances in the encoder's batch would change the last bits of the frames.
         """
-        if transcript.error or wave.min() == wave.max():  # nothing to hear, so nothing to invent
+        if transcript.error or wave.min() == wave.max():  # no signal: nothing to decode
             return
         for start, end in cut_at_pauses(wave, cut.max_seconds, cut.min_pause):
             try:
@@ -240,7 +253,7 @@ class Recogniser:
             yield _Waiting(transcript, start / SAMPLE_RATE, end / SAMPLE_RATE, frames)
 
     def _decode(self, window: Sequence[_Waiting], decoder: Decoder) -> Iterator[float]:
-        """Give each piece to its transcript; yields the seconds of each batch."""
+        """Decode pieces and add them to their transcripts; yield the seconds of each batch."""
         model = decoder.model
         length = model.projector.output_length
         pieces = {str(number): piece for number, piece in enumerate(window)}
@@ -264,7 +277,7 @@ class Recogniser:
 
 
 def _without_records(config: DecodeConfig) -> DecodeConfig:
-    """Leave out what stands in the records of a decoded data dir, or needs one; says so."""
+    """Turn off, with a warning, settings that need a data dir or show only in its records."""
     off = {"biasing": None, "confidence": False, "word_times": "none"}
     if left_out := [key for key, value in off.items() if getattr(config, key) != value]:
         log.warning("only `speechllm decode` has this, so it is left out: %s", ", ".join(left_out))
@@ -280,7 +293,7 @@ def _say_guarded(piece: _Waiting, note: Mapping[str, Any]) -> None:
 
 
 def _read(transcript: Transcript, allow_pipes: bool) -> np.ndarray:
-    """A recording's samples; none, and the transcript gets the error, if it cannot be used."""
+    """Read a recording's samples; on failure, set the transcript's error and return no samples."""
     audio = transcript.recording.audio
     try:
         sound = read_audio(audio, SAMPLE_RATE, allow_pipes)
@@ -298,7 +311,7 @@ def _read(transcript: Transcript, allow_pipes: bool) -> np.ndarray:
 
 
 def _fail(transcript: Transcript, error: AudioError) -> None:
-    """Say what is wrong with a recording, and go on with the others."""
+    """Log the error of a recording and keep it in the transcript; others go on."""
     source = transcript.recording.audio.source
     said = f"{source}: {': '.join(filter(None, (error.reason, error.detail)))}"
     log.error("%s: %s", transcript.id, f"{said}\n  -> {error.remedy}" if error.remedy else said)
@@ -306,7 +319,7 @@ def _fail(transcript: Transcript, error: AudioError) -> None:
 
 
 def _duration(recording: Recording, allow_pipes: bool) -> float:
-    """Seconds by the header, for the progress; what cannot be read is reported in its turn."""
+    """Seconds by the header, for the progress bar; 0 if unreadable, which is reported later."""
     try:
         return guessed_duration(recording.audio, allow_pipes)
     except AudioError:

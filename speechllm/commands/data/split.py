@@ -1,6 +1,6 @@
 """cut a data dir into parts of about equal length; no speaker is in two parts
 
-`speechllm split data/train 4` writes data/train/split4/1 to 4, as Kaldi's utils/split_data.sh does
+`speechllm split data/train 4` writes data/train/split4/1 to 4, like Kaldi's utils/split_data.sh
 (with --per_utt split4utt); `speechllm split data/all --into data/train=8 data/dev=1 data/test=1`
 cuts at random, in these shares.
 """
@@ -13,7 +13,7 @@ from speechllm.errors import bounded
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What to cut, and into which parts."""
+    """Add the options of `speechllm split`."""
     parser.add_argument("data", type=Path, help="data dir to read")
     parser.add_argument("parts", nargs="?", type=whole(1), help="number of equal parts")
     parser.add_argument(
@@ -24,7 +24,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Cut, write, and print the sizes of the parts."""
+    """Cut the data dir, write the parts, and print their sizes.
+
+    Raises:
+        SpeechLLMError: neither a number of parts nor --into is given, or both are.
+    """
     from speechllm.data.dirs.parts import describe_parts
     from speechllm.data.dirs.set_tables import read_set, refuse_inside
     from speechllm.data.dirs.split import shared_recordings, split_by_share, split_evenly

@@ -7,7 +7,7 @@ from speechllm.commands.options.numbers import whole
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `speechllm standin_llm`."""
+    """Add the options of `speechllm standin_llm`."""
     parser.add_argument("--text", required=True, type=Path, help="Kaldi text file: id and words")
     parser.add_argument("--out", required=True, type=Path, help="folder of the model")
     parser.add_argument("--steps", type=whole(1), help="optimiser steps")
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Train, unless the folder is complete."""
+    """Train the LLM, unless the folder is complete."""
     from speechllm.data.dirs.kaldi import read_table
     from speechllm.standin.llm import LLMOptions, train_llm
     from speechllm.task import load_task

@@ -26,12 +26,15 @@ THREADS = 4  # reading headers waits for the filesystem, not for the processor
 
 
 class AudioFault(NamedTuple):
-    """Something wrong with the audio of one utterance; `message` is the same for all like it.
+    """Something wrong with the audio of one utterance.
 
     Attributes:
+        severity: as in `Finding`.
+        message: what is wrong, worded equally for all utterances with this fault.
+        detail: what is particular to this one.
+        remedy: "" where there is no special one.
         of_segment: the cut is at fault, not the recording.
-        remedy: "" when nothing special mends it.
-        fix_option: with which `speechllm fix` drops such utterances.
+        fix_option: option with which `speechllm fix` drops such utterances.
     """
 
     severity: Literal["error", "warning"]
@@ -52,7 +55,7 @@ def check_audio(
     """Yield (utterance, header or None, faults), in order, while showing progress.
 
     Args:
-        audio: utterance -> where its samples are.
+        audio: utterance -> place of its samples.
         allow_pipes: run the commands in `wav.scp`.
         full: decode all samples, not only those of float formats and those that must be counted.
         max_seconds: longer utterances are warned about.
@@ -87,7 +90,7 @@ def check_audio(
 
 
 def _is_shorter(seconds: float, least: float) -> bool:
-    """Compared in samples, as the encoder hears them."""
+    """Whether a length is below the least, compared in whole samples as the encoder gets them."""
     return round(seconds * SAMPLE_RATE) < round(least * SAMPLE_RATE)
 
 

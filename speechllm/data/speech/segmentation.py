@@ -1,6 +1,6 @@
-"""Long recordings cut where nobody speaks: by energy alone, no model.
+"""Segmentation of long recordings at pauses, by energy alone, without a model.
 
-Energy is that of the band of speech: neither a constant offset nor the hum of the mains is sound.
+Energy is that of the speech band: a constant offset or mains hum does not count as sound.
 """
 
 import numpy as np
@@ -10,24 +10,24 @@ from speechllm.data.speech.audio import SAMPLE_RATE
 BLOCK = SAMPLE_RATE // 100  # samples; lengths below are in blocks of 10 ms
 LOWEST = 300  # Hz; a telephone loses no word below it, and hum with its harmonics is lower
 AT_ONCE = 6000  # blocks whose spectra are in memory
-SMOOTHING = 5  # a click shorter than this is no speech
-QUIET_SHARE = 0.3  # of the way from the noise floor to the level of speech
+SMOOTHING = 5  # blocks that are averaged; a shorter click is no speech
+QUIET_SHARE = 0.3  # a block is quiet below this share of the way from noise floor to speech level
 MOST_RANGE = 40.0  # dB below speech; digital silence must not make noise look like speech
 LEAST_RANGE = 10.0  # dB; with less between quiet and loud, pauses cannot be told
 SILENCE = -85.0  # dB of full scale
-KEPT = 50  # of a pause, on each side of speech
-LONG_PAUSE = 200  # always cut here, and what is not kept is left out
-LEAST_REST = 50  # after a cut in the midst of speech
+KEPT = 50  # blocks of a long pause that are kept on each side of speech
+LONG_PAUSE = 200  # blocks; a pause of this length is always cut, and left out but for what is kept
+LEAST_REST = 50  # blocks that a cut in the midst of speech leaves after it
 
 
 def cut_at_pauses(
     wave: np.ndarray, max_seconds: float = 30.0, min_pause: float = 0.3
 ) -> list[tuple[int, int]]:
-    """Cut a recording that is longer than `max_seconds` into pieces that are not.
+    """Cut a recording that is longer than `max_seconds` into pieces of at most that length.
 
     A shorter one stays whole. Pieces are as long as pauses allow; speech without a pause for
-    `max_seconds` is cut at its quietest point, in the latter half. Of pauses, half a second is
-    kept on either side.
+    `max_seconds` is cut at its quietest point, in the latter half. Pauses of 2 s and more are left
+    out, except half a second on either side.
 
     Args:
         wave: [samples] at 16 kHz.
@@ -52,7 +52,7 @@ def cut_at_pauses(
 
 
 def around_speech(wave: np.ndarray, margin: float = 0.15) -> tuple[int, int]:
-    """Where the speech of a recording begins and ends, with a little of the silence around it.
+    """Find the begin and end of the speech in a recording, with a little silence around it.
 
     Args:
         wave: [samples] at 16 kHz.
@@ -69,7 +69,7 @@ def around_speech(wave: np.ndarray, margin: float = 0.15) -> tuple[int, int]:
 
 
 def _loudness(wave: np.ndarray) -> np.ndarray:
-    """Energy of each block above `LOWEST` in dB, smoothed; the last block may be filled up."""
+    """Energy above `LOWEST` of each block in dB, smoothed; the last block may be padded."""
     blocks = -(-len(wave) // BLOCK)
     energy = [
         _energy(wave, first, min(first + AT_ONCE, blocks)) for first in range(0, blocks, AT_ONCE)
@@ -85,7 +85,7 @@ def _energy(wave: np.ndarray, first: int, last: int) -> np.ndarray:
     size, margin = 2 * BLOCK, BLOCK // 2
     start, end = first * BLOCK - margin, last * BLOCK + margin
     part = wave[max(start, 0) : end].astype(np.float64)
-    # Filled up with the outermost samples: a step from a constant to zero would be a click.
+    # Padded with the outermost samples: a step from a constant to zero would be a click.
     part = np.pad(part, (max(-start, 0), max(end - max(len(wave), 0), 0)), mode="edge")
     frames = np.lib.stride_tricks.sliding_window_view(part, size)[::BLOCK]
     window = np.hanning(size + 1)[:-1]

@@ -1,4 +1,4 @@
-"""The words of hypotheses with confidence and times, as they stand in hyp.jsonl."""
+"""Words of hypotheses with confidences and times, as fields of hyp.jsonl."""
 
 import logging
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ Source = Literal["ctc", "attention", "none"]
 
 
 class WordRecords:
-    """Looks at hypotheses once more, as far as the config asks for it.
+    """Computes confidences and times of the words of hypotheses, if the config asks for them.
 
     Args:
         model: in eval mode.
@@ -36,7 +36,7 @@ class WordRecords:
         reader: the encoder's CTC head, where it is loaded already.
 
     Attributes:
-        times_by: where times come from.
+        times_by: source of the times.
 
     Raises:
         ConfigError: `word_times: ctc` for an encoder without a CTC head.
@@ -70,12 +70,12 @@ class WordRecords:
         hypotheses: Sequence[Hypothesis],
         seconds: Sequence[float],
     ) -> list[dict[str, Any]]:
-        """For each utterance the fields `confidence` and `words` of its record.
+        """Fields `confidence` and `words` of each utterance's record.
 
         Args:
-            examples: what was decoded, each with the prompt that it had.
-            hypotheses: of them.
-            seconds: their durations.
+            examples: utterances, each with the prompt that it was decoded with.
+            hypotheses: one of each utterance.
+            seconds: duration of each.
         """
         records: list[dict[str, Any]] = [{} for _ in examples]
         if not (self._config.confidence or self.times_by != "none"):
