@@ -1,4 +1,4 @@
-"""`speechllm <command>`: the one entry point. A command's module is imported when it is called."""
+"""Entry point `speechllm <command>`. A command's module is imported when it is called."""
 
 import argparse
 import importlib
@@ -29,7 +29,7 @@ LESS_MEMORY = (
     "finished work is kept"
 )
 BUG = 70
-"""Exit code where speechllm itself is at fault; BSD's EX_SOFTWARE."""
+"""Exit code for a bug of speechllm itself (EX_SOFTWARE of BSD)."""
 
 # In the order of a recipe's stages: (place below speechllm/commands/, what it does).
 _COMMANDS = {
@@ -112,7 +112,13 @@ def usage() -> str:
 
 
 def parse(command: str, module: ModuleType, argv: Sequence[str]) -> argparse.Namespace:
-    """Parse a command's arguments with the parser that its module fills."""
+    """Parse a command's arguments with the parser that its module fills.
+
+    Args:
+        command: its name, for usage messages.
+        module: its module, with `add_arguments`; its docstring is the description.
+        argv: words after the command.
+    """
     parser = Parser(prog=f"speechllm {command}", description=module.__doc__)
     parser.add_argument(
         "--debug",
@@ -132,7 +138,7 @@ def parse(command: str, module: ModuleType, argv: Sequence[str]) -> argparse.Nam
 
 
 class Formatter(logging.Formatter):
-    """Lines fit for a terminal, whatever names from outside they hold."""
+    """Log formatter that keeps lines safe for a terminal: bounded, without control characters."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         return bounded(super().formatMessage(record))
@@ -141,7 +147,7 @@ class Formatter(logging.Formatter):
 def configure_logging(debug: bool) -> None:
     """Log this package from INFO on (DEBUG with `debug`), other packages from WARNING on.
 
-    What other packages will change one day (FutureWarning) is for their programmers: with `debug`.
+    FutureWarning is meant for programmers, so it is shown only with `debug`.
     """
     if not debug and not sys.warnoptions:
         warnings.simplefilter("ignore", FutureWarning)
@@ -162,10 +168,10 @@ def fail(message: str, code: int = 1) -> NoReturn:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run one command.
 
-    Exits with 1 on an error that the user can mend, with 2 on wrong use, and with 128 + n, as
-    shells say it, where signal n has stopped it. Any other error is a bug of speechllm: as a
-    program (without `argv`) this keeps its traceback in a file and exits with 70, called from
-    Python it raises the error itself.
+    Exit codes: 1 for an error that the user can fix, 2 for wrong use, and 128 + n if signal n
+    stopped it, as in shells. Any other error is a bug of speechllm. As a program (without `argv`)
+    it then writes the traceback to a file and exits with 70; called from Python, it raises the
+    error itself.
     """
     command, rest = find_command((sys.argv[1:] if argv is None else list(argv)) or ["--help"])
     name = f"speechllm {command}" if command in COMMANDS else "speechllm"
@@ -238,13 +244,13 @@ def _run(command: str, rest: Sequence[str]) -> None:
 
 
 def _drop_output() -> None:
-    """Let what was printed and not written go, or it would fail once more at the very end."""
+    """Drop buffered output that cannot be written; Python would fail on it again at exit."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether this machine, or its GPU, had no room; torch says so in words."""
+    """Whether this machine or its GPU ran out of memory; torch says so only in the message."""
     by_name = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     return by_name or (isinstance(error, RuntimeError) and "allocate memory" in str(error))
 
@@ -254,7 +260,7 @@ def _first_line(error: Exception) -> str:
 
 
 def bug_report(command: str, error: Exception) -> str:
-    """Keep the traceback of an unexpected error in a file; say so in two lines."""
+    """Write the traceback of an unexpected error to a file; return a message that names it."""
     said = f"{type(error).__name__}: {_first_line(error)}"
     trace = "".join(traceback.format_exception(error)).encode(errors="backslashreplace")
     remedy = "please report it, with what --debug shows"

@@ -22,49 +22,52 @@ PositiveFloat = Annotated[float, Field(gt=0)]
 
 
 MOST_FAULTS = 8
-"""That one error tells of."""
+"""Most faults that one error message lists."""
 
 
 class CtcConfig(Section):
     """CTC over projected speech, with the LLM's token embeddings as its output layer."""
 
     units: Literal["tokens", "pieces", "letters"] = "tokens"
-    """What speech is read as: the LLM's tokens; those of them that its first `merges` make, which
-    little speech holds often; or single letters. Text in the speech slot is spelled alike."""
+    """Output units of the CTC: the LLM's tokens; `pieces`, those tokens that the first `merges` of
+    its BPE make, which are frequent even in little speech; or single letters. Text in the speech
+    slot is split into the same units."""
     merges: PositiveInt = 1000
-    """Of the LLM's BPE, that make `pieces`."""
+    """Number of merges of the LLM's BPE that make `pieces`."""
     alphabet: str | None = None
-    """Speech is read as tokens of these characters alone; null is all tokens. Little speech cannot
-    teach what the many others do not sound like."""
+    """Restricts the units to tokens of these characters; null is all tokens. Little speech is not
+    enough to learn that the many other tokens are wrong."""
     vectors: Literal["projected", "expected"] = "projected"
-    """What stands at a position of speech: the projected vector, as long as an embedding is, or
-    the embedding that is expected under the position's posteriors (LegoSLM, 2505.11352)."""
+    """Vector that the LLM gets at a speech position: the projected one, scaled to the length of an
+    embedding, or the embedding expected under the CTC posteriors (LegoSLM, 2505.11352)."""
     compress: bool = False
-    """Blank positions are left out, and repeated tokens merged (CJST, 2411.07607)."""
+    """Drops blank positions and merges repeated tokens (CJST, 2411.07607)."""
     temperature: PositiveFloat = 1.0
-    """Of the posteriors behind `expected`: more of it trusts the LLM more than the ear."""
+    """Temperature of the posteriors in `expected`; the higher, the more the LLM decides, not the
+    audio."""
     candidates: PositiveInt = 32
-    """Tokens that a position's posteriors are of: those nearest to it, beside the blank."""
+    """Number of tokens in a position's posteriors: the nearest ones; the blank comes on top."""
 
 
 class ProjectorConfig(Section):
-    """From encoder frames to LLM embeddings (SLAM-ASR, 2402.08846, section 3)."""
+    """Projector from encoder frames to LLM embeddings (SLAM-ASR, 2402.08846, section 3)."""
 
     kind: Literal["linear", "conv1d", "convnext"] = "linear"
-    """`convnext` lets positions see their neighbours, the others do not."""
+    """Architecture; only in `convnext` do positions see their neighbours."""
     downsampling: PositiveInt = 5
-    """Encoder frames that become one LLM position."""
+    """Number of encoder frames that become one LLM position."""
     hidden: PositiveInt = 2048
-    """Width of the hidden layer; of `convnext`, inside its blocks, four times that between them."""
+    """Width of the hidden layer; in `convnext`, the width inside a block, four times that between
+    blocks."""
     blocks: PositiveInt = 2
-    """Of `convnext`; each sees three positions more to both sides."""
+    """Number of `convnext` blocks; each adds three positions of context on both sides."""
     dropout: Fraction = 0.1
-    """In the blocks of `convnext`."""
+    """Dropout in the blocks of `convnext`."""
     position_dropout: Fraction = 0.0
-    """Share of positions that the warm start hides from the projector: what is not always there
-    cannot be learnt by heart, where speech is scarce. The LLM then hears all of them."""
+    """Share of positions whose frames the warm start sets to zero, so that a projector with little
+    speech does not learn it by heart. The LLM gets all positions."""
     ctc: CtcConfig | None = None
-    """Reads projected speech as the LLM's tokens; `warm_start` teaches it."""
+    """CTC that reads projected speech as the LLM's tokens; trained by `warm_start`."""
 
 
 class LoraConfig(Section):
@@ -79,11 +82,12 @@ class LoraConfig(Section):
 class ModelConfig(Section):
     """The Speech LLM: a frozen encoder, a projector and a decoder-only LLM.
 
-    Its parts are named by `encoder` and `llm`, or it is one that is trained already: `speech_llm`.
+    Either `encoder` and `llm` name its parts, or `speech_llm` names one that is trained already.
     """
 
     task: str = "asr"
-    """What the LLM answers with: its transcript (asr), its meaning (slu), ... (docs/tasks.md)."""
+    """Task, which sets what the LLM answers: the transcript (asr), its meaning (slu), ...
+    (docs/tasks.md)."""
     speech_llm: str | None = None
     """Folder or hub id of a trained Speech LLM, which brings encoder, projector, LLM and prompt."""
     encoder: str | None = None
@@ -94,31 +98,31 @@ class ModelConfig(Section):
     """The projector to be trained between encoder and LLM; a `speech_llm` has its own."""
     lora: LoraConfig | None = None
     prompt: str | None = None
-    """The user's turn; the marker <speech> stands where the speech goes; by default the task's. For
-    a `speech_llm` it is the instruction alone, as its own template places the speech; null is the
-    task's, or for transcripts the family's usual one."""
+    """The user's turn, with the marker <speech> where the speech goes; null is the task's prompt.
+    For a `speech_llm`, the instruction alone, since its own template places the speech; null is
+    the task's instruction, or for transcripts the usual one of the model's family."""
     language: str | None = None
     """Language of the speech, for a `speech_llm` whose prompt names it; null is English."""
     chat_template: str | None = None
     """Jinja template for an LLM whose tokenizer has none, or instead of a `speech_llm`'s own."""
     encoder_window: Literal["padded", "cut"] = "padded"
-    """Of an encoder that was trained on windows of one length (Whisper: 30 s): fill the window
-    with silence, as in its training, or show it the utterance alone."""
+    """Input of an encoder that was trained on windows of one length (Whisper: 30 s): `padded` fills
+    the window with silence, as in training; `cut` is the utterance alone."""
     encoder_dtype: Literal["auto", "float32", "float16", "bfloat16"] = "float32"
-    """Precision in which the encoder computes; auto is bfloat16 where the device multiplies it
-    natively, float32 elsewhere. Its frames are cached as float16 in any case."""
+    """Precision in which the encoder computes; auto is bfloat16 on devices with native bfloat16,
+    else float32. Its output is cached as float16 in any case."""
     llm_dtype: Literal["float32", "bfloat16"] = "float32"
     """Precision in which frozen LLM weights are kept."""
     llm_attention: Literal["auto", "eager", "sdpa", "flash_attention_2"] = "auto"
-    """What computes attention; auto is sdpa with CUDA and eager without."""
+    """Attention implementation; auto is sdpa with CUDA and eager without."""
     load_in_4bit: bool = False
     """Keep frozen LLM weights in 4 bits (QLoRA, 2305.14314); needs bitsandbytes."""
     trust_remote_code: bool = False
-    """Run code that comes with encoder or LLM."""
+    """Allow code that comes with the encoder or the LLM to run."""
 
     @property
     def encoder_settings(self) -> dict[str, str]:
-        """What besides its weights the encoder's output depends on, where not the default."""
+        """Settings that the encoder's output depends on, without those at their defaults."""
         is_whole = self.speech_llm is not None and self.encoder_window == "padded"
         window = "kept" if is_whole else self.encoder_window
         settings = {"window": window, "dtype": self.encoder_dtype}
@@ -168,49 +172,49 @@ class ModelConfig(Section):
 
 
 class TrainConfig(Section):
-    """Optimisation. The defaults are those of SLAM-ASR's recipe; recipes say what they change."""
+    """Optimisation. The defaults are those of SLAM-ASR's recipe; recipes override some."""
 
     steps: PositiveInt | None = None
-    """Optimiser steps; give either these, or `epochs`, or `seconds`."""
+    """Optimiser steps. Give exactly one of `steps`, `epochs` and `seconds`."""
     epochs: PositiveFloat | None = None
-    """Passes over the target domain (over the source, where there is no target)."""
+    """Passes over the target domain, or over the source if there is no target."""
     seconds: PositiveFloat | None = None
-    """Time of training, with the monitor's from the first step on; the rate decays with it, and no
-    run can be repeated to the bit."""
+    """Wall-clock time of training, including the monitor's after the first step. The learning rate
+    decays over this time, so no run can be repeated bit by bit."""
     batch_positions: PositiveInt = 2000
     """Budget of a batch: items x longest item, in LLM positions with padding."""
     accumulate: PositiveInt = 1
-    """Batches of each process that make one optimiser step: with two processes it has twice as
-    many."""
+    """Batches of each process per optimiser step; with two processes, a step has twice as many."""
     global_batches: PositiveInt | None = None
-    """Instead of `accumulate`: batches of all processes together that make one optimiser step, so
-    that it is the same with any number of processes that divides it."""
+    """Instead of `accumulate`: batches of all processes together per optimiser step. The step is
+    the same with any number of processes that divides this."""
     layout: Literal["mixed", "alternating", "shuffled"] = "mixed"
-    """How a mixture's items lie in batches: each batch with all its proportions, batches of one
-    component in turn, or all items in random order. The items of an epoch are the same."""
+    """Order of a mixture's items in batches: `mixed` keeps the proportions in each batch,
+    `alternating` takes batches of one component in turn, `shuffled` takes all items in random
+    order. The items of an epoch are the same."""
     lr: PositiveFloat = 1e-4
     muon_lr: Annotated[float, Field(ge=0)] = 0.0
-    """If above zero, the matrices of the LLM's layers learn by Muon at this rate."""
+    """Learning rate of Muon for the matrices of the LLM's layers; 0 trains them like the rest."""
     warmup_steps: Annotated[int, Field(ge=0)] = 1000
     schedule: Literal["linear", "cosine", "constant"] = "linear"
     decay_steps: PositiveInt | None = None
-    """Step at which linear and cosine reach zero; null = at the end of the run."""
+    """Step at which `linear` and `cosine` reach zero; null is the end of the run."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     clip: PositiveFloat = 1.0
-    """Largest norm of the gradient."""
+    """Largest norm of the gradient; larger ones are scaled down."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """auto: bf16 where the device multiplies it natively, else fp32."""
+    """Precision of training; auto is bf16 on devices with native bf16, else fp32."""
     gradient_checkpointing: bool = False
-    """Compute the LLM's layers twice instead of keeping what is inside them: less memory."""
+    """Save memory: recompute the activations of the LLM's layers instead of keeping them."""
     seed: int = 42
     checkpoint_every: PositiveInt = 500
     log_every: PositiveInt = 20
 
     def among(self, processes: int) -> Self:
-        """The config of each of so many processes that train together.
+        """Return the config of each of `processes` that train together.
 
         Raises:
-            ConfigError: they cannot share `global_batches`.
+            ConfigError: `global_batches` is no multiple of `processes`.
         """
         if self.global_batches is None:
             return self
@@ -223,7 +227,7 @@ class TrainConfig(Section):
         return self.model_copy(update={"accumulate": each})
 
     def step_positions(self, processes: int) -> int:
-        """Most LLM positions, with padding, of an optimiser step."""
+        """Largest number of LLM positions, with padding, in an optimiser step."""
         return processes * self.accumulate * self.batch_positions
 
     @model_validator(mode="after")
@@ -258,27 +262,27 @@ class MonitorConfig(Section):
     """Real-time evaluation on small paired dev sets while training (2506.05671).
 
     Signals (loss, perplexity, token accuracy, the task's errors) are logged for every set given.
-    One signal on one set is watched, and the actions follow it.
+    The actions depend on one signal of one set.
     """
 
     every: PositiveInt = 100
     """Steps between evaluations."""
     utterances: PositiveInt = 64
-    """Utterances of each dev set that are evaluated, the same ones each time."""
+    """Number of utterances evaluated in each dev set, the same ones each time."""
     decode: bool = False
-    """Also decode them (greedily) and log the task's errors: the WER, for transcripts. Before the
-    first step of a base, a model that is not trained yet, answers have 10 tokens."""
+    """Also decode them greedily and log the task's error rate (for transcripts, the WER). Before
+    the first step of a base, whose model is untrained, answers are cut at 10 tokens."""
     joint_ctc: PositiveFloat | None = None
-    """Weight of the projector's CTC in that decoding, as in `joint_ctc` of a decode config; null is
+    """Weight of the projector's CTC in this decoding, as in `joint_ctc` of a decode config; null is
     the LLM alone."""
     watch: Literal["source", "target"] = "source"
     signal: Literal["loss", "perplexity", "token_accuracy", "error"] = "loss"
-    """`error` is the main error of the task that runs: the WER, for transcripts."""
+    """Watched signal; `error` is the main error rate of the task (for transcripts, the WER)."""
     keep_best: bool = True
     """Keep the weights of the best evaluation instead of the last ones."""
     source_margin: Annotated[float, Field(ge=0)] | None = None
-    """No weights are the best while the loss on source speech is above its first value by more than
-    this part of it."""
+    """Largest rise of the loss on source speech, relative to its first value; beyond it, no weights
+    count as the best."""
     stop: StopAction | None = None
     rollback: RollbackAction | None = None
     lower_lr: LowerLrAction | None = None
@@ -291,30 +295,30 @@ class MonitorConfig(Section):
 
 
 class AugmentConfig(Section):
-    """How frames are changed while the projector learns, anew in every epoch."""
+    """Augmentation of frames while the projector learns, drawn anew in every epoch."""
 
     stretch: Annotated[float, Field(ge=0, le=0.5)] = 0.0
-    """An utterance is slower or faster by up to this share."""
+    """Largest relative change of an utterance's length, that is slower or faster speech."""
     noise: Annotated[float, Field(ge=0)] = 0.0
-    """Gaussian, in standard deviations of the batch's frames."""
+    """Gaussian noise, in standard deviations of the batch's frames."""
     feature_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of the encoder's features that an utterance goes without."""
+    """Share of the encoder's features that are dropped, for a whole utterance."""
 
 
 class WarmStartConfig(Section):
-    """The projector learns to be read as tokens by CTC, before any step of the LLM.
+    """Warm start of the projector: CTC training against the LLM's tokens, before any LLM step.
 
-    Projected speech then lies where the LLM's own embeddings lie, and the LLM hears from its first
-    step on. The LLM itself is not run, so that a step costs next to nothing (docs/warm-start.md).
+    Projected speech then lies near the LLM's own embeddings, so the LLM makes use of it from its
+    first step on. The LLM itself is not run, so a step costs very little (docs/warm-start.md).
     """
 
     negatives: PositiveInt | None = 2000
-    """Tokens of the vocabulary, drawn evenly for every step, that those of the batch's transcripts
-    are told from; null is all of them."""
+    """Number of negative tokens, drawn uniformly from the vocabulary in every step, that compete
+    with those of the batch's transcripts; null is the whole vocabulary."""
     share: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Of the source utterances, that the projector learns from. The LLM then hears the others: what
-    the projector knows by heart it hardly misreads, and the LLM would not learn to make good what
-    it misreads in speech that is new to both."""
+    """Share of the source utterances that the projector learns from; the LLM trains on the others.
+    The projector makes few errors on speech that it was trained on, so the LLM would not learn to
+    correct its errors on new speech."""
     augment: AugmentConfig = AugmentConfig()
     train: TrainConfig
     monitor: MonitorConfig = MonitorConfig()
@@ -329,10 +333,10 @@ class WarmStartConfig(Section):
 
 
 class TargetWarmStartConfig(WarmStartConfig):
-    """The same while adapting: the projector learns the target's speech before the LLM does."""
+    """Warm start while adapting: the projector learns the target's speech before the LLM does."""
 
     source_share: Annotated[float, Field(ge=0, lt=1)] = 0.5
-    """Of the items that are source speech; the others are the target speech of the method."""
+    """Share of the items that are source speech; the rest is the target speech of the method."""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -345,41 +349,42 @@ class NoiseConfig(Section):
     """Corruption of text in the slot. The defaults are those of the released code of 2601.20900."""
 
     kind: Literal["naive", "misspelt", "random", "echo", "empty", "projector"] = "naive"
-    """`misspelt` changes a share of all letters, `char_rate`, as a reader of letters would;
-    `projector` does what the base's projector does to source speech
-    (speechllm.slot.text.confusions)."""
+    """Kind of corruption (speechllm.slot.text.noise). `misspelt` changes a share `char_rate` of all
+    letters, as a recogniser of letters would; `projector` makes the confusions that the base's
+    projector makes on source speech (speechllm.slot.text.confusions)."""
     word_rate: Fraction = 0.15
     """Share of all words in which characters are substituted."""
     max_words: PositiveInt = 10
     min_word_length: PositiveInt = 4
-    """Shorter words are never substituted in."""
+    """Length of the shortest word in which characters are substituted."""
     char_rate: Fraction = 0.30
     """Share of a chosen word's characters that are substituted."""
     max_chars: PositiveInt = 10
     alphabet: str = Field(default=string.ascii_letters + "!@#$%^&*()_+", min_length=1)
     duplicate_rate: Fraction = 0.10
-    """Chance that a letter is repeated."""
+    """Probability that a letter is repeated."""
     max_repeats: PositiveInt = 3
 
 
 class BaseConfig(Section):
-    """Stage 4: a projector (and what `trainable` names) learns on source pairs.
+    """Config of stage 4: train a projector (and what `trainable` names) on source pairs.
 
     Without `train`, a `speech_llm` is taken as it is.
     """
 
     model: ModelConfig
     trainable: tuple[str, ...] = ("projector.*",)
-    """Patterns of parameter names that are trained; all else is frozen."""
+    """Patterns of the names of trained parameters; all others are frozen."""
     views: dict[str, Fraction] = Field(default={"audio": 1.0})
-    """What stands in the speech slot, and in which shares. Text beside the audio keeps an LLM
-    that is trained whole able to read it, as text-based adaptation needs."""
+    """Views, that is contents of the speech slot, with the share of each. If the whole LLM is
+    trained, text views beside the audio keep it able to read text in the slot, which text-based
+    adaptation needs."""
     noise: NoiseConfig = NoiseConfig()
-    """The corruption of `noisy_text`."""
+    """Corruption in the view `noisy_text`."""
     warm_start: WarmStartConfig | None = None
-    """Before `train`: the projector learns alone. Needs `model.projector.ctc`."""
+    """Training of the projector alone, before `train`. Needs `model.projector.ctc`."""
     train: TrainConfig | None = None
-    """null: nothing is trained, only evaluated."""
+    """Training of stage 4; null trains nothing, and the model is only evaluated."""
     monitor: MonitorConfig = MonitorConfig()
 
     @model_validator(mode="before")
@@ -452,9 +457,14 @@ def with_overrides(values: dict[str, Any], overrides: Sequence[str]) -> dict[str
 def parse(schema: type[C], values: dict[str, Any], where: str | Path) -> C:
     """Make a typed config of `values`.
 
+    Args:
+        schema: class of the config.
+        values: keys and values, as yaml gives them.
+        where: file or command that they come from, for the error message.
+
     Raises:
-        ConfigError: names `where`, and for every fault the key, what is wrong with it and, for
-            an unknown key, the nearest known one.
+        ConfigError: `values` do not fit the schema. The message names `where` and, for each fault,
+            the key, what is wrong, and for an unknown key the nearest known one.
     """
     try:
         return schema.model_validate(values)
@@ -466,7 +476,16 @@ def parse(schema: type[C], values: dict[str, Any], where: str | Path) -> C:
 
 
 def load(schema: type[C], path: str | Path, overrides: Sequence[str] = ()) -> C:
-    """Read yaml, apply overrides and check it against `schema`."""
+    """Read a config from yaml, apply overrides and check it against `schema`.
+
+    Args:
+        schema: class of the config.
+        path: yaml file.
+        overrides: changes of the form `a.b=value`.
+
+    Raises:
+        ConfigError: see `read_yaml` and `parse`.
+    """
     return parse(schema, read_yaml(path, overrides), path)
 
 
@@ -477,7 +496,7 @@ def _describe(fault: Any, schema: type[BaseModel]) -> str:
         return f"unknown key '{key}'{did_you_mean(str(fault['loc'][-1]), known)}"
     if fault["type"] == "missing":
         return f"key '{key}' is missing"
-    if fault["type"] == "value_error" and isinstance(fault["input"], dict):  # of a whole section
+    if fault["type"] == "value_error" and isinstance(fault["input"], dict):  # about a whole section
         return ": ".join(part for part in (key, str(fault["ctx"]["error"])) if part)
     return f"key '{key}': {fault['msg']}, not {shown(fault['input'])}"
 
@@ -496,13 +515,14 @@ def _keys_beside(schema: type[BaseModel], location: Sequence[Any]) -> list[str]:
 
 
 RECORDED = "recorded"
-"""Context of a validation: the config names every key, whether or not its user did."""
+"""Validation context for a recorded config, which names every key whether the user did or not."""
 
 
 def as_of_today(schema: type[BaseModel], recorded: dict[str, Any]) -> dict[str, Any]:
-    """A recorded config with the defaults of keys that the schema has got since.
+    """Add to a recorded config the defaults of keys that are new in the schema.
 
-    What today's schema refuses is left as it is, so that a comparison names what differs.
+    A config that today's schema refuses is returned as it is, so that a comparison names what
+    differs.
     """
     try:
         return schema.model_validate(recorded, context=RECORDED).model_dump(mode="json")
@@ -511,7 +531,13 @@ def as_of_today(schema: type[BaseModel], recorded: dict[str, Any]) -> dict[str, 
 
 
 def changed_keys(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
-    """Dotted names of the keys whose values differ between two resolved configs."""
+    """List the dotted names of keys whose values differ between two resolved configs.
+
+    Args:
+        old: one config.
+        new: the other.
+        prefix: put before each name; used by the recursion.
+    """
     changed = []
     for key in sorted(old.keys() | new.keys()):
         a, b = old.get(key), new.get(key)

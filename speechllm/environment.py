@@ -1,4 +1,4 @@
-"""Where and with what a result was made."""
+"""Record of the software and hardware that a result was made with."""
 
 import os
 import platform
@@ -64,7 +64,7 @@ def _processor() -> str:
 
 
 def environment_number(name: str, default: int) -> int:
-    """A whole number >= 0 that a variable of the environment holds.
+    """Read a whole number >= 0 from an environment variable; `default` if it is not set.
 
     Raises:
         ConfigError: it holds something else.

@@ -1,4 +1,4 @@
-"""Errors that a user can mend: the message says what is wrong, the remedy says what to do."""
+"""Errors that a user can fix: the message says what is wrong, the remedy says what to do."""
 
 import difflib
 import re
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 MOST_OF_A_LINE, MOST_LINES = 1000, 60
-"""Characters of a line and lines that a message may have; job logs are quoted in some."""
+"""Most characters of a line, and most lines, of a message; some messages quote job logs."""
 MOST_NAMES, MOST_OF_A_NAME = 30, 100
 _UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
@@ -18,7 +18,7 @@ class SpeechLLMError(Exception):
 
     Args:
         message: what is wrong, in one sentence.
-        remedy: the command or the edit that mends it, when one is known.
+        remedy: the command or the edit that fixes it, when one is known.
     """
 
     def __init__(self, message: str, remedy: str | None = None):
@@ -38,7 +38,7 @@ class DataError(SpeechLLMError):
         message: what is wrong.
         path: the file at fault.
         line: 1-based line number in that file.
-        remedy: the command that mends it.
+        remedy: the command that fixes it.
 
     Attributes:
         fault: the message without its place.
@@ -59,7 +59,7 @@ class DataError(SpeechLLMError):
 
 
 def shell_word(path: object) -> str:
-    """A path as a word of a command that a remedy gives; the shell takes it as one."""
+    """Quote a path for the shell, for a command that a remedy gives."""
     return shlex.quote(str(path))
 
 
@@ -74,7 +74,7 @@ def did_you_mean(name: str, choices: Iterable[str]) -> str:
 
 
 def bounded(text: str) -> str:
-    """Text fit for a terminal, whatever came from outside: short, without control characters.
+    """Make text from outside safe for a terminal: short, without control characters.
 
     Long lines, and texts of many lines, keep their heads and tails.
     """
@@ -86,7 +86,7 @@ def bounded(text: str) -> str:
 
 
 def shortened(text: str, most: int = MOST_OF_A_LINE) -> str:
-    """Head and tail of a text that is longer than `most` characters."""
+    """Cut a text to about `most` characters: its head and its tail."""
     if len(text) <= most:
         return text
     half = (most - 5) // 2
@@ -94,7 +94,7 @@ def shortened(text: str, most: int = MOST_OF_A_LINE) -> str:
 
 
 def shown(value: object) -> str:
-    """A value from outside as a message quotes it, however large or deep it is."""
+    """Short `repr` of a value from outside, for messages, however large or deep it is."""
     return shortened(_REPR.repr(value), MOST_OF_A_NAME)
 
 

@@ -1,4 +1,4 @@
-"""What an imported pretrained model is from: the record in its folder, run.json and reports."""
+"""Origin of imported pretrained models: the record in a folder, for run.json and reports."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def source_of(folder: str | Path) -> dict[str, Any] | None:
-    """The record that `speechllm import-model` left in a folder; None of any other model.
+    """The record that `speechllm import-model` left in a folder; None for any other model.
 
     Raises:
         DataError: the record is damaged.
@@ -24,14 +24,14 @@ def source_of(folder: str | Path) -> dict[str, Any] | None:
 
 
 def sources_of(model: "ModelConfig") -> dict[str, dict[str, Any]]:
-    """The records of those of a config's models that were imported, by key."""
+    """Records of the imported models among those that a config names, by config key."""
     names = {"encoder": model.encoder, "llm": model.llm, "speech_llm": model.speech_llm}
     found = {key: source_of(name) for key, name in names.items() if name}
     return {key: dict(source) for key, source in found.items() if source is not None}
 
 
 def in_words(source: Mapping[str, Any]) -> str:
-    """A record in one line: format, packages and their versions, type of the weights, licence."""
+    """Write a record in one line: format, packages with versions, type of weights, licence."""
     packages = [f"{p.get('name')} {p.get('version')}" for p in source.get("packages") or ()]
     of = f" of {' and '.join(packages)}" if packages else ""
     stored = source.get("stored") or source.get("dtype")

@@ -14,8 +14,8 @@ from speechllm.files.whole import sha256_of
 log = logging.getLogger(__name__)
 
 LOADING_ERRORS = Exception
-"""What transformers raises for a folder that it cannot make a model, tokenizer or extractor of:
-tokenizers, safetensors and models' own code have errors of their own."""
+"""Errors that loading a model, tokenizer or feature extractor may raise: all, since tokenizers,
+safetensors and models' own code have error classes of their own."""
 
 NOT_NEEDED = ["*.msgpack", "*.h5", "*.onnx", "*.gguf", "*.ot", "original/*", "consolidated*"]
 """Files of other frameworks, and second copies of the weights."""
@@ -24,15 +24,16 @@ DESCRIPTIONS = ["*.json", "*.txt", "*.jinja", "*.model", "*.tiktoken", "*.py"]
 
 
 def resolve_folder(name: str, key: str, weights: bool = True) -> Path:
-    """The local folder of a model; a hub id is fetched, or found in the hub's cache.
+    """Find the local folder of a model; a hub id is fetched, or found in the hub's cache.
 
     Args:
         name: a folder or a hub id.
         key: the config key that named it, for the error message.
-        weights: fetch them too; without, only what describes the model.
+        weights: fetch them too; else only the files that describe the model.
 
     Raises:
-        ConfigError: no such folder, and no such model within reach.
+        ConfigError: the folder holds no model, or there is neither a folder nor a model on the
+            hub that can be fetched.
     """
     folder = Path(name)
     if folder.is_dir():
@@ -44,7 +45,7 @@ def resolve_folder(name: str, key: str, weights: bool = True) -> Path:
         return folder
     try:
         return fetch(name, weights=weights)
-    except (OSError, ValueError) as error:  # what the hub's client raises derives from these
+    except (OSError, ValueError) as error:  # base classes of the hub client's errors
         raise _cannot_be_fetched(name, key, error) from error
 
 
@@ -75,12 +76,12 @@ def _cannot_be_fetched(name: str, key: str, error: Exception) -> ConfigError:
 
 
 def cannot_be_loaded(key: str, name: str, error: Exception) -> ConfigError:
-    """The error for a model that is there, but that transformers cannot load.
+    """Make the error for a model that is there, but that transformers cannot load.
 
     Args:
         key: the config key that named it.
         name: its folder or hub id.
-        error: what transformers said.
+        error: raised by transformers.
     """
     if isinstance(error, ConfigError):
         return error
@@ -107,7 +108,7 @@ def cannot_be_loaded(key: str, name: str, error: Exception) -> ConfigError:
 
 
 def is_sketch() -> bool:
-    """Whether models are built without weights now, inside `torch.device("meta")`."""
+    """Whether models are now built without weights, that is inside `torch.device("meta")`."""
     import torch
 
     return torch.get_default_device().type == "meta"
@@ -115,10 +116,10 @@ def is_sketch() -> bool:
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Load weights without transformers' bars and reports, unless all is to be logged (--debug).
+    """Silence transformers' progress bars and load reports inside the block, unless at --debug.
 
-    What matters of a report, weights that are missing, is an error of whoever loads. Weights that
-    are not wanted, such as a CTC head above an encoder, are no fault.
+    Missing weights are the part of a report that matters, and `load_model` raises an error for
+    them. Weights that are not used, such as a CTC head above an encoder, are no fault.
     """
     if log.isEnabledFor(logging.DEBUG):
         yield
@@ -138,13 +139,13 @@ def quietly() -> Iterator[None]:
 
 
 def load_model(auto: Any, folder: Path, key: str, name: str, **options: Any) -> Any:
-    """Load a model with all its weights; a sketch has none.
+    """Load a model with all its weights; inside `torch.device("meta")`, without any.
 
     Args:
         auto: one of transformers' auto classes.
-        folder: of the model.
-        key, name: what the config calls it, for the error message.
-        options: of `from_pretrained`.
+        folder: folder of the model.
+        key, name: config key that named the model, and its value, for the error message.
+        options: keyword arguments of `from_pretrained`.
 
     Raises:
         ConfigError: it cannot be loaded, or some of its weights are missing.
@@ -170,10 +171,15 @@ def load_model(auto: Any, folder: Path, key: str, name: str, **options: Any) -> 
 
 
 def fetch(hub_id: str, revision: str | None = None, weights: bool = True) -> Path:
-    """The folder of a model in the hub's cache, fetched where it is not there yet.
+    """Return the folder of a model in the hub's cache; fetch the model if it is not there yet.
+
+    Args:
+        hub_id: id of the model.
+        revision: commit, branch or tag; None is the newest.
+        weights: fetch them too; else only the files that describe the model.
 
     Raises:
-        OSError, ValueError: not within reach, or not an id.
+        OSError, ValueError: the model cannot be fetched, or `hub_id` is no id.
     """
     from huggingface_hub import snapshot_download
 
@@ -182,28 +188,28 @@ def fetch(hub_id: str, revision: str | None = None, weights: bool = True) -> Pat
 
 
 def hub_commit(folder: Path) -> str | None:
-    """The commit that a folder of the hub's cache holds; None for any other folder."""
+    """Commit that a folder of the hub's cache holds; None for any other folder."""
     in_cache = folder.parent.name == "snapshots"
     return folder.name if in_cache and re.fullmatch(r"[0-9a-f]{40}", folder.name) else None
 
 
 def weights_hash(folder: Path) -> str:
-    """Hash of a model's architecture and weights: config.json and the files that are loaded."""
+    """Hash of config.json and of the weight files that are loaded."""
     weights = [*folder.glob("*.safetensors")] or [*folder.glob("*.bin")]
     return sha256_of([folder / "config.json", *weights])
 
 
 def model_files(key: str, name: str, weights: bool = True) -> dict[str, Path]:
-    """The files of a model that anything computed with it depends on, named `<key>/<file>`.
+    """List the files that a model's output depends on, by name `<key>/<file>`.
 
     Args:
-        key: of ModelConfig, e.g. "llm".
+        key: config key of the model, e.g. "llm".
         name: folder or hub id.
-        weights: with its weights; else only what describes it.
+        weights: list the weights too; else only the files that describe the model.
     """
     folder = resolve_folder(name, f"model.{key}", weights)
     found = [path for pattern in DESCRIPTIONS for path in folder.glob(pattern)]
-    # Licences and notes are texts too; where a model was imported from does not say what it is.
+    # Licences and notes are .txt too; the record of an import does not change the model.
     found = [p for p in found if p.suffix != ".txt" or p.name in ("merges.txt", "vocab.txt")]
     found = [p for p in found if p.name != SOURCE]
     if weights:
@@ -212,7 +218,7 @@ def model_files(key: str, name: str, weights: bool = True) -> dict[str, Path]:
 
 
 def encoder_files(name: str) -> dict[str, Path]:
-    """Those of them that an encoder's output depends on: weights and settings."""
+    """Files among `model_files` that an encoder's output depends on: weights and settings."""
     settings = ("config.json", "preprocessor_config.json", "processor_config.json")
     return {
         key: path
@@ -222,18 +228,18 @@ def encoder_files(name: str) -> dict[str, Path]:
 
 
 def encoder_key(name: str) -> dict[str, str]:
-    """An encoder's id and one hash of its weights and settings, as older versions recorded them."""
+    """Encoder id, and one hash of its weights and settings, as older versions recorded them."""
     folder = resolve_folder(name, "model.encoder")
     files = {*folder.glob("*.safetensors"), *folder.glob("*.bin"), *encoder_files(name).values()}
     return {"encoder": name, "sha256": sha256_of(files)}
 
 
 def encoder_id(name: str, settings: Mapping[str, str] | None = None) -> str:
-    """An encoder's name as the name of a folder below dump/.
+    """Folder name of an encoder's cache below dump/.
 
     Args:
         name: folder or hub id.
-        settings: those that are not the default, so that each has a folder of its own.
+        settings: settings that are not the default; each combination has its own folder.
     """
     stem = Path(name).name if Path(name).is_dir() else re.sub(r"[^\w.-]+", "--", name)
     return ".".join([stem, *(settings or {}).values()])

@@ -1,4 +1,4 @@
-"""What every part of a config is held to, whatever it declares."""
+"""Base class of config sections: strict keys, and limits on numbers, texts and lists."""
 
 import re
 from collections.abc import Mapping
@@ -8,15 +8,15 @@ from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 MOST_PARTS = 10_000
-"""Values of a list, and keys of a mapping."""
+"""Most values of a list, or keys of a mapping."""
 MOST_CHARACTERS = 1_000_000
-"""Of a text; chat templates are the longest."""
+"""Most characters of a text; chat templates are the longest."""
 LARGEST = 2**63 - 1
 _SMALL_FLOAT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
 
 
 def _bound(schema: Any) -> None:
-    """Bound numbers, texts, lists and mappings wherever they stand in a schema, in place."""
+    """Add limits to numbers, texts, lists and mappings at any depth of a schema, in place."""
     if isinstance(schema, list | tuple):
         for part in schema:
             _bound(part)
@@ -43,7 +43,10 @@ def _has_limit(schema: Mapping[str, Any], name: str) -> bool:
 
 
 def _number(value: Any) -> Any:
-    """Refuse what pydantic would take for a number; yaml reads 1e-4 as a text."""
+    """Refuse texts and booleans, which pydantic would convert.
+
+    Texts like 1e-4 become floats, since yaml does not read them as numbers.
+    """
     if isinstance(value, str) and _SMALL_FLOAT.fullmatch(value):
         return float(value)
     if isinstance(value, str | bytes | bool):
@@ -52,10 +55,10 @@ def _number(value: Any) -> Any:
 
 
 class Section(BaseModel):
-    """A part of a config: immutable, and strict about its keys and its numbers.
+    """Section of a config: immutable, and strict about its keys and numbers.
 
-    Numbers are finite and of 63 bits, and neither `true` nor "4" is one; texts, lists and mappings
-    have an end. This holds for whatever a subclass declares, at any depth.
+    Numbers are finite and of at most 63 bits; `true` and "4" are none. Texts, lists and mappings
+    have a largest size. This holds for all fields of subclasses, at any depth.
     """
 
     model_config = ConfigDict(

@@ -1,9 +1,9 @@
-"""What a task is: a prompt, a form of answers and a count of errors. And the register of all.
+"""Interface of tasks (a prompt, a form of answers, a count of errors), and the register of tasks.
 
-A new task is a subclass in a file of its own and a line in `TASKS` (docs/tasks.md). What it needs
-of the rest of the package its own file imports; this one imports nothing but errors, so that
-configs, data and the search can know what a task is without knowing which there are. Commands load
-a task by its name and hand it down.
+A new task is a subclass in a file of its own and a line in `TASKS` (docs/tasks.md). Its own file
+imports what it needs of the package. This file imports nothing but errors, so that configs, data
+and the search depend on the interface but on no task. Commands load a task by its name and pass it
+on.
 """
 
 import importlib
@@ -31,7 +31,7 @@ TASKS = {
 
 Config = TypeVar("Config", bound=BaseModel)
 Labels = Mapping[str, Sequence[str]]
-"""Names that answers are made of, by kind, sorted; those that stood in training."""
+"""Label names that occur in the answers of the training data: by kind, sorted."""
 Entities = Mapping[str, Sequence[Mapping[str, Any]]]
 """Annotated entities by utterance id (docs/data.md)."""
 
@@ -44,7 +44,7 @@ class Metric:
         key: its name in files.
         title: its name in tables.
         says: what it counts, for the legend of a table.
-        unit: what errors are a share of, where that is the same for all systems.
+        unit: what it is a share of, such as words, if that is the same for all systems.
     """
 
     key: str
@@ -55,11 +55,11 @@ class Metric:
 
 @dataclass(frozen=True)
 class Form:
-    """What all answers of a task look like.
+    """Form of all answers of a task, for constrained decoding.
 
     Attributes:
-        pattern: a regular expression for whole answers.
-        sample: an answer.
+        pattern: regular expression that a whole answer matches.
+        sample: an example of an answer.
     """
 
     pattern: str
@@ -67,48 +67,48 @@ class Form:
 
 
 class Task:
-    """What the LLM is asked, what it answers, and how that is scored.
+    """Interface of a task: what the LLM is asked, what it answers, and how answers are scored.
 
     A subclass sets the first three attributes and implements `count`, `scores` and `lines`
-    (`speechllm.tasks.counted` does the last two from the first); the rest has defaults that suit
-    answers of plain text.
+    (`speechllm.tasks.counted` derives the last two from `count`). The defaults of the rest suit
+    answers in plain text.
     """
 
     name: ClassVar[str]
     prompt: ClassVar[str]
-    """The user's turn where the config gives none; `<speech>` stands where the speech goes."""
+    """User's turn if the config gives none, with `<speech>` where the speech goes."""
     metrics: ClassVar[tuple[Metric, ...]]
     """Error rates; the first is the main one, by which models are compared."""
     table: ClassVar[str] = "text"
-    """The data dir's table of what is to be answered."""
+    """Data dir table that the reference answers are made of."""
     instruction: ClassVar[str | None] = None
-    """The prompt of a trained Speech LLM, whose own template places the speech; None is its
-    family's usual one, which asks for a transcript."""
+    """Instruction for a trained Speech LLM, whose own template places the speech; None is the usual
+    one of its family, which asks for a transcript."""
     decode: ClassVar[Mapping[str, Any]] = MappingProxyType({})
-    """Keys of DecodeConfig whose defaults do not suit the answers."""
+    """Defaults of DecodeConfig keys that this task changes."""
 
     by_type: ClassVar[str] = ""
-    """Title of the rate that `count` gives by type, if it does."""
+    """Title of the error rate that `count` gives by type; empty if it gives none."""
     is_aligned: ClassVar[bool] = False
-    """References and hypotheses are aligned word by word (`Counted.words`), so that tests look
-    inside utterances, and reports show alignments."""
+    """Whether references and hypotheses are aligned word by word (`Counted.words`). If so, tests
+    look inside utterances, and reports show alignments."""
     is_read: ClassVar[bool] = True
-    """Answers are for people to read, as in subtitles."""
+    """Whether answers are text for people to read, as in subtitles."""
     missing: ClassVar[str] = "as wholly wrong"
-    """How a missing hypothesis counts, in words."""
+    """Phrase for reports that says how a missing hypothesis counts."""
     pipeline_tag: ClassVar[str] = "audio-text-to-text"
-    """Kind of model that a packed one is on the Hugging Face hub."""
+    """Hub `pipeline_tag` of a packed model."""
     published: ClassVar[Mapping[str, str]] = MappingProxyType({})
-    """Ways of adapting by name, from the highest to the lowest error, as papers have them."""
+    """Titles of adaptation methods by name, from the highest to the lowest error in the papers."""
 
     @property
     def main(self) -> Metric:
-        """The error rate by which models are compared."""
+        """Error rate by which models are compared."""
         return self.metrics[0]
 
     @property
     def tables(self) -> tuple[str, ...]:
-        """The data dir's tables that targets are made of."""
+        """Data dir tables that training targets are made of."""
         return tuple(dict.fromkeys(("text", self.table)))
 
     @property
@@ -119,11 +119,11 @@ class Task:
     # ---- answers
 
     def answer(self, value: str, transcript: str) -> str:
-        """The answer, in one line, that a line of `table` asks for.
+        """Make the reference answer, one line, from a line of `table`.
 
         Args:
-            value: of the line.
-            transcript: of the utterance.
+            value: the line without its id.
+            transcript: transcript of the utterance.
 
         Raises:
             ValueError: the line cannot be read.
@@ -131,44 +131,43 @@ class Task:
         return value
 
     def remarks(self, value: str, transcript: str) -> Iterable[str]:
-        """What is odd about a line of `table`, though it can be used: for `speechllm data check`.
+        """Oddities of a line of `table` that can be used all the same, for `speechllm data check`.
 
         Each is a message for all such lines, and after ": " what it is about in this one.
         """
         return ()
 
     def fields(self, hypothesis: str) -> Mapping[str, Any]:
-        """What an answer says, for programs: further fields of a line of `transcribe --format
-        jsonl`."""
+        """Parse an answer into further fields for a line of `transcribe --format jsonl`."""
         return {}
 
     def is_answer(self, hypothesis: str) -> bool:
-        """Whether a hypothesis has the form of an answer, so that a model could learn from it."""
+        """Whether a hypothesis has the form of an answer, so that a model can be trained on it."""
         return bool(hypothesis)
 
     def labels(self, answers: Iterable[str]) -> Labels:
-        """The names that answers of a training set are made of; they travel with the model."""
+        """Collect the label names in a training set's answers; they are stored with the model."""
         return {}
 
     # ---- model and decoding
 
     def with_prompt(self, model: Config) -> Config:
-        """A ModelConfig with this task's prompt where it gives none."""
+        """Fill in this task's prompt in a ModelConfig that gives none."""
         if model.prompt is not None:
             return model
         prompt = self.prompt if model.speech_llm is None else self.instruction
         return model.model_copy(update={"prompt": prompt})
 
     def with_decode_defaults(self, config: Config) -> Config:
-        """A DecodeConfig with this task's defaults for what was not set."""
+        """Fill in this task's defaults for keys of a DecodeConfig that were not set."""
         given = config.model_fields_set
         return config.model_copy(update={k: v for k, v in self.decode.items() if k not in given})
 
     def form(self, labels: Labels) -> Form | None:
-        """What all answers look like, where the decode config says `constrained`; None: anything.
+        """Form of all answers, for a decode config with `constrained`; None if anything is allowed.
 
         Args:
-            labels: of the training data.
+            labels: labels of the training data.
 
         Raises:
             ConfigError: there are no labels.
@@ -189,64 +188,68 @@ class Task:
 
         Args:
             references: answers by utterance id, as `answer` writes them.
-            hypotheses: what the model wrote; an utterance without one counts as wholly wrong.
+            hypotheses: answers of the model; an utterance without one counts as wholly wrong.
             normalizer: applied to words on both sides.
-            labels: of the model's training data; None where they are not known.
-            entities: annotated in the transcripts.
+            labels: labels of the model's training data; None if they are not known.
+            entities: entities annotated in the transcripts.
 
         Raises:
-            SpeechLLMError: no references, or hypotheses whose ids have no reference.
+            SpeechLLMError: there are no references, or a hypothesis has no reference.
         """
         raise NotImplementedError
 
     def scores(
         self, reference: Path, hypothesis: Path, settings: "Settings", labels: Labels | None
     ) -> "Mapping[str, Scored]":
-        """Score a file of hypotheses: what its `score_file` and its listings hold, by normaliser.
+        """Score a file of hypotheses: contents of `score_file` and of the listings, by normaliser.
 
         Args:
-            reference: `table` of a data dir.
+            reference: file `table` of a data dir.
             hypothesis: Kaldi table of hypotheses.
             settings: normalisers and bootstrap.
             labels: see `count`.
 
         Raises:
             DataError: a file is missing or malformed.
-            SpeechLLMError: hypotheses with ids that the references lack.
+            SpeechLLMError: a hypothesis has no reference.
         """
         raise NotImplementedError
 
     def lines(self, result: Mapping[str, Any], what: str | Path) -> list[str]:
-        """A line for each normaliser of a score; `what` names the hypotheses."""
+        """Describe a score in one line for each normaliser; `what` names the hypotheses.
+
+        Raises:
+            NotImplementedError: a subclass lacks it.
+        """
         raise NotImplementedError
 
     @property
     def details(self) -> Mapping[str, tuple[str, ...]]:
-        """What stands beside the main error in tables, by the column's title.
+        """Further columns of tables, beside the main error: keys of a score by column title.
 
-        Where a score has it: the key of a rate, or that and the keys of counts of it.
+        The keys are that of an error rate, alone or followed by those of some of its counts.
         """
         return {f"{metric.title} [95 %]": (metric.key,) for metric in self.metrics[1:]}
 
     def legend(self) -> str:
-        """What the main error and the cells of `details` are, for below a table."""
+        """Legend below a table: explains the main error and the columns of `details`."""
         return "; ".join(f"{metric.title}: {metric.says}" for metric in self.metrics)
 
     @property
     def shown(self) -> Mapping[tuple[str, ...], tuple[str, str]]:
-        """Rates of a score that its web page shows: (title, meaning) by the keys on the way."""
+        """Rates that the web page of a score shows: (title, meaning) by path of keys."""
         return {(metric.key,): (metric.title, metric.says) for metric in self.metrics}
 
     def listings(self, counted: "Counted") -> Mapping[str, Iterable[str]]:
-        """What shows the errors themselves: lines of `<name>.<normalizer>.txt` beside the score."""
+        """Listings of the errors, by name: lines of `<name>.<normalizer>.txt` beside the score."""
         return {}
 
 
 def load_task(name: str) -> Task:
-    """The task of that name.
+    """Load the task of a name.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is no such task.
     """
     if name not in TASKS:
         raise ConfigError(f"there is no task '{name}'{did_you_mean(name, TASKS)}")
@@ -254,7 +257,7 @@ def load_task(name: str) -> Task:
 
 
 def load_tasks() -> list[Task]:
-    """All tasks, in the order of the register."""
+    """Load all tasks, in the order of the register."""
     return [load_task(name) for name in TASKS]
 
 

@@ -1,3 +1,3 @@
-"""The version, which every result names. Imports nothing."""
+"""Version of the package, recorded in every result. Imports nothing."""
 
 __version__ = "0.1.0"

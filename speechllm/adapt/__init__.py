@@ -1,1 +1,1 @@
-"""Ways of adapting: each one a short declaration over the same engine."""
+"""Adaptation methods: each one a short declaration over the same engine."""

@@ -1,4 +1,4 @@
-"""Encoder frames, a little different each time: what always changes is not learnt by heart."""
+"""Augmentation of encoder frames, so that they are not learnt by heart."""
 
 import torch
 from torch import Tensor
@@ -7,15 +7,15 @@ from speechllm.config import AugmentConfig
 
 
 def augment(frames: Tensor, lengths: Tensor, config: AugmentConfig) -> tuple[Tensor, Tensor]:
-    """Change a padded batch of frames as the config says; torch's random state decides how.
+    """Augment a padded batch of frames: tempo, noise, feature dropout; drawn by torch's generator.
 
     Args:
         frames: [A, T, D] encoder output, zero beyond each length.
         lengths: [A] valid frames.
-        config: how much of what.
+        config: strength of each augmentation.
 
     Returns:
-        [A, T', D] and [A], likewise.
+        Augmented frames [A, T', D] and their lengths [A].
     """
     if config.stretch:
         frames, lengths = _stretch(frames, lengths, config.stretch)
@@ -30,7 +30,7 @@ def augment(frames: Tensor, lengths: Tensor, config: AugmentConfig) -> tuple[Ten
 
 
 def _stretch(frames: Tensor, lengths: Tensor, most: float) -> tuple[Tensor, Tensor]:
-    """Each utterance slower or faster, by interpolation between neighbours."""
+    """Change each utterance's tempo by linear interpolation between neighbouring frames."""
     change = torch.rand(len(lengths), device=frames.device) * 2 - 1  # [A]
     longer = (lengths * (1 + most * change)).round().long().clamp(min=1)
     steps = torch.arange(int(longer.max()), device=frames.device)

@@ -1,6 +1,6 @@
-"""Stage 4: the base model, which is "adapted" from pretrained parts by source speech alone.
+"""Stage 4: train the base model, from pretrained parts and source data.
 
-A whole Speech LLM needs no training: it goes through the same engine without a step.
+A whole Speech LLM needs no training: it goes through the same engine with zero steps.
 """
 
 from collections.abc import Sequence
@@ -30,25 +30,26 @@ def train_base(
 ) -> None:
     """Train projector (and whatever `trainable` names) on paired source data.
 
-    A `warm_start` is a phase of its own before it. Without `config.train` nothing is trained: the
-    dev sets are evaluated and the folder is written, so that a whole Speech LLM is a base like any
-    other.
+    A `warm_start` is a phase of its own before that. Without `config.train` nothing is trained:
+    the dev sets are evaluated and the folder is written, so that a whole Speech LLM is a base like
+    any other.
 
     Args:
         config: model, optimisation and monitor.
         train, dev: paired data dirs.
         dump: root of the feature cache.
-        folder: of the base model; a killed run goes on where it was.
+        folder: folder of the base model; a killed run resumes there.
 
     Raises:
-        ConfigError: a view that does not exist, or shares that do not add up to 1.
+        ConfigError: a view does not exist or needs a trained base, shares do not add up to 1, or
+            `warm_start.share` does not fit `train` and `views`.
     """
     for view in config.views:
         check_view(view)
         if view in ("projected_text", "soft_prompt", "pseudo_audio", "hotwords"):
             raise ConfigError(f"views: {view} needs a base that is trained already")
     train_config = config.train or NO_TRAINING
-    torch.manual_seed(train_config.seed)  # the projector's first weights
+    torch.manual_seed(train_config.seed)  # for the projector's initial weights
     model = SpeechLLM(config.model)
     task = model.task
 

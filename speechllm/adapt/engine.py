@@ -1,4 +1,4 @@
-"""The one engine: mixtures of views over corpora go in, a trained model's folder comes out."""
+"""Training engine of the base and of all methods: mixtures of views in, a model's folder out."""
 
 import logging
 from collections import Counter
@@ -50,25 +50,25 @@ def fit(
     A killed run goes on: finished phases are read back, the one under way resumes.
 
     Args:
-        model: with all modules that the phases train.
-        phases: at least one; names differ.
+        model: model with all modules that the phases train.
+        phases: at least one; their names differ.
         views: renders the corpora that the phases' components draw from.
         dev: dev corpora by domain, for the monitor.
-        folder: of the run.
+        folder: folder of the run.
         world: this process among all.
-        record: what run.json says besides what is measured here.
+        record: further entries of run.json.
         parent: bundle that the model was adapted from.
-        objective: what is minimised; by default the model's own score.
-        controller_of: gives the controller of a mixture, if there is one.
+        objective: loss to minimise; None: the model's own.
+        controller_of: makes the controller of a mixture; None where it has none.
     """
     model.to(world.device)
     is_trained = parent is not None or model.config.speech_llm is not None
     phases = [replace(phase, train=phase.train.among(world.size)) for phase in phases]
-    mixtures, watchers = [], []  # all before any training: a wrong share must not cost a night
+    mixtures, watchers = [], []  # built before any training, so that a wrong share fails at once
     for phase in phases:
         set_trainable(model, phase.trainable)
         watchers.append(_monitor(model, phase, dev, world, views, is_trained))
-        is_trained |= phase.errors is None  # a warm start does not teach the LLM to end
+        is_trained |= phase.errors is None  # a warm start does not teach the LLM to end its answers
         mixtures.append(Mixture(phase.components, views, model, phase.train, world.size))
     reports = [
         _train_phase(
@@ -115,7 +115,7 @@ def _train_phase(
     objective: Objective | None,
     controller_of: Callable[[Mixture], Controller | None],
 ) -> dict[str, Any]:
-    """Train one phase, unless it is done; say what it did."""
+    """Train one phase, unless it is finished; return its report."""
     set_trainable(model, phase.trainable)
     if phase.name and (folder / PHASE).is_file():
         report = read_mapping(folder / PHASE, made_again(folder))
@@ -139,7 +139,7 @@ def _train_phase(
         watcher,
         world,
         phase.score or objective,
-        None if phase.score else controller_of(mixture),  # which steers by the LLM's losses
+        None if phase.score else controller_of(mixture),  # controllers follow the LLM's losses
     )
     position = trainer.train()
     report = {
@@ -197,7 +197,7 @@ def _monitor(
 
 
 def _labels(model: SpeechLLM, views: Views) -> Labels:
-    """Names that the given answers are made of; hypotheses among made data are no authority."""
+    """Label names in the given answers; made data do not count, as they may hold hypotheses."""
     given = [views.corpora[domain] for domain in ("source", "target") if domain in views.corpora]
     answers = [target for corpus in given for target in corpus.targets.values() if target]
     return model.task.labels(answers)
@@ -206,7 +206,7 @@ def _labels(model: SpeechLLM, views: Views) -> Labels:
 def _dev_batches(
     model: SpeechLLM, corpus: Corpus, view: str, train: TrainConfig, wanted: int, like: Views
 ) -> list[Batch]:
-    """A seeded part of a dev corpus through a view, in batches of like length."""
+    """Batches of similar length from a seeded part of a dev corpus, shown through a view."""
     own = {"seed": train.seed, "prompts": like.prompts, "spell": model.spell}
     views = Views(model.tokenizer, {"dev": corpus}, **own)
     shown = shown_by(view, corpus)

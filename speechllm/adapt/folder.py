@@ -1,4 +1,4 @@
-"""A run's folder belongs to its settings. Imports no torch, so finished work is found quickly."""
+"""Check that a run's folder fits its settings. Imports no torch, to find finished runs quickly."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunInputs:
-    """What a run depends on besides its config.
+    """Inputs of a run besides its config.
 
     Attributes:
-        names: what stands in its config.yaml.
-        files: whose contents stand in its made_from.json.
-        encoder: of a base; an older version has its hash among the names.
+        names: entries of `inputs` in its config.yaml.
+        files: files whose hashes are recorded in its made_from.json.
+        encoder: encoder of a base; a config.yaml of an older version has its hash in `inputs`.
     """
 
     names: Mapping[str, Any]
@@ -50,11 +50,11 @@ def base_inputs(
     dev: Sequence[Path],
     dump: Path | None,
 ) -> RunInputs:
-    """What a base run depends on besides its config.
+    """Inputs of a base run besides its config.
 
     Args:
-        config: of the base.
-        task: of its model.
+        config: config of the base.
+        task: task of its model.
         train, dev: data dirs.
         dump: root of the feature cache; None: audio is not looked at.
 
@@ -70,17 +70,17 @@ def base_inputs(
 def adapt_inputs(
     method: "Method", base: Path, sets: Mapping[str, Sequence[Path]], dump: Path | None
 ) -> RunInputs:
-    """What an adaptation depends on besides its config.
+    """Inputs of an adaptation besides its config.
 
     Args:
-        method: with the files that its settings name.
+        method: method; the files that its settings name count too.
         base: folder of the base run.
         sets: data dirs by role: source, target, source_dev, target_dev.
         dump: as for `base_inputs`.
 
     Raises:
-        SpeechLLMError: the base model is not there, is damaged, or is no longer what it was.
-        DataError: audio has changed since its features were made.
+        SpeechLLMError: the base model is missing, or a model that it stands on has changed.
+        DataError: the base model is damaged, or audio has changed since its features were made.
     """
     if not (base / RUN).is_file():
         raise SpeechLLMError(f"{base} holds no finished base model", "run stage 4 (base) first")
@@ -94,7 +94,14 @@ def adapt_inputs(
 def adapt_files(
     method: "Method", base: Path, sets: Mapping[str, Sequence[Path]], dump: Path | None
 ) -> Files:
-    """The files of `adapt_inputs`, as its settings and sets name them."""
+    """Files of `adapt_inputs`: those that the settings name, and those of the sets.
+
+    Args:
+        method, base, sets, dump: as for `adapt_inputs`.
+
+    Raises:
+        DataError: audio has changed since its features were made.
+    """
     model, task = model_config(base / MODEL), task_of(base)
     files: dict[str, Path | None] = dict(named_files(method.model_dump(mode="json")))
     for role, paths in sets.items():
@@ -104,10 +111,16 @@ def adapt_files(
 
 @contextmanager
 def claimed(folder: Path, config: BaseModel, inputs: RunInputs) -> Iterator[bool]:
-    """Hold a run's folder while the block runs; yield whether there is anything left to do.
+    """Lock a run's folder while the block runs; yield whether there is anything left to do.
+
+    Args:
+        folder: folder of the run.
+        config: config of the run.
+        inputs: its other inputs.
 
     Raises:
         SpeechLLMError: as `is_finished`; or another process is at work there.
+        DataError: as `is_finished`.
     """
     if (folder / RUN).is_file() and is_finished(folder, config, inputs):  # it may be read-only
         yield False
@@ -117,10 +130,10 @@ def claimed(folder: Path, config: BaseModel, inputs: RunInputs) -> Iterator[bool
 
 
 def training_sets(folder: Path) -> list[Path]:
-    """Data dirs that a run learnt from (of an adaptation, those of the source) and that are there.
+    """Data dirs that a run learnt from (for an adaptation: the source's) and that still exist.
 
     Args:
-        folder: of the run; one without a config has none.
+        folder: folder of the run; without a config there are none.
     """
     path = folder / CONFIG
     inputs = read_mapping(path, made_again(folder)).get("inputs", {}) if path.is_file() else {}
@@ -130,12 +143,17 @@ def training_sets(folder: Path) -> list[Path]:
 def is_finished(folder: Path, config: BaseModel, inputs: RunInputs) -> bool:
     """Whether the run in `folder` was trained to its end with these very settings and files.
 
-    Otherwise they are written there, so that the run can start or go on.
+    Where training has not begun, settings and hashes are written there, so that it can start.
+
+    Args:
+        folder: folder of the run.
+        config: config of the run.
+        inputs: its other inputs.
 
     Raises:
         SpeechLLMError: training began there with other settings, or from other files; names what
             differs.
-        DataError: what the run left is damaged.
+        DataError: the run's files are damaged.
     """
     wanted = {"config": config.model_dump(mode="json"), "inputs": dict(inputs.names)}
     path, other = folder / CONFIG, f"rm -r {shell_word(folder)}, or name another folder with --exp"
@@ -161,7 +179,7 @@ def is_finished(folder: Path, config: BaseModel, inputs: RunInputs) -> bool:
 
 
 def _has_ended(folder: Path) -> bool:
-    """Whether a run left what it leaves at its end, and that is whole."""
+    """Whether a run has ended; raises DataError if its result is damaged."""
     if not (folder / RUN).is_file():
         return False
     remedy = _trained_anew(folder)
@@ -175,5 +193,5 @@ def _has_ended(folder: Path) -> bool:
 
 
 def _trained_anew(folder: Path) -> str:
-    """The remedy for a finished run that is damaged."""
+    """Remedy for a finished run that is damaged."""
     return f"rm {shell_word(folder / RUN)}, and run the stage again: it trains anew"

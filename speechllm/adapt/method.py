@@ -1,4 +1,4 @@
-"""What every way of adapting shares, and the register of all of them."""
+"""Base class of all adaptation methods, and their register."""
 
 import importlib
 from collections.abc import Mapping, Sequence
@@ -51,18 +51,19 @@ METHODS = {
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of training with one mixture.
+    """Stretch of training with one mixture.
 
     Attributes:
-        name: of its folder below the model's; empty for a method of one phase.
-        components: what it learns from.
-        trainable: patterns of the names of what it trains.
+        name: name of its folder below the model's; empty for a method of one phase.
+        components: components of its mixture.
+        trainable: patterns of the names of the parameters that it trains.
         train: its optimisation.
-        monitor: its real-time evaluation; None where speech could not tell anything.
+        monitor: its real-time evaluation; None where dev speech cannot judge it.
         held_out: (domain, view) of further dev sets whose loss is logged as "domain/view".
-        heard_as: the view through which the monitor hears the dev sets that have audio.
-        score: what is minimised and watched, where it is not the model's own score.
-        errors: what the monitor decodes by, where it is not the search.
+        heard_as: view through which the monitor shows the dev sets that have audio.
+        score: objective to minimise and to monitor; None: the method's, and in the monitor the
+            model's own.
+        errors: error rates for the monitor; None: those of decoding by the search.
     """
 
     name: str
@@ -78,15 +79,15 @@ class Phase:
 
 @dataclass(frozen=True)
 class Workspace:
-    """What a method may use to prepare its data.
+    """Model, corpora and folders that a method prepares its data with.
 
     Attributes:
         model: the base model, in eval mode.
-        bundle: where it lies.
+        bundle: folder of its bundle.
         corpora: "source" and "target"; call `open_frames` and `measure` before using speech.
         dump: root of the feature cache.
-        folder: of the model that is being made; prepared data goes below it.
-        device: where to compute; who moves the model there brings it back to the CPU.
+        folder: folder of the model that is being made; prepared data goes below it.
+        device: device to compute on.
     """
 
     model: "SpeechLLM"
@@ -97,10 +98,10 @@ class Workspace:
     device: str = "cpu"
 
     def audible_source(self) -> "Corpus":
-        """The source, its frames open.
+        """Source corpus with its frames opened.
 
         Raises:
-            DataError: it has no audio, or no features.
+            DataError: the source has no audio, or no features.
         """
         source, config = self.corpora["source"], self.model.config
         if not source.frames:
@@ -112,16 +113,16 @@ class Kl(Section):
     """Stay near the base: a KL to its next tokens beside the method's own loss (docs/kl.md)."""
 
     weight: PositiveFloat = 0.3
-    """Of the KL, beside the weight 1 of the method's own loss per token."""
+    """Weight of the KL; the method's own loss per token has weight 1."""
     rows: Literal["all", "speech", "text"] = "all"
-    """Rows whose slot holds real speech, or those whose slot holds anything else or nothing."""
+    """Rows where the KL counts: `speech` has real speech in the slot, `text` anything else."""
 
 
 class Method(Section):
-    """A way of adapting: which views of which domain, in which proportions, train what.
+    """Adaptation method: which views of which domain, in which proportions, train what.
 
-    A subclass adds its own knobs and implements `components`; the engine does the rest. Methods
-    that need more override one of the others.
+    A subclass adds its own settings and implements `components`; the engine does the rest. Methods
+    that need more override further functions.
     """
 
     method: str
@@ -130,7 +131,7 @@ class Method(Section):
     """Patterns of parameter names that are trained; all else is frozen."""
     noise: NoiseConfig = NoiseConfig()
     warm_start: TargetWarmStartConfig | None = None
-    """Before all else, the base's projector goes on learning CTC (docs/warm-start.md)."""
+    """First phase, in which the base's projector goes on learning CTC (docs/warm-start.md)."""
     kl: Kl | None = None
     """Keep the LLM near the base while it learns; needs lora."""
     train: TrainConfig
@@ -139,7 +140,7 @@ class Method(Section):
     @model_validator(mode="before")
     @classmethod
     def _one_seed(cls, values: Any) -> Any:
-        """Let a warm start hear the very part of the target's speech that the method hears."""
+        """Give a warm start the seed of `train`, so that both use the same target utterances."""
         warm_start, train = values.get("warm_start"), values.get("train")
         own = warm_start.get("train") if isinstance(warm_start, Mapping) else None
         if not isinstance(own, Mapping) or not isinstance(train, Mapping) or "seed" not in train:
@@ -158,18 +159,23 @@ class Method(Section):
 
     @property
     def reads_target_text(self) -> bool:
-        """Whether the target's transcripts are opened at all."""
+        """Whether the target's transcripts are read at all."""
         return True
 
     def components(self, sizes: Mapping[str, int]) -> Sequence[Component]:
-        """The mixture, given the number of utterances of "source" and "target".
+        """Components of the mixture.
 
-        `sizes` also has those with audio, "target/audio", and with a transcript, "target/text".
+        Args:
+            sizes: number of utterances of "source" and "target"; also of those with audio
+                ("target/audio") and of those with a transcript ("target/text").
+
+        Raises:
+            NotImplementedError: a subclass lacks this method.
         """
         raise NotImplementedError
 
     def phases(self, sizes: Mapping[str, int]) -> Sequence[Phase]:
-        """What is trained, one after the other. By default one phase of `components`."""
+        """Phases of training in their order; by default one phase of `components`."""
         return [Phase("", self.components(sizes), self.trainable, self.train, self.monitor)]
 
     def prepare(self, workspace: Workspace) -> Mapping[str, "Corpus"]:
@@ -182,28 +188,32 @@ class Method(Section):
             Corpora by the name of their domain, measured and with frames.
 
         Raises:
-            ConfigError: it cannot be made from what is given.
+            ConfigError: the data cannot be made from what is given.
         """
         return {}
 
     def prompts(self, model: "SpeechLLM", corpora: Mapping[str, "Corpus"]) -> "PromptMaker | None":
-        """What makes prompts for the view `hotwords`, if the method shows it."""
+        """Maker of prompts for the view `hotwords`; None for a method that does not show it."""
         return None
 
     def add_scaffold(self, model: "SpeechLLM") -> None:
         """Put modules that only training needs into `model.scaffold`."""
 
     def objective(self, model: "SpeechLLM") -> "Objective":
-        """What is minimised for a batch. By default the model's own score."""
+        """Loss to minimise for a batch; by default the model's own."""
         return model
 
     def controller(self, mixture: "Mixture") -> "Controller | None":
-        """Who changes the mixture while training, after what the monitor sees."""
+        """Controller that changes the mixture after evaluations of the monitor; None: nothing does.
+
+        Args:
+            mixture: mixture of a phase.
+        """
         return None
 
 
 def load_method(path: Path, overrides: Sequence[str] = ()) -> Method:
-    """Read a config whose key `method` says which class the rest belongs to.
+    """Read a method's config; its key `method` names the class.
 
     Raises:
         ConfigError: no such method, or a key that the method does not have.

@@ -34,19 +34,19 @@ def adapt(
     dump: Path,
     folder: Path,
 ) -> None:
-    """Adapt; a run that was killed goes on where it was.
+    """Adapt a base model; a killed run resumes.
 
     Args:
-        method: the way of adapting, with its settings.
+        method: the method, with its settings.
         base: folder of the base run.
-        source, target: data dirs to train on. A target may be text alone, if the method needs
-            no audio, or hold sets of text alone beside its speech.
-        source_dev, target_dev: dev sets for the monitor, which hears those that have audio.
+        source, target: data dirs to train on. The target may have no audio if the method needs
+            none; sets of text alone may stand beside sets with audio.
+        source_dev, target_dev: dev sets for the monitor, which evaluates those that have audio.
         dump: root of the feature cache.
-        folder: of the adapted model.
+        folder: folder of the adapted model.
 
     Raises:
-        ConfigError: the method needs data that is not given; said before any training.
+        ConfigError: the method needs data that is not given; raised before any training.
     """
     bundle = base / MODEL
     task = task_of(base)
@@ -73,7 +73,7 @@ def adapt(
     audible = {c.domain for c in used if needs_audio(c.view)}
     snapping = {c.domain for c in used if c.view == "projected_text"}
     if method.noise.kind == "projector" and any(c.view == "noisy_text" for c in used):
-        snapping.add("source")  # whose garbling the noise imitates
+        snapping.add("source")  # the noise is learnt from its projected text
     for domain in audible | snapping:
         if domain in corpora and not corpora[domain].has_audio:
             raise ConfigError(
@@ -108,7 +108,7 @@ def adapt(
     snapped: dict[str, str] = {}
     for domain in sorted(snapping):
         snapped |= projected_text(model, bundle, corpora[domain])
-    torch.manual_seed(method.train.seed)  # the first weights of what is added
+    torch.manual_seed(method.train.seed)  # for the initial weights of added parts
     model.replace_lora(method.lora)
     method.add_scaffold(model)
     views = Views(
@@ -150,6 +150,6 @@ def _sizes(corpora: Mapping[str, Corpus]) -> dict[str, int]:
 
 
 def _with_share(components: Sequence[Component]) -> list[Component]:
-    """Those of a mixture that it really draws from."""
+    """Components of a mixture whose share is not zero."""
     shares = resolve_shares([c.share for c in components])
     return [c for c, share in zip(components, shares, strict=True) if share > 0]

@@ -1,4 +1,4 @@
-"""The files that a run reads: tables of its sets, their audio, and what its settings name."""
+"""Files that a run reads: tables of its sets, their audio, and files named in its settings."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,15 +19,15 @@ def set_files(
     dump: Path | None,
     with_text: bool = True,
 ) -> dict[str, Path | None]:
-    """What training reads of data dirs: texts and, through its features, the audio.
+    """Files that training reads from data dirs: texts and, through its features, the audio.
 
-    Audio counts by the content of its files, wherever they lie now. It is not known where the
-    features are not there, or are of an older version.
+    Audio counts by the content of its files, as the features record it, wherever the files lie
+    now. Without features, or with those of an older version, its entry is None.
 
     Args:
         paths: data dirs.
-        model: whose encoder hears them.
-        task: says what is answered.
+        model: model config; its encoder makes the features.
+        task: task, which names the tables of its answers.
         dump: root of the feature cache; None: audio is not looked at.
         with_text: whether the transcripts are read.
 
@@ -49,9 +49,9 @@ def set_files(
 
 
 def named_files(settings: Any) -> Iterator[tuple[str, Path]]:
-    """The files that are named anywhere in settings, such as lists of phrases and lexica.
+    """Names and paths of files that occur anywhere in settings, such as phrase lists and lexica.
 
-    A trained model's folder stands for its run.json, which is never the same for two trainings.
+    A trained model's folder counts as its run.json, which differs between any two trainings.
     """
     if isinstance(settings, dict | list):
         for value in settings.values() if isinstance(settings, dict) else settings:

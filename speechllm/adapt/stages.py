@@ -1,4 +1,4 @@
-"""Training in two stages: how the first is configured, and text first, speech second."""
+"""Two-stage training: settings of the first stage, and the scheme of text first, speech second."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -16,9 +16,10 @@ LENGTH = {"steps", "epochs", "seconds"}
 
 
 def inherit_train(values: Any, stage: str) -> Any:
-    """Let the optimisation of an earlier stage take from `train` what it does not say itself.
+    """Fill the optimisation settings of an earlier stage with those of `train`, where it has none.
 
-    So an override of train.seed or train.batch_positions holds for the whole run.
+    So an override of train.seed or train.batch_positions holds for the whole run. Of steps, epochs
+    and seconds, those of `train` count only if the stage has none of them.
 
     Args:
         values: a method's config, as read from yaml.
@@ -32,27 +33,27 @@ def inherit_train(values: Any, stage: str) -> Any:
 
 
 def log_only(monitor: MonitorConfig) -> MonitorConfig:
-    """The same signals without any action: an earlier stage hands on its last weights.
+    """Settings of a monitor that logs but never acts: an earlier stage hands on its last weights.
 
-    While it learns from text alone speech may get worse, and what was kept as "best" would be
-    the weights from before the stage.
+    While it learns from text alone, recognition of speech may get worse, and the "best" weights
+    would be those from before the stage.
     """
     none = dict.fromkeys(("stop", "rollback", "lower_lr"))
     return monitor.model_copy(update={"keep_best": False, **none})
 
 
 def source_speech(share: float) -> list[Component]:
-    """Real source speech, if it has a share."""
+    """Component of real source speech; none if the share is zero."""
     return [Component("audio", "source", share)] if share else []
 
 
 class TextFirst(Method):
-    """A stage on all target text, then a stage on speech, which a subclass names."""
+    """A stage on all target text, then a stage on speech, whose components a subclass names."""
 
     slot: TextSlot
-    """What fills the speech slot in the text stage."""
+    """View that fills the speech slot in the text stage."""
     text_train: TrainConfig
-    """Optimisation of the text stage; what it does not say is as in `train`."""
+    """Optimisation of the text stage; keys left out are taken from `train`."""
 
     @model_validator(mode="before")
     @classmethod

@@ -1,4 +1,4 @@
-"""Before the LLM is run: the projector learns to be read as the LLM's tokens."""
+"""Warm start: the projector learns CTC over the LLM's tokens, before the LLM is run."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -25,13 +25,13 @@ def warm_start_phase(
     text: Mapping[str, str],
     components: Sequence[Component] | None = None,
 ) -> Phase:
-    """The phase that goes before the LLM's.
+    """Make the warm-start phase, which goes before those of the LLM.
 
     Args:
         config: its optimisation and monitor.
-        model: whose projector has CTC.
-        text: transcripts of the dev sets, that readings are scored against.
-        components: speech with transcripts; by default the share of the source's that is meant.
+        model: model whose projector has CTC.
+        text: transcripts of the dev sets, which readings are scored against.
+        components: speech with transcripts; None: the part `config.share` of the source's.
 
     Raises:
         ConfigError: the projector has no CTC.
@@ -53,10 +53,10 @@ def warm_start_phase(
 
 
 def heard_in(phases: Sequence[Phase], source_share: float) -> list[Component]:
-    """All speech of the target that phases hear, with source speech beside it.
+    """Components of all non-source speech in some phases, with source speech beside them.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: the phases have no such speech.
     """
     heard = [c for phase in phases for c in phase.components if c.view == "audio"]
     target = dict.fromkeys(replace(c, share=None) for c in heard if c.domain != "source")
@@ -66,19 +66,19 @@ def heard_in(phases: Sequence[Phase], source_share: float) -> list[Component]:
 
 
 class WarmStart:
-    """Scores what was said by CTC over projected speech; the LLM lends its embeddings alone.
+    """Objective of a warm start: CTC over projected speech; of the LLM it uses embeddings only.
 
     Args:
-        model: whose projector has CTC.
-        negatives: as in `WarmStartConfig`; all tokens where nothing is learnt.
-        augment: of frames, where something is learnt.
+        model: model whose projector has CTC.
+        negatives: as in `WarmStartConfig`; evaluation uses all tokens.
+        augment: augmentation of frames, in training only.
     """
 
     def __init__(self, model: SpeechLLM, negatives: int | None, augment: AugmentConfig):
         self.model, self.negatives, self.augment = model, negatives, augment
 
     def __call__(self, batch: Batch) -> TokenLoss:
-        """The score of a batch in which every row has speech."""
+        """Score a batch in which every row has speech."""
         model, ctc = self.model, self.model.ctc
         assert ctc is not None
         assert batch.frames is not None and batch.frame_lengths is not None
@@ -99,7 +99,7 @@ class WarmStart:
         return TokenLoss(nll, sum(map(len, labels)), nll.new_tensor(right))
 
     def _told_apart(self, needed: Tensor) -> Tensor:
-        """Sorted rows of units: those of a batch and those that they are told from."""
+        """Sorted rows of units to score: those of a batch, and the drawn negatives."""
         size = len(self.model.units)
         if self.negatives is None or not torch.is_grad_enabled():
             return torch.arange(size, device=needed.device)
@@ -108,18 +108,18 @@ class WarmStart:
 
 
 class ReadingError:
-    """WER of the projector's readings, for real-time evaluation; the LLM has no part in it.
+    """WER of the projector's CTC readings, for real-time evaluation; the LLM has no part in it.
 
     Args:
-        model: whose projector has CTC.
-        text: what was said, by utterance id.
+        model: model whose projector has CTC.
+        text: transcript by utterance id.
     """
 
     def __init__(self, model: SpeechLLM, text: Mapping[str, str]):
         self.model, self.text = model, text
 
     def __call__(self, model: object, batches: Sequence[Batch]) -> dict[str, float]:
-        """Percent, as `wer` and as `error`."""
+        """WER of all batches in percent, as `wer` and as `error`."""
         read: dict[str, str] = {}
         for batch in batches:
             ids = [example.utt_id for example in batch.examples]
@@ -129,7 +129,7 @@ class ReadingError:
 
 
 def _in_common(a: Sequence[int], b: Sequence[int]) -> int:
-    """Length of the longest common subsequence: the labels that were read rightly."""
+    """Length of the longest common subsequence, that is the number of labels read correctly."""
     from rapidfuzz.distance import LCSseq
 
     return LCSseq.similarity(a, b)

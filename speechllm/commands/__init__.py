@@ -1,1 +1,1 @@
-"""One thin module for each `speechllm <command>`: `add_arguments(parser)` and `run(args)`."""
+"""Modules of the commands, one each, thin: `add_arguments(parser)` and `run(args)`."""

@@ -10,7 +10,7 @@ VERIFIES = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `speechllm adapt`."""
+    """Add the options of `speechllm adapt`."""
     parser.add_argument("--config", required=True, type=Path, help="yaml of the method")
     parser.add_argument("--base", required=True, type=Path, help="folder of the base model")
     parser.add_argument("--dump", required=True, type=Path, help="root of the feature cache")
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Adapt, go on, or find the model finished."""
+    """Adapt a base model, or resume; do nothing if the model is finished."""
     from speechllm.adapt.folder import adapt_inputs, claimed
     from speechllm.adapt.method import load_method
 

@@ -1,4 +1,4 @@
-"""make the base model: train projector (and more) on source pairs, or take a Speech LLM"""
+"""make the base model: train a projector (and more) on source pairs, or take a Speech LLM"""
 
 import argparse
 import logging
@@ -10,7 +10,7 @@ VERIFIES = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `speechllm base`."""
+    """Add the options of `speechllm base`."""
     parser.add_argument("--config", required=True, type=Path, help="yaml of BaseConfig")
     add_model_arguments(parser)
     parser.add_argument("--dump", required=True, type=Path, help="root of the feature cache")
@@ -21,14 +21,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of the commands that a recipe tells which models it uses."""
+    """Add the options that override the models of a config, for commands that recipes call."""
     parser.add_argument("--encoder", help="overrides model.encoder: folder or hub id")
     parser.add_argument("--llm", help="overrides model.llm")
     parser.add_argument("--speech_llm", help="overrides model.speech_llm")
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of the commands that only look up in the base config which models they are about."""
+    """Add the options of commands that need only the models of the base config."""
     parser.add_argument("--config", type=Path, help="base config, which names the models")
     add_model_arguments(parser)
     parser.add_argument(
@@ -41,13 +41,13 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def model_overrides(args: argparse.Namespace) -> list[str]:
-    """The changes of the base config that `add_model_arguments` says."""
+    """Overrides of the base config from the options of `add_model_arguments`."""
     names = {name: getattr(args, name) for name in ("encoder", "llm", "speech_llm")}
     return [f"model.{name}={value}" for name, value in names.items() if value]
 
 
 def run(args: argparse.Namespace) -> None:
-    """Train, go on, or find the model finished."""
+    """Train the base model, or resume; do nothing if the model is finished."""
     from speechllm.adapt.folder import base_inputs, claimed
     from speechllm.config import BaseConfig, load
     from speechllm.task import load_task

@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Actions on a grid: show what is trained and what is decoded, and report on it."""
+    """Add the actions on a grid (list trainings, list decodings, report) and their options."""
     actions = parser.add_subparsers(dest="action", required=True)
     for name, text in {
         "plan": "print a line for each cell: model folder, config, target, key=value ...",
@@ -41,7 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Plan, or report; the cells are named after the grid's config."""
+    """List trainings or decodings, or write the report; the config's name is part of cell folders.
+
+    Raises:
+        DataError: no cell is finished, so there is nothing to report.
+    """
     from speechllm.compare.plan import load_grid, plan
 
     grid = load_grid(args.config, args.overrides)

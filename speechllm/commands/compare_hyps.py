@@ -11,7 +11,7 @@ from speechllm.errors import bounded
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Two systems, and what both are scored against."""
+    """Add the options of `speechllm compare-hyps`."""
     parser.add_argument("a", type=Path, help="the baseline: decode folder or text file")
     parser.add_argument("b", type=Path, help="the other system")
     parser.add_argument(
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Score both, and print them beside each other."""
+    """Score both systems and print the comparison."""
     from speechllm.data.dirs.forms import count_words, unlike
     from speechllm.data.dirs.kaldi import first_ids, read_table
     from speechllm.score.count.wer import score_texts
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _reference(*systems: Path) -> Path:
-    """The reference that the folders among `systems` were scored against."""
+    """Find the reference that the decode folders among `systems` were scored against."""
     from speechllm.errors import DataError, SpeechLLMError
     from speechllm.files.guarded import guarded
     from speechllm.files.own import read_mapping

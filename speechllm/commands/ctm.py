@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `speechllm ctm`."""
+    """Add the options of `speechllm ctm`."""
     parser.add_argument("--decode", required=True, type=Path, help="<model>/decode_<tag>/<set>")
     parser.add_argument("--out", required=True, type=Path, help="file to write")
     parser.add_argument(
@@ -23,7 +23,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write the file, and say what could not be timed."""
+    """Write the ctm; log the utterances in which some word times were guessed.
+
+    Raises:
+        DataError: the data dir lacks decoded utterances, or a file is damaged.
+    """
     from speechllm.data.dirs.kaldi import DataDir, first_ids
     from speechllm.decode.record import LINES
     from speechllm.decode.words.ctm import ctm_lines, read_words

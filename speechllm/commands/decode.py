@@ -14,7 +14,7 @@ VERIFIES = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `speechllm decode`."""
+    """Add the options of `speechllm decode`."""
     parser.add_argument("--config", required=True, type=Path, help="yaml of DecodeConfig")
     parser.add_argument("--model", required=True, type=Path, help="folder of a trained run")
     parser.add_argument("--dump", required=True, type=Path, help="root of the feature cache")
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Tune what is to be tuned, then decode what has no hypothesis yet."""
+    """Tune the weights that are null, then decode the sets that are not decoded yet."""
     from speechllm.config import parse, read_yaml
     from speechllm.data.dirs.kaldi import DataDir
     from speechllm.data.speech.features import check_features
@@ -123,7 +123,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _check_dev(args: argparse.Namespace, config: "DecodeConfig") -> None:
-    """Raise ConfigError if weights cannot be tuned, or would be on what they are tested on."""
+    """Raise ConfigError if weights need a dev set and there is none, or it is also a test set."""
     from speechllm.errors import ConfigError
 
     if config.left_open and args.dev is None:

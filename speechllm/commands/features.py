@@ -14,12 +14,12 @@ VERIFIES = True
 log = logging.getLogger(__name__)
 
 THREADS_OF_A_GPU = 4
-"""It would wait for one: reading, normalising and checking takes a core longer than encoding takes
-a GPU."""
+"""Threads that prepare audio for a GPU, which would wait for one: a core takes longer to read,
+normalise and check it than a GPU takes to encode it."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `speechllm features`."""
+    """Add the options of `speechllm features`."""
     parser.add_argument("data", nargs="+", type=Path, help="data dirs with audio")
     add_config_arguments(parser)
     parser.add_argument("--dump", required=True, type=Path, help="root of the cache")
@@ -38,7 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Encode this job's part, or join all parts."""
+    """Encode the part of this job, or join all parts.
+
+    Raises:
+        ConfigError: `--job` is malformed, or no encoder is given.
+    """
     from speechllm.data.dirs.kaldi import DataDir
     from speechllm.data.speech.features import extract, merge
 
@@ -83,7 +87,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _encoder(args: argparse.Namespace) -> tuple[str, dict[str, str], bool]:
-    """Folder or hub id, settings that are not the default, and whether its code is trusted."""
+    """Encoder: folder or hub id, settings that are not the default, whether its code is trusted."""
     from speechllm.config import BaseConfig, ModelConfig, load
 
     if args.config is None:

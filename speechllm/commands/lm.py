@@ -15,7 +15,7 @@ VERIFIES = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `speechllm lm`."""
+    """Add the options of `speechllm lm`."""
     parser.add_argument("--config", required=True, type=Path, help="yaml: kind, sizes, training")
     parser.add_argument(
         "--text",
@@ -38,7 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Train it, or find it finished."""
+    """Train the language model; do nothing if it is finished.
+
+    Raises:
+        ConfigError: a neural language model without `--base`.
+        DataError: there is no sentence in the text or in the dev text.
+    """
     from speechllm.adapt.folder import RunInputs, claimed
     from speechllm.errors import ConfigError, DataError
     from speechllm.files.layout import DESCRIPTION, MODEL
@@ -80,7 +85,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _warn_of_form(sentences: list[str], args: argparse.Namespace, task: "Task") -> None:
-    """Say where the text is written otherwise than what the recogniser has learnt to write."""
+    """Warn if the text is written in another form than the recogniser's training text."""
     from speechllm.adapt.folder import training_sets
     from speechllm.data.dirs.forms import count_words, unlike
 
@@ -92,12 +97,12 @@ def _warn_of_form(sentences: list[str], args: argparse.Namespace, task: "Task") 
 
 
 def _files(path: Path, task: "Task") -> list[Path]:
-    """What the sentences are made of."""
+    """Files that the sentences of a data dir or a text file come from."""
     return [path / name for name in task.tables] if path.is_dir() else [path]
 
 
 def _sentences(path: Path, task: "Task") -> Iterable[str]:
-    """What is to be answered in a data dir, or the lines of a file without their ids."""
+    """Sentences: the reference answers of a data dir, or a file's lines without their ids."""
     from speechllm.data.dirs.answers import read_targets
     from speechllm.data.dirs.kaldi import DataDir, read_table
 

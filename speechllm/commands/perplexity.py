@@ -7,13 +7,13 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 60.0  # seconds, where another process adds its figures
+PATIENCE = 60.0  # seconds to wait while another process writes its results
 
 VERIFIES = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `speechllm perplexity`."""
+    """Add the options of `speechllm perplexity`."""
     parser.add_argument("--model", required=True, type=Path, help="folder of a trained run")
     parser.add_argument(
         "--lm", help="measure this language model instead, on the tokens of --model"
@@ -33,7 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write perplexity.json in the folder of what is measured; known figures stay."""
+    """Write perplexity.json to the folder of the measured model; earlier results stay.
+
+    Raises:
+        ConfigError: `--fold` without `--lm`, or there is no folder `--model`.
+    """
     from speechllm.decode.words.transcript_perplexity import FILE
     from speechllm.errors import ConfigError
     from speechllm.files.layout import DESCRIPTION, MODEL, TENSORS
@@ -74,7 +78,7 @@ def run(args: argparse.Namespace) -> None:
             log.warning("%s: without --dump, the slot is left empty", place)
     if left:
         found = _under_lm(args, left) if args.lm else _under_llm(args, left)
-        with locked(beside(path, LOCK), path, patience=PATIENCE):  # others add theirs
+        with locked(beside(path, LOCK), path, patience=PATIENCE):  # other processes add theirs
             figures = read_mapping(path) if is_sealed(path) else {}
             for place in left:
                 figures[place.name] = found[place] | {"made_from": made_from[place]}
@@ -94,7 +98,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _samples(args: argparse.Namespace, path: Path) -> dict[str, str]:
-    """The audio that is in the slot, by its content, where it is known."""
+    """Hash of the audio in the slot, if there is audio and its hash is known."""
     from speechllm.data.dirs.kaldi import DataDir
     from speechllm.data.speech.features import check_features
     from speechllm.files.layout import MODEL
@@ -108,7 +112,7 @@ def _samples(args: argparse.Namespace, path: Path) -> dict[str, str]:
 
 
 def _is_same(figures: dict[str, Any] | None, made_from: dict[str, Any]) -> bool:
-    """Whether figures were made from that; an older version did not note the audio."""
+    """Whether earlier results were made from the same; older versions did not record the audio."""
     before = (figures or {}).get("made_from", {})
     return before == {k: v for k, v in made_from.items() if k != "samples" or k in before}
 

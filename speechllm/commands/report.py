@@ -1,4 +1,4 @@
-"""write RESULTS.md, and web pages, from what an exp folder holds, and print its main table"""
+"""write RESULTS.md, and web pages, from an exp folder, and print the main table"""
 
 import argparse
 import logging
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# What a terminal that is too narrow for the whole table does without; the file has it all.
+# Columns that are left out first on a narrow terminal; the file has all.
 FIRST_TO_GO = ("trained M", "steps", "S / D / I", "RTF", "audio h", "gain %", "source WER")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Where to read, where to write, and what to say above the figures."""
+    """Add the options of `speechllm report`."""
     parser.add_argument("--exp", type=Path, required=True, help="folder with the models")
     parser.add_argument("--out", type=Path, required=True, help="file to write, e.g. RESULTS.md")
     parser.add_argument("--title", default="Results", help="heading (default: %(default)s)")
@@ -65,7 +65,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write the report and print the main table."""
+    """Write the report and print the main table.
+
+    Raises:
+        DataError: `--data` is no folder.
+    """
     from speechllm.files.whole import whole_file
     from speechllm.report.results import make_results
     from speechllm.score.normalize.normalize import normalizer
@@ -94,7 +98,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _write_html(args: argparse.Namespace, results: "ReportResults", grids: list[Path]) -> None:
-    """Write the web pages; the last line says which file to open."""
+    """Write the web pages; log warnings, sizes and which file to open."""
     from speechllm.report.canvas import can_plot
     from speechllm.report.html.audio import Budget, Request
     from speechllm.report.html.write import can_write_html, write_html
@@ -130,7 +134,7 @@ def _write_html(args: argparse.Namespace, results: "ReportResults", grids: list[
 
 
 def _print(comparison: "Comparison") -> None:
-    """Print a comparison: drawn on a terminal, as Markdown into a file."""
+    """Print a comparison: a drawn table on a terminal, Markdown otherwise."""
     if not sys.stdout.isatty():
         print("", comparison.title, "", comparison.table.markdown(), "", sep="\n")
         print(*comparison.verdicts, sep="\n")

@@ -1,4 +1,4 @@
-"""Run an array of jobs, each with its own log: `speechllm run JOB=1:4 log/x.JOB.log cmd JOB`."""
+"""run an array of jobs, each with its own log: `speechllm run JOB=1:4 log/x.JOB.log cmd JOB`"""
 
 import argparse
 from pathlib import Path

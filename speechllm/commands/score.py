@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Two forms: everything below --exp, or one file of hypotheses."""
+    """Add the options of `speechllm score`: all below --exp, or one file of hypotheses."""
     from speechllm.score.inputs import Settings
     from speechllm.score.normalize.normalize import KNOWN
     from speechllm.task import TASKS
@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Score, and print one line for each file and normaliser."""
+    """Score the hypotheses, and print one line for each file and normaliser."""
     from speechllm.files.garbage import uncollected
     from speechllm.score.inputs import Settings
     from speechllm.score.write import score_set
@@ -99,7 +99,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 class _Job(NamedTuple):
-    """A file of hypotheses, what it is scored against, and how."""
+    """A file of hypotheses, its reference, the output folder, the task and its labels."""
 
     reference: Path
     hypothesis: Path
@@ -109,7 +109,7 @@ class _Job(NamedTuple):
 
 
 def _jobs(args: argparse.Namespace) -> list[_Job]:
-    """What is to be scored; each model says for which task it was made."""
+    """List the files to score; each model records its task."""
     from speechllm.model.description import labels_of, task_of
     from speechllm.task import load_task
 

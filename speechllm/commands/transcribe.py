@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `speechllm transcribe`."""
+    """Add the options of `speechllm transcribe`."""
     from speechllm.transcribe.formats import FORMATS
 
     parser.add_argument(
@@ -79,7 +79,13 @@ def _channel(word: str) -> int:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Transcribe all that can be read, then say what could not."""
+    """Transcribe all recordings that can be read, then report the others.
+
+    Raises:
+        ConfigError: the output cannot go to stdout, or subtitles were asked of a model whose task
+            does not answer with text to read.
+        SpeechLLMError: some recordings could not be read.
+    """
     from speechllm.config import parse, read_yaml, with_overrides
     from speechllm.data.dirs.tables import first_ids
     from speechllm.decode.config import DecodeConfig
@@ -116,7 +122,7 @@ def run(args: argparse.Namespace) -> None:
     if args.config:
         decode = recogniser.task.with_decode_defaults(decode)
     recogniser.keep_to(recogniser.domain, decode.precision, decode.adapted)
-    stdout = sys.stdout  # a progress bar on a terminal puts something else in its place
+    stdout = sys.stdout  # a progress bar on a terminal replaces sys.stdout
     unreadable, silent = [], []
     for transcript in recogniser.stream(recordings, None, decode, cut_config, args.allow_pipes):
         if transcript.error:

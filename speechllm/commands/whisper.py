@@ -1,4 +1,4 @@
-"""transcribe test sets with a Whisper alone, to stand beside the models in RESULTS.md"""
+"""transcribe test sets with a Whisper alone, for comparison in RESULTS.md"""
 
 import argparse
 from pathlib import Path
@@ -7,7 +7,7 @@ VERIFIES = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `speechllm whisper`."""
+    """Add the options of `speechllm whisper`."""
     parser.add_argument("--model", required=True, help="folder or hub id of a whole Whisper")
     parser.add_argument("--data", required=True, nargs="+", type=Path, help="data dirs with audio")
     parser.add_argument("--out", required=True, type=Path, help="its folder, e.g. exp/whisper-base")
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Transcribe what is not transcribed yet."""
+    """Transcribe the sets that are not transcribed yet."""
     from speechllm.decode.whisper_alone import decode_alone
 
     decode_alone(args.model, args.data, args.out, args.tag, args.language, args.allow_pipes)

@@ -1,1 +1,1 @@
-"""Controlled comparisons: ways of adapting over seeds and domains, under one budget."""
+"""Controlled comparisons: adaptation methods over seeds and domains, under one budget."""

@@ -1,4 +1,4 @@
-"""How long each method trains, so that all cells of a grid get the same."""
+"""Training length of each method, so that all cells of a grid get the same budget."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,22 +15,27 @@ UNITS: dict[Match, str] = {
     "text": "epochs",
     "time": "seconds",
 }
-"""The key of `train` in which a length is given, for each way of matching."""
+"""Key of `train` that gives the length, for each way of matching."""
 LENGTH_KEYS = {f"train.{unit}" for unit in UNITS.values()}
 SIZES = {"source": 1000, "target": 1000}
-"""Any number of utterances will do: it matters which parts of a domain are drawn from."""
+"""Numbers of utterances for the plan of phases; any will do, as only shares of a domain matter."""
 
 
 def budget_words(config: Path, changes: Sequence[str], match: Match, budget: float) -> list[str]:
-    """Changes of a config by which its method, over all phases, gets exactly the budget.
+    """Config changes that make all phases of a method together take exactly the budget.
 
     Args:
-        config: of the method.
-        changes: key=value, those made before.
-        match, budget: what is held equal, and how much of it.
+        config: config of the method.
+        changes: changes made before, as key=value.
+        match: what is held equal.
+        budget: how much of it each method gets.
+
+    Returns:
+        The changes, as key=value.
 
     Raises:
-        ConfigError: the method's other phases have another unit, or leave nothing of the budget.
+        ConfigError: a phase has its length in another unit, or the phases with lengths of their own
+            leave nothing of the budget.
     """
     unit = UNITS[match]
     given = read_yaml(config, changes).get("train") or {}
@@ -44,7 +49,7 @@ def budget_words(config: Path, changes: Sequence[str], match: Match, budget: flo
         method = load_method(config, [*changes, *words(length)])
         return sum(_amount(phase, match, config) for phase in method.phases(SIZES))
 
-    # What the phases take is a linear function of train.<unit>: some have lengths of their own.
+    # The phases take a + b * train.<unit> together; a is that of phases with a length of their own.
     taken = amount(budget)
     slope = (amount(2 * budget) - taken) / budget
     length = budget + (budget - taken) / slope if slope else 0.0
@@ -59,7 +64,7 @@ def budget_words(config: Path, changes: Sequence[str], match: Match, budget: flo
 
 
 def _amount(phase: Phase, match: Match, config: Path) -> float:
-    """What a phase takes of the budget."""
+    """Amount of the budget that a phase takes."""
     length = getattr(phase.train, UNITS[match])
     if length is None:
         raise ConfigError(
@@ -71,10 +76,10 @@ def _amount(phase: Phase, match: Match, config: Path) -> float:
 
 
 def _target_passes(phase: Phase) -> float:
-    """How often an epoch shows the whole target, in items, whatever their view.
+    """Passes over the whole target in one epoch, counted in items of any view.
 
     An epoch is one pass over those parts of the target that the phase draws from
-    (speechllm.slot.mixing); prepared data counts as what it is made of, the target's text.
+    (speechllm.slot.mixing). Prepared data counts as the target's text, which it is made of.
     """
     shares = resolve_shares([c.share for c in phase.components])
     used = [(c, s) for c, s in zip(phase.components, shares, strict=True) if s > 0]

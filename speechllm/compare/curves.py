@@ -1,4 +1,4 @@
-"""Learning curves: what train.jsonl says about a run, and a figure of it."""
+"""Learning curves of runs, from train.jsonl, and a figure of them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,19 +26,19 @@ ACTIONS = {
     "kept": {**SAID, "marker": "*", "markersize": 11, "markerfacecolor": "white"},
 }
 DOMAINS = {"target": {"color": COLOURS[0]}, "source": {"color": COLOURS[1], "linestyle": "--"}}
-COLUMNS = 4  # of small learning curves
+COLUMNS = 4  # panels in a row
 
 
 @dataclass
 class Curve:
-    """What the monitor saw and did.
+    """Evaluations of the monitor in a run, and its actions.
 
     Attributes:
         steps: finished optimiser steps at each evaluation; phases follow each other.
         loss: dev loss of speech by domain, nats per token, at each of `steps`.
         actions: (index into `steps`, action).
-        kept: index of the evaluation whose weights were kept, None if it is not in the log.
-        watched: domain whose signal decided.
+        kept: index of the evaluation whose weights were kept; None if it is not in the log.
+        watched: domain that the monitor watched to decide.
     """
 
     steps: list[int] = field(default_factory=list)
@@ -49,7 +49,7 @@ class Curve:
 
 
 def read_curve(cell: Cell) -> Curve:
-    """Read the evaluations of a finished cell; without steps if it kept no log."""
+    """Read the evaluations of a finished cell; the curve is empty if there is no log."""
     curve = Curve()
     monitor = cell.run.get("config", {}).get("monitor") or {}
     curve.watched = monitor.get("watch", curve.watched)
@@ -69,19 +69,19 @@ def read_curve(cell: Cell) -> Curve:
 
 
 def _follow(curve: Curve, start: int, records: Sequence[Mapping[str, Any]]) -> None:
-    """Add the evaluations of a phase that begins at the step `start`."""
+    """Add the evaluations of a phase that begins at step `start`."""
     for record in records:
         if "dev" not in record:
             continue
         curve.actions += [(len(curve.steps), action) for action in record["actions"]]
         curve.steps.append(start + record["step"])
-        for domain in DOMAINS:  # what a method evaluates besides, text, is no matter here
+        for domain in DOMAINS:  # other dev sets, such as text alone, are left out
             if domain in record["dev"]:
                 curve.loss.setdefault(domain, []).append(record["dev"][domain]["loss"])
 
 
 def draw_curves(curves: Mapping[str, Sequence[Curve]], file: Path) -> None:
-    """A small panel for each arm, all on the same axes."""
+    """Draw a small panel for each arm; all panels share their axes."""
     columns = min(COLUMNS, len(curves))
     rows = -(-len(curves) // columns)
     with new_figure(max(5.0, 2.7 * columns), 2.0 * rows + 1.0, file) as figure:
@@ -101,7 +101,7 @@ def draw_curves(curves: Mapping[str, Sequence[Curve]], file: Path) -> None:
 
 
 def _log_scale(axes: "Axes") -> None:
-    """A logarithmic y axis, for a collapse must not flatten the rest, in plain numbers."""
+    """Make the y axis logarithmic, so that a collapse does not flatten the rest; plain numbers."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     axes.set_yscale("log")

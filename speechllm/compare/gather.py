@@ -1,4 +1,4 @@
-"""What came of a grid's cells, and why some of them cannot be used."""
+"""Results of a grid's cells, and why some of them cannot be used."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -25,13 +25,13 @@ def gather(
     tag: str,
     decodings: Mapping[str, Redecoding] = MappingProxyType({}),
 ) -> list[Cell]:
-    """Fill in results; the base comes first, as a cell of each target, and decodings last.
+    """Fill in the results; the base comes first, as a cell of each target, and decodings last.
 
     Args:
-        cells: as planned.
+        cells: the planned cells.
         base: folder of the base model.
-        tag: of the decoding, the stem of its config.
-        decodings: by name, arms that only decode otherwise.
+        tag: tag of the decoding, the stem of its config.
+        decodings: arms that only change the decoding, by name.
 
     Raises:
         DataError: there is no base model.
@@ -57,7 +57,7 @@ def gather(
 
 
 def _redecoded(cell: Cell, name: str, decoding: Redecoding, tag: str, source: str) -> Cell:
-    """The same model under other settings of the search."""
+    """Cell for the model of `cell`, decoded with other settings."""
     arm = {"label": name, "fraction": None, "control_of": None, "decoding_of": decoding.of}
     cell = replace(cell, **arm, decodings={})
     if not cell.run:
@@ -72,14 +72,14 @@ def _redecoded(cell: Cell, name: str, decoding: Redecoding, tag: str, source: st
 
 
 def _source_of(cells: Sequence[Cell], tag: str) -> str:
-    """The set that cells are tested on beside their targets'."""
+    """Name of the set that cells are tested on besides their targets'."""
     runs = [cell.folder / RUN for cell in cells if (cell.folder / RUN).is_file()]
     names = {name for run in runs for made, name in read_model(run).decodings if made == tag}
     return source_set(names, [cell.target for cell in cells])
 
 
 def _training_problem(cell: Cell, base_sha256: str, source: str) -> str | None:
-    """Why a cell's model does not stand for what the grid says."""
+    """Reason why a cell's model is not what the grid plans; None if it is."""
     path = cell.folder / CONFIG
     if not path.is_file() or not any(cell.folder.rglob(LOG)):
         return "not trained yet"
@@ -101,7 +101,10 @@ def _training_problem(cell: Cell, base_sha256: str, source: str) -> str | None:
 
 
 def _changed_files(record: Path, method: Method, inputs: Mapping[str, Any]) -> list[str] | None:
-    """Files that a cell was trained on and that have changed since; those that are gone are not."""
+    """Names of training files that have changed since; None if there is no record.
+
+    Only files that the inputs have now are compared.
+    """
     if not record.is_file():
         return None
     sets = {role: [*map(Path, paths)] for role, paths in inputs.items() if isinstance(paths, list)}

@@ -1,4 +1,4 @@
-"""A comparison's grid: methods x fractions of audio x seeds, and the cells that it is made of."""
+"""Grid of a comparison: methods x fractions of audio x seeds, and its cells."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -12,71 +12,72 @@ from pydantic import Field
 from speechllm.config import Fraction, PositiveFloat, Section
 
 BASE = "base"
-"""Label of the base model itself, which every comparison holds."""
+"""Label of the base model itself, which is part of every comparison."""
 
 Match = Literal["steps", "epochs", "text", "time"]
-"""What all cells have the same of: optimiser steps, passes over what each uses of the target,
-items of the target seen, or seconds of training."""
+"""Quantity that is equal in all cells: optimiser steps, passes over the part of the target that
+each uses, items of the target seen, or seconds of training."""
 
 
 class GridMethod(Section):
-    """One way of adapting, as the grid names it."""
+    """Adaptation method of a grid."""
 
     config: Path
-    """Config of the method, as in conf/adapt."""
+    """Config of the method, such as those in conf/adapt."""
     fractions: tuple[Fraction, ...] = ()
-    """Shares of the target's audio; sets the method's own knob. None given: as its config says."""
+    """Shares of the target's audio to use, one arm each; if empty, the method's config decides."""
     set: dict[str, Any] = Field(default_factory=dict)
-    """Changes of the config, by dotted key."""
+    """Changes to the config, by dotted key."""
     match: Match | None = None
     budget: PositiveFloat | None = None
-    """Where they differ from the grid's, as for a control that is matched in another way."""
+    """Override the grid's `match` and `budget`, as for a control that is matched in another way."""
     control_of: str | None = None
-    """Label of the entry that this one differs from in a single respect."""
+    """Label of the method that this one is a control of: the two differ in a single respect."""
 
 
 class Redecoding(Section):
-    """An arm that trains nothing: the models of another arm, decoded in another way."""
+    """Arm that trains nothing: the models of another arm, decoded with other settings."""
 
     of: str
-    """`base`, or an arm such as `mixed_batching_p10`."""
+    """Arm whose models are decoded: `base`, or one such as `mixed_batching_p10`."""
     set: Annotated[dict[str, Any], Field(min_length=1)]
-    """Changes of the recipe's decode config, by dotted key."""
+    """Changes to the recipe's decode config, by dotted key."""
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The changes as key=value."""
+        """Changes as key=value."""
         return tuple(f"{key}={as_text(value)}" for key, value in flat(self.set))
 
 
 class Grid(Section):
-    """What is compared, and under which budget."""
+    """Methods to compare, and their common budget."""
 
     methods: Annotated[dict[str, GridMethod], Field(min_length=1)]
-    """By label."""
+    """Methods, by label."""
     decodings: dict[str, Redecoding] = Field(default_factory=dict)
-    """Arms that only decode otherwise, by name."""
+    """Arms that only change the decoding, by name."""
     set: dict[str, Any] = Field(default_factory=dict)
-    """Changes of all methods' configs, by dotted key; an entry's own `set` goes before."""
+    """Changes to all methods' configs, by dotted key; a method's own `set` overrides them."""
     seeds: Annotated[tuple[int, ...], Field(min_length=1)]
     match: Match = "steps"
     budget: PositiveFloat
-    """Steps; passes; how often the whole target is seen, in items; or seconds."""
+    """Amount in the unit of `match`: steps; passes; passes over the whole target, in items; or
+    seconds."""
     baseline: str = BASE
-    """What the others are tested against: `base`, or an arm such as `mixed_batching_p10`."""
+    """Arm that the others are tested against: `base`, or one such as `mixed_batching_p10`."""
     pairs: tuple[tuple[str, str], ...] = ()
-    """Further pairs of arms that are tested against each other."""
+    """Further pairs of arms to test against each other."""
     targets: tuple[str, ...] | None = None
-    """Domains; null = those of the recipe."""
+    """Target domains; null = those of the recipe."""
 
 
 def arm_name(label: str, fraction: float | None) -> str:
-    """`mixed_batching`, or with a fraction of 0.1 `mixed_batching_p10`."""
+    """Name of an arm: `mixed_batching`, or with a fraction of 0.1 `mixed_batching_p10`."""
     return label if fraction is None else f"{label}_p{100 * fraction:g}"
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted keys of nested mappings; an empty one is a value, as in `kl: {}`."""
+    """Flatten nested mappings to dotted keys; an empty one is a value, as in `kl: {}`."""
     for key, value in values.items():
         if value and isinstance(value, dict):
             yield from flat(value, f"{prefix}{key}.")
@@ -85,33 +86,33 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 
 def as_text(value: Any) -> str:
-    """A value as one reads it back from key=value."""
+    """Write a value such that key=value is read back as the same value."""
     plain = isinstance(value, str) and yaml.safe_load(value) == value
     return value if plain else json.dumps(value, ensure_ascii=False)
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One adaptation of the grid: planned, and once gathered, what came of it.
+    """One adaptation of the grid: its plan and, once gathered, its results.
 
-    The base model is a cell of each target too: label `base`, with its own seed. So is, once
-    gathered, what only decodes one of them otherwise; its label is the decoding's.
+    Gathering adds two kinds of cells: the base model, as a cell of each target with the label
+    `base` and its own seed; and models decoded with other settings, with the decoding's label.
 
     Attributes:
-        label: of the grid's entry.
-        fraction: of the target's audio; None where the entry names no fractions.
-        seed: of training.
-        target: domain.
-        folder: of the model, exp/<base>/<grid's name>/<arm>_s<seed>_<target>.
-        config: the method's config.
-        overrides: changes of the config, as words key=value.
-        match, budget: what was held equal, and how much of it.
+        label: label of the method in the grid.
+        fraction: share of the target's audio; None if the grid names no fractions for the method.
+        seed: training seed.
+        target: target domain.
+        folder: folder of the model, exp/<base>/<grid's name>/<arm>_s<seed>_<target>.
+        config: config of the method.
+        overrides: changes to the config, as key=value.
+        match, budget: what is held equal, and how much of it.
         control_of: arm that this one is a control of.
-        run: its run.json; empty where it was not trained to the end.
-        decodings: folder of the hypotheses (`text`, `decode.json`, `score/wer.json`) by the name
-            of the test set; only such as are scored.
+        run: content of run.json; empty if training has not ended.
+        decodings: folder of the hypotheses (`text`, `decode.json`, `score/wer.json`) by name of the
+            test set; only those that are scored.
         problem: why it cannot be used yet; None for a finished cell.
-        decoding_of: arm whose model it is that is decoded otherwise.
+        decoding_of: arm whose model is decoded here with other settings.
     """
 
     label: str
@@ -131,13 +132,13 @@ class Cell:
 
     @property
     def source_set(self) -> str:
-        """Name of the set of a gathered cell that is not the target's."""
+        """Name of the source test set of a gathered cell: the one that is not the target's."""
         (name,) = self.decodings.keys() - {f"{self.target}_test"}
         return name
 
     @property
     def arm(self) -> str:
-        """Label and fraction: what is repeated over seeds and targets, a row of the tables."""
+        """Name of its arm, which spans all seeds and targets: a row of the tables."""
         return arm_name(self.label, self.fraction)
 
     @property

@@ -1,4 +1,4 @@
-"""Which of two arms is better, and whether that could be chance: judged over whole families."""
+"""Tests of whether one arm is better than another, corrected over a whole family of pairs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,14 +19,15 @@ FEWEST_RESAMPLES = 10_000
 
 @dataclass(frozen=True)
 class Judgement:
-    """An arm beside another on the target's test set.
+    """Test of one arm against another on the target's test set.
 
     Attributes:
         difference: error rate of the first minus that of the second, in points.
         interval: its 95 % interval over seeds and utterances, not corrected.
         p: paired bootstrap over seeds and utterances, after Holm.
-        p_matched: matched pairs test of these runs, after Holm; None for too few segments.
-        runs_better: how many of the first's runs are below the second's mean.
+        p_matched: matched pairs test of these runs, after Holm; None if it cannot be made, as with
+            too few segments.
+        runs_better: number of the first arm's runs with an error rate below the second's mean.
     """
 
     difference: float
@@ -37,14 +38,14 @@ class Judgement:
 
     @property
     def is_significant(self) -> bool:
-        """Both tests say so: about these runs, and about other seeds and utterances."""
+        """Whether both tests are significant: on these runs and over other seeds and utterances."""
         return self.p < ALPHA and self.p_matched is not None and self.p_matched < ALPHA
 
 
 def judge(pairs: Sequence[tuple[Result, Result]]) -> list[Judgement | None]:
-    """Test each pair; Holm corrects each of the two tests over all of them.
+    """Test each pair; Holm corrects each of the two tests over all pairs.
 
-    None where a set cannot be tested: fewer than two utterances, or no reference words.
+    The judgement is None if a set has fewer than two utterances or no reference words.
     """
     # Holm multiplies a p by up to the number of tests, and no p is below 2 / resamples.
     resamples = max(FEWEST_RESAMPLES, 200 * len(pairs))
@@ -64,14 +65,20 @@ def judge(pairs: Sequence[tuple[Result, Result]]) -> list[Judgement | None]:
 
 
 def compare_runs(one: Runs, other: Runs, resamples: int = FEWEST_RESAMPLES) -> Paired | None:
-    """The paired bootstrap of two arms on one set."""
+    """Paired bootstrap of two arms on one set; None if the set cannot be tested.
+
+    Args:
+        one: runs of the arm to test.
+        other: runs of the arm that it is tested against.
+        resamples: number of resamples.
+    """
     return paired_bootstrap(
         one.errors, other.errors, one.reference, resamples, baseline_reference=other.reference
     )
 
 
 def _matched(one: Runs, other: Runs) -> float | None:
-    """Matched pairs, of words where there are any; None for shares of what is not the same."""
+    """p of matched pairs, by words if there are any; None if denominators differ by system."""
     words = [counted.words for counted in (*one.counted, *other.counted)]
     if None not in words:
         scores = [score for score in words if score]
@@ -82,6 +89,6 @@ def _matched(one: Runs, other: Runs) -> float | None:
 
 
 def _corrected(p_values: Sequence[float | None]) -> list[float | None]:
-    """Holm over those that there are."""
+    """Correct the p-values that are not None by Holm's method."""
     corrected = iter(holm([p for p in p_values if p is not None]))
     return [None if p is None else next(corrected) for p in p_values]

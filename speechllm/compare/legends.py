@@ -1,4 +1,4 @@
-"""The columns of a comparison's tables, and what they mean, in the terms of the models' task."""
+"""Columns of a comparison's tables and their legends, in the terms of the models' task."""
 
 from speechllm.task import Task
 
@@ -6,11 +6,11 @@ PAIRS = {
     True: "matched-pairs segment test (MAPSSWE)",
     False: "matched-pairs test of utterances",
 }
-"""The second test, where answers have words and where they have not."""
+"""Name of the second test, for answers that are words (True) and for others."""
 
 
 def header(task: Task) -> tuple[str, ...]:
-    """The columns of the main table."""
+    """Columns of the main table."""
     error = task.main.title
     return (
         *("target", "arm", "seeds", f"{error} [95 %]", "change [95 %]", "p", "p pairs", "better"),
@@ -21,7 +21,7 @@ def header(task: Task) -> tuple[str, ...]:
 
 
 def legend(task: Task) -> str:
-    """What the columns of the main table mean."""
+    """Legend of the main table, as a Markdown list."""
     error = task.main.title
     further = "".join(f"\n- {metric.title}: {metric.says}." for metric in task.metrics[1:])
     return f"""\
@@ -46,7 +46,7 @@ def legend(task: Task) -> str:
 
 
 def beside_header(task: Task) -> tuple[str, ...]:
-    """The columns of a table that sets one arm beside another."""
+    """Columns, after the names, of a table that sets one arm beside another."""
     error = task.main.title
     return (
         *("seeds", f"{error} [95 %]", f"{error} of it [95 %]", "difference [95 %]"),
@@ -56,7 +56,7 @@ def beside_header(task: Task) -> tuple[str, ...]:
 
 
 def control_legend(task: Task) -> str:
-    """What the columns of the controls mean."""
+    """Legend of the table of controls, as a Markdown list."""
     return f"""\
 - control: an arm that differs in one respect from the arm under `of` ("it"). difference:
   {task.main.title} of the control minus that of it, in points; below zero the control is better. p
@@ -64,7 +64,7 @@ def control_legend(task: Task) -> str:
 
 
 def pair_legend(task: Task) -> str:
-    """What the columns of the pairs mean."""
+    """Legend of the table of pairs, as a Markdown list."""
     return f"""\
 - difference: {task.main.title} of the arm minus that of the one under `against` ("it"), in points;
   below zero the arm is better. p and `*` as above, with Holm's correction over this table."""

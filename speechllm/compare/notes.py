@@ -1,4 +1,4 @@
-"""What a reader of a comparison has to know: what is unfinished, absent, or only seems a result."""
+"""Notes of a comparison: what is unfinished, absent, or only looks like a result."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,10 +14,10 @@ def notes(results: ArmResults, cells: Sequence[Cell], exp: Path, baseline: str) 
     """Yield one sentence for each thing that the tables cannot say.
 
     Args:
-        results: of the finished cells.
-        cells: all planned ones.
-        exp: folders are named from there.
-        baseline: arm of the tests.
+        results: results of the finished cells.
+        cells: all cells.
+        exp: exp folder; folders of models are shown relative to it.
+        baseline: arm that the others are tested against.
     """
     for folder, target, problem in problems(cells):
         name = folder.relative_to(exp) if folder.is_relative_to(exp) else folder
@@ -51,7 +51,7 @@ def notes(results: ArmResults, cells: Sequence[Cell], exp: Path, baseline: str) 
 
 
 def problems(cells: Sequence[Cell]) -> Iterator[tuple[Path, str, str]]:
-    """Folder, target and problem of cells that cannot be used; of a model's decodings once."""
+    """Yield folder, target and problem of cells that cannot be used, each triple once."""
     found = ((cell.folder, cell.target, cell.problem) for cell in cells)
     yield from dict.fromkeys((f, target, problem) for f, target, problem in found if problem)
 
@@ -71,7 +71,7 @@ def _of_control(results: ArmResults, result: Result) -> Iterator[str]:
 
 
 def _of_kept_steps(result: Result) -> Iterator[str]:
-    """Runs that the dev set sent back to where they started from."""
+    """Note on runs that kept step 0: no later one was better on the dev set."""
     back = [
         str(cell.seed)
         for cell in result.cells

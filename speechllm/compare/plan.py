@@ -1,4 +1,4 @@
-"""From a grid's yaml to its cells: what is trained, with which settings, into which folder."""
+"""Plan of a grid: the cells that its yaml asks for, with their settings and folders."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -11,16 +11,17 @@ from speechllm.config import load
 from speechllm.errors import ConfigError, did_you_mean
 
 AUDIO_KEYS = ("fraction", "p")
-"""Names of the knob by which a method uses a part of the target's audio."""
+"""Config keys by which methods set the share of the target's audio that they use."""
 SEED_KEY = "train.seed"
 
 
 def load_grid(path: Path, overrides: Sequence[str] = ()) -> Grid:
-    """Read a grid.
+    """Read a grid from its yaml.
 
     Raises:
-        ConfigError: an unknown key, a label that stands twice or cannot name a folder, or a
-            baseline, a control or a decoding of something that is not in the grid.
+        ConfigError: an unknown key; a label, seed or target that stands twice; a label that cannot
+            name a folder; a pair of one arm with itself; or a reference to an arm that is not in
+            the grid.
     """
     grid = load(Grid, path, overrides)
     for label in (*grid.methods, *grid.decodings):
@@ -50,17 +51,17 @@ def load_grid(path: Path, overrides: Sequence[str] = ()) -> Grid:
 
 
 def plan(grid: Grid, home: Path, targets: Sequence[str], changes: Sequence[str] = ()) -> list[Cell]:
-    """The grid's cells, seed by seed, so that what is done first is a whole comparison.
+    """Cells of a grid, seed by seed, so that the first ones already make a whole comparison.
 
     Args:
-        grid: what is compared.
+        grid: the grid.
         home: folder of the cells, exp/<base>/<grid's name>.
-        targets: the recipe's domains, of which the grid may name some.
-        changes: key=value, of every method's config; made before the grid's own.
+        targets: the recipe's domains; the grid may name some of them.
+        changes: changes to every method's config, as key=value, made before the grid's own.
 
     Raises:
-        ConfigError: a config that is wrong with these settings; fractions of a method that uses
-            no part of the audio; a domain that the recipe does not have.
+        ConfigError: a method's config is invalid with these settings; fractions are given for a
+            method without a share of audio; or the recipe does not have a target.
     """
     for target in grid.targets or ():
         if target not in targets:
@@ -86,7 +87,7 @@ def plan(grid: Grid, home: Path, targets: Sequence[str], changes: Sequence[str] 
 
 
 def _arms(grid: Grid) -> Iterator[tuple[str, GridMethod, float | None]]:
-    """What is repeated over seeds and targets."""
+    """Arms, which are repeated over seeds and targets: label, method and fraction."""
     for label, entry in grid.methods.items():
         for fraction in entry.fractions or (None,):
             yield label, entry, fraction
@@ -100,7 +101,7 @@ def _check_arm(where: str, arm: str, arms: Sequence[str]) -> None:
 def _overrides(
     grid: Grid, label: str, entry: GridMethod, fraction: float | None, changes: Sequence[str]
 ) -> list[str]:
-    """What the grid changes in an entry's config, but for the seed."""
+    """Changes to a method's config for one arm, except the seed, as key=value."""
     own = dict(flat(grid.set)) | dict(flat(entry.set))
     if taken := [key for key in own if key == SEED_KEY or key in LENGTH_KEYS]:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""The figures of a comparison, as PNG and SVG.
+"""Figures of a comparison, as PNG and SVG.
 
 Each method has its own colour, marker and line, so that a print in grey can be read too.
 """
@@ -25,7 +25,7 @@ Draw = Callable[["Axes", ArmResults, str], None]
 
 @dataclass(frozen=True)
 class ComparisonPlot:
-    """A figure on disk, `<name>.png` and `<name>.svg`, and what it shows."""
+    """Figure on disk, `<name>.png` and `<name>.svg`, and its caption."""
 
     name: str
     caption: str
@@ -68,7 +68,7 @@ def draw_plots(results: ArmResults, folder: Path) -> list[ComparisonPlot]:
 
 
 def _draw_targets(results: ArmResults, file: Path, draw: Draw) -> None:
-    """A panel for each target, and one legend below."""
+    """Draw a panel for each target, and one legend below."""
     labels = len({r.cells[0].label for r in results})
     panels = len(results.targets)
     width = max(5.5, 4.2 * panels)
@@ -85,7 +85,7 @@ def _draw_targets(results: ArmResults, file: Path, draw: Draw) -> None:
 def _methods(
     results: ArmResults, target: str
 ) -> Iterator[tuple[int, dict[str, Any], list[Result]]]:
-    """Number, look, and arms of each method by their share of audio; the same for all targets."""
+    """Number, look and arms (by share of audio) of each method; all targets have the same looks."""
     labels = list(dict.fromkeys(r.cells[0].label for r in results if not _is_aside(r)))
     arms = [r for r in results.of(target) if not _is_aside(r) and _has_words(r)]
     for i, label in enumerate(labels):
@@ -100,7 +100,7 @@ def _methods(
 
 
 def _is_aside(result: Result) -> bool:
-    """The base is drawn as a line, and controls would only crowd the figure."""
+    """Whether a result has no curve: the base is a line, and controls would crowd the figure."""
     return result.is_base or result.is_control
 
 
@@ -111,7 +111,7 @@ def _has_words(result: Result) -> bool:
 def audio_share(results: ArmResults, result: Result) -> float:
     """Share of the target's audio that an arm was trained on, by the hours it really saw.
 
-    An arm that draws its audio anew can see more than the fraction that it asks for.
+    An arm that draws its part of the audio anew in each epoch can see more than its fraction.
     """
     fraction = result.cells[0].fraction
     full = results.full_audio(result.domain)
@@ -126,7 +126,7 @@ def _error_by_audio(axes: "Axes", results: ArmResults, target: str) -> None:
     shares = sorted({audio_share(results, r) for r in results if not _is_aside(r)})
     methods = list(_methods(results, target))
     for i, look, arms in methods:
-        aside = 0.6 * ((i + 0.5) / len(methods) - 0.5)  # else bars hide each other
+        aside = 0.6 * ((i + 0.5) / len(methods) - 0.5)  # so that bars do not hide each other
         x = [shares.index(audio_share(results, r)) + aside for r in arms]
         axes.errorbar(x, [r.target.error for r in arms], yerr=_bars(r.target for r in arms), **look)
     if (base := results.find(target, BASE)) and _has_words(base):
@@ -160,10 +160,10 @@ def _forgetting(axes: "Axes", results: ArmResults, target: str) -> None:
 
 
 def _bars(runs: Iterator[Runs]) -> list[list[float]] | None:
-    """[2, arms] distances to the ends of the intervals; none if a set is too small for them."""
+    """[2, arms] distances to the ends of the intervals; None if a set is too small for them."""
     ends = [(r.error, r.interval) for r in runs]
     if not all(interval for _, interval in ends):
         return None
-    # A mean can lie outside of percentiles, if hardly.
+    # A mean can lie slightly outside of its percentile interval.
     low = [max(0.0, error - interval[0]) for error, interval in ends]
     return [low, [max(0.0, interval[1] - error) for error, interval in ends]]

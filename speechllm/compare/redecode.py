@@ -1,4 +1,4 @@
-"""Arms that train nothing: the models of another arm, decoded in another way."""
+"""Arms that train nothing: the models of another arm, decoded with other settings."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from speechllm.report.tree import Decoding
 
 @dataclass(frozen=True)
 class DecodeJob:
-    """A model that is to be decoded in another way.
+    """Model to decode with other settings.
 
     Attributes:
         model: its folder; the hypotheses go to `decode_<tag>_<arm>` in it.
-        targets: domains whose test sets it is decoded on, beside the source's.
-        arm: name of the grid's decoding.
-        changes: of the decode config, as words key=value.
+        targets: domains whose test sets it is decoded on, besides the source's.
+        arm: name of the decoding in the grid.
+        changes: changes to the decode config, as key=value.
     """
 
     model: Path
@@ -34,17 +34,18 @@ class DecodeJob:
 def redecode_jobs(
     grid: Grid, cells: Sequence[Cell], base: Path, targets: Sequence[str], decode: Path
 ) -> Iterator[DecodeJob]:
-    """What `decodings` of a grid asks for; the base is decoded once for all targets.
+    """Jobs for the `decodings` of a grid; the base is decoded once for all targets.
 
     Args:
-        grid: what is compared.
-        cells: as planned.
+        grid: the grid.
+        cells: the planned cells.
         base: folder of the base model.
-        targets: the recipe's domains, of which the grid may name some.
-        decode: the config of the search that is changed.
+        targets: the recipe's domains; the grid may name some of them.
+        decode: the decode config to change.
 
     Raises:
-        ConfigError: the changes make no decode config, or none that does for all cells alike.
+        ConfigError: the changed decode config is invalid, differs by target, or sets `adapted` for
+            the base, which has no adaptation.
     """
     for name, decoding in grid.decodings.items():
         where, words = f"decodings: {name}", decoding.words
@@ -67,12 +68,12 @@ def redecode_jobs(
 
 
 def changed_settings(decoding: Decoding, of: Decoding, changes: Sequence[str]) -> list[str]:
-    """Keys in which a decoding differs from another one otherwise than by the grid's changes.
+    """Keys in which a decoding differs from another one, apart from the grid's changes.
 
     Args:
-        decoding: by a grid's `decodings`.
-        of: of the same model and set, by the unchanged config.
-        changes: key=value.
+        decoding: decoding of an arm in a grid's `decodings`.
+        of: decoding of the same model and set with the unchanged config.
+        changes: the grid's changes, as key=value.
     """
     found, usual = _settings(decoding), _settings(of)
     planned = parse(DecodeConfig, with_overrides(usual, changes), of.folder / SETTINGS)
@@ -82,5 +83,5 @@ def changed_settings(decoding: Decoding, of: Decoding, changes: Sequence[str]) -
 def _settings(decoding: Decoding) -> dict[str, object]:
     path = decoding.folder / SETTINGS
     settings = as_of_today(DecodeConfig, read_mapping(path, made_again(decoding.folder))["decode"])
-    settings.pop("batch_positions", None)  # which changes no hypothesis
+    settings.pop("batch_positions", None)  # it changes no hypothesis
     return settings

@@ -1,4 +1,4 @@
-"""The report of a comparison: tables, verdicts, controls and figures, and how they were made."""
+"""Report of a comparison: tables, verdicts, controls and figures, and how they were made."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -54,12 +54,12 @@ def write_comparison(
     Without matplotlib a note stands where the figures would.
 
     Args:
-        grid: what was compared.
-        cells: all of it, finished or not.
+        grid: the grid.
+        cells: all its cells, finished or not.
         exp: the recipe's exp folder; folders of models are named from there.
         data: root of the data dirs, with the test sets.
         out: file to write, e.g. RESULTS.compare.md.
-        normalizer: applied to references and hypotheses.
+        normalizer: normaliser of references and hypotheses.
 
     Raises:
         DataError: a test set or hypotheses are missing or malformed.

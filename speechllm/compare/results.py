@@ -1,7 +1,7 @@
-"""What each arm of a comparison reached on each target: the errors of its runs, by utterance.
+"""Results of each arm of a comparison on each target: the errors of its runs, by utterance.
 
-Everything is counted by the models' task, from hypotheses and references, so that two runs can be
-compared utterance by utterance, and where answers are words, word by word.
+The models' task counts all errors anew, from hypotheses and references. So two runs can be compared
+utterance by utterance and, where answers are words, word by word.
 """
 
 from collections.abc import Hashable, Sequence
@@ -26,18 +26,18 @@ from speechllm.task import Task, load_task
 
 @dataclass(frozen=True, eq=False)
 class Runs:
-    """One test set as the S runs of an arm, a seed each, answered its N utterances.
+    """Results of an arm's S runs, one for each seed, on the N utterances of a test set.
 
     Attributes:
-        counted: by seed.
-        key: of the figure that is looked at.
+        counted: counts of each run.
+        key: key of the metric that is looked at.
     """
 
     counted: tuple[Counted, ...]
     key: str
 
     def of(self, key: str) -> "Runs":
-        """The same runs under another figure."""
+        """Return these runs under another metric."""
         return Runs(self.counted, key)
 
     @cached_property
@@ -47,13 +47,13 @@ class Runs:
 
     @cached_property
     def reference(self) -> NDArray[Any]:
-        """What they are a share of: [N] where that is the same for all systems, else [S, N]."""
+        """Denominators of the errors: [N] if they are the same for all systems, else [S, N]."""
         found = np.array([counted.rates[self.key].reference for counted in self.counted])
         return found[0] if self.counted[0].rates[self.key].is_common else found
 
     @property
     def runs(self) -> list[tuple[NDArray[Any], NDArray[Any]]]:
-        """([N] errors, [N] reference) of each seed."""
+        """Pairs ([N] errors, [N] reference), one for each seed."""
         shares = np.broadcast_to(self.reference, self.errors.shape)
         return list(zip(self.errors, shares, strict=True))
 
@@ -69,19 +69,19 @@ class Runs:
 
     @cached_property
     def answers_key(self) -> frozenset[Hashable]:
-        """What its runs understood; equal for arms that cannot be told apart."""
+        """Answers of its runs as a key: equal for arms that cannot be told apart."""
         return frozenset(counted.answers_key for counted in self.counted)
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """An arm on one target.
+    """Results of an arm on one target.
 
     Attributes:
-        cells: its finished cells, by seed.
-        planned: how many were planned.
-        target: runs on the target's test set.
-        source: the same runs on the source's.
+        cells: its finished cells, in the order of seeds.
+        planned: number of planned cells.
+        target: results on the target's test set.
+        source: results on the source test set.
     """
 
     cells: tuple[Cell, ...]
@@ -107,7 +107,7 @@ class Result:
 
     @property
     def is_redecoded(self) -> bool:
-        """The models of another arm, decoded otherwise."""
+        """Whether its models are those of another arm, decoded with other settings."""
         return self.cells[0].decoding_of is not None
 
     @property
@@ -116,22 +116,22 @@ class Result:
 
     @property
     def audio_hours(self) -> float:
-        """Of the target's own audio trained on, mean over seeds."""
+        """Hours of the target's own audio trained on, mean over seeds."""
         return self.mean("audio_hours_target") or 0.0
 
     def mean(self, key: str) -> float | None:
-        """Mean over seeds of a figure in run.json; None if a run lacks it."""
+        """Mean over seeds of a number in run.json; None if a run lacks it."""
         values = [cell.run.get(key) for cell in self.cells]
         return None if None in values else fmean(values)
 
 
 class ArmResults(list[Result]):
-    """The results of a comparison, in the grid's order of targets and arms.
+    """Results of a comparison, in the grid's order of targets and arms.
 
     Args:
-        results: of arms with a finished cell.
-        without: a cell of each arm and target that has none.
-        task: of the models.
+        results: results of arms with a finished cell.
+        without: one cell for each arm and target without a finished cell.
+        task: the models' task; asr if not given.
     """
 
     def __init__(
@@ -149,17 +149,17 @@ class ArmResults(list[Result]):
         return list(dict.fromkeys(result.domain for result in self))
 
     def of(self, target: str) -> list[Result]:
-        """All arms on `target`."""
+        """Results of all arms on `target`."""
         return [result for result in self if result.domain == target]
 
     def find(self, target: str, arm: str | None) -> Result | None:
-        """The named arm on `target`, unless none of its cells is finished."""
+        """Result of an arm on `target`; None if none of its cells is finished."""
         return next((result for result in self.of(target) if result.arm == arm), None)
 
     def full_audio(self, target: str) -> Result | None:
-        """The arm fine-tuned on the most audio of `target`, which ends the audio gap.
+        """Result of the arm fine-tuned on the most audio of `target`: the end of the audio gap.
 
-        None while its method still lacks an arm with more: the gap would be another one then.
+        None while an arm of its label with more audio is not finished: that one will end the gap.
         """
         arms = [r for r in self.of(target) if r.method == "audio"]
         arms = [r for r in arms if not r.is_control and not r.is_redecoded]
@@ -173,13 +173,13 @@ def read_results(cells: Sequence[Cell], data: Path, normalizer: str = "plain") -
     """Score all finished cells.
 
     Args:
-        cells: of a comparison, finished or not; arms of which no cell is finished have no result.
-        data: root of the data dirs, which hold `<target>_test` and `source_test`.
-        normalizer: applied to references and hypotheses.
+        cells: cells of a comparison, finished or not; an arm without a finished cell has no result.
+        data: root of the data dirs, which holds the test sets of targets and source.
+        normalizer: normaliser of references and hypotheses.
 
     Raises:
-        DataError: a test set or a file of hypotheses is not there or malformed.
-        SpeechLLMError: hypotheses of utterances that the test set lacks.
+        DataError: a test set or a file of hypotheses is missing or malformed.
+        SpeechLLMError: there are hypotheses of utterances that the test set lacks.
     """
     dirs: dict[str, DataDir] = {}
     targets: dict[str, dict[str, str]] = {}

@@ -1,4 +1,4 @@
-"""The tables of a comparison: arms against the baseline, controls, pairs, errors by type."""
+"""Tables of a comparison: arms against the baseline, controls, pairs, errors by type."""
 
 from collections.abc import Mapping, Sequence
 
@@ -29,7 +29,7 @@ def main_table(results: ArmResults, baseline: str) -> Table:
 
 
 def control_table(results: ArmResults) -> Table:
-    """Return a row for each control whose counterpart is finished too."""
+    """Return a row for each control and target, if the arm that it is a control of is finished."""
     pairs = [
         (control, counterpart)
         for control in results
@@ -39,7 +39,7 @@ def control_table(results: ArmResults) -> Table:
 
 
 def pair_table(results: ArmResults, pairs: Sequence[tuple[str, str]]) -> Table:
-    """Return a row for each target and pair of arms, both of them finished."""
+    """Return a row for each target and pair of arms, if both are finished."""
     found = [
         (one, other)
         for target in results.targets
@@ -52,7 +52,7 @@ def pair_table(results: ArmResults, pairs: Sequence[tuple[str, str]]) -> Table:
 def _beside(
     task: Task, names: tuple[str, str, str], pairs: Sequence[tuple[Result, Result]]
 ) -> Table:
-    """One result beside another in each row, judged as one family."""
+    """Return a row for each pair of results; all rows are one family of tests."""
     rows = []
     for both, judged in zip(pairs, judge(pairs), strict=True):
         one, it = both
@@ -72,7 +72,7 @@ def _beside(
 
 
 def type_table(results: ArmResults, target: str) -> Table:
-    """Return the second figure by type, which no more than one type would not need."""
+    """Return the second metric by type; no rows if there are fewer than two types."""
     arms = results.of(target)
     types = {kind: None for arm in arms for run in arm.target.counted for kind in run.by_type}
     first, names = arms[0].target.counted[0].by_type, sorted(types)
@@ -89,7 +89,7 @@ def _is_common(by_type: Mapping[str, Rate], name: str) -> bool:
 
 
 def _type_rate(runs: Runs, name: str) -> str:
-    """Rate of a type and its interval over seeds; "-" where a run has nothing of it."""
+    """Rate of a type and its interval over seeds; "-" if a run has nothing of that type."""
     found = [counted.by_type.get(name) for counted in runs.counted]
     rates = [rate for rate in found if rate]
     if len(rates) < len(found):
@@ -121,7 +121,7 @@ def _row(results: ArmResults, result: Result, judged: Judgement | None) -> list[
 
 
 def _judgement(judged: Judgement | None, result: Result) -> list[str]:
-    """Four cells: difference, both p-values, runs that are better."""
+    """Cells of a test: difference, both p-values, number of better runs."""
     if judged is None:
         return [ABSENT] * 4
     mark = " *" if judged.is_significant else ""

@@ -1,4 +1,4 @@
-"""What a comparison found, in plain words: the order of the arms, and whether it is the published.
+"""Findings of a comparison in plain words: the order of the arms, and whether papers' order holds.
 
 Pairs of neighbours in the order found and in the published order are one family of tests.
 """
@@ -13,14 +13,14 @@ from speechllm.report.markdown import code, text
 from speechllm.report.table import change, number, probability
 
 PUBLISHED_FRACTION = 0.2
-"""Mixed batching is said to beat denoising from this share of the audio on (2604.06487)."""
+"""Share of the audio from which mixed batching is said to beat denoising (arXiv 2604.06487)."""
 
 Judged = dict[frozenset[Result], Judgement | None]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Sentences about one target."""
+    """Findings on one target, in sentences."""
 
     target: str
     order: str
@@ -35,7 +35,7 @@ class Verdict:
 
 
 def verdicts(results: ArmResults) -> list[Verdict]:
-    """Judge each target; controls take no part."""
+    """Return the findings on each target; controls are left out."""
     groups = {target: _ranked(results, target) for target in results.targets}
     published = {target: _published(results, target) for target in results.targets}
     pairs: dict[frozenset[Result], tuple[Result, Result]] = {}
@@ -56,7 +56,7 @@ def verdicts(results: ArmResults) -> list[Verdict]:
 
 
 def _ranked(results: ArmResults, target: str) -> list[list[Result]]:
-    """Arms by their error, the lowest first; those that recognised the very same stand together."""
+    """Groups of arms with the same hypotheses, in the order of their error, the lowest first."""
     alike: dict[object, list[Result]] = {}
     for result in results.of(target):
         if not result.is_control and result.target.error is not None:
@@ -87,7 +87,7 @@ def _order(groups: Sequence[list[Result]], judged: Judged, error: str) -> str:
 
 
 def _published(results: ArmResults, target: str) -> list[Result]:
-    """One arm for each method of the published order that the grid has, in that order."""
+    """Arms in the published order: one for each of its methods that the grid has."""
     chosen = []
     for method in results.task.published:
         arms = [r for r in results.of(target) if r.method == method]
@@ -97,14 +97,14 @@ def _published(results: ArmResults, target: str) -> list[Result]:
             arms.sort(key=lambda r: abs((r.cells[0].fraction or 0) - PUBLISHED_FRACTION))
         elif method == "audio":
             arms.sort(key=lambda r: -r.audio_hours)
-        else:  # what is said of methods that use a little speech
+        else:  # what papers say is about methods that use a little speech
             arms.sort(key=lambda r: r.cells[0].fraction or 0.0)
         chosen += [r for r in arms[:1] if r.target.error is not None]
     return chosen
 
 
 def _holds(arms: Sequence[Result], judged: Judged, published: Mapping[str, str]) -> str:
-    """Whether the published order holds; empty where none is known."""
+    """Say whether the published order holds; empty if there is none."""
     if not published:
         return ""
     if len(arms) < 2:
@@ -142,7 +142,7 @@ def _holds(arms: Sequence[Result], judged: Judged, published: Mapping[str, str])
 
 
 def _change(worse: Result, better: Result) -> float:
-    """Error of the second minus that of the first, in points; 0 if only rounding parts them."""
+    """Error of the second minus that of the first, in points; 0 if they differ by rounding only."""
     return round((better.target.error or 0.0) - (worse.target.error or 0.0), 9)
 
 

@@ -1,5 +1,6 @@
-"""Pretrained models from the files that people have, as ordinary transformers folders.
+"""Import of pretrained models from other formats, as ordinary transformers folders.
 
-From left to right: where a model lies (source), which files are it (parts), what it holds (ct2,
-gguf_file), a transformers model of that (whisper, llm) and its folder, with a record of both (run).
+The steps: find where a model lies (source) and which files it consists of (parts), read them (ct2,
+gguf_file), make a transformers model (whisper, llm), and write its folder with a record of its
+origin (import_folder).
 """

@@ -1,4 +1,4 @@
-"""Tensors in the type that they are written in; a number that does not fit is an error."""
+"""Conversion of tensors to the type they are written in; a number that does not fit is an error."""
 
 import torch
 
@@ -9,10 +9,16 @@ DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.
 
 
 def cast(tensor: torch.Tensor, dtype: torch.dtype, name: str, place: str) -> torch.Tensor:
-    """The tensor in `dtype`; the very same one if it is of that type.
+    """Convert a tensor to `dtype`; without a copy if it is of that type already.
+
+    Args:
+        tensor: the tensor.
+        dtype: type of the result.
+        name: name of the tensor in messages.
+        place: name of its file in messages.
 
     Raises:
-        DataError: a number is not finite, or not in that type.
+        DataError: a number is not finite, or too large for that type.
     """
     result = tensor.to(dtype)
     if torch.isfinite(result).all():

@@ -1,4 +1,4 @@
-"""CTranslate2's model.bin: named tensors in one file, read in place.
+"""Reader of CTranslate2's model.bin: named tensors in one file, which is mapped, not loaded.
 
 The layout is that of `ModelSpec._serialize` (CTranslate2, python/ctranslate2/specs/model_spec.py),
 little-endian throughout: version u32, name of the spec, its revision u32, number of variables u32,
@@ -18,18 +18,18 @@ from speechllm.errors import DataError
 from speechllm.files.guarded import guarded
 
 VERSIONS = range(4, 7)
-"""Of the layout; before 4, a variable said how wide it is and not of what type."""
+"""Versions of the layout that can be read; before 4, variables had a width but no type."""
 TYPES = ("float32", "int8", "int16", "int32", "float16", "bfloat16")
-"""In the order of their numbers (include/ctranslate2/types.h)."""
+"""Types of variables in the order of their numbers (include/ctranslate2/types.h)."""
 WIDTH = {"float32": 4, "int8": 1, "int16": 2, "int32": 4, "float16": 2, "bfloat16": 2}
 STORED = {"bfloat16": "<i2", "int8": "<i1", "int16": "<i2", "int32": "<i4"}
 STORED |= {"float32": "<f4", "float16": "<f2"}
-"""As numpy reads them; it has no bfloat16, whose bits are read as integers."""
+"""Types as numpy reads them; it has no bfloat16, whose bits are read as integers."""
 
 
 @dataclass(frozen=True)
 class Variable:
-    """A tensor as it is stored.
+    """Tensor as it is stored.
 
     Attributes:
         type: one of `TYPES`.
@@ -42,13 +42,13 @@ class Variable:
 
 @dataclass(frozen=True)
 class Ct2Model:
-    """What a model.bin holds.
+    """Content of a model.bin.
 
     Attributes:
         spec: name of the kind of model, e.g. "WhisperSpec".
-        revision: of that kind.
-        variables: by name.
-        aliases: further names of variables.
+        revision: revision of that kind.
+        variables: variables by name.
+        aliases: further names of variables: alias -> name.
     """
 
     spec: str
@@ -58,7 +58,7 @@ class Ct2Model:
 
 
 class _Ct2Reader:
-    """Reads on from a place in the file; knows what it is about to read, for the error."""
+    """Sequential reader; each call says what is read next, for the message of an error."""
 
     def __init__(self, path: Path, place: str):
         self.place = place
@@ -90,11 +90,11 @@ def read_ct2(path: Path, place: str) -> Ct2Model:
     """Map a model.bin; no tensor is read before it is used.
 
     Args:
-        path: of the whole file.
-        place: what it is called in messages.
+        path: the whole file.
+        place: name of the file in messages.
 
     Raises:
-        DataError: it is no such file, of an unknown version, cut off or damaged.
+        DataError: it is no model.bin, of an unknown version, cut off or damaged.
     """
     file = _Ct2Reader(path, place)
     version = file.number("I", "its version")
@@ -141,7 +141,7 @@ def _variable(file: _Ct2Reader, what: str) -> Variable:
     if kind >= len(TYPES):
         raise DataError(f"{what} is of type {kind}, which is unknown", file.place, None, AGAIN)
     expected = WIDTH[TYPES[kind]]
-    for dimension in shape:  # as Python's integers, which do not overflow
+    for dimension in shape:  # in Python's integers, which do not overflow
         expected *= dimension
     if size != expected:
         message = (

@@ -1,4 +1,4 @@
-"""A GGUF file: what it states, and its tensors. The reader is the `gguf` package of llama.cpp."""
+"""Reader of GGUF files: metadata and tensors, by the `gguf` package of llama.cpp."""
 
 import math
 import re
@@ -24,19 +24,19 @@ FAULTS = {
     r"\W*Duplicate (.+) already in list": ("states {} twice", AGAIN),
     r"Found duplicated tensor with name (.+)": ("holds the tensor {} twice", AGAIN),
 }
-"""What the gguf package says of files that are not damaged, or not only; all else is damage."""
+"""Errors of the gguf package with a message and remedy of their own; all others mean damage."""
 
 
 @dataclass(frozen=True)
 class GgufFile:
-    """What a GGUF file holds.
+    """Content of a GGUF file.
 
     Attributes:
-        path: of the file.
-        place: what it is called in messages.
-        version: of the format.
-        architecture: e.g. "llama".
-        fields: what it states, by key; long lists too are read only when asked for.
+        path: the file.
+        place: name of the file in messages.
+        version: version of the format.
+        architecture: name of the architecture, e.g. "llama".
+        fields: metadata by key, as `gguf.ReaderField`s; a value is read only when asked for.
         tensors: `gguf.ReaderTensor`s by name.
     """
 
@@ -48,17 +48,17 @@ class GgufFile:
     tensors: dict[str, Any]
 
     def get(self, key: str, default: Any = None) -> Any:
-        """What is stated for a key."""
+        """Value of a metadata key, or `default` if the file does not state it."""
         if key not in self.fields:
             return default
         with guarded(self.place, f"{key} cannot be read", remedy=AGAIN):
             return self.fields[key].contents()
 
     def number(self, name: str, default: float | None = None) -> Any:
-        """A positive number of the architecture, e.g. "block_count".
+        """Positive number in the architecture's metadata, e.g. "block_count".
 
         Raises:
-            DataError: it is not stated and there is no default, or it is no such number.
+            DataError: it is not stated and there is no default, or it is no positive number.
         """
         key = f"{self.architecture}.{name}"
         value = self.get(key, default)
@@ -71,11 +71,11 @@ class GgufFile:
 
 
 def read_gguf(path: Path, place: str) -> GgufFile:
-    """Read what a file states; its tensors are mapped.
+    """Open a GGUF file: its metadata are read, its tensors are mapped.
 
     Args:
-        path: of the whole file.
-        place: what it is called in messages.
+        path: the whole file.
+        place: name of the file in messages.
 
     Raises:
         ConfigError: the gguf package is missing.
@@ -115,7 +115,7 @@ def read_gguf(path: Path, place: str) -> GgufFile:
 
 
 def _named(error: Exception, place: str) -> DataError | None:
-    """A fault that has a name of its own."""
+    """Error for a fault in `FAULTS`; None for any other."""
     for pattern, (message, remedy) in FAULTS.items():
         if match := re.match(pattern, str(error)):
             return DataError(message.format(match[1]), place, remedy=remedy)

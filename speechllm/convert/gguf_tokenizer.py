@@ -1,8 +1,8 @@
-"""The tokenizer that a GGUF file describes.
+"""Tokenizer of a GGUF file.
 
-transformers builds it. How text is cut before the merges it knows only for some of the names that
-llama.cpp has for that (`tokenizer.ggml.pre`), and cuts as GPT-2 did for all others. SmolLM's "a  1"
-would get two spaces of one token each. Here each name has its rule, or is refused.
+transformers builds it, but knows only some names of llama.cpp's pre-tokenizers, which cut text
+before the merges (`tokenizer.ggml.pre`). For all others it cuts as GPT-2 does, so that SmolLM's
+"a  1" would get two spaces of one token each. Here each name has its rule, or is refused.
 """
 
 import json
@@ -24,17 +24,21 @@ AS_TRANSFORMERS = {
 }
 AS_GPT2 = {"gpt-2", "mpt", "olmo", "jais"}
 DIGITS = {"smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b"}
-"""Each digit by itself, then as GPT-2 (llama.cpp's llama-vocab.cpp)."""
+"""Names that cut off each digit and then cut as GPT-2 does (llama.cpp's llama-vocab.cpp)."""
 SPECIAL = {"bos_token": "bos", "eos_token": "eos", "unk_token": "unknown", "pad_token": "padding"}
 WORDS = "tokenizer.ggml"
 SPACE = "\u2581"
 
 
 def gguf_tokenizer(file: GgufFile, rows: int) -> "PreTrainedTokenizerFast":
-    """The tokenizer, with chat template and special tokens.
+    """Build the tokenizer of a file, with chat template and special tokens.
+
+    Args:
+        file: the GGUF file.
+        rows: number of rows of the model's embeddings.
 
     Raises:
-        DataError: there is none, it is of an unknown kind, or it does not fit the model.
+        DataError: there is no tokenizer, it is of an unknown kind, or it does not fit the model.
     """
     from transformers import PreTrainedTokenizerFast
 
@@ -58,7 +62,7 @@ def gguf_tokenizer(file: GgufFile, rows: int) -> "PreTrainedTokenizerFast":
             message = f"its {name} token is {shown(number)}, of {rows} tokens"
             raise DataError(message, file.place, remedy=AGAIN_OR_OTHER)
     with guarded(file.place, "its tokenizer cannot be made", remedy=AGAIN_OR_OTHER):
-        with TemporaryDirectory() as alone:  # no other file of its folder is to have a say
+        with TemporaryDirectory() as alone:  # so that no other file of its folder is read
             (Path(alone) / "model.gguf").symlink_to(file.path.resolve())
             tokenizer = PreTrainedTokenizerFast.from_pretrained(alone, gguf_file="model.gguf")
         return _mended(tokenizer, file, kind, cut)
@@ -67,13 +71,13 @@ def gguf_tokenizer(file: GgufFile, rows: int) -> "PreTrainedTokenizerFast":
 def _mended(
     tokenizer: "PreTrainedTokenizerFast", file: GgufFile, kind: str, cut: str
 ) -> "PreTrainedTokenizerFast":
-    """With the tokens of the file, no more, and text cut as llama.cpp cuts it."""
+    """Fix a tokenizer of transformers: the file's tokens and no more, text cut as in llama.cpp."""
     from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
     tokens = file.get(f"{WORDS}.tokens")
     described = json.loads(tokenizer.backend_tokenizer.to_str())
-    # A class of transformers brings its usual special tokens along, beyond the model's last row.
+    # transformers adds the usual special tokens of its class, with ids beyond the model's last row.
     added = [token for token in described["added_tokens"] if token["id"] < len(tokens)]
     backend = Tokenizer.from_str(json.dumps(described | {"added_tokens": added}))
     if kind == "gpt2" and cut in DIGITS:
@@ -92,7 +96,7 @@ def _mended(
         message = f"its tokenizer becomes one of {size} tokens, for {len(tokens)} rows"
         raise DataError(message, file.place, remedy=FROM_ELSEWHERE)
     ids = {name: file.get(f"{WORDS}.{key}_token_id") for name, key in SPECIAL.items()}
-    if ids["eos_token"] is None:  # a text then ends as a turn does
+    if ids["eos_token"] is None:  # then the end of a turn is the end of a text
         ids["eos_token"] = file.get(f"{WORDS}.eot_token_id")
     return PreTrainedTokenizerFast(
         tokenizer_object=backend,

@@ -1,4 +1,4 @@
-"""`speechllm import-model`: sources in, one whole folder out, with a record of what it is from."""
+"""`speechllm import-model`: makes one whole folder from sources, with a record of them."""
 
 import logging
 from collections.abc import Sequence
@@ -23,14 +23,15 @@ def import_model(given: Sequence[str], out: Path, dtype: str | None = None) -> d
 
     Args:
         given: files, folders or packages that hold the model, or its parts.
-        out: the folder; one that was imported before is replaced as a whole.
-        dtype: of the weights, float32, float16 or bfloat16; None: see docs/models.md.
+        out: the folder to write; one that was imported before is replaced as a whole.
+        dtype: type of the weights, float32, float16 or bfloat16; None: see docs/models.md.
 
     Returns:
         The record that is written into the folder.
 
     Raises:
-        ConfigError: there is no such source, or no one model in it, or it lies in `out`.
+        ConfigError: there is no such source, it holds no model or several, it lies in `out`, or
+            `dtype` is given for a Piper voice.
         DataError: a file is damaged, or of a kind that cannot be imported; `out` holds a file that
             no import wrote.
     """
@@ -66,7 +67,7 @@ def import_model(given: Sequence[str], out: Path, dtype: str | None = None) -> d
 
 
 def _is_ours(folder: Path) -> bool:
-    """Whether it holds what an import wrote, and no file of anyone else."""
+    """Whether a folder was written by an import; a foreign file in it is an error."""
     record = source_of(folder)
     if record is None:
         return False
@@ -79,7 +80,7 @@ def _is_ours(folder: Path) -> bool:
 
 
 def _convert(found: Found, folder: Path, dtype: str | None, taken: Taken) -> dict[str, Any]:
-    """Write the folder of one model, by its format."""
+    """Write the folder of a model by its format; return the contents of its record."""
     if found.kind == "piper":
         return piper_folder(found, folder, taken)
     import torch
@@ -101,7 +102,7 @@ def _convert(found: Found, folder: Path, dtype: str | None, taken: Taken) -> dic
 
 
 def _licence(sources: Sequence[ModelSource], stated: Any) -> str | None:
-    """What the packages state, and the model's own file where that is another one."""
+    """Licences that the packages state, and that of the model's file if it is another one."""
     named = dict.fromkeys(source.licence for source in sources if source.licence)
     if isinstance(stated, str) and stated.casefold() not in {name.casefold() for name in named}:
         named[f"{stated} (as its file states)" if named else stated] = None
@@ -109,7 +110,7 @@ def _licence(sources: Sequence[ModelSource], stated: Any) -> str | None:
 
 
 def _copy_licences(sources: Sequence[ModelSource], folder: Path) -> None:
-    """Texts of licences, under their own names; of two of one name the first."""
+    """Copy the texts of licences under their own names; of two with one name, the first."""
     for source in sources:
         for member in source.licence_files():
             target = folder / Path(member.base).name

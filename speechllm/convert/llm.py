@@ -1,8 +1,8 @@
-"""An LLM of a GGUF file as a causal LM of transformers.
+"""Conversion of an LLM in a GGUF file to a causal LM of transformers.
 
-transformers itself loads GGUF files, but passes over tensors and settings that it does not know,
-such as the frequencies of Llama 3, and what it loads cannot be saved. Here nothing may be left
-over. The architectures are those whose models are tested to come out as they went in, and as
+transformers itself loads GGUF files, but ignores tensors and settings that it does not know, such
+as the frequencies of Llama 3, and cannot save what it loads. Here nothing may be left over. The
+architectures are those for which tests show that models come out as they went in, and as
 transformers loads them (tests/convert/test_llm.py).
 """
 
@@ -37,9 +37,9 @@ READ = {
     *("attention.head_count", "attention.head_count_kv", "attention.layer_norm_rms_epsilon"),
     *("attention.key_length", "rope.freq_base"),
 }
-"""What is stated of the architecture and goes into its config."""
+"""Metadata keys of the architecture that go into the config."""
 NOTHING = {"rope.scaling.type": "none", "expert_count": 0, "expert_used_count": 0}
-"""What may be stated if it says that there is no such thing."""
+"""Metadata keys that may only have the value that turns their feature off."""
 
 OUTSIDE = {
     "token_embd": "model.embed_tokens",
@@ -59,10 +59,10 @@ IN_LAYER = {
     "ffn_up": "mlp.up_proj",
     "ffn_down": "mlp.down_proj",
 }
-"""Tensors of llama.cpp and modules of transformers."""
+"""Modules of transformers by llama.cpp's names of tensors, outside of layers and in a layer."""
 FREQUENCIES = "rope_freqs.weight"
 LLAMA3 = {"low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 8192}
-"""How Llama 3.1 to 3.3 scale their frequencies; the factor is that of the slowest."""
+"""Frequency scaling of Llama 3.1 to 3.3; its factor is read off the lowest frequency."""
 
 
 def llm_folder(found: Found, path: Path, out: Path, dtype: torch.dtype | None) -> dict[str, Any]:
@@ -72,14 +72,14 @@ def llm_folder(found: Found, path: Path, out: Path, dtype: torch.dtype | None) -
         found: the model's files.
         path: the GGUF file, whole.
         out: the folder to write into.
-        dtype: of the weights; None: as the floats in the file; float16 if it is quantised.
+        dtype: type of the weights; None: that of the floats in the file; float16 if quantised.
 
     Returns:
-        What to say of it in the folder's record.
+        Contents of the folder's record.
 
     Raises:
         ConfigError: the gguf package is missing.
-        DataError: the file is damaged, or holds what is not known here.
+        DataError: the file is damaged, or has tensors or settings that are not known here.
     """
     file = read_gguf(path, found.place)
     _check(file)
@@ -117,7 +117,7 @@ def llm_folder(found: Found, path: Path, out: Path, dtype: torch.dtype | None) -
 
 
 def _check(file: GgufFile) -> None:
-    """Refuse what is no LLM of a known architecture, and what is stated but not known here."""
+    """Refuse a file that is no LLM of a known architecture, or states keys not known here."""
     kind = file.get("general.type", "model")
     if kind != "model":
         message = f"states general.type {shown(kind)}, not 'model'"
@@ -150,7 +150,7 @@ def _head_dim(file: GgufFile) -> int:
 
 
 def _float_type(kinds: list[str]) -> torch.dtype:
-    """Of matrices; norms are float32 beside any."""
+    """Type of the weights by that of the matrices; norms are always float32."""
     matrices = {*kinds} - {"F32"}
     return {(): torch.float32, ("BF16",): torch.bfloat16}.get(tuple(matrices), torch.float16)
 
@@ -162,7 +162,7 @@ def _config(file: GgufFile) -> PretrainedConfig:
     rows = len(embeddings.data) if embeddings.data.ndim else 0
     layers = len({name.split(".")[1] for name in file.tensors if name.startswith("blk.")})
     for name, stated, stored in (
-        ("block_count", file.number("block_count"), layers),  # to build as many takes its time
+        ("block_count", file.number("block_count"), layers),  # before that many layers are built
         ("vocab_size", file.number("vocab_size", rows), rows),
     ):
         if stated != stored:
@@ -183,7 +183,7 @@ def _config(file: GgufFile) -> PretrainedConfig:
         "rope_parameters": _rope(file),
         "tie_word_embeddings": "output.weight" not in file.tensors,
     }
-    if file.architecture != "qwen2":  # whose queries, keys and values always have a bias
+    if file.architecture != "qwen2":  # in qwen2, queries, keys and values always have a bias
         settings["attention_bias"] = "blk.0.attn_q.bias" in file.tensors
     for name, value in settings.items():
         if name not in ("rms_norm_eps", "rope_parameters") and not isinstance(value, int):
@@ -197,7 +197,7 @@ def _config(file: GgufFile) -> PretrainedConfig:
 
 
 def _rope(file: GgufFile) -> dict[str, Any]:
-    """Rotary positions; Llama 3's scaling is recognised by the factors that it gives."""
+    """Config of rotary positions; Llama 3's scaling is recognised by its factors."""
     base = float(file.number("rope.freq_base", 10000.0))
     if FREQUENCIES not in file.tensors:
         return {"rope_type": "default", "rope_theta": base}
@@ -218,7 +218,7 @@ def _rope(file: GgufFile) -> dict[str, Any]:
 def _tensors(
     file: GgufFile, config: PretrainedConfig, dtype: torch.dtype, wanted: dict[str, torch.Tensor]
 ) -> Iterator[tuple[str, torch.Tensor]]:
-    """Every tensor under transformers' name, as numbers, one after the other."""
+    """Yield every tensor, dequantised, under its name in transformers."""
     from gguf import dequantize
 
     left = {*wanted} - ({"lm_head.weight"} if config.tie_word_embeddings else set())
@@ -258,7 +258,7 @@ def _tensors(
 
 
 def _target(name: str) -> str:
-    """transformers' name of a tensor, or the name itself if it is not known."""
+    """Name of a tensor in transformers, or the name itself if it is not known."""
     stem, _, end = name.rpartition(".")
     if stem in OUTSIDE:
         return f"{OUTSIDE[stem]}.{end}"
@@ -270,6 +270,6 @@ def _target(name: str) -> str:
 
 
 def _unpermuted(values: np.ndarray, heads: int) -> np.ndarray:
-    """Rows of each head as transformers rotates them, halves, from llama.cpp's pairs."""
+    """Reorder the rows of each head: llama.cpp rotates pairs of rows, transformers two halves."""
     pairs = values.reshape(heads, values.shape[0] // heads // 2, 2, *values.shape[1:])
     return pairs.swapaxes(1, 2).reshape(values.shape)

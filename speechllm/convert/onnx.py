@@ -1,4 +1,4 @@
-"""Whether an ONNX network is whole. Its file is a protobuf: fields, one after the other."""
+"""Check that an ONNX network is whole. Its file is a protobuf: fields, one after the other."""
 
 from pathlib import Path
 from typing import IO
@@ -7,16 +7,20 @@ from speechllm.convert.remedies import AGAIN
 from speechllm.files.guarded import guarded
 
 NUMBER, BYTES = 0, 2
-"""Kinds of fields that onnx.proto's ModelProto has; the key of a field is 8 * its number + kind."""
+"""Wire types of the fields of onnx.proto's ModelProto; a field's key is 8 * its number + type."""
 GRAPH, OPERATORS = 7, 8
-"""Fields that every network has, and what it is made of lies in the first."""
+"""Numbers of the two fields that every network has; the first holds the network itself."""
 
 
 def check_onnx(path: Path, place: str) -> None:
-    """Walk over the fields of a network, without reading what they hold.
+    """Walk over the fields of a network, without reading their contents.
+
+    Args:
+        path: the whole file.
+        place: name of the file in messages.
 
     Raises:
-        DataError: it is cut off, damaged, or no network.
+        DataError: the file is cut off, damaged, or no network.
     """
     with open(path, "rb") as stream, guarded(place, "is no whole ONNX network", remedy=AGAIN):
         size, found = path.stat().st_size, set()
@@ -33,7 +37,7 @@ def check_onnx(path: Path, place: str) -> None:
 
 
 def _varint(stream: IO[bytes]) -> int:
-    """Seven bits of a number in each byte, the lowest first; the last byte is below 128."""
+    """Read a number: seven bits in each byte, the lowest first; the last byte is below 128."""
     value = 0
     for shift in range(0, 70, 7):
         byte = stream.read(1)

@@ -1,4 +1,4 @@
-"""Which files of a source are the model, whole or cut into parts, and what lies beside it."""
+"""Model files among the files of sources: whole or cut into parts, and the files beside them."""
 
 import re
 from collections import defaultdict
@@ -16,7 +16,7 @@ PART = re.compile(
     r"(?:[._-]?(?:part)?[._-]?(?:(?P<number>\d{1,5})|(?P<letters>[a-y][a-z])))?",
     re.IGNORECASE,
 )
-"""A model's file, or a part of it: model.bin.part1, model.gguf.001, model.bin.aa (of `split`)."""
+"""Name of a model file or of a part: model.bin.part1, model.gguf.001, model.bin.aa (by `split`)."""
 ALL_PARTS = "name the files, folders or packages of all parts"
 
 SHARD = re.compile(r".+-\d{5}-of-\d{5}\.gguf", re.IGNORECASE)
@@ -24,11 +24,11 @@ SHARD = re.compile(r".+-\d{5}-of-\d{5}\.gguf", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Found:
-    """A model's files.
+    """Files of a model.
 
     Attributes:
         kind: a value of `KINDS`.
-        name: of the whole file.
+        name: name of the whole file.
         parts: the file, or its parts in order.
         beside: files in the same folders, by name.
     """
@@ -40,15 +40,16 @@ class Found:
 
     @property
     def place(self) -> str:
-        """What the model is called in messages."""
+        """Name of the model in messages."""
         return ", ".join(part.place for part in self.parts)
 
 
 def find_model(sources: Sequence[ModelSource]) -> Found:
-    """The one model in all sources together.
+    """Find the one model that all sources hold together.
 
     Raises:
-        ConfigError: there is none, or more than one.
+        ConfigError: there is none or more than one, a part was not named, or the file is a shard
+            of llama.cpp.
         DataError: a part is missing.
     """
     groups: defaultdict[str, list[tuple[int | None, Member]]] = defaultdict(list)
@@ -88,9 +89,9 @@ def find_model(sources: Sequence[ModelSource]) -> Found:
 
 
 def _weights(members: Sequence[Member]) -> list[tuple[str, int | None, Member]]:
-    """Files with weights: the name of the whole, the number of the part (None: whole), the file."""
+    """Files with weights, as (name of the whole, number of the part or None if whole, file)."""
     matches = [(match, member) for member in members if (match := PART.fullmatch(member.base))]
-    # `split` goes on from az to ba; without them, two letters are another ending (model.bin.gz).
+    # `split` counts aa ... az, ba ...; without az or ba, other letters are no part (model.bin.gz).
     ends = ("az", "ba")
     long = {match["whole"] for match, _ in matches if (match["letters"] or "").lower() in ends}
     found = []
@@ -120,7 +121,7 @@ def _none(given: list[str], members: list[Member]) -> ConfigError:
 
 
 def _in_order(name: str, parts: dict[int | None, Member]) -> list[Member]:
-    """The parts by number; a gap is an error. What is missing at the end shows later."""
+    """Parts in order; a gap is an error. A missing last part is found when the file is read."""
     if None in parts and len(parts) > 1:
         raise ConfigError(f"there are both {name} and parts of it", "name the one or the others")
     if None in parts:

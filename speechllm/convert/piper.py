@@ -1,4 +1,4 @@
-"""A voice of Piper: an ONNX network and its settings, copied as they are."""
+"""Import of a Piper voice: an ONNX network and its settings, copied as they are."""
 
 import shutil
 from pathlib import Path
@@ -12,10 +12,19 @@ from speechllm.errors import DataError
 
 
 def piper_folder(found: Found, out: Path, taken: Taken) -> dict[str, Any]:
-    """Copy a voice.
+    """Copy a voice into a folder.
+
+    Args:
+        found: the voice's files.
+        out: the folder to write into.
+        taken: takes the hashes of the files that are read here.
+
+    Returns:
+        Contents of the folder's record.
 
     Raises:
-        DataError: its settings are missing or are no voice's, or its network is not whole.
+        DataError: the settings are missing or are not those of a voice, or the network is not
+            whole.
     """
     name = f"{found.name}.json"
     member = found.beside.get(name)

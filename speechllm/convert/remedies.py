@@ -1,4 +1,4 @@
-"""What helps with a file that cannot be imported."""
+"""Remedies for files that cannot be imported."""
 
 AGAIN = "get the file again, all of it"
 AGAIN_OR_OTHER = "get the file again, or take another"
@@ -8,5 +8,5 @@ PULL = "fetch what it stands for, in the clone that it is of: git lfs pull"
 
 
 def very_own(name: str) -> str:
-    """For a file beside the model that is another model's, or was changed."""
+    """Remedy for a file beside the model that is another model's, or was changed."""
     return f"put this very model's {name} beside it"

@@ -1,4 +1,4 @@
-"""Where a model lies: a file, a folder, a wheel, or an installed package. Nothing is executed."""
+"""Sources of models: a file, a folder, a wheel, or an installed package. Nothing is executed."""
 
 import base64
 import csv
@@ -27,15 +27,15 @@ NO_WHEEL = "is no whole wheel"
 
 @dataclass(frozen=True)
 class Member:
-    """One file of a source.
+    """File of a source.
 
     Attributes:
         name: its path within the source, with slashes.
-        size: in bytes.
-        place: what it is called in messages.
-        path: where it lies; None inside a wheel.
-        wheel: the wheel that it lies in.
-        sha256: what the package says that it is, if it says so.
+        size: size in bytes.
+        place: name of the file in messages.
+        path: its path; None inside a wheel.
+        wheel: the wheel that it lies in, if any.
+        sha256: hash that the package states for it, if any.
         is_wanted: it may be the model; else it only lies beside a file that was named.
     """
 
@@ -49,14 +49,14 @@ class Member:
 
     @property
     def base(self) -> str:
-        """Its name without folders."""
+        """Name without folders."""
         return self.name.rsplit("/", 1)[-1]
 
     def blocks(self) -> Iterator[bytes]:
-        """Its bytes, one block after the other.
+        """Read its bytes, one block after the other.
 
         Raises:
-            DataError: the wheel is damaged, or the file only stands for one of Git LFS.
+            DataError: the wheel is damaged, or the file is a pointer of Git LFS.
         """
         if self.path is not None:
             with open(self.path, "rb") as stream:
@@ -77,14 +77,14 @@ class Member:
             block = stream.read(BLOCK)
 
     def read(self) -> bytes:
-        """All its bytes, for small files."""
+        """Read all its bytes, for small files."""
         return b"".join(self.blocks())
 
     def json(self, kind: type) -> Any:
-        """What it holds, as JSON.
+        """Read it as JSON.
 
         Raises:
-            DataError: it is no JSON, or not a `kind`.
+            DataError: it is no JSON, or its value is not a `kind`.
         """
         with guarded(self.place, "is no JSON", remedy=AGAIN):
             value = json.loads(self.read().decode("utf-8"))
@@ -96,12 +96,12 @@ class Member:
 
 @dataclass(frozen=True)
 class ModelSource:
-    """One place that was named on the command line.
+    """Source that was named on the command line.
 
     Attributes:
-        given: what was named.
+        given: the name as it was given.
         members: its files.
-        name, version, licence: of the package, as it states them.
+        name, version, licence: stated by the package; None for files and folders.
     """
 
     given: str
@@ -118,15 +118,15 @@ class ModelSource:
 
 @dataclass
 class Taken:
-    """The hashes of all files that were read, by name."""
+    """Hashes of all files that were read, by name."""
 
     sha256: dict[str, str] = field(default_factory=dict)
 
     def note(self, member: Member, digest: str) -> None:
-        """Keep a file's hash.
+        """Record a file's hash.
 
         Raises:
-            DataError: its package says that it is another file.
+            DataError: its package states another hash.
         """
         if member.sha256 not in (None, digest):
             message = f"its sha256 is {digest}, and the package's RECORD says {member.sha256}"
@@ -136,12 +136,12 @@ class Taken:
         self.sha256[member.name] = digest
 
     def small(self, member: Member) -> Member:
-        """A small file that is read whole; its hash is kept."""
+        """Record the hash of a small file; return the file."""
         self.note(member, hashlib.sha256(member.read()).hexdigest())
         return member
 
     def join(self, members: list[Member], folder: Path) -> Path:
-        """One file on disk of a file in parts, or in a wheel; a whole file stays where it is."""
+        """Write parts, or a file of a wheel, to one file on disk; a whole file stays in place."""
         is_whole = len(members) == 1 and members[0].path is not None
         target = None if is_whole else folder / "joined"
         blocks = sum(-(-member.size // BLOCK) for member in members)
@@ -161,11 +161,11 @@ class Taken:
 
 
 def find_source(given: str) -> ModelSource:
-    """The source of a name: a file or folder of that path, else an installed package.
+    """Find the source that a name means: a file or folder, else an installed package.
 
     Raises:
-        ConfigError: there is no such thing.
-        DataError: a wheel that is none.
+        ConfigError: there is no such file, folder or package.
+        DataError: a wheel is damaged.
     """
     path = Path(given)
     if path.is_dir():
@@ -188,7 +188,7 @@ def _file(path: Path, is_wanted: bool = True) -> Member:
 
 
 def _wheel(given: str, path: Path) -> ModelSource:
-    """A wheel is a zip with RECORD, the hashes of its files, and METADATA."""
+    """Read a wheel: a zip with RECORD, the hashes of its files, and METADATA."""
     with open(path, "rb") as stream:
         _check_pointer(stream.read(len(POINTER)), str(path))
     with guarded(path, NO_WHEEL, remedy=WHEEL_AGAIN), zipfile.ZipFile(path) as wheel:
@@ -216,7 +216,7 @@ def _wheel(given: str, path: Path) -> ModelSource:
 
 
 def _installed(given: str) -> ModelSource:
-    """An installed package, by the list of its files."""
+    """Read an installed package by the list of its files."""
     try:
         package = distribution(given)
     except (PackageNotFoundError, ValueError) as error:
@@ -247,7 +247,7 @@ def _described(given: str, members: list[Member], metadata: Message | Any) -> Mo
 
 
 def _hex(stated: str) -> str | None:
-    """RECORD's sha256=<urlsafe base64 without padding> as hex digits."""
+    """Convert RECORD's sha256=<urlsafe base64 without padding> to hex digits."""
     kind, _, value = stated.partition("=")
     if kind != "sha256":
         return None

@@ -1,8 +1,8 @@
-"""A Whisper of CTranslate2 as transformers' WhisperForConditionalGeneration.
+"""Conversion of CTranslate2's Whisper to transformers' WhisperForConditionalGeneration.
 
-Names are those of CTranslate2's `WhisperSpec` and `TransformerDecoderSpec`. What its converter does
-(python/ctranslate2/converters/transformers.py) is undone: queries, keys and values lie in one
-matrix, quantised rows are values times a scale, and equal tensors are stored once.
+Names are those of CTranslate2's `WhisperSpec` and `TransformerDecoderSpec`. Its converter
+(python/ctranslate2/converters/transformers.py) joins queries, keys and values into one matrix,
+multiplies quantised rows by a scale, and stores equal tensors once. All this is undone here.
 """
 
 import re
@@ -30,18 +30,19 @@ SETTINGS: dict[str, tuple[float, ...] | None] = {
     "decoder/alignment_layer": None,
     "decoder/alignment_heads": None,
 }
-"""Variables that are settings, and the values that transformers' model stands for. None: any, as
-they say how CTranslate2 aligns words, or would bias attention. Scales 0 and 1 are the same."""
+"""Variables that are settings, and the values that agree with transformers' model. None: any value,
+as they only say how CTranslate2 aligns words, or would bias attention. `scale_embeddings` 0 and 1
+mean the same."""
 
 
 @dataclass
 class Tensors:
-    """The variables of a model.bin, each to be used exactly once.
+    """Variables of a model.bin, each to be used exactly once.
 
     Attributes:
-        model: what was read.
-        place: what the file is called in messages.
-        dtype: of the tensors that come out.
+        model: the file's content.
+        place: name of the file in messages.
+        dtype: type of the tensors that `take` returns.
         left: names that were not used yet.
     """
 
@@ -62,7 +63,11 @@ class Tensors:
         return self.model.variables[self.model.aliases.get(name, name)]
 
     def setting(self, name: str) -> float:
-        """A variable that is one number."""
+        """Value of a variable that is one number.
+
+        Raises:
+            DataError: the variable is missing, or has more or fewer values than one.
+        """
         values = self._get(name).values
         if values.size != 1:
             message = f"{name} has {values.size} values, not one"
@@ -70,7 +75,11 @@ class Tensors:
         return float(values.reshape(()))
 
     def count(self, name: str) -> int:
-        """A variable that is one whole number."""
+        """Value of a variable that is one whole number.
+
+        Raises:
+            DataError: the variable is missing, or is not one whole number.
+        """
         value = self.setting(name)
         if not value.is_integer():  # nan and inf are none
             message = f"{name} is {value:g}, which is no whole number"
@@ -78,14 +87,18 @@ class Tensors:
         return int(value)
 
     def take(self, name: str) -> torch.Tensor:
-        """A tensor as numbers; integers are divided by their scale.
+        """Tensor of a variable in `dtype`; integers are divided by their scale.
 
-        The scale is that of each row (int8) or of all (int16); an alias has that of its variable.
+        There is a scale for each row (int8) or for all (int16); an alias has that of its variable.
+
+        Raises:
+            DataError: the variable or its scale is missing, they do not fit together, or a number
+                does not fit into `dtype`.
         """
         stored = self._get(name)
         if stored.type not in ("int8", "int16"):
             tensor = cast(_tensor(stored, self.place, name), self.dtype, name, self.place)
-            # transformers saves no two parameters of one memory, but for those that it ties.
+            # transformers refuses to save parameters that share memory, except those that it ties.
             return tensor.clone() if name in self.model.aliases else tensor
         scaled = self.model.aliases.get(name, name) + "_scale"
         scale = self.model.variables.get(scaled)
@@ -112,7 +125,7 @@ def _tensor(stored: Variable, place: str, name: str) -> torch.Tensor:
 
 
 def float_type(model: Ct2Model) -> torch.dtype:
-    """The type of the floats that are not quantised, by the convolution's bias."""
+    """Type of the tensors that are not quantised, judged by the first convolution's bias."""
     stored = model.variables.get("encoder/conv1/bias")
     return DTYPES.get(stored.type if stored else "", torch.float32)
 
@@ -121,7 +134,7 @@ def check_spec(model: Ct2Model, place: str) -> None:
     """Refuse models of other kinds.
 
     Raises:
-        DataError: no Whisper, or one of a later revision.
+        DataError: the model is no Whisper, or one of a later revision.
     """
     if model.spec != SPEC:
         message = f"holds a {model.spec}, a model of another kind; only a {SPEC} can be imported"
@@ -132,13 +145,14 @@ def check_spec(model: Ct2Model, place: str) -> None:
 
 
 def whisper_state(tensors: Tensors) -> tuple[dict[str, torch.Tensor], dict[str, str], dict]:
-    """All parameters under transformers' names.
+    """Collect all parameters under transformers' names.
 
     Returns:
-        The parameters; the variable that each is from; the sizes for WhisperConfig.
+        The parameters; the variable that each comes from; the sizes for WhisperConfig.
 
     Raises:
-        DataError: a variable is missing, is left over, or says what transformers' model cannot do.
+        DataError: a variable is missing or left over, or has a value that transformers' model
+            cannot have.
     """
     state: dict[str, torch.Tensor] = {}
     origin: dict[str, str] = {}
@@ -171,7 +185,7 @@ def _layers(names: set[str], side: str) -> int:
 
 
 def _names(side: str, layers: int) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Modules of CTranslate2, and transformers' that lie in each, one below another."""
+    """Pairs of a CTranslate2 module and the transformers modules stacked in it, row by row."""
     if side == "encoder":
         yield "encoder/conv1", ("encoder.conv1",)
         yield "encoder/conv2", ("encoder.conv2",)
@@ -205,7 +219,7 @@ def _split(
     state: dict[str, torch.Tensor],
     origin: dict[str, str],
 ) -> None:
-    """Put a module's weight and bias where they belong. A Whisper's keys have no bias."""
+    """Split a module's weight and bias over its targets. A Whisper's keys have no bias."""
     ends = {"weight": "weight", "bias": "bias"}
     if source.endswith("layer_norm"):
         ends = {"gamma": "weight", "beta": "bias"}
@@ -229,7 +243,7 @@ def _split(
 
 
 def _check_tied(tensors: Tensors, embeddings: torch.Tensor) -> None:
-    """A Whisper's output matrix is its embeddings: an alias, or stored a second time."""
+    """Check that the output matrix is the embeddings: an alias, or stored a second time."""
     name, tied = "decoder/projection/weight", "decoder/embeddings/weight"
     aliases = tensors.model.aliases
     if aliases.get(name) == tied:
@@ -248,7 +262,7 @@ def _check_settings(tensors: Tensors) -> None:
 
 
 def _sizes(state: Mapping[str, torch.Tensor]) -> dict[str, int]:
-    """What the shapes say; that they fit together is checked against the model that they make."""
+    """Sizes by the shapes; `_assigned` checks that all shapes fit the model of these sizes."""
 
     def size(name: str, axis: int) -> int:
         shape = state[f"model.{name}"].shape

@@ -1,4 +1,4 @@
-"""What a Whisper's folder holds beside its weights: tokenizer, filter bank, how it transcribes."""
+"""Folder of an imported Whisper: weights, tokenizer, filter bank, generation config."""
 
 import re
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ from speechllm.errors import DataError, shown
 from speechllm.files.guarded import guarded
 
 MULTILINGUAL = 51865
-"""Rows of the smallest multilingual vocabulary, as openai/whisper's model.py tells them apart."""
+"""Rows of the smallest multilingual vocabulary, the criterion of openai/whisper's model.py."""
 POSITIONS_PER_SECOND = 50
 SPECIAL = ("endoftext", "startoftranscript", "startofprev", "notimestamps")
 TASKS = ("transcribe", "translate")
@@ -42,11 +42,11 @@ def whisper_folder(
         found: the model's files.
         path: its model.bin, whole.
         out: the folder to write into.
-        dtype: of the weights; None: as the floats in the file.
+        dtype: type of the weights; None: that of the floats in the file.
         taken: takes the hashes of the files that are read here.
 
     Returns:
-        What to say of it in the folder's record.
+        Contents of the folder's record.
 
     Raises:
         DataError: a file is missing, damaged, or does not fit.
@@ -112,7 +112,7 @@ def _config(
 def _assigned(
     config: WhisperConfig, state: dict[str, torch.Tensor], origin: Mapping[str, str], place: str
 ) -> WhisperForConditionalGeneration:
-    """The model with its parameters, which stay mapped from the file where they need no change."""
+    """Build the model; parameters that need no change stay mapped from the file."""
     with torch.device("meta"):
         model = WhisperForConditionalGeneration(config)
     tied = "proj_out.weight"
@@ -131,13 +131,13 @@ def _assigned(
 
 
 def _tokenizer(found: Found, out: Path, rows: int, taken: Taken) -> WhisperTokenizer:
-    """The source's tokenizer, with the timestamps that its vocabulary has beyond."""
+    """Build the source's tokenizer; timestamps that only its vocabulary has are added."""
     member = _beside(found, "tokenizer.json", taken)
     member.json(dict)
     (out / "tokenizer.json").write_bytes(member.read())
     its_own = very_own(member.base)
     with guarded(member.place, "is no tokenizer of a Whisper", remedy=its_own):
-        # Before WhisperTokenizer gives it the special tokens that it lacks, under ids of others.
+        # Read first: WhisperTokenizer adds missing special tokens, under ids of other tokens.
         ids = Tokenizer.from_file(str(out / "tokenizer.json")).get_vocab()
         tokenizer = WhisperTokenizer.from_pretrained(out)
     needed = SPECIAL + (TASKS if rows >= MULTILINGUAL else ())
@@ -175,12 +175,12 @@ def _tokenizer(found: Found, out: Path, rows: int, taken: Taken) -> WhisperToken
 
 
 def _today(token: str) -> str:
-    """Silence has two names in Whispers of different age."""
+    """Current name of a token: in older Whispers, silence has another name."""
     return "<|nospeech|>" if token == "<|nocaptions|>" else token
 
 
 def _vocabulary(found: Found, taken: Taken) -> list[str] | None:
-    """The names of the rows: a JSON list, or, in older models, lines."""
+    """Names of the rows: a JSON list or, in older models, lines; None without such a file."""
     if (member := found.beside.get("vocabulary.json")) is not None:
         return [str(token) for token in taken.small(member).json(list)]
     if (member := found.beside.get("vocabulary.txt")) is None:
@@ -196,7 +196,7 @@ def _generation(
     tokenizer: WhisperTokenizer,
     found: Found,
 ) -> GenerationConfig:
-    """How it transcribes; lists of ids and heads are the source's own."""
+    """Make the generation config; lists of ids and alignment heads are the source's own."""
 
     def unfit(message: str) -> DataError:
         return DataError(message, found.beside["config.json"].place, remedy=very_own("config.json"))
@@ -246,7 +246,7 @@ def _generation(
 
 
 def _extractor(found: Found, config: WhisperConfig, taken: Taken) -> WhisperFeatureExtractor:
-    """The filter bank of transformers, for as many bands and seconds as the model takes."""
+    """Make transformers' filter bank with the bands and seconds that the model takes."""
     extractor = WhisperFeatureExtractor(
         feature_size=config.num_mel_bins,
         chunk_length=config.max_source_positions // POSITIONS_PER_SECOND,

@@ -7,7 +7,7 @@
 
 There are no transcripts of the recordings and no speakers. The benchmark has one intent,
 `orderDrink`; it is the action, and "coffee" the scenario. Entities stand in the order of the
-grammar's slots, however they were said, since that of a recording is not known.
+grammar's slots, since the order in which a recording names them is not known.
 """
 
 from pathlib import Path
@@ -24,7 +24,11 @@ REMEDY = "--barista_root is the folder with label/, speech/ and coffee_maker.yam
 
 
 def read_grammar(root: Path) -> RhinoGrammar:
-    """The grammar of coffee_maker.yaml; raises DataError where there is none."""
+    """Read the grammar, coffee_maker.yaml.
+
+    Raises:
+        DataError: there is no such file, or it holds no grammar.
+    """
     path = root / "coffee_maker.yaml"
     if not path.is_file():
         raise DataError("no such file", path, remedy=REMEDY)
@@ -35,7 +39,8 @@ def read_recordings(root: Path, part: str) -> list[Utterance]:
     """Read the recordings of a part (train or test); their transcripts are empty.
 
     Raises:
-        DataError: a label without recording, a recording without label, or an unknown slot.
+        DataError: no labels of the part, a label without recording, a recording without label, or
+            an unknown slot.
     """
     path, folder = root / "label" / f"{part}.json", root / "speech" / part
     if not path.is_file():

@@ -4,8 +4,7 @@
     <root>/<domain>/audio/<call>_<channel>.wav    one side of a call; mono
     <root>/<domain>/transcripts/<call>.tsv        columns channel, start, end, text; seconds
 
-A set may draw from several domains. No call may be in two lists of which one trains and the other
-tests.
+A set may draw from several domains. No call may be in a training list and in one of dev or test.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,13 +27,13 @@ def read_set(root: Path, name: str, with_audio: bool = True) -> list[Utterance]:
 
     Args:
         root: the folder of the layout above.
-        name: of the list.
+        name: name of the set's list.
         with_audio: False takes the transcripts alone, and looks for no audio.
 
     Raises:
         DataError: with file and line: a list, transcript or side of a call that is not there, a
-            row that is broken, times that are none, stretches of one side that overlap, or audio
-            of two channels.
+            call that is malformed or repeated, a broken row, malformed times, stretches of one side
+            that overlap, or audio of two channels.
     """
     lines: dict[str, int] = {}
     empty: list[str] = []
@@ -56,10 +55,10 @@ def read_set(root: Path, name: str, with_audio: bool = True) -> list[Utterance]:
 
 
 def check_lists(root: Path, names: Sequence[str]) -> None:
-    """Refuse a call that trains in one of these sets and is in another's dev or test.
+    """Refuse a call that is in a training list (`*_train`) and in one of the other lists.
 
     Raises:
-        DataError: names the list and line of the second, and the first list.
+        DataError: names list and line of the second place, and the training list.
     """
     trains: dict[str, str] = {}
     for name in (name for name in names if name.endswith("_train")):

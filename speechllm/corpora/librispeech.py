@@ -23,7 +23,7 @@ MD5 = {
     "train-clean-360": "c0e676e450a7ff2f54aeade5171606fa",
     "train-other-500": "d1a0fd59409feb2c614ce4d30c387708",
 }
-"""Of the archives <split>.tar.gz, as OpenSLR publishes them in md5sum.txt."""
+"""MD5 of the archives <split>.tar.gz, from OpenSLR's md5sum.txt."""
 MINI = ("train-clean-5", "dev-clean-2")
 """Splits of Mini LibriSpeech (OpenSLR 31), which is laid out alike."""
 ROOT_REMEDY = "--librispeech_root is the folder that has train-clean-100/ and the like in it"
@@ -37,7 +37,11 @@ def is_set(name: str) -> bool:
 
 
 def split_of(name: str) -> str:
-    """Return the split that a data dir's name stands for; raises DataError if there is none."""
+    """Return the split that a data dir's name stands for.
+
+    Raises:
+        DataError: there is no such split.
+    """
     if not is_set(name):
         near = did_you_mean(name, [split.replace("-", "_") for split in (*MD5, *MINI)])
         raise DataError(f"LibriSpeech has no set {name}{near}")
@@ -45,7 +49,7 @@ def split_of(name: str) -> str:
 
 
 def cut_from(name: str) -> str:
-    """Return the data dir that `<set>_dev` takes its speakers from; any other is its own."""
+    """Return the data dir that `<set>_dev` takes its speakers from; any other name unchanged."""
     whole = name.removesuffix(HELD_OUT)
     return whole if is_set(whole) else name
 
@@ -53,8 +57,8 @@ def cut_from(name: str) -> str:
 def read_sets(root: Path, names: Collection[str]) -> Iterator[tuple[str, list[Utterance]]]:
     """Read data dirs by name: those of splits, and `<split>_dev`.
 
-    `train_clean_5_dev` is the first three speakers of `train_clean_5`, in the order of their names;
-    where it is asked for, `train_clean_5` is without them.
+    `train_clean_5_dev` is the first three speakers of `train_clean_5`, sorted by name; where both
+    are asked for, `train_clean_5` is without these.
 
     Raises:
         DataError: as `split_of` and `read_split`, or a split with too few speakers for both.
@@ -76,7 +80,7 @@ def download(root: Path, split: str) -> None:
     """Fetch a split from OpenSLR, unless it is there; the archive is removed in the end.
 
     Raises:
-        DataError: it cannot be fetched or unpacked; a further try goes on where this one was.
+        DataError: it cannot be fetched or unpacked (a further try resumes), or is one of `MINI`.
     """
     if (root / split).is_dir():
         return
@@ -93,8 +97,8 @@ def read_split(root: Path, split: str) -> list[Utterance]:
     """Read one split.
 
     Raises:
-        DataError: there is no such split, a line that is not of its chapter, an empty transcript,
-            a transcript without audio, or audio without a transcript.
+        DataError: there is no such split or nothing in it, a line that is not of its chapter, an
+            empty transcript, a transcript without audio, or audio without a transcript.
     """
     folder = root / split
     if not folder.is_dir():

@@ -1,8 +1,8 @@
 """Bias lists of LibriSpeech's test sets as fbai-speech publishes them (Le et al., 2104.02194).
 
 `is21_deep_bias/ref/<split>.biasing_<size>.tsv`: id, lower-case reference, JSON list of the
-reference's rare words, JSON list of these and of <size> distractors. Rare is what is not among the
-5,000 commonest words of the training text.
+reference's rare words, JSON list of these and of <size> distractors. Rare words are those that are
+not among the 5,000 commonest of the training text.
 """
 
 import logging
@@ -19,18 +19,24 @@ log = logging.getLogger(__name__)
 
 
 def biasing_file(folder: Path, split: str, size: int) -> Path:
-    """Where the lists of a split (`test-clean`) with so many distractors are."""
+    """Path of the lists of a split.
+
+    Args:
+        folder: `is21_deep_bias/ref`.
+        split: such as `test-clean`.
+        size: number of distractors in a list.
+    """
     return folder / f"{split}.biasing_{size}.tsv"
 
 
 def read_biasing(path: Path, transcripts: Mapping[str, str]) -> dict[str, list[str]]:
-    """Read the lists of those utterances of a file that have a transcript here.
+    """Read the bias lists of a file, for utterances that have a transcript.
 
-    Entries are written in the case of the transcripts: a model writes what it has been trained on.
+    Entries are put into the case of the transcripts, in which a model writes.
 
     Raises:
-        DataError: a malformed line, an id that stands twice, a reference that is another one than
-            the transcript, or a rare word that is not on the list.
+        DataError: a malformed line, a repeated id, a reference that is not the transcript, or a
+            rare word that is not on the list.
     """
     lists: dict[str, list[str]] = {}
     upper = any(text.isupper() for text in transcripts.values())
@@ -59,10 +65,10 @@ def read_biasing(path: Path, transcripts: Mapping[str, str]) -> dict[str, list[s
 
 
 def add_biasing(data: Path, path: Path) -> None:
-    """Write `biasing` into a data dir; says which utterances have no list in the file.
+    """Write `biasing` into a data dir; log which utterances have no list in the file.
 
     Raises:
-        DataError: as `read_biasing`; or none has one.
+        DataError: as `read_biasing`; or no utterance has a list.
     """
     text = DataDir.load(data).text
     lists = read_biasing(path, text)

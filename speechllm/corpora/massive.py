@@ -1,7 +1,7 @@
 """Speech-MASSIVE (Lee et al., Interspeech 2024): SLURP's sentences, translated and spoken.
 
-As a download of the sets FBK-MT/Speech-MASSIVE and FBK-MT/Speech-MASSIVE-test of the Hugging Face
-hub, both into one folder or each into its own:
+Layout: downloads of the sets FBK-MT/Speech-MASSIVE and FBK-MT/Speech-MASSIVE-test from the Hugging
+Face hub, both in one folder or each in its own:
 
     <root>/<language>/{train,train_115,validation,test}-<n>-of-<m>.parquet
 
@@ -26,21 +26,20 @@ from speechllm.files.whole import whole_file
 SPLITS = ("train", "train_115", "validation", "test")
 COLUMNS = ("id", "annot_utt", "scenario_str", "intent_str", "audio")
 PARTS = {"train": "train", "validation": "dev", "test": "test"}
-"""What MASSIVE's text calls the splits."""
+"""Names of the splits in MASSIVE's text."""
 
 
 def read_split(roots: list[Path], language: str, split: str, audio: Path) -> list[Utterance]:
-    """Read spoken utterances, and write their audio files to a folder, as they are.
+    """Read spoken utterances, and write their audio files unchanged to a folder.
 
     Args:
-        roots: folders that have folders of languages in them; the first that has the split.
+        roots: folders that hold folders of languages; the first that has the split is read.
         language: such as fr-FR.
-        split: one of SPLITS; full training sets are there for French and German alone.
-        audio: folder of the files.
+        split: one of SPLITS; full training sets exist for French and German alone.
+        audio: folder of the audio files.
 
     Raises:
-        DataError: no such language or split, a column that is missing, or a line that is not of
-            the form.
+        DataError: no such language or split, a missing column, or a malformed row.
         SpeechLLMError: pyarrow is not installed.
     """
     files = _files(roots, language, split)
@@ -68,8 +67,13 @@ def read_split(roots: list[Path], language: str, split: str, audio: Path) -> lis
 def read_text(root: Path, language: str, split: str) -> list[Utterance]:
     """Read the sentences of MASSIVE, without audio.
 
+    Args:
+        root: folder with <language>.jsonl in it.
+        language: such as fr-FR.
+        split: one of PARTS.
+
     Raises:
-        DataError: there is no such language, or a line is not of the form.
+        DataError: there is no such language, or a malformed line.
     """
     path = root / f"{language}.jsonl"
     remedy = "give the folder of MASSIVE that has <language>.jsonl in it"

@@ -21,12 +21,12 @@ TURN = re.compile(r"(?P<who>[A-Za-z]\w*):(?P<said>.*)")
 def read_turns(path: Path, prefix: str) -> list[Utterance]:
     """Read every turn of every dialogue as an utterance of text.
 
-    Turns with digits, and lines that name nobody, are left out and said: the one is not in
-    spoken form, the other no turn.
+    Turns with digits are not in spoken form, and lines that name nobody are no turns: both are left
+    out with a warning.
 
     Args:
         path: one of the corpus's CSV files.
-        prefix: of the ids, `<prefix>-<ID>-<turn>`.
+        prefix: prefix of the ids, `<prefix>-<ID>-<turn>`.
 
     Raises:
         DataError: other columns than `COLUMNS`, a broken row, or an ID that is no number or

@@ -15,14 +15,15 @@ SUFFIXES = (".csv", ".tsv", ".jsonl")
 
 
 class PairColumns(NamedTuple):
-    """Names of the columns; an empty one: there is none.
+    """Names of a table's columns; empty where the table has none.
 
     Attributes:
-        audio: a file, whose path starts at the table's folder; without this column the set is
-            text alone.
-        id: without it, an utterance is called after its audio file, or by its line.
+        text: the transcript.
+        audio: an audio file, whose path starts at the table's folder; without it the set is text
+            alone.
+        id: without it, an utterance is named after its audio file, or its line.
         speaker: without it, each utterance is its own speaker.
-        channel: of the audio, counted from 0; without it, several are averaged.
+        channel: channel of the audio, counted from 0; without it, several are averaged.
     """
 
     text: str = "text"
@@ -33,7 +34,11 @@ class PairColumns(NamedTuple):
 
 
 def find_table(folder: Path, name: str) -> Path:
-    """The one table of this name in a folder; raises DataError if there is none, or several."""
+    """Path of the one table of this name in a folder, whatever its suffix.
+
+    Raises:
+        DataError: there is no such table, or several.
+    """
     found = [path for end in SUFFIXES if (path := folder / f"{name}{end}").is_file()]
     if len(found) != 1:
         kinds = ", ".join(f"{name}{end}" for end in SUFFIXES)
@@ -45,7 +50,11 @@ def find_table(folder: Path, name: str) -> Path:
 
 
 def column_names(path: Path) -> list[str]:
-    """Names of a table's columns: of its header, or the keys of its first object."""
+    """Names of a table's columns: those in its header, or the keys of its first object.
+
+    Raises:
+        DataError: the table has no row.
+    """
     rows = read_json_lines(path) if path.suffix == ".jsonl" else read_cells(path)
     for _, row in rows:
         return list(row)
@@ -58,13 +67,13 @@ def read_pairs(
     """Read a table.
 
     Args:
-        path: whose ending says what it is.
-        columns: which column is what; others are not looked at.
+        path: the table; its suffix says the format.
+        columns: names of the columns; others are ignored.
         form: applied to every transcript.
 
     Raises:
-        DataError: with the line: a column that is not there, a cell that is empty, an id that
-            stands twice, or audio that is absent.
+        DataError: with the line: a missing column, an empty cell, a transcript of which `form`
+            leaves nothing, an invalid or repeated id, or absent audio.
     """
     lines: dict[str, int] = {}
     utterances = []

@@ -27,17 +27,18 @@ def read_days(
 ) -> list[Utterance]:
     """Read all consultations of some days.
 
-    What the transcriber was unsure of is taken; a stretch that holds what nobody understood is
-    left out, and said, as its transcript is not what was spoken.
+    Words that the transcriber was unsure of are taken. A stretch with unintelligible words is left
+    out with a warning, as its transcript is not all that was spoken.
 
     Args:
-        days: of 1 to 5.
+        root: the folder of the layout above.
+        days: numbers from 1 to 5.
         with_audio: False takes the transcripts alone.
-        keep_unintelligible: take these stretches too, without what was not understood.
+        keep_unintelligible: take stretches with unintelligible words too, without these words.
 
     Raises:
-        DataError: no transcripts of a day, a TextGrid that is broken or not of one tier, a mark
-            that is not known, or a side without audio.
+        DataError: no transcripts of a day, a TextGrid that is misnamed, broken or not of one tier,
+            an unknown mark, or a side without audio.
     """
     sides: dict[int, list[Path]] = {day: [] for day in days}
     for path in sorted((root / "transcripts").glob("*.TextGrid")):

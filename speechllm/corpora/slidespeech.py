@@ -5,8 +5,8 @@ as JSON lines.
     {"key": "<domain>_<video>-<segment>", "source": "<SLIDESPEECH_ROOT>/<domain>/audios/...wav",
      "target": "TRANSCRIPT"}
 
-The published splits of life + talent + english, and of the three target domains, are those of
-2601.20900's authors; `<SLIDESPEECH_ROOT>` stands in them for the reader's own folder.
+The splits of life + talent + english, and of the three target domains, are published by the authors
+of 2601.20900; `<SLIDESPEECH_ROOT>` stands in them for the user's own folder.
 """
 
 import re
@@ -30,7 +30,7 @@ TARGETS = ("agriculture", "animation", "musical_instruments")
 
 
 def split_file(splits: Path, name: str) -> Path:
-    """The published file of a set: source_train, ..., agriculture_train, ...
+    """Path of the published file of a set: source_train, ..., agriculture_train, ...
 
     Raises:
         DataError: no such set, or the file is not there.
@@ -57,8 +57,8 @@ def read_split(path: Path, root: Path, with_audio: bool = True) -> list[Utteranc
         with_audio: False takes the transcripts alone, and looks for no audio.
 
     Raises:
-        DataError: a line that is not an object of `KEYS`, a key that is malformed or stands
-            twice, an empty transcript, a source that is another key's, or audio that is absent.
+        DataError: a line that is not an object of `KEYS`, a malformed or repeated key, an empty
+            transcript, a source that is another key's, or absent audio.
     """
     lines: dict[str, int] = {}
     utterances = []
@@ -78,10 +78,15 @@ def read_split(path: Path, root: Path, with_audio: bool = True) -> list[Utteranc
 
 
 def read_text_table(path: Path, root: Path, with_audio: bool = True) -> list[Utterance]:
-    """Read a Kaldi `text` of SlideSpeech's keys; the audio follows from the key.
+    """Read a Kaldi `text` whose ids are SlideSpeech's keys; the audio follows from the key.
+
+    Args:
+        path: the table.
+        root: folder with <domain>/audios/ in it.
+        with_audio: False takes the transcripts alone, and looks for no audio.
 
     Raises:
-        DataError: as `read_table`; a malformed key, or audio that is absent.
+        DataError: as `read_table`; a malformed key, or absent audio.
     """
     utterances = []
     for number, (key, text) in enumerate(read_table(path).items(), 1):
@@ -108,7 +113,7 @@ def _fields(row: dict[str, object], path: Path, line: int) -> tuple[str, str, st
 
 
 def _video(key: str, path: Path, line: int) -> str:
-    """The video, which stands for the speaker: most have one."""
+    """Video of a key. It is taken for the speaker, as most videos have only one."""
     match = KEY.fullmatch(key)
     if not match:
         raise DataError(f"not <domain>_<video>-<segment>: {key!r}", path, line)

@@ -35,16 +35,17 @@ def read_split(
 ) -> list[Utterance]:
     """Read a split: an utterance for each recording, or for each sentence without audio.
 
-    Recordings that are not there, sentences none of whose recordings is there, and audio files that
-    no line of any split names are left out, and said.
+    Absent recordings, sentences without any recording, and audio files that no line of any split
+    names are left out and logged.
 
     Args:
+        root: the folder of the layout above.
         split: one of SPLITS.
-        microphones: "headset" takes of twin recordings the close one; "all" takes both.
+        microphones: of twin recordings "headset" takes the close one, "all" takes both.
         with_audio: False takes the sentences alone, each once.
 
     Raises:
-        DataError: no such split, a line that is not of SLURP's form, or no recording is there.
+        DataError: no such split, a malformed line, or no recording at all.
     """
     lines = root / "dataset/slurp" / f"{split}.jsonl"
     sentences = [(number, row, _meaning(row, lines, number)) for number, row in _rows(lines)]
@@ -123,7 +124,7 @@ def _audio_folder(root: Path, name: str) -> Path:
 
 
 def _say_unnamed(root: Path, folder: Path, there: set[str]) -> None:
-    """Say which audio files no line names; only where all splits of the folder are there."""
+    """Log audio files that no line names, if all splits that use the folder are there."""
     synthetic = folder.name.endswith("synth")
     splits = [split for split in SPLITS if split.endswith("synthetic") == synthetic]
     paths = [root / "dataset/slurp" / f"{split}.jsonl" for split in splits]

@@ -1,1 +1,1 @@
-"""From speech to hypotheses."""
+"""Decoding: from speech to hypotheses."""

@@ -1,4 +1,4 @@
-"""Settings of decoding: the search, and each kind of knowledge that may help it."""
+"""Decode config: beam search, biasing, fusion, rescoring, joint CTC, and tuning of weights."""
 
 from typing import Annotated, Literal, Self
 
@@ -16,41 +16,43 @@ def _has_one_place(template: str) -> str:
 
 
 Template = Annotated[str, AfterValidator(_has_one_place)]
-"""What is added to a prompt; {} stands for the words, joined by commas."""
+"""Text added to a prompt; {} stands for the words, joined by commas."""
 
 
 class HotwordsConfig(Section):
-    """Bias lists in the prompt, shortened by what a rough transcript is like (2411.06437)."""
+    """Bias lists in the prompt: the entries most similar to a rough transcript (2411.06437)."""
 
     template: Template = "Some hotwords might help. The hotwords are {}."
     filter: Literal["first_pass", "ctc", "none"] = "first_pass"
-    """Whose rough transcript: a greedy search without the list, or the encoder's CTC head; `none`
-    takes lists whole, and none longer than `most`."""
+    """First pass that shortlists hotwords: greedy search without the list, or the encoder's CTC
+    head. `none` puts whole lists in the prompt, and refuses lists longer than `most`."""
     most: PositiveInt = 20
-    """Words and phrases in a prompt."""
+    """Most words and phrases in a prompt."""
     least: Fraction = 0.5
-    """Likeness to some stretch of the rough transcript (speechllm.slot.text.hotwords)."""
+    """Least similarity of an entry to a stretch of the rough transcript, 0 to 1
+    (speechllm.slot.text.hotwords)."""
 
 
 class TrieConfig(Section):
     """Bias lists as a prefix tree in the beam (speechllm.decode.biasing.trie_boost)."""
 
     boost: Annotated[float, Field(ge=0)] | None = 1.0
-    """Nats for every token along a phrase; null: chosen on `--dev` sets, by WER."""
+    """Bonus in nats for every token along a phrase; null: tuned on the `--dev` set, by the task's
+    main error (WER)."""
     grid: Annotated[tuple[float, ...], Field(min_length=1)] = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
-    """What `boost: null` tries."""
+    """Boosts tried when `boost` is null."""
     tune_utterances: PositiveInt = 200
-    """Dev utterances that it decodes for each of them, at most."""
+    """Most dev utterances decoded for each boost tried."""
 
 
 class BiasingConfig(Section):
-    """What is done with the bias lists of a data dir; sets without any are decoded as without."""
+    """Contextual biasing by the bias lists of a data dir; off for sets without lists."""
 
     prompt: HotwordsConfig | None = None
     trie: TrieConfig | None = None
     fold: Folding = ()
-    """Forms that entries are brought into first, so that they are as the model writes: lower or
-    upper, punctuation (which is left out), nfc."""
+    """Normalisation of entries, so that they are written as the model writes: lower or upper,
+    punctuation (which is left out), nfc."""
 
     @model_validator(mode="after")
     def _something(self) -> Self:
@@ -60,14 +62,14 @@ class BiasingConfig(Section):
 
 
 class SpellingConfig(Section):
-    """How words are spelled in the symbols of the encoder's CTC head."""
+    """Spelling of words in the symbols of the encoder's CTC head."""
 
     accent: str = "en-us"
-    """Of espeak, for a head of phones."""
+    """Accent of espeak, for a CTC head of phones."""
     lexicon: str | None = None
-    """File of lines `word symbol symbol ...` instead."""
+    """Lexicon to use instead of espeak or characters: a file of lines `word symbol symbol ...`."""
     fold: Folding = ()
-    """Forms that words are brought into before the lexicon is asked for them."""
+    """Normalisation of words before they are looked up in the lexicon."""
 
     @model_validator(mode="after")
     def _folds_for_a_lexicon(self) -> Self:
@@ -81,29 +83,30 @@ Grid = Annotated[tuple[Weight, ...], Field(min_length=1)]
 
 
 class FusionConfig(Section):
-    """A language model inside the beam search (docs/decoding.md#fusion)."""
+    """Fusion of a language model in the beam search (docs/decoding.md#fusion)."""
 
     kind: Literal["shallow", "density_ratio", "ilm"]
-    """score + weight x log p_lm; the last two also - prior_weight x log p_prior, the prior being
-    that of `source_lm`, or of the recogniser's own LLM without speech."""
+    """Method. All add weight x log p_lm to the score. `density_ratio` and `ilm` also subtract
+    prior_weight x log p_prior: of `source_lm`, or of the recogniser's own LLM without speech."""
     lm: str
-    """Folder of `speechllm lm`, ARPA file of words, folder or hub id of a causal LM on the
-    recogniser's tokens. `{target}` stands for the name of the target, `{exp}` for the recipe's
-    folder exp."""
+    """Language model: folder of `speechllm lm`, ARPA file of words, or folder or hub id of a causal
+    LM on the recogniser's tokens. `{target}` stands for the name of the target, `{exp}` for the
+    recipe's folder exp."""
     weight: Weight | None = None
-    """null: the one of `grid` that has the lowest WER on the target's dev set."""
+    """Weight of log p_lm; null: the value of `grid` with the lowest error on the target's dev
+    set, by the task's main metric (WER)."""
     grid: Grid = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
     source_lm: str | None = None
-    """Of density_ratio: the same as `lm`, of source text."""
+    """Language model of source text, for `density_ratio`; given like `lm`."""
     slot: Literal["empty", "no_prompt"] = "empty"
-    """Of ilm: what the LLM is given instead of speech: its prompt with nothing in the slot, or
-    nothing at all."""
+    """Input of the LLM without speech, for `ilm`: its prompt with an empty slot, or the
+    beginning-of-sequence token alone."""
     prior_weight: Weight | None = None
-    """null: tuned like `weight`."""
+    """Weight of log p_prior; null: tuned like `weight`, over `prior_grid`."""
     prior_grid: Grid = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4)
     fold: Folding = ()
-    """Forms that words are brought into before n-grams are asked for them: lower or upper,
-    punctuation (which is left out), nfc."""
+    """Normalisation of words before n-grams score them: lower or upper, punctuation (which is left
+    out), nfc."""
 
     @property
     def has_prior(self) -> bool:
@@ -119,19 +122,19 @@ class FusionConfig(Section):
 
 
 class RescoreConfig(Section):
-    """Another choice among the N-best hypotheses, once the search is over."""
+    """Rescoring of n-best lists after the search."""
 
     kind: Literal["lm", "prompt"]
-    """score + weight x log p, under a language model, or under the recogniser's own LLM that is
-    told in words what is spoken about (2306.16007)."""
+    """Model whose weight x log p is added to the score: a language model, or the recogniser's own
+    LLM after a text prompt that says what the speech is about (2306.16007)."""
     lm: str | None = None
-    """As in fusion."""
+    """Language model, given like `fusion.lm`; for `kind: lm`."""
     fold: Folding = ()
-    """As in fusion."""
+    """Normalisation of words before n-grams score them, as in `fusion.fold`."""
     prompt: str | None = None
-    """Stands in front of every hypothesis; `{target}` in it is replaced, too."""
+    """Text in front of every hypothesis, with `{target}` replaced; for `kind: prompt`."""
     weight: Weight | None = None
-    """null: tuned on the target's dev set."""
+    """Weight of log p; null: tuned on the target's dev set."""
     grid: Grid = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 
     @model_validator(mode="after")
@@ -146,58 +149,67 @@ class RescoreConfig(Section):
 
 
 class JointCtcConfig(Section):
-    """The projector's CTC inside the search (speechllm.decode.scorers.joint_ctc): score + weight x
-    log p of the speech being read so. For transcripts, of models whose base had a `warm_start`."""
+    """Joint decoding with the projector's CTC (speechllm.decode.scorers.joint_ctc).
+
+    Adds weight x log p of the transcript under CTC to the score. For tasks that answer with
+    transcripts, and models whose base had a `warm_start`.
+    """
 
     weight: Annotated[float, Field(gt=0)] = 0.5
     candidates: PositiveInt = 40
-    """Next tokens that are scored: the likeliest by the LLM. No other can come next."""
+    """Number of next tokens that CTC scores, the likeliest by the LLM. Others cannot come next,
+    except the end."""
 
 
 class TuneConfig(Section):
-    """How the dev set is decoded to tune weights: once."""
+    """Decoding of the dev set, once, to tune weights."""
 
     beam: PositiveInt = 8
-    """Hypotheses of each utterance that the weights choose from."""
+    """Beam and n-best size: hypotheses of each utterance that the weights choose from."""
     fusion_weight: Weight = 0.3
-    """Weight of `fusion.lm` in that search. With 0, the lists lack what only fusion would find, and
-    the weights chosen from them are too low (docs/decoding.md)."""
+    """Weight of `fusion.lm` in that search. With 0, the n-best lists lack hypotheses that only
+    fusion finds, and the weights tuned on them are too low (docs/decoding.md)."""
     utterances: PositiveInt | None = None
-    """Only so many utterances of the dev set, the first ones; null: all."""
+    """Number of dev utterances used, the first ones by id; null: all."""
 
 
 class DecodeConfig(Section):
-    """Beam search. `max_tokens_per_second` bounds an utterance's hypothesis by its duration."""
+    """Decode config: the beam search, and all that may help it."""
 
     beam: PositiveInt = 4
     nbest: PositiveInt = 1
-    """Hypotheses kept of each utterance, at most `beam`; more than one also writes nbest.jsonl."""
+    """Hypotheses kept of each utterance, at most `beam`; above 1, nbest.jsonl is written too."""
     batch_positions: PositiveInt = 4000
-    """Budget of a batch: utterances x beam x longest sequence, in LLM positions."""
+    """Budget of a batch in LLM positions: utterances x beam x longest sequence."""
     max_tokens_per_second: Annotated[float, Field(gt=0, le=1000)] = 15.0
+    """Most tokens of a hypothesis for each second of the utterance."""
     min_tokens: PositiveInt = 10
-    """Every utterance may have at least so many tokens."""
+    """Number of tokens that even the shortest utterance may have."""
     constrained: bool = False
-    """Let the search write only answers of the form and of the labels that the task knows."""
+    """Restrict the search to answers of the task's form, with labels that training had."""
     length_penalty: Annotated[float, Field(ge=-10, le=10)] = 1.0
     repetition_penalty: Annotated[float, Field(ge=0.01, le=100)] = 1.0
     no_repeat_ngram: Annotated[int, Field(ge=0, le=1000)] = 0
-    """If above 0, no n-gram of so many tokens comes twice in a hypothesis."""
+    """Length in tokens of n-grams that may not repeat in a hypothesis; 0: all may repeat."""
     precision: Literal["auto", "fp32", "bf16"] = "fp32"
     guard: GuardConfig | None = GuardConfig()
-    """Loops, refusals, empty output, copied prompts: found, tried again, and told."""
+    """Detection of loops, refusals, empty output and copied prompts; they are decoded again and
+    recorded. null: off."""
     adapted: Annotated[float, Field(ge=0, le=1)] = 1.0
-    """How much of what adaptation changed counts; 0 is the base (speechllm.model.between)."""
+    """Interpolation of weights from the base (0) to the adapted model (1)
+    (speechllm.model.between)."""
     speech_temperature: Annotated[float, Field(ge=0.01, le=100)] | None = None
-    """In place of `model.projector.ctc.temperature`, for vectors `expected` (LegoSLM, 2505.11352):
-    above it, the LLM is trusted more than the ear. null: as in training."""
+    """Temperature of CTC posteriors in place of `model.projector.ctc.temperature`, for vectors
+    `expected` (LegoSLM, 2505.11352). A higher one trusts the LLM more than the speech. null: as in
+    training."""
     biasing: BiasingConfig | None = None
     confidence: bool = False
-    """Score words and utterances by a second pass over each hypothesis."""
+    """Write confidences of words and utterances, from a second pass over each hypothesis."""
     confidence_temperature: Annotated[float, Field(ge=0.01, le=100)] = 1.0
-    """What that pass divides logits by."""
+    """Temperature that divides the logits of that pass."""
     word_times: Literal["none", "auto", "ctc", "attention"] = "none"
-    """By the encoder's CTC head, or by the LLM's attention; auto: by the first that there is."""
+    """Source of word times: the encoder's CTC head, or the LLM's attention. auto: the CTC head if
+    it can be used, else attention."""
     ctc: SpellingConfig = SpellingConfig()
     joint_ctc: JointCtcConfig | None = None
     fusion: FusionConfig | None = None
@@ -205,7 +217,7 @@ class DecodeConfig(Section):
     tune: TuneConfig = TuneConfig()
 
     def safer(self, retry: RetryConfig) -> Self:
-        """The settings of the guard's second search."""
+        """Settings of the guard's second search."""
         beam = retry.beam or self.beam
         return self.model_copy(
             update={
@@ -223,12 +235,12 @@ class DecodeConfig(Section):
 
     @property
     def left_open(self) -> list[str]:
-        """Dotted names of all that has to be tuned before the search."""
+        """Dotted names of all settings to tune before the search."""
         return [*self.untuned, *(["biasing.trie.boost"] if self.open_boost else [])]
 
     @property
     def untuned(self) -> list[str]:
-        """Dotted names of the weights that are to be tuned, on N-best lists."""
+        """Dotted names of the weights to tune on n-best lists."""
         names = []
         if self.fusion:
             names += ["fusion.weight"] if self.fusion.weight is None else []

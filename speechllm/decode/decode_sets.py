@@ -34,11 +34,11 @@ def decode_corpus(
 ) -> None:
     """Decode the utterances that have no hypothesis yet.
 
-    Writes hyp.jsonl (and, for N-best lists, nbest.jsonl) line by line as hypotheses come; when all
+    Writes hyp.jsonl (and, for n-best lists, nbest.jsonl) line by line as hypotheses come; when all
     are there, text (`id words`) and decode.json with the real-time factor.
 
     Args:
-        decoder: a model with all that helps it.
+        decoder: model and scorers.
         corpus: one test set with frames opened.
         bundle: the model's folder, whose hash is recorded.
         out: folder of the results.
@@ -105,7 +105,18 @@ def decode_batches(
     model: SpeechLLM,
     config: DecodeConfig,
 ) -> Iterator[list[str]]:
-    """Utterances of like length, longest first, within the budget of beams x positions."""
+    """Group utterances of like length, longest first, within `config.batch_positions`.
+
+    Args:
+        ids: utterances to decode.
+        speech_lengths: LLM positions of speech, by utterance id.
+        seconds: duration by utterance id, which bounds the hypothesis.
+        model: its prompt adds to the length.
+        config: beam, bounds and budget.
+
+    Returns:
+        An iterator over the utterance ids of each batch.
+    """
     batch: list[str] = []
     most = 0
     for utt in sorted(ids, key=lambda i: (-speech_lengths[i], i)):

@@ -1,4 +1,4 @@
-"""Everything that decoding a batch takes, step after step; the same for sets and recordings."""
+"""Decoder: all steps of decoding a batch; the same for sets and for recordings."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -27,12 +27,12 @@ from speechllm.slot.collate import Example, collate
 
 @dataclass(frozen=True)
 class Candidate:
-    """A hypothesis with all that speaks for it.
+    """Hypothesis of an n-best list, with its score and the parts of it.
 
     Attributes:
-        hypothesis: of the search.
-        score: the search's, and the rescorers' with their weights: nats.
-        scores: its parts, without weights: the LLM's own, and each source's by name.
+        hypothesis: as the search found it.
+        score: score of the search plus weighted scores of the rescorers, in nats.
+        scores: parts without weights, by name: `llm` for the LLM, and each scorer's.
     """
 
     hypothesis: Hypothesis
@@ -40,7 +40,7 @@ class Candidate:
     scores: dict[str, float]
 
     def listed(self) -> dict[str, Any]:
-        """As nbest.jsonl has it."""
+        """Serialise for nbest.jsonl."""
         return {
             "text": self.hypothesis.text,
             "score": round(self.score, 4),
@@ -90,22 +90,23 @@ class Decoded:
 
 
 class Decoder:
-    """A model and all knowledge that helps it, loaded once.
+    """Decodes batches with a model and all its scorers, which are loaded once.
 
     Args:
         model: in eval mode, on its device.
         config: of the decoding.
-        sources: what adds to the scores inside the search, in their order.
-        rescorers: what adds to them afterwards; with a weight of 0 it is listed only.
-        hashes: of the language models among them.
+        sources: scorers inside the search, in their order.
+        rescorers: scorers after the search; one with a weight of 0 is only listed.
+        hashes: of the language models among them, by config key.
 
     Attributes:
-        growth: LLM positions that prompts of the present set grow by.
-        times_by: where word times come from.
+        growth: LLM positions that hotwords of the present set add to a prompt.
+        times_by: source of word times: `ctc`, `attention` or `none`.
 
     Raises:
-        ConfigError: answers are to be constrained, and the task or the tokenizer cannot do so; or
-            see `check_suits`.
+        ConfigError: the model does not suit the config (`check_suits`), it was loaded with another
+            `adapted`, or its task or tokenizer cannot do constrained decoding.
+        SpeechLLMError: decoding is to be constrained, and outlines-core is not installed.
     """
 
     def __init__(
@@ -141,10 +142,11 @@ class Decoder:
 
     @classmethod
     def load(cls, model: SpeechLLM, config: DecodeConfig) -> "Decoder":
-        """With all that the config names.
+        """Make a decoder with all scorers that the config names.
 
         Raises:
-            ConfigError: a weight is left to be tuned, or a language model cannot be used.
+            ConfigError: a weight is null and must be tuned first, or a language model cannot be
+                used.
         """
         if config.left_open:
             raise ConfigError(
@@ -155,9 +157,9 @@ class Decoder:
         return cls(model, config, made["fusion"], made["rescore"], knowledge_hashes(config))
 
     def use_lists(self, lists: BiasLists) -> None:
-        """Take the bias lists of the set that is decoded next, as far as the config asks for any.
+        """Set the bias lists of the set that is decoded next, if the config asks for biasing.
 
-        A set without lists is decoded as if there were no biasing.
+        A set without lists is decoded without biasing.
         """
         biasing = self.config.biasing if lists else None
         self.sources = [s for s in self.sources if not isinstance(s, TrieBoost)]
@@ -176,8 +178,11 @@ class Decoder:
         """Decode one batch.
 
         Args:
-            examples: utterances, whose transcripts are not looked at.
+            examples: utterances; their transcripts are not used.
             seconds: duration of each.
+
+        Returns:
+            One result for each example, in the same order.
         """
         if self.model.ctc:  # which decoders of other domains share
             own = self.model.ctc.config.temperature
@@ -224,7 +229,7 @@ class Decoder:
         return search(model, batch, seconds, config, sources)
 
     def _first_pass(self, examples: Sequence[Example], seconds: Sequence[float]) -> list[str]:
-        """A rough transcript of each utterance, where hotwords are chosen by it."""
+        """Transcripts by greedy search, if hotwords are chosen by them; else empty ones."""
         if not (self._hotwords and self._hotwords.config.filter == "first_pass"):
             return [""] * len(examples)
         greedy = self.config.model_copy(update={"beam": 1, "nbest": 1})
@@ -237,7 +242,7 @@ class Decoder:
         examples: Sequence[Example],
         seconds: Sequence[float],
     ) -> None:
-        """Flag what is no transcript, decode it once more, and keep the better one, told so."""
+        """Flag hypotheses that are no transcripts, decode again, keep the better; record all."""
 
         def flags(place: int, best: Hypothesis) -> list[str]:
             prompt = self._prompt_text(examples[place])
@@ -273,7 +278,7 @@ class Decoder:
         return " ".join(decode(side, skip_special_tokens=True) for side in sides)
 
     def _rescored(self, found: Sequence[Sequence[Hypothesis]]) -> list[list[Candidate]]:
-        """Each utterance's hypotheses with the parts of their scores, the best first."""
+        """N-best list of each utterance with the parts of the scores, best first."""
         flat = [hypothesis for nbest in found for hypothesis in nbest]
         with autocast(self.config.precision, str(self.model.device)):
             known = {s.name: (s, s.score(flat)) for s in [*self.sources, *self.rescorers]}
@@ -289,5 +294,5 @@ class Decoder:
         return [sorted(nbest, key=self._rank) for nbest in lists]
 
     def _rank(self, candidate: Candidate) -> float:
-        """As the search ranks: by the score for each position."""
+        """Sort key: length-normalised score, as in `search`."""
         return -candidate.score / candidate.hypothesis.length**self.config.length_penalty

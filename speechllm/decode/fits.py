@@ -1,4 +1,4 @@
-"""Do the words that help the search meet the words of a set? Said once for each set."""
+"""Log how well bias lists and n-grams match the words of a set, once for each set."""
 
 import logging
 from collections.abc import Iterable
@@ -19,18 +19,18 @@ def say_fits(
     where: str,
     level: int = logging.INFO,
 ) -> bool | None:
-    """Log how much of bias lists and of n-grams meets texts; warn where another form would.
+    """Log how well bias lists and n-grams match texts; warn if another case or form would match.
 
     Args:
-        decoder: with its n-grams.
-        lists: of the set, as they are written; looked at where the decoder uses them.
-        name: of the set.
-        texts: its transcripts, or its hypotheses.
-        where: which of the two.
-        level: of what is as it should be.
+        decoder: its n-gram scorers are checked.
+        lists: bias lists of the set, not normalised; checked if the decoder uses them.
+        name: name of the set.
+        texts: transcripts or hypotheses of the set.
+        where: which of the two, for messages.
+        level: log level where no warning is needed.
 
     Returns:
-        Whether all is as it should be; None where there are no words to compare with.
+        Whether there was no warning; None if the texts have no words.
     """
     texts = list(texts)
     words = count_words(texts)
@@ -63,12 +63,12 @@ def say_fits(
 
 
 def say_form(name: str, heard: Iterable[str], wanted: Iterable[str]) -> None:
-    """Warn where hypotheses are written otherwise than what they will be scored against.
+    """Warn if hypotheses are written in another form than their references.
 
     Args:
-        name: of the set.
+        name: name of the set.
         heard: its hypotheses.
-        wanted: what the LLM has to answer there.
+        wanted: its references.
     """
     if said := unlike(heard, count_words(wanted), "what they are compared with"):
         log.warning("%s: hypotheses: %s; errors by `plain`, as in tuning, count that", name, said)

@@ -1,8 +1,8 @@
-"""What hypotheses of LLMs look like that are no transcripts: loops, refusals, silence, the prompt.
+"""Rules that detect hypotheses which are no transcripts: loops, refusals, silence, the prompt.
 
-Rules on text alone, without torch. Reported failures of LLM-based recognisers (SLAM-LLM's issues):
-endless loops of words, "I am an AI ...", the prompt said back. What is found is decoded again and
-recorded; a transcript is never rewritten without a trace.
+They look at text alone, without torch. Reported failures of LLM-based recognisers (SLAM-LLM's
+issues): endless loops of words, "I am an AI ...", a copy of the prompt. A hypothesis that is found
+is decoded again and recorded; a transcript is never rewritten without a trace.
 """
 
 import re
@@ -35,33 +35,34 @@ _EDGES = re.compile(r"^\W+|\W+$")
 
 
 class RetryConfig(Section):
-    """A safer search for what the guard has flagged; what is null stays as it was."""
+    """Safer second search for flagged hypotheses; a null key keeps the first search's value."""
 
     beam: PositiveInt | None = None
     no_repeat_ngram: Annotated[int, Field(ge=0)] = 6
-    """No n-gram of so many tokens comes twice in a hypothesis; 0 lets it."""
+    """Length in tokens of n-grams that may not repeat in a hypothesis; 0: as in the first
+    search."""
     repetition_penalty: Annotated[float, Field(ge=0.01, le=100)] | None = 1.2
 
 
 class GuardConfig(Section):
-    """What counts as no transcript, and what is done about it."""
+    """Rules for hypotheses that are no transcripts, and the retry."""
 
     repeats: Annotated[int, Field(ge=3)] = 6
-    """A stretch of words that comes so many times in succession is a loop."""
+    """Number of times in succession that makes a stretch of words a loop."""
     longest_unit: PositiveInt = 12
-    """Words of the longest stretch that is looked for."""
+    """Longest stretch of a loop, in words."""
     max_words_per_unique: PositiveFloat = 7.0
-    """More than 5 words and more words than so many times the distinct ones are a loop: the filter
-    of the released code of 2604.06487, which makes such a hypothesis "UNK"."""
+    """Highest ratio of words to distinct words; above it, more than 5 words are a loop. This is the
+    filter of the released code of 2604.06487, which makes such a hypothesis "UNK"."""
     refusals: tuple[str, ...] = REFUSALS
-    """Phrases of a refusal, in lower case, as whole words."""
+    """Phrases of a refusal, in lower case, matched as whole words."""
     empty_above: PositiveFloat = 1.0
-    """Seconds of audio from which on an empty hypothesis is suspicious."""
+    """Seconds of audio from which on an empty hypothesis is flagged."""
     prompt_words: Annotated[int, Field(ge=2)] = 4
-    """So many words of the prompt in succession, or all of a shorter one, are a copy of it; one
-    word alone is none."""
+    """Number of words of the prompt in succession that count as a copy of it; of a shorter prompt,
+    all of them. One word alone is no copy."""
     retry: RetryConfig | None = RetryConfig()
-    """null: flag, but do not decode again."""
+    """Second search for flagged hypotheses; null: flag only."""
 
 
 def words_of(text: str) -> list[str]:
@@ -72,14 +73,15 @@ def words_of(text: str) -> list[str]:
 def is_loop(words: Sequence[str], config: GuardConfig) -> bool:
     """Whether words repeat as no speaker repeats them.
 
-    By the ratio of words to distinct ones, or by a stretch of words, or of letters inside a word,
-    that comes `repeats` times in succession. The ratio alone misses a loop behind a good beginning.
+    A loop has too high a ratio of words to distinct words, or a stretch of words that comes
+    `repeats` times in succession, or a stretch of letters in a word that comes twice as often. The
+    ratio alone misses a loop after a good beginning.
     """
     if len(words) > 5 and len(words) > config.max_words_per_unique * len(set(words)):
         return True
     if _repeats(words, config.longest_unit, config.repeats):
         return True
-    # Letters are doubled more readily than words ("aaah"): so many times as many.
+    # Letters repeat more readily than words ("aaah"), so they need twice as many repeats.
     return any(_repeats(word, 4, 2 * config.repeats) for word in words if not word.isdecimal())
 
 
@@ -101,12 +103,12 @@ def _contains(words: Sequence[str], part: Sequence[str]) -> bool:
 def flags_of(
     text: str, seconds: float, truncated: bool, prompt: str, config: GuardConfig
 ) -> list[str]:
-    """What is odd about a hypothesis, in the order of `FLAGS`; [] if nothing is.
+    """Flags of a hypothesis that is no transcript, in the order of `FLAGS`; else [].
 
     Args:
         text: the hypothesis.
         seconds: duration of the utterance.
-        truncated: it reached its bound on tokens.
+        truncated: whether it reached its bound on tokens.
         prompt: the words around the speech slot.
         config: the rules.
     """
@@ -125,5 +127,5 @@ def flags_of(
 
 
 def prefers_retry(first: Sequence[str], retry: Sequence[str]) -> bool:
-    """The rule by which a retry replaces a first hypothesis: it has fewer flags, and no new one."""
+    """Whether a retry replaces the first hypothesis: it has fewer flags, and no new one."""
     return len(retry) < len(first) and set(retry) <= set(first)

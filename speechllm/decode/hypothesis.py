@@ -1,20 +1,20 @@
-"""What a search finds."""
+"""Result of the search for one utterance."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """What the model may have heard in one utterance.
+    """Hypothesis of one utterance.
 
     Attributes:
         utt_id: utterance id.
         text: the transcript.
         ids: tokens generated, without end-of-sequence.
-        truncated: it reached its bound before it ended by itself.
-        score: what the search gave it, knowledge sources included: a log-probability in nats,
-            summed over its tokens and, unless truncated, its end. The last bits of it depend on
-            the batch, so it is no part of comparisons.
+        truncated: whether it reached its bound on tokens before it ended.
+        score: score of the search, scorers included: log-probability in nats, summed over its
+            tokens and, unless truncated, its end. Its last bits depend on the batch, so
+            comparisons leave it out.
     """
 
     utt_id: str
@@ -29,5 +29,5 @@ class Hypothesis:
 
     @property
     def length(self) -> int:
-        """Positions that the search divided its score by: the tokens and the end."""
+        """Length in the search's length penalty: the tokens and the end."""
         return len(self.ids) + 1

@@ -1,4 +1,4 @@
-"""A task's error on dev batches by real decoding, for real-time evaluation."""
+"""Error rates on dev batches by real decoding, for real-time evaluation."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from speechllm.slot.collate import Batch, collate
 from speechllm.task import Task
 from speechllm.train.monitor import ERROR
 
-POSITIONS = 12000  # of a batch: a pass over few rows waits for weights, on a CPU
+POSITIONS = 12000  # budget of a batch: on a CPU, reading the weights is most of a small pass
 BRIEF = 10
 TINY = 1e-9
 
@@ -22,11 +22,11 @@ class DevError:
 
     Args:
         task: counts the errors.
-        targets: what is to be answered, by utterance id.
+        targets: references by utterance id.
         seconds: duration by utterance id.
         joint_ctc: weight of the projector's CTC in the search; None is the LLM alone.
-        is_brief: give every answer but `BRIEF` tokens. A model that learnt nothing yet finds no
-            end, and would be wrong at any length; it would only take minutes.
+        is_brief: limit every answer to `BRIEF` tokens. An untrained model finds no end and is wrong
+            at any length; longer answers would only take minutes.
     """
 
     def __init__(
@@ -45,10 +45,11 @@ class DevError:
             self.config = self.config.model_copy(update=bound)
 
     def __call__(self, model: SpeechLLM, batches: Sequence[Batch]) -> dict[str, float]:
-        """The errors of all batches together, in percent: `error`, which is the task's main one,
-        and those of its figures that can be had, by their keys.
+        """Error rates over all batches, in percent: `error`, the task's main one, and its other
+        metrics by key, where they are defined.
 
-        Training's batches are small for a search, which reads a token of each row in a pass.
+        Utterances are batched anew: training's batches are small for a search, which reads one
+        token of each row in a pass.
         """
         hypotheses: dict[str, str] = {}
         sources = [JointCtc(model, self.joint_ctc)] if self.joint_ctc else []

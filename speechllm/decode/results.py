@@ -1,4 +1,4 @@
-"""Hypotheses on disk: written as they come, keyed by id, and refused if made otherwise."""
+"""Hypotheses on disk: written as they come, keyed by id; refused if made with other settings."""
 
 import json
 import logging
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 SETTINGS, TEXT, SUMMARY = "settings.json", "text", "decode.json"
 NBEST = "nbest.jsonl"
 WRITTEN = "written"
-"""Key of decode.json: the hashes of the files above."""
+"""Key of decode.json that holds the hashes of hyp.jsonl, nbest.jsonl and text."""
 AGAIN = "then decode again"
 
 
@@ -35,8 +35,15 @@ def is_decoded(
 ) -> bool:
     """Whether every utterance has its hypothesis by this model and these settings.
 
+    Args:
+        data_dir: the set.
+        bundle: the model's folder.
+        config: of the decoding.
+        hashes: of the language models that it names, by key.
+        out: folder of the results.
+
     Raises:
-        SpeechLLMError, DataError: as `claim`.
+        SpeechLLMError, DataError: see `claim`.
     """
     if not (out / SUMMARY).is_file():
         return False
@@ -45,10 +52,12 @@ def is_decoded(
 
 
 def check_written(out: Path) -> bool:
-    """Whether finished hypotheses are as they were written; `text` alone may be written anew.
+    """Whether the files of finished hypotheses are unchanged; True if nothing is finished.
+
+    False means that only `text` has changed or is missing; it can be written again.
 
     Raises:
-        DataError: the hypotheses or their lists are not.
+        DataError: hyp.jsonl or nbest.jsonl has changed or is missing.
     """
     summary = read_mapping(out / SUMMARY, made_again(out)) if (out / SUMMARY).is_file() else {}
     odd = [
@@ -66,10 +75,10 @@ def check_written(out: Path) -> bool:
 def settings_of(
     data_dir: DataDir, bundle: Path, config: DecodeConfig, hashes: Mapping[str, str]
 ) -> dict[str, Any]:
-    """What hypotheses depend on; the size of batches is not among it.
+    """Settings that hypotheses depend on; the size of batches is left out.
 
     Args:
-        data_dir: what is decoded.
+        data_dir: the set.
         bundle: the model's folder.
         config: of the decoding.
         hashes: of the language models that it names, by key.
@@ -88,7 +97,15 @@ def settings_of(
 def tuning_settings(
     dev: DataDir, bundle: Path, config: DecodeConfig, hashes: Mapping[str, str], task: Task
 ) -> dict[str, Any]:
-    """What weights depend on that are tuned on a dev set: its hypotheses and its references."""
+    """Settings that tuned weights depend on: those of the hypotheses, and the references' hash.
+
+    Args:
+        dev: the dev set.
+        bundle: the model's folder.
+        config: of the decoding.
+        hashes: of the language models that it names, by key.
+        task: says which tables are the references.
+    """
     references = [dev.path / table for table in task.tables]
     return settings_of(dev, bundle, config, hashes) | {"references": sha256_of(references)}
 
@@ -96,14 +113,21 @@ def tuning_settings(
 def claim(
     data_dir: DataDir, bundle: Path, config: DecodeConfig, hashes: Mapping[str, str], out: Path
 ) -> dict[str, HypothesisRecord]:
-    """Make `out` the place of these hypotheses; return the records that are there already.
+    """Make `out` the folder of these hypotheses; return the records that it already has, by id.
 
-    A last line that a killed run left half written is cut off. With N-best lists, an utterance is
-    there only if its list is.
+    A last line that a killed run left half written is cut off. With n-best lists, an utterance is
+    done only if its list is there too.
+
+    Args:
+        data_dir: the set.
+        bundle: the model's folder.
+        config: of the decoding.
+        hashes: of the language models that it names, by key.
+        out: folder of the results.
 
     Raises:
         SpeechLLMError: the folder holds hypotheses of another model or other settings.
-        DataError: they are not what was written.
+        DataError: its files were changed.
     """
     settings = settings_of(data_dir, bundle, config, hashes)
     check_settings(out, settings)
@@ -134,19 +158,19 @@ def write_results(
     extra: Mapping[str, Any],
     times_by: str = "none",
 ) -> None:
-    """Write `text` (id, words) and the summary with the real-time factor; say what was guarded.
+    """Write `text` (id, words) and decode.json with the real-time factor; log the guard's flags.
 
-    The factor counts the encoder's time (of stage 3) and the search's, each as it ran: with its
-    batches, threads and device. The search's holds what sources and rescoring took.
+    The factor counts the time of the encoder (stage 3) and of the search, each with the batches,
+    threads and device that it ran with. The search includes scorers and rescoring.
 
     Args:
         out: folder of the results.
-        name: of the set.
+        name: name of the set.
         done: all records by utterance id.
         config: of the decoding.
-        encode_seconds: that stage 3 took.
-        extra: further fields of the summary.
-        times_by: where word times come from.
+        encode_seconds: time that stage 3 took.
+        extra: further fields of decode.json.
+        times_by: source of word times.
     """
     write_table(out / TEXT, {utt: record.text for utt, record in done.items()})
     audio = sum(record.seconds for record in done.values())
@@ -182,7 +206,7 @@ def write_results(
 
 
 def _count(flagged: Mapping[str, Sequence[str]]) -> dict[str, int]:
-    """How many hypotheses have each flag, before any retry."""
+    """Number of hypotheses with each flag, before any retry."""
     counts = Counter(flag for flags in flagged.values() for flag in flags)
     return {flag: counts[flag] for flag in FLAGS if counts[flag]}
 

@@ -1,4 +1,4 @@
-"""Whether a model can be decoded as a config asks, from its settings alone. Imports no torch."""
+"""Check, from its settings alone, that a model suits a decode config. Imports no torch."""
 
 from speechllm.config import ModelConfig
 from speechllm.decode.config import DecodeConfig
@@ -7,7 +7,7 @@ from speechllm.task import Task
 
 
 def check_suits(model: ModelConfig, config: DecodeConfig, task: Task) -> None:
-    """Raise ConfigError where a model has not what its decoding needs.
+    """Raise ConfigError if a model lacks what its decode config needs.
 
     Args:
         model: its settings.
@@ -28,12 +28,12 @@ def check_suits(model: ModelConfig, config: DecodeConfig, task: Task) -> None:
 
 
 def check_joint_ctc(model: ModelConfig, task: Task, key: str = "joint_ctc") -> None:
-    """Raise ConfigError where CTC cannot have a say in the answers of a model.
+    """Raise ConfigError if the projector's CTC cannot score the answers of a model.
 
     Args:
         model: its settings.
         task: of the model.
-        key: that asks for it.
+        key: config key that asks for it, for the message.
     """
     if reads_transcripts(model, task):
         return
@@ -45,6 +45,6 @@ def check_joint_ctc(model: ModelConfig, task: Task, key: str = "joint_ctc") -> N
 
 
 def reads_transcripts(model: ModelConfig, task: Task) -> bool:
-    """Whether the projector's CTC reads what the LLM is to answer."""
+    """Whether the projector has CTC, and answers are transcripts, which CTC can read."""
     has_ctc = model.projector is not None and model.projector.ctc is not None
     return has_ctc and task.table == "text"

@@ -1,13 +1,12 @@
-"""What a Whisper alone makes of test sets: its own decoder, without a projector and an LLM.
+"""Transcripts of test sets by a Whisper alone: its own decoder, without a projector and an LLM.
 
     <folder>/run.json                               which Whisper; kind: reference
-    <folder>/decode_<tag>/<set>/{text,decode.json}  as a model's, so that score and report take them
-    <folder>/decode_<tag>/<set>/transcripts         what it heard, where `text` says what that means
+    <folder>/decode_<tag>/<set>/{text,decode.json}  as of a trained model, for score and report
+    <folder>/decode_<tag>/<set>/transcripts         transcripts, where `text` holds other answers
 
-Each utterance is heard by itself, in windows padded to the full length as in Whisper's training,
-and written by greedy search. A window whose text goes round in circles is written again by
-sampling, as OpenAI's own decoding does (2212.04356, section 4.5), from a fixed seed; how likely the
-text is, is not looked at.
+Each utterance is encoded by itself, in windows padded to the full length as in Whisper's training,
+and decoded by greedy search. A window whose text loops is decoded again by sampling, as in OpenAI's
+own decoder (2212.04356, section 4.5), from a fixed seed; the probability of the text is not used.
 """
 
 import logging
@@ -52,19 +51,19 @@ log = logging.getLogger(__name__)
 KEY = "--model"
 TRANSCRIPTS = "transcripts"
 TEMPERATURES = (0.2, 0.4, 0.6, 0.8, 1.0)  # tried in turn
-COMPRESSION = 2.4  # a text that zlib makes smaller than by this goes round in circles
+COMPRESSION = 2.4  # a text with a higher compression ratio of zlib loops
 SEARCH = f"greedy, sampled again where compressed by more than {COMPRESSION}"
-AT_ONCE = 8  # windows and utterances: a token then reads the weights once for all of them
+AT_ONCE = 8  # windows of a batch, utterances of a call: each token reads the weights once for all
 
 
 @dataclass(frozen=True)
 class AnswerRule:
-    """Makes answers of another task from transcripts.
+    """Rule that makes answers of another task from transcripts.
 
     Attributes:
-        task: by which they are scored.
-        rule_of: transcript -> answer, for a data dir.
-        files_of: what that depends on, by name.
+        task: name of the task.
+        rule_of: data dir -> function from transcript to answer.
+        files_of: data dir -> files that the rule depends on, by name.
     """
 
     task: str
@@ -73,12 +72,12 @@ class AnswerRule:
 
 
 class Whisper:
-    """A whole Whisper of transformers.
+    """Whisper of transformers, encoder and decoder.
 
     Args:
         name: folder or hub id.
-        language: of the speech, such as `en`; of no meaning to a model of one language.
-        device: where to compute; the encoder in bfloat16 where it multiplies that natively.
+        language: of the speech, such as `en`; ignored by a model of one language.
+        device: device of the model; the encoder runs in bfloat16 where the device supports it.
 
     Raises:
         ConfigError: it cannot be loaded, is no Whisper, or does not know the language.
@@ -107,12 +106,13 @@ class Whisper:
 
     @torch.inference_mode()
     def transcribe(self, waves: Sequence[np.ndarray]) -> list[str]:
-        """The words of each utterance, in one line.
+        """Transcript of each utterance, in one line.
+
+        Windows are encoded one by one. They are decoded in batches, in float32, so that no text
+        depends on the others.
 
         Args:
-            waves: float32 [samples] at 16 kHz, one array for each utterance. Their windows are
-                heard one by one and written side by side, in float32, where no text depends on
-                the others.
+            waves: float32 [samples] at 16 kHz, one array for each utterance.
         """
         windows = [pieces(wave, self.processor.feature_extractor.n_samples) for wave in waves]
         heard = [self._heard(piece) for parts in windows for piece in parts]
@@ -124,7 +124,7 @@ class Whisper:
         return [" ".join(" ".join(next(rest) for _ in parts).split()) for parts in windows]
 
     def _written(self, states: Tensor, **options: Any) -> list[str]:
-        """The texts of windows [N, T, D]."""
+        """Texts of windows, from their encoder states [N, T, D]."""
         with quietly():
             tokens = self.model.generate(
                 encoder_outputs=BaseModelOutput(states), **(self.options | options)
@@ -132,7 +132,7 @@ class Whisper:
         return self.processor.batch_decode(tokens, skip_special_tokens=True)
 
     def _mended(self, text: str, states: Tensor) -> str:
-        """The text of a window [1, T, D], or one that does not go round in circles."""
+        """Text of a window with states [1, T, D], sampled again while it loops."""
         for temperature in TEMPERATURES:
             if not goes_in_circles(text):
                 break
@@ -142,7 +142,7 @@ class Whisper:
         return text
 
     def _heard(self, piece: np.ndarray) -> Tensor:
-        """[1, T, D] the encoder's states of one window."""
+        """[1, T, D] encoder states of one window."""
         features = self.processor.feature_extractor(
             piece, sampling_rate=SAMPLE_RATE, return_tensors="pt"
         ).to(self.device)
@@ -151,7 +151,7 @@ class Whisper:
 
 
 def goes_in_circles(text: str) -> bool:
-    """Whether a text repeats itself: it is packed too well."""
+    """Whether a text loops: its compression ratio is above `COMPRESSION`."""
     plain = text.encode()
     return len(plain) > COMPRESSION * len(zlib.compress(plain))
 
@@ -170,15 +170,15 @@ def decode_alone(
     Args:
         name: folder or hub id of a Whisper.
         sets: data dirs with audio.
-        out: a folder beside the models'; its name is the system's in reports.
-        tag: of the decoding that it stands beside.
+        out: folder of the results, beside the models'; its name is the system's in reports.
+        tag: names the decode folder, `decode_<tag>`.
         language: see `Whisper`.
         allow_pipes: run the shell commands of wav.scp.
-        understanding: for a task other than asr.
+        understanding: rule that makes the answers, for a task other than asr.
 
     Raises:
-        SpeechLLMError: the folder holds what another model, audio or rule made.
-        DataError: a set without audio.
+        SpeechLLMError: the folder holds results of another model, audio or rule.
+        DataError: a set has no audio.
         ConfigError: see `Whisper`.
         AudioError: a recording cannot be read.
     """
@@ -216,7 +216,7 @@ def decode_alone(
 
 
 def _recordings(data_dir: DataDir) -> dict[str, Path]:
-    """The files of its audio; what a shell command gives is known by the command alone."""
+    """Audio files of a data dir; not shell commands, which `audio_hash` knows by their text."""
     files = {audio.source for audio in data_dir.audio.values() if not audio.is_pipe}
     return {file: Path(file) for file in files}
 

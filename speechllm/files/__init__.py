@@ -1,1 +1,1 @@
-"""Files that appear whole, who writes where, formats of our own; what a process is told."""
+"""File utilities: whole-file writes, locks, our own formats, strict parsers, signals, progress."""

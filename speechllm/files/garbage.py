@@ -1,4 +1,4 @@
-"""When Python looks for garbage."""
+"""Control of Python's garbage collector."""
 
 import gc
 from collections.abc import Iterator
@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Inside the block nobody looks for cycles of objects that nothing else refers to.
+    """Turn the cyclic garbage collector off inside the block.
 
-    For work that makes millions of small objects, all of them needed and none of them in a cycle:
-    the collector would go through them again and again, a quarter of the time.
+    For work that makes millions of small objects that are all needed and in no cycle. The
+    collector would scan them again and again and take a quarter of the time.
     """
     was_on = gc.isenabled()
     gc.disable()

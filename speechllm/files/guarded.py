@@ -1,7 +1,7 @@
-"""Whatever a parser raises at a file becomes one line that names the file.
+"""Errors of parsers, turned into one line that names the file.
 
 Parsers raise all kinds of errors at damaged input (zlib.error, struct.error, RecursionError,
-Arrow's and safetensors' own, ...), so all are taken; only a parser belongs into such a block.
+Arrow's and safetensors' own, ...), so all are caught. Put nothing but a parser into such a block.
 """
 
 from collections.abc import Iterator
@@ -19,19 +19,19 @@ def guarded(
 
     Args:
         path: the file that is read.
-        message: what it is not, or what is wrong with it; the parser's words follow.
-        line: 1-based.
-        remedy: what mends it.
+        message: what is wrong with the file; the parser's own message follows.
+        line: 1-based line number.
+        remedy: what fixes it.
 
     Raises:
-        DataError: anything was raised but a SpeechLLMError, which passes.
+        DataError: the block raised any error but a SpeechLLMError, which passes unchanged.
     """
     try:
         yield
     except SpeechLLMError:
         raise
     except Exception as error:
-        if isinstance(error, OSError) and error.strerror:  # of the system, not a library's own
+        if isinstance(error, OSError) and error.strerror:  # from the system, not a library's own
             raise DataError(f"cannot be read ({error.strerror})", path, line) from error
         said = shortened(" ".join(str(error).split()), 200) or type(error).__name__
         if isinstance(error, KeyError):

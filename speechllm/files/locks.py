@@ -1,9 +1,9 @@
-"""One process at a time writes to a place, on one machine or on several that share its disk.
+"""Locks: one process at a time writes to a place, also if several machines share the disk.
 
-A lock is a file that says who holds it. It is made by link(2), which fails where there is one
-already, over NFS too; the locks of flock and fcntl are not known to all machines there. A holder
-touches its lock all the time. One that was killed is known to be dead on its own machine at once,
-and elsewhere by a lock that was not touched for `STALE_SECONDS` of the file server's clock.
+A lock is a file that names its holder. It is made by link(2), which fails if the file exists, over
+NFS too; locks of flock and fcntl are not seen by all machines there. The holder touches its lock
+every `BEAT_SECONDS`. If it was killed, processes of its machine see that at once. Other machines
+take it for dead when the lock was not touched for `STALE_SECONDS` of the file server's clock.
 """
 
 import errno
@@ -28,25 +28,25 @@ from speechllm.files.processes import Process, is_first_rank, this_process
 log = logging.getLogger(__name__)
 
 LOCK = ".lock"
-"""Name of the lock in a folder."""
+"""Name of the lock file in a folder."""
 BEAT_SECONDS = 15.0
 STALE_SECONDS = 300.0
 POLL_SECONDS = 0.05
 LONGEST_COMMAND = 200
 
 _held: set[Path] = set()
-"""Locks of this process, which may take them again."""
+"""Locks held by this process, which may take them again."""
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a lock.
+    """Holder of a lock.
 
     Attributes:
-        process: which one; None where the lock does not say.
-        told: what the lock says of it: host, command, since.
-        quiet: seconds of the file server's clock since it last touched the lock.
+        process: the process; None if the lock file does not say.
+        told: contents of the lock file, with host, command and since.
+        quiet: seconds since the lock was last touched, by the file server's clock.
     """
 
     process: Process | None
@@ -62,7 +62,7 @@ class Holder:
 
 @contextmanager
 def locked_folder(folder: Path) -> Iterator[None]:
-    """Hold the lock in a folder, which is made, while the block runs; see `locked`."""
+    """Make a folder, and hold the lock in it while the block runs; see `locked`."""
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / LOCK, folder):
         yield
@@ -72,11 +72,11 @@ def locked_folder(folder: Path) -> Iterator[None]:
 def locked(path: Path, what: str | Path, patience: float = 0.0) -> Iterator[None]:
     """Hold a lock while the block runs; the lock of a dead process is taken over.
 
-    The same process may take it again. All processes of torchrun share that of the first.
+    The same process may take it again. Under torchrun, the first process takes it for all.
 
     Args:
-        path: the lock's file.
-        what: is locked, for the message.
+        path: the lock file.
+        what: name of what is locked, for the error message.
         patience: seconds to wait for another holder.
 
     Raises:
@@ -106,7 +106,7 @@ class _Lock:
         while not self._make(self.path):
             holder = _read(self.path)
             if holder is None:
-                continue  # it was released just now
+                continue  # released just now
             if holder.is_gone:
                 self._clear(self.path, holder)
             elif time.monotonic() >= deadline:
@@ -118,13 +118,13 @@ class _Lock:
     def release(self) -> None:
         self._end.set()
         if self.process != this_process():
-            return  # a copy that was forked
+            return  # we are a forked copy of the holder
         holder = _read(self.path)
         if holder and holder.process == self.process:
             self.path.unlink(missing_ok=True)
 
     def _make(self, path: Path) -> bool:
-        """Make a lock's file, unless there is one."""
+        """Make a lock file; False if there is one already."""
         text = json.dumps(
             {
                 **asdict(self.process),
@@ -139,7 +139,7 @@ class _Lock:
             try:
                 os.link(temporary, path)
             except FileExistsError:
-                # Over NFS, the answer to a link that was made may get lost, and the second says so.
+                # Over NFS, the reply to a successful link may get lost; the retry fails so.
                 return os.stat(temporary).st_nlink == 2
             except OSError as error:
                 if error.errno not in _NO_LINKS:
@@ -153,7 +153,7 @@ class _Lock:
             temporary.unlink(missing_ok=True)
 
     def _clear(self, path: Path, gone: Holder) -> None:
-        """Remove the lock of a dead process. Of several that try, one at a time may."""
+        """Remove the lock of a dead process; a second lock lets one process at a time try."""
         guard = path.with_name(f"{path.name}.taking")
         if not self._make(guard):
             other = _read(guard)
@@ -172,7 +172,7 @@ class _Lock:
             guard.unlink(missing_ok=True)
 
     def _beat(self) -> None:
-        """Touch the lock until it is released; end the process where another one has taken it."""
+        """Touch the lock until it is released; end this process if another one took the lock."""
         while not self._end.wait(BEAT_SECONDS):
             with suppress(OSError):
                 holder = _read(self.path)
@@ -187,7 +187,7 @@ class _Lock:
 
 
 def _create(path: Path, text: str) -> bool:
-    """Make a file by O_EXCL, where the file system knows no links."""
+    """Make a file by O_EXCL, for file systems without links."""
     try:
         with path.open("x", encoding="utf-8") as stream:
             stream.write(text)
@@ -197,9 +197,9 @@ def _create(path: Path, text: str) -> bool:
 
 
 def _read(path: Path) -> Holder | None:
-    """Who holds a lock; None if nobody does."""
+    """Read who holds a lock; None if nobody does."""
     try:
-        with path.open("rb") as stream:  # opened, so that NFS asks its server
+        with path.open("rb") as stream:  # open makes NFS ask its server
             content = stream.read()
             touched = os.fstat(stream.fileno()).st_mtime
     except FileNotFoundError:
@@ -214,7 +214,7 @@ def _read(path: Path) -> Holder | None:
 
 
 def _now(path: Path) -> float:
-    """What the clock of a file's server says, which need not be this machine's."""
+    """Time by the clock of the file server, which may differ from this machine's."""
     probe = path.with_name(f"{path.name}.{this_process()}.clock.tmp")
     try:
         probe.touch()
@@ -247,5 +247,5 @@ def _refusal(path: Path, what: str | Path, holder: Holder) -> SpeechLLMError:
 
 
 def _plain(text: object) -> str:
-    """What a lock says, on one line."""
+    """Text from a lock file as one printable line."""
     return shortened("".join(c if c.isprintable() else "?" for c in str(text)), LONGEST_COMMAND)

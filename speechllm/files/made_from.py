@@ -1,12 +1,12 @@
-"""What something was made from: every file by its size, its time and its content.
+"""Records of the files that an artefact was made from: size, modification time and SHA-256.
 
-It is done as git's index does it. A file whose size and time are those of the record is taken for
-unchanged without being read. Any other is hashed, and is unchanged if its content is (a copy, a
-clone, a table that was written anew); the record then takes the new time. A time so young that the
-file may be written once more within it is not recorded, so that nothing is ever trusted wrongly.
+They work like git's index. A file with the recorded size and time counts as unchanged and is not
+read. Any other file is hashed, and is unchanged if its hash is (a copy, a clone, a table that was
+written anew); the record then takes the new time. A very recent time is not recorded, since the
+file could be written once more without a change of its time.
 
-A record is `{name: [size, nanoseconds, sha256]}`; null stands for a file that nobody knows. Names
-are the caller's, so that they outlive a move of the files.
+A record is `{name: [size, nanoseconds, sha256]}`; null stands for a file of which nothing is known.
+The caller chooses the names, so they stay valid when the files move.
 """
 
 import hashlib
@@ -26,16 +26,16 @@ from speechllm.files.whole import whole_file, write_json
 log = logging.getLogger(__name__)
 
 MADE_FROM = "made_from.json"
-"""The record in an artefact's folder."""
+"""Name of the record in an artefact's folder."""
 SUMS = "SHA256SUMS"
-"""Hashes of all that was made in a folder."""
+"""Name of the file with the hashes of a folder's made files."""
 CLOCK_STEP = 2 * 10**9  # nanoseconds: the coarsest clock of any file system in use
 LARGE = 1 << 30
 
 Entry = list[int | str | None]
 Record = dict[str, Entry | None]
 Files = Mapping[str, Path | None]
-"""Files by name; None for one of which nothing is known now, so that it counts as unchanged."""
+"""Paths by name; a file with None counts as unchanged, since nothing is known of it now."""
 
 _hashes: dict[tuple[int, int, int, int], str] = {}
 _trusts_times = True
@@ -43,7 +43,7 @@ _trusts_times = True
 
 @contextmanager
 def verifying(on: bool = True) -> Iterator[None]:
-    """Inside the block no time is trusted: every file is hashed, once."""
+    """Trust no modification times inside the block: hash every file, once."""
     global _hashes, _trusts_times
     before = _hashes, _trusts_times
     if on:
@@ -55,12 +55,12 @@ def verifying(on: bool = True) -> Iterator[None]:
 
 
 def is_verifying() -> bool:
-    """Whether no time is trusted now."""
+    """Whether modification times are not trusted now (see `verifying`)."""
     return not _trusts_times
 
 
 def digest(path: str | Path) -> str:
-    """Hex SHA-256 of a file's content; a file is read once by each process.
+    """Hex SHA-256 of a file's content; each process reads a file once.
 
     Raises:
         OSError: it cannot be read.
@@ -78,20 +78,20 @@ def digest(path: str | Path) -> str:
 
 
 def take(files: Files) -> Record:
-    """The record of files that are all there."""
+    """Make the record of files, all of which must exist."""
     return {name: path and _entry(path) for name, path in sorted(files.items())}
 
 
 def changed(record: Record, files: Files, partly: bool = False) -> list[str]:
-    """Names of the files that differ from a record, or are in one of the two alone.
+    """List the names of files that differ from a record, or that only one of the two has.
 
     Args:
-        record: takes the times of the files that are unchanged.
-        files: what it would be made from now.
-        partly: look at these files alone, whatever else the record is about.
+        record: updated in place with the new times of unchanged files.
+        files: files that the artefact would be made from now.
+        partly: compare these files only, and ignore others in the record.
     """
     odd = []
-    # Older records list where a model was imported from; that does not say what it is.
+    # Older records list the import record of a model, which does not change its output.
     recorded = {name for name in record if PurePath(name).name != SOURCE}
     for name in sorted(files if partly else recorded | files.keys()):
         before, path = record.get(name, []), files.get(name, Path())
@@ -112,12 +112,23 @@ def changed(record: Record, files: Files, partly: bool = False) -> list[str]:
 
 
 def write_record(path: Path, files: Files) -> None:
-    """Write the record of `files`."""
+    """Write the record of `files` to `path`."""
     write_json(path, take(files))
 
 
 def changed_since(path: Path, files: Files, partly: bool = False) -> list[str] | None:
-    """What `changed` says of the record at `path`, which is kept fresh; None if there is none."""
+    """Compare files with the record at `path`, as `changed` does; None if there is no record.
+
+    New times of unchanged files are written back to the record.
+
+    Args:
+        path: the record.
+        files: files that the artefact would be made from now.
+        partly: compare these files only, and ignore others in the record.
+
+    Raises:
+        DataError: the record is damaged.
+    """
     if not path.is_file():
         return None
     record = read_mapping(path)
@@ -133,13 +144,13 @@ def changed_since(path: Path, files: Files, partly: bool = False) -> list[str] |
 
 
 def seal(path: Path) -> None:
-    """Note the content of a made file beside it, as `sha256sum -c` reads it."""
+    """Write the hash of a made file to a file beside it, in the format of `sha256sum -c`."""
     with whole_file(_seal(path)) as stream:
         stream.write(f"{digest(path)}  {path.name}\n")
 
 
 def is_sealed(path: Path) -> bool:
-    """Whether a made file is there, and whole; one without a seal is of an older version."""
+    """Whether a made file exists and its hash is right; one of an older version has no hash."""
     if not path.is_file():
         return False
     beside = _seal(path)
@@ -150,29 +161,29 @@ def is_sealed(path: Path) -> bool:
 
 
 def seal_all(folder: Path, names: Iterable[str]) -> None:
-    """Note the contents of a folder's made files in one file, as `sha256sum -c` reads it."""
+    """Write the hashes of a folder's made files to one file, in the format of `sha256sum -c`."""
     with whole_file(folder / SUMS) as stream:
         stream.writelines(f"{digest(folder / name)}  {name}\n" for name in sorted(names))
 
 
 def sealed_names(folder: Path) -> list[str]:
-    """Names of the files that `seal_all` noted, or none; all are files of the folder itself."""
+    """Names of the files that `seal_all` noted; only files directly in the folder, perhaps none."""
     return [name for name in _seals(folder) if Path(name).name == name]
 
 
 def broken_seals(folder: Path, only: Sequence[str] = ()) -> list[str]:
-    """Names of the files that were sealed and are not what they were; an older version has none.
+    """Names of sealed files that are missing or changed; older versions sealed no files.
 
     Args:
-        folder: of the files.
-        only: look at these alone.
+        folder: folder of the files.
+        only: check these only; all if empty.
     """
     wanted = {n: h for n, h in _seals(folder).items() if not only or n in only}
     return [n for n, h in wanted.items() if not (folder / n).is_file() or digest(folder / n) != h]
 
 
 def _seals(folder: Path) -> dict[str, str]:
-    """SHA-256 by name, as `seal_all` has noted them."""
+    """SHA-256 by name, as `seal_all` wrote them."""
     path = folder / SUMS
     text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     rows = (line.partition("  ") for line in text.splitlines())
@@ -180,16 +191,16 @@ def _seals(folder: Path) -> dict[str, str]:
 
 
 def all_sealed(folder: Path) -> bool:
-    """Whether what was sealed is whole; says what is not, and is made anew."""
+    """Whether all sealed files are unchanged; logs those that are not and will be made anew."""
     for name in (odd := broken_seals(folder)):
         log.warning("%s is not what was written: made anew", folder / name)
     return not odd
 
 
 def check_seal(path: Path) -> None:
-    """Raise DataError if a made file is not what was sealed, alone or with its folder.
+    """Raise DataError if a made file has changed since it was sealed, alone or with its folder.
 
-    An older version has no seal.
+    A file without a seal, of an older version, passes.
     """
     alone = _seal(path)
     if alone.is_file():
@@ -205,12 +216,12 @@ def _seal(path: Path) -> Path:
 
 
 def refuse_changes(what: str | Path, names: Sequence[str] | None, remedy: str) -> None:
-    """Raise SpeechLLMError if `what` was made from other files; say so where nobody recorded them.
+    """Raise SpeechLLMError if `what` was made from other files; log it if there is no record.
 
     Args:
-        what: that was made.
-        names: what `changed_since` says.
-        remedy: what to do, besides bringing the files back.
+        what: the artefact.
+        names: result of `changed_since`.
+        remedy: what to do instead of bringing the files back.
     """
     if names is None:
         log.info("%s: an older version made it, and did not record from which files", what)
@@ -239,5 +250,5 @@ def _identity(stat: os.stat_result) -> tuple[int, int, int, int]:
 
 
 def _is_settled(stat: os.stat_result) -> bool:
-    """Whether a file that is written from now on gets another time."""
+    """Whether a write from now on would change the file's modification time."""
     return stat.st_mtime_ns < time.time_ns() - CLOCK_STEP

@@ -1,4 +1,4 @@
-"""What the operating system refuses: on which file, and what helps."""
+"""Errors of the operating system in words: the file, and a remedy."""
 
 import errno
 import os
@@ -33,12 +33,12 @@ REMEDIES = {
     errno.EIO: "the disk or its server fails (dmesg); then give the same command again",
     errno.ESTALE: "the file server has lost it; give the same command again",
 }
-"""What helps, by the error's number; `place` is the file, `folder` what it is in."""
+"""Remedies by errno; `place` stands for the file, `folder` for its folder."""
 
 
 def describe(error: OSError) -> str:
-    """Say what the system refused, on which file, and what helps."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):  # it is the copy that has no room
+    """Describe an error of the system: the file, the message and a remedy."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):  # the copy, not the original, has no space
         name = error.filename2 or error.filename or "standard output"
     else:
         name = " -> ".join(str(n) for n in (error.filename, error.filename2) if n is not None)
@@ -48,11 +48,11 @@ def describe(error: OSError) -> str:
 
 
 def remedy_of(error: OSError) -> str | None:
-    """What helps against a refusal of the system, where something does."""
+    """Remedy for an error of the system; None if none is known."""
     remedy = REMEDIES.get(error.errno or 0)
     place = str(error.filename2 or error.filename or ".")
     folder = os.path.dirname(place) or "."
-    while not os.path.exists(folder):  # as that of what never appeared
+    while not os.path.exists(folder):  # it may never have been made
         folder = os.path.dirname(folder) or "."
     where = {"place": shlex.quote(place), "folder": shlex.quote(folder)}
     return remedy and remedy.format(**where)
@@ -60,13 +60,16 @@ def remedy_of(error: OSError) -> str | None:
 
 @contextmanager
 def naming(path: Path, *others: Path) -> Iterator[None]:
-    """Let errors of the system name the file that is written, whatever layer they come from.
+    """Make errors of the system name the file that is written, whatever layer they come from.
 
     Streams do not know their file's name, and libraries in Rust or C++ do not raise OSError.
 
     Args:
-        path: what is named.
-        others: files that stand for it for a while, which say nothing to the user.
+        path: file that the error names.
+        others: temporary files that stand for it; `path` replaces them in the error.
+
+    Raises:
+        OSError: the system refused an operation in the block.
     """
     try:
         yield
@@ -86,13 +89,13 @@ def naming(path: Path, *others: Path) -> Iterator[None]:
 
 
 def _instead(name: object, other: str, path: str) -> object:
-    """A file's name, with `path` instead of `other` where it is that or lies below it."""
+    """Replace `other` by `path` in a file's name that is `other` or lies below it."""
     is_it = isinstance(name, str) and (name == other or name.startswith(f"{other}{os.sep}"))
     return path + name.removeprefix(other) if is_it else name
 
 
 def _number_of(error: Exception) -> int | None:
-    """The number of the system's error on writing, which a library may tell in words."""
+    """Errno of a failed write; a library may give it only in its message."""
     number = error.errno if isinstance(error, OSError) else None
     if number is None:
         found = re.search(r"\b(?:os error|errno) (\d+)\b", str(error), re.IGNORECASE)

@@ -1,4 +1,4 @@
-"""Files that speechllm wrote, read again: one that is damaged is named, with what makes it anew."""
+"""Readers of files that speechllm wrote; errors name a damaged file and how to make it anew."""
 
 import hashlib
 import json
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 class Own(dict[str, Any]):
-    """A mapping of a file that speechllm wrote; who asks for a key that it lacks is told so.
+    """Mapping from a file that speechllm wrote; a missing key raises a DataError.
 
     Attributes:
-        path: of the file.
-        remedy: what makes it anew.
+        path: the file.
+        remedy: what makes the file anew.
     """
 
     path: Path | None = None
@@ -30,7 +30,7 @@ class Own(dict[str, Any]):
 
 
 def made_again(place: str | Path) -> str:
-    """The remedy for a damaged file: `place` is what has to go with it, a folder or the file."""
+    """Remedy for a damaged file: remove `place` (the file or a folder), run the stage again."""
     again = "run the stage that makes it again"
     if not os.path.lexists(place):
         return again
@@ -41,11 +41,11 @@ def read_json(path: str | Path, remedy: str | None = None) -> Any:
     """Read a JSON file that speechllm wrote.
 
     Args:
-        path: of the file.
-        remedy: what helps where it is damaged; by default the file alone is made again.
+        path: the file.
+        remedy: remedy if it is damaged; by default, to make this file again.
 
     Raises:
-        DataError: it cannot be read, is damaged, or (when it is asked for) a key is missing.
+        DataError: it cannot be read or is damaged. A missing key raises it when it is looked up.
     """
     remedy = remedy or made_again(path)
     content = _content(path, remedy)
@@ -54,7 +54,11 @@ def read_json(path: str | Path, remedy: str | None = None) -> Any:
 
 
 def read_mapping(path: str | Path, remedy: str | None = None) -> Own:
-    """Read a JSON object, or a yaml mapping, that speechllm wrote; otherwise as `read_json`."""
+    """Read a JSON object, or a yaml mapping, that speechllm wrote; otherwise like `read_json`.
+
+    Raises:
+        DataError: it cannot be read, is damaged, or is no mapping.
+    """
     if Path(path).suffix == ".yaml":
         found = _read_yaml(Path(path), remedy or made_again(path))
     else:
@@ -74,12 +78,12 @@ def _read_yaml(path: Path, remedy: str) -> Any:
 
 
 def read_json_rows(path: str | Path, remedy: str | None = None, grows: bool = False) -> list[Any]:
-    """Read a file of JSON lines that speechllm wrote; otherwise as `read_json`.
+    """Read a file of JSON lines that speechllm wrote; otherwise like `read_json`.
 
     Args:
-        path: of the file.
-        remedy: what helps where it is damaged.
-        grows: lines are appended to it; a last one that is half written is left out.
+        path: the file.
+        remedy: remedy if it is damaged.
+        grows: the file grows line by line; a half-written last line is left out.
     """
     remedy = remedy or made_again(path)
     *lines, last = _content(path, remedy).split(b"\n")
@@ -91,7 +95,11 @@ def read_json_rows(path: str | Path, remedy: str | None = None, grows: bool = Fa
 
 
 def read_objects(path: str | Path, remedy: str | None = None) -> list[Own]:
-    """Read JSON lines that are objects, of a file that grows; otherwise as `read_json_rows`."""
+    """Read a growing file of JSON objects, one a line; otherwise like `read_json_rows`.
+
+    Raises:
+        DataError: it cannot be read, is damaged, or a line is no object.
+    """
     rows = read_json_rows(path, remedy, grows=True)
     for number, row in enumerate(rows, 1):
         if not isinstance(row, Own):
@@ -101,7 +109,11 @@ def read_objects(path: str | Path, remedy: str | None = None) -> list[Own]:
 
 
 def read_by_id(path: str | Path, remedy: str | None = None) -> dict[str, Own]:
-    """Read JSON lines with an `id` each; otherwise as `read_objects`."""
+    """Read JSON objects by their `id`; otherwise like `read_objects`.
+
+    Raises:
+        DataError: it cannot be read, is damaged, or a line has no id.
+    """
     rows = {}
     for number, row in enumerate(read_objects(path, remedy), 1):
         if not isinstance(row.get("id"), str):
@@ -112,11 +124,11 @@ def read_by_id(path: str | Path, remedy: str | None = None) -> dict[str, Own]:
 
 
 PACKED_AGAIN = "copy the whole packed folder again, or remove it and run the stage pack again"
-"""The remedy for damage in a packed folder."""
+"""Remedy for damage in a packed folder."""
 
 
 def made_again_bundle(bundle: Path) -> str:
-    """The same, of a bundle: that of a run, or one of a packed folder."""
+    """Remedy for a damaged or missing bundle, of a run or in a packed folder."""
     if bundle.name == MODEL:
         run = bundle.parent / RUN
         others = (REFERENCE, LANGUAGE_MODEL)
@@ -127,7 +139,7 @@ def made_again_bundle(bundle: Path) -> str:
 
 
 def cut_half_line(path: Path) -> None:
-    """Cut off a last line that a killed run left half written."""
+    """Cut off a half-written last line that a killed run left."""
     content = path.read_bytes()
     whole = content.rfind(b"\n") + 1
     if whole < len(content):
@@ -141,12 +153,12 @@ def read_tensors(
     """Read a safetensors file that speechllm wrote.
 
     Args:
-        path: of the file.
-        remedy: as for `read_json`.
-        sha256: that it had; None where an older version did not note it.
+        path: the file.
+        remedy: see `read_json`.
+        sha256: hash of the file when it was written; None if an older version did not note it.
 
     Raises:
-        DataError: it cannot be read, or is damaged.
+        DataError: it cannot be read, is damaged, or has another hash.
     """
     from safetensors.torch import load_file
 
@@ -164,8 +176,13 @@ def read_tensors(
 def check_format(written: object, known: int, folder: Path) -> None:
     """Refuse a folder that a newer speechllm wrote.
 
+    Args:
+        written: format number in the folder's description.
+        known: newest format that this version reads.
+        folder: the folder, for the message.
+
     Raises:
-        SpeechLLMError: `written` is no format up to `known`.
+        SpeechLLMError: `written` is no integer, or above `known`.
     """
     if not isinstance(written, int) or written > known:
         message = f"{folder} is of format {shown(written)}; this speechllm reads up to {known}"

@@ -1,4 +1,4 @@
-"""Which process a file belongs to, where several machines may share the file system."""
+"""Identity of processes, for files on a file system that several machines share."""
 
 import functools
 import hashlib
@@ -10,12 +10,12 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Process:
-    """A process, told from any later one that gets its number.
+    """A process, distinct from any later one with the same pid.
 
     Attributes:
-        machine: a hash of host name, boot and (in a container) the name space of its numbers.
-        pid: its number there.
-        started: when it started, in the kernel's ticks since boot; 0 where that is not told.
+        machine: hash of host name, boot id and pid name space (which differs in a container).
+        pid: process id there.
+        started: start time in the kernel's ticks since boot; 0 if unknown.
     """
 
     machine: str
@@ -23,17 +23,17 @@ class Process:
     started: int
 
     def __str__(self) -> str:
-        """As a part of file names."""
+        """Text form for file names."""
         return f"{self.machine}-{self.pid}-{self.started}"
 
     @property
     def is_here(self) -> bool:
-        """Whether this machine can say if it runs."""
+        """Whether it belongs to this machine, which can then say if it still runs."""
         return self.machine == _machine()
 
     @property
     def is_dead(self) -> bool:
-        """Whether it has ended for certain; one of another machine never has."""
+        """Whether it has certainly ended; always False for a process of another machine."""
         if not self.is_here:
             return False
         start = start_of(self.pid)
@@ -41,7 +41,7 @@ class Process:
 
 
 def this_process() -> Process:
-    """The process that asks."""
+    """Return the calling process."""
     return _this(os.getpid())
 
 
@@ -51,22 +51,22 @@ def _this(pid: int) -> Process:
 
 
 def process_of(pid: int) -> Process:
-    """A process of this machine that runs."""
+    """Return a running process of this machine."""
     return Process(_machine(), pid, start_of(pid) or 0)
 
 
 def is_first_rank() -> bool:
-    """Whether this is the first of the processes that torchrun started, or alone."""
+    """Whether this is the first process of torchrun (rank 0), or torchrun is not used."""
     return os.environ.get("WORLD_SIZE", "1") == "1" or os.environ.get("RANK", "0") == "0"
 
 
 def start_of(pid: int) -> int | None:
-    """When a process started, in ticks; 0 = it runs, since when is not told; None = it has ended.
+    """Start time of a process in ticks; 0 if it runs but the time is unknown; None if it has ended.
 
-    One that has ended and waits to be collected has ended.
+    A zombie counts as ended.
     """
     try:
-        # The name, in brackets, may hold anything.
+        # The command name, in parentheses, may hold any characters.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return None if fields[0] in "ZX" else int(fields[19])
     except OSError:  # no such process, no /proc, or one that hides the processes of others

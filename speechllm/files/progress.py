@@ -1,4 +1,4 @@
-"""Progress with an estimated time of arrival: a bar on a terminal, sparse log lines in a file."""
+"""Progress with an estimated time to the end: a bar on a terminal, sparse lines in a log."""
 
 import logging
 import sys
@@ -14,9 +14,9 @@ LOG_EVERY_SECONDS = 15.0
 
 
 class Progress:
-    """Counts work done towards `total` units; use as a context manager.
+    """Context manager that shows progress towards `total` units of work.
 
-    On a terminal it draws a rich bar with ETA; elsewhere (a job's log) it writes a line every
+    On a terminal it draws a rich bar with ETA. Elsewhere (a job's log) it writes a line every
     `LOG_EVERY_SECONDS` seconds and one at the end.
     """
 
@@ -71,7 +71,14 @@ class Progress:
 
 
 def track(items: Iterable[T], what: str, total: int, unit: str = "utt") -> Iterator[T]:
-    """Yield `items` while showing progress."""
+    """Yield `items` while showing progress.
+
+    Args:
+        items: what is iterated over.
+        what: name of the work.
+        total: number of items.
+        unit: name of an item.
+    """
     with Progress(what, total, unit) as progress:
         for item in items:
             yield item

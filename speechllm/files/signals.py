@@ -9,11 +9,11 @@ from contextlib import contextmanager
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 AGAIN_SECONDS = 1.0
-"""A signal that comes again so soon is the same one: `timeout` sends its own twice."""
+"""Seconds within which a repeated signal is ignored; `timeout` sends its signal twice."""
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal asks this process to stop; what is half made is cleared away on the way out."""
+    """Raised when a signal asks this process to stop, so that half-made files are cleaned up."""
 
     def __init__(self, number: int = signal.SIGINT):
         self.number = number
@@ -22,7 +22,7 @@ class Stopped(KeyboardInterrupt):
 
 @contextmanager
 def raised_signals() -> Iterator[None]:
-    """Raise Stopped when a signal asks to stop; a second one ends the process at once."""
+    """Raise Stopped inside the block on a signal to stop; a second one ends the process at once."""
     first = 0.0
 
     def stop(number: int, frame: object) -> None:
@@ -40,7 +40,7 @@ def raised_signals() -> Iterator[None]:
 
 @contextmanager
 def caught_signals() -> Iterator[list[int]]:
-    """Collect the signals that ask to stop, so that none comes between a job and its record."""
+    """Collect signals to stop instead of raising, so that none separates a job from its record."""
     caught: list[int] = []
     with _handled(lambda number, frame: caught.append(number)):
         yield caught
@@ -48,7 +48,7 @@ def caught_signals() -> Iterator[list[int]]:
 
 @contextmanager
 def _handled(handler: Callable[[int, object], None]) -> Iterator[None]:
-    """Let a function handle them, but for those ignored: nohup asks to outlive the terminal."""
+    """Handle `NUMBERS` by a function, except ignored ones: nohup ignores SIGHUP on purpose."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,21 +1,22 @@
-"""JSON from outside: whatever is wrong with it is a ValueError."""
+"""Strict parser for JSON from outside: every fault is a ValueError."""
 
 import json
 import re
 from typing import Any
 
-HALF_CHARACTER = re.compile("[\ud800-\udfff]")  # JSON can say it, and UTF-8 cannot
+HALF_CHARACTER = re.compile("[\ud800-\udfff]")  # a lone surrogate: JSON allows it, UTF-8 does not
 
 
 def load_json(text: str, keys_once: bool = False) -> Any:
     """Parse a document.
 
     Args:
-        text: of the document.
-        keys_once: refuse an object in which a key stands twice.
+        text: text of the document.
+        keys_once: refuse objects that have a key twice.
 
     Raises:
-        ValueError: it is not JSON, lies too deep, or holds NaN or half a character.
+        ValueError: it is not JSON, is nested too deeply, holds NaN or a lone surrogate, or (with
+            `keys_once`) has a key twice.
     """
     try:
         value = json.loads(

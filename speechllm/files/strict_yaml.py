@@ -1,4 +1,4 @@
-"""Yaml from outside, read safely: no key stands twice, and no document is endless."""
+"""Strict parser for yaml from outside: no key twice, and limits on size and depth."""
 
 from pathlib import Path
 from typing import Any
@@ -9,15 +9,15 @@ from speechllm.errors import shortened
 
 MOST_CHARACTERS = 4_000_000
 MOST_VALUES = 200_000
-"""Of a document, once its aliases are written out: ten short lines can stand for billions."""
+"""Most values of a document with its aliases expanded; ten short lines can stand for billions."""
 DEEPEST = 50
 
 
 class YamlError(ValueError):
-    """A document that cannot be read: why, in one sentence.
+    """Error for a document that cannot be read; the message is one sentence.
 
     Attributes:
-        line: 1-based; None where it is not known.
+        line: 1-based line number; None if it is not known.
     """
 
     def __init__(self, message: str, line: int | None = None):
@@ -25,7 +25,7 @@ class YamlError(ValueError):
         super().__init__(message)
 
     def place(self, path: str | Path) -> str:
-        """The file, and where it is known the line."""
+        """Location for messages: the file, and the line if it is known."""
         return f"{path}:{self.line}" if self.line else str(path)
 
 
@@ -50,8 +50,8 @@ def load_yaml(text: str) -> Any:
     """Parse a document.
 
     Raises:
-        YamlError: it is not yaml, a mapping has a key twice, a value is not of its own tag, or the
-            document is too long or too deep.
+        YamlError: it is not yaml, a mapping has a key twice, a value does not fit its tag, or the
+            document is too long or too deeply nested.
     """
     node = compose_yaml(text)
     if node is None:
@@ -68,10 +68,10 @@ def load_yaml(text: str) -> Any:
 
 
 def compose_yaml(text: str) -> yaml.Node | None:
-    """Parse a document into nodes, which know their lines; values are not made of them.
+    """Parse a document into nodes, which keep line numbers, without making values of them.
 
     Raises:
-        YamlError: as `load_yaml`.
+        YamlError: it is not yaml, or is too long or too deeply nested.
     """
     if len(text) > MOST_CHARACTERS:
         raise YamlError(f"{len(text):,} characters; {MOST_CHARACTERS:,} are the most")
@@ -87,7 +87,7 @@ def compose_yaml(text: str) -> yaml.Node | None:
 
 
 def _measure(node: yaml.Node, known: dict[int, tuple[int, int]], depth: int = 0) -> tuple[int, int]:
-    """Values and levels of a node, with its aliases written out."""
+    """Number of values and of levels of a node, with its aliases expanded."""
     line = node.start_mark.line + 1
     if depth <= DEEPEST and id(node) not in known:
         parts = node.value if isinstance(node, yaml.CollectionNode) else ()
@@ -109,7 +109,7 @@ def _error(message: str, node: yaml.Node) -> yaml.YAMLError:
 
 
 def _said(error: yaml.YAMLError) -> YamlError:
-    """What the parser found, and where, in one line."""
+    """Make a one-line error, with line number, of the parser's."""
     mark = getattr(error, "problem_mark", None)
     said = getattr(error, "problem", None) or getattr(error, "reason", None) or error
     return YamlError(" ".join(str(said).split()), mark.line + 1 if mark else None)

@@ -1,4 +1,4 @@
-"""Text in UTF-8, and the command that makes it of a file that is something else."""
+"""Reader of UTF-8 text; the error for any other file gives the command that converts it."""
 
 import codecs
 import gzip
@@ -8,9 +8,9 @@ from pathlib import Path
 
 from speechllm.errors import DataError, SpeechLLMError
 
-HEAD = 1 << 20  # bytes that are looked at to tell an encoding
-PEEKED = 4096  # bytes that are enough to see two or four bytes a character
-# UTF-32's mark begins with UTF-16's, so it is looked for first.
+HEAD = 1 << 20  # bytes that are examined to guess an encoding
+PEEKED = 4096  # bytes that are enough to detect UTF-16 and UTF-32
+# The mark of UTF-32 begins with that of UTF-16, so it comes first.
 MARKS = {
     codecs.BOM_UTF32_LE: "UTF-32",
     codecs.BOM_UTF32_BE: "UTF-32",
@@ -33,13 +33,14 @@ def decode(
     """Return the text of a file; a byte-order mark is left out, line ends stay as they are.
 
     Args:
-        content: of the whole file.
-        path: of the file, for messages.
-        error: what to raise.
-        option: the key of a config that names the file, for messages.
+        content: content of the whole file.
+        path: the file, for messages.
+        error: class of the error to raise.
+        option: config key that names the file, for messages.
 
     Raises:
-        SpeechLLMError: the content is not UTF-8; names the line, and the command that converts it.
+        SpeechLLMError: the content is not UTF-8. The message names the line and the command that
+            converts the file.
     """
     line = 1
     if not wide_encoding(content):
@@ -54,15 +55,15 @@ def decode(
 def read_text(
     path: str | Path, error: type[SpeechLLMError] = DataError, option: str | None = None
 ) -> str:
-    """Read a file, as `decode` does.
+    """Read a text file; see `decode`.
 
     Args:
-        path: of the file.
-        error: what to raise.
-        option: the key of a config that names the file, for messages.
+        path: the file.
+        error: class of the error to raise.
+        option: config key that names the file, for messages.
 
     Raises:
-        SpeechLLMError: there is no such file, it cannot be read, or is not UTF-8.
+        SpeechLLMError: the file is missing, cannot be read, or is not UTF-8.
     """
     try:
         content = Path(path).read_bytes()
@@ -77,11 +78,11 @@ def _place(path: str | Path, option: str | None) -> str:
 
 
 def not_utf8(path: str | Path, sample: bytes | None = None) -> tuple[str, str]:
-    """Say what a file is that is not UTF-8, and what mends it: a message and a remedy.
+    """Describe a file that is not UTF-8: return a message and a remedy.
 
     Args:
-        path: of the file.
-        sample: its content, or the part of it that is not UTF-8; None reads the beginning.
+        path: the file.
+        sample: its content, or the part that is not UTF-8; None reads the beginning.
     """
     content = _head(path) if sample is None else sample[:HEAD]
     if content.startswith(WORKBOOKS):
@@ -103,13 +104,13 @@ def not_utf8(path: str | Path, sample: bytes | None = None) -> tuple[str, str]:
 
 
 def refuse_wide(content: bytes, path: str | Path) -> None:
-    """Raise DataError if a file has two or four bytes a character.
+    """Raise DataError if a file is UTF-16 or UTF-32.
 
-    Without a mark such bytes may be UTF-8 with NULs, so that no decoder refuses them.
+    Without a byte-order mark such a file may be valid UTF-8 with NULs, which no decoder refuses.
 
     Args:
-        content: the file's beginning.
-        path: of the file.
+        content: beginning of the file.
+        path: the file.
     """
     if wide_encoding(content):
         message, remedy = not_utf8(path, content)
@@ -117,13 +118,13 @@ def refuse_wide(content: bytes, path: str | Path) -> None:
 
 
 def wide_encoding(content: bytes) -> str | None:
-    """Return the encoding, as iconv calls it, of text with two or four bytes a character."""
+    """Name, as iconv has it, of the UTF-16 or UTF-32 encoding of a text; None for any other."""
     for mark, name in MARKS.items():
         if content.startswith(mark):
             return name
     if b"\0" not in content:
         return None
-    # Without a mark: the encoding that leaves no NUL, and finds most of ASCII.
+    # Without a mark: the encoding that leaves no NUL and gives the most ASCII.
     texts = {}
     for name in ("UTF-32LE", "UTF-32BE", "UTF-16LE", "UTF-16BE"):
         text = content[:HEAD][: len(content) // 4 * 4].decode(name, errors="replace")
@@ -134,7 +135,7 @@ def wide_encoding(content: bytes) -> str | None:
 
 
 def _iconv(encoding: str, path: str | Path) -> str:
-    """The command that converts a file in its place, once iconv could read all of it."""
+    """Command that converts a file in place, and leaves it alone if iconv fails."""
     old, new = _quoted(path)
     if str(path).endswith(".gz"):
         convert = f"gunzip -c {old} | iconv -f {encoding} -t UTF-8 | gzip > {new}"

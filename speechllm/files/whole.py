@@ -18,13 +18,13 @@ from speechllm.files.processes import Process, this_process
 _OWNER = r"(?:(?P<machine>[0-9a-f]{8})-(?P<pid>\d+)-(?P<started>\d+)|\d+)"
 _TEMPORARY = re.compile(rf"\.(?P<name>.+)\.{_OWNER}(?P<kind>\.old|\.clock)?\.tmp")
 _OLD_SECONDS = 86400.0
-"""A temporary file of another machine that was not written for so long belongs to nobody."""
+"""Age after which a temporary file of another machine counts as abandoned."""
 _LONGEST_NAME = 255  # bytes, on every usual file system
 _swept: set[Path] = set()
 
 
 def beside(path: Path, ending: str) -> Path:
-    """A hidden file beside `path`, named after it; a name that has no room for more is hashed."""
+    """Path of a hidden file beside `path`, named after it; too long a name is hashed."""
     name = path.name
     if len(os.fsencode(name)) + len(ending) + 1 > _LONGEST_NAME:
         name = hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
@@ -36,11 +36,11 @@ def whole_file(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
     """Open a temporary file beside `path`; rename it to `path` only if the block ends well.
 
     A reader, or a run that is started again after a crash or a full disk, therefore sees the
-    old file or the new one, never half of it. Text is UTF-8 with Unix line ends. What dead
-    processes have left in the folder is removed.
+    old file or the new one, never half of it. Text is UTF-8 with Unix line ends. Temporary files
+    that dead processes left in the folder are removed.
 
     Raises:
-        OSError: names `path`.
+        OSError: the file cannot be written; the error names `path`.
     """
     path = Path(path)
     temporary = beside(path, f".{this_process()}.tmp")
@@ -64,13 +64,17 @@ def whole_file(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
 def whole_folder(path: str | Path, is_ours: Callable[[Path], bool]) -> Iterator[Path]:
     """Make a temporary folder beside `path`; rename it to `path` only if the block ends well.
 
-    A folder that is there already is replaced as a whole, if it is empty or `is_ours` says that it
-    holds nothing but what may go. Where a process died while it replaced one, that is put back.
+    An existing folder is replaced as a whole if it is empty or `is_ours` says that it may go. If a
+    process died while it replaced a folder, the old one is put back.
+
+    Args:
+        path: the folder.
+        is_ours: whether an existing folder may be replaced.
 
     Raises:
-        DataError: there is something else in that place.
-        SpeechLLMError: another process makes it just now.
-        OSError: names a file below `path`, or `path`.
+        DataError: something else is in that place.
+        SpeechLLMError: another process is making it just now.
+        OSError: it cannot be written; the error names `path` or a file below it.
     """
     path = Path(path)
     temporary = beside(path, f".{this_process()}.tmp")
@@ -97,7 +101,7 @@ def whole_folder(path: str | Path, is_ours: Callable[[Path], bool]) -> Iterator[
 
 
 def _let_others_read(folder: Path) -> None:
-    """safetensors makes files that only their owner may read; give them the usual rights."""
+    """Give safetensors files the usual permissions; the library lets only their owner read them."""
     mask = os.umask(0)
     os.umask(mask)
     for path in folder.rglob("*.safetensors"):
@@ -105,19 +109,19 @@ def _let_others_read(folder: Path) -> None:
 
 
 def sweep(folder: Path, now: float, ours: Path | None = None) -> None:
-    """Remove what dead processes have left in a folder; put back what they were replacing.
+    """Remove temporary files that dead processes left in a folder; put back what they replaced.
 
     Args:
-        folder: its files are looked at, and no deeper ones.
-        now: by the clock of the file's server; a file of long before is nobody's.
-        ours: what stands for this one is nobody's: we hold its lock.
+        folder: the folder; its subfolders are not searched.
+        now: time by the file server's clock, to find files that are too old to belong to anybody.
+        ours: a path whose lock we hold, so that its temporary files belong to nobody else.
     """
     places = {beside(ours, ""): ours} if ours else {}
     for entry in os.scandir(folder):
         match = _TEMPORARY.fullmatch(entry.name)
         if match is None:
             continue
-        with suppress(OSError):  # others may sweep too
+        with suppress(OSError):  # another process may sweep at the same time
             is_folder = entry.is_dir(follow_symlinks=False)
             place = places.get(folder / f".{match['name']}")
             is_left = place is not None
@@ -145,7 +149,7 @@ def write_json(path: str | Path, value: Any) -> None:
 
 
 def sha256_of(paths: Iterable[str | Path]) -> str:
-    """Hex digest over the names and contents of `paths`, in the order of their names."""
+    """Hex SHA-256 over the names and contents of `paths`, in the order of their names."""
     digest = hashlib.sha256()
     for path in sorted(map(Path, paths), key=lambda p: p.name):
         digest.update(path.name.encode())

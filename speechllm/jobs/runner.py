@@ -1,9 +1,9 @@
 """A job array on this machine, with the interface and the logs of Kaldi's run.pl.
 
-A job's log starts with `# command` and the date and ends with `# Accounting: time=..` and
-`# Ended (code 0)`. Beside it, `<log>.done` appears whole when the job has ended; it says what was
-run, the exit code and the seconds, and is what `pick` goes by. Another backend replaces
-`run_local`; how jobs are named, picked and reported stays.
+A job's log starts with `# command` and the date, and ends with `# Accounting: time=..` and
+`# Ended (code 0)`. When the job has ended, `<log>.done` appears beside it with the command, the
+exit code and the seconds; `pick` reads it. Another backend would replace `run_local` alone: names,
+picks and reports of jobs stay.
 """
 
 import logging
@@ -47,7 +47,7 @@ def cores() -> int:
 
 @dataclass(frozen=True)
 class Job:
-    """One command of an array, and where its log goes."""
+    """One command of an array, and the path of its log."""
 
     number: int
     command: list[str]
@@ -59,11 +59,11 @@ class Job:
 
     @property
     def running_file(self) -> Path:
-        """Says which process the job is, while it runs."""
+        """File that identifies the job's process while it runs."""
         return self.log.with_name(self.log.name + ".running")
 
     def code(self) -> int | None:
-        """Exit code of the last run of this very command; None where it has not ended."""
+        """Exit code of the last run of this same command; None if it has not ended."""
         if not self.done_file.exists():
             return None
         done = read_mapping(self.done_file)
@@ -71,7 +71,11 @@ class Job:
 
 
 def parse_range(word: str) -> tuple[str, range] | None:
-    """Read `JOB=1:4` (or `JOB=3`): the name and the numbers. None where `word` is no range."""
+    """Parse `JOB=1:4` or `JOB=3` into name and numbers; None if `word` is no range.
+
+    Raises:
+        SpeechLLMError: the range is empty, or too large.
+    """
     match = re.fullmatch(r"([A-Za-z_]\w*)=(\d+)(?::(\d+))?", word)
     if match is None:
         return None
@@ -86,9 +90,17 @@ def parse_range(word: str) -> tuple[str, range] | None:
 def make_jobs(
     numbers: tuple[str, range] | None, log_path: Path, command: Sequence[str]
 ) -> list[Job]:
-    """Fill in each job's number where its name stands as a word, in `log_path` and `command`.
+    """Make the jobs of an array: fill in each job's number in `log_path` and `command`.
 
     `JOB` is replaced in `feats.JOB.ark`, `JOB/4` and `split_JOB`, and left alone in `JOBS`.
+
+    Args:
+        numbers: name to replace, and the numbers (see `parse_range`); None is a single job.
+        log_path: path of the log, with the name in it.
+        command: words of the command.
+
+    Raises:
+        SpeechLLMError: several jobs would share a log.
     """
     if numbers is None:
         return [Job(1, list(command), log_path)]
@@ -114,10 +126,10 @@ def make_jobs(
 
 
 def read_tasks(path: Path, log_path: Path) -> list[Job]:
-    """Make a job of each line of a file, a command with words quoted as in a shell.
+    """Make a job of each line of a file: a command with words quoted as in a shell.
 
     Raises:
-        DataError: names the line that is no command.
+        DataError: a line is no command.
     """
     lines = read_text(path).removesuffix("\n").split("\n")
     jobs = make_jobs(("JOB", range(1, len(lines) + 1)), log_path, [])
@@ -141,10 +153,16 @@ def pick_jobs(jobs: Sequence[Job], pick: str) -> list[Job]:
 
 
 def run_jobs(jobs: Sequence[Job], max_jobs_run: int, pick: str = "all") -> None:
-    """Run the picked jobs to their ends, `max_jobs_run` at once.
+    """Run the picked jobs and wait for all of them.
+
+    Args:
+        jobs: jobs of the array.
+        max_jobs_run: most jobs that run at once.
+        pick: which jobs to run, see `pick_jobs`.
 
     Raises:
-        SpeechLLMError: some jobs failed; it names them and shows the end of the first one's log.
+        SpeechLLMError: some jobs failed. The message names them and quotes the end of the first
+            one's log.
     """
     picked = pick_jobs(jobs, pick)
     if len(picked) < len(jobs):
@@ -158,7 +176,7 @@ def run_jobs(jobs: Sequence[Job], max_jobs_run: int, pick: str = "all") -> None:
 
 
 def failure_report(failed: Sequence[Job], total: int) -> str:
-    """Say which jobs failed and how, and show the end of the first one's log."""
+    """List failed jobs with their exit codes, and the end of the first one's log."""
     lines = [f"{len(failed)} of {total} jobs failed:"]
     lines += [f"  job {job.number}, {ending(job.code())}: {job.log}" for job in failed]
     lines += [f"the end of {failed[0].log}:", tail(failed[0].log)]
@@ -166,7 +184,7 @@ def failure_report(failed: Sequence[Job], total: int) -> str:
 
 
 def ending(code: int | None) -> str:
-    """Describe an exit code; from 128 on it is that of a shell for a process ended by a signal."""
+    """Describe an exit code; 128 + n means ended by signal n, as in shells."""
     if code == 128 + signal.SIGKILL:
         return f"code {code} (killed; perhaps this machine is short of memory)"
     return f"code {code}"
@@ -182,7 +200,7 @@ def tail(path: Path) -> str:
 
 @dataclass
 class Running:
-    """A job under way on this machine."""
+    """A job that runs on this machine."""
 
     job: Job
     process: subprocess.Popen | WarmProcess
@@ -190,16 +208,16 @@ class Running:
 
 
 def run_local(jobs: Sequence[Job], max_jobs_run: int) -> None:
-    """Run jobs here, `max_jobs_run` at once; each leaves a log and a done file.
+    """Run jobs on this machine, `max_jobs_run` at once; each leaves a log and a done file.
 
-    Where they are more than fit at once, those that are commands of speechllm start warm.
+    If not all jobs run at once, those that are speechllm commands start warm (speechllm.jobs.warm).
 
-    An interrupt, a hang-up or SIGTERM ends the jobs' whole process groups before it ends this one.
-    SIGKILL cannot be caught: then a watchdog ends them, or at the latest the next runner.
+    SIGINT, SIGHUP and SIGTERM end the jobs' whole process groups before they end this process.
+    SIGKILL cannot be caught: then a watchdog ends the jobs, or at the latest the next runner does.
 
     Raises:
         SpeechLLMError: another runner is at work on these jobs.
-        Stopped: by a signal.
+        Stopped: a signal came.
     """
     at_once = min(max_jobs_run, len(jobs))
     environment = dict(os.environ)
@@ -237,7 +255,7 @@ def run_local(jobs: Sequence[Job], max_jobs_run: int) -> None:
 
 
 def end_earlier(jobs: Sequence[Job]) -> None:
-    """End jobs that an earlier runner, which is dead, has left alive on this machine."""
+    """End jobs that a dead runner left alive on this machine."""
     for job in jobs:
         if not job.running_file.is_file():
             continue
@@ -252,11 +270,18 @@ def end_earlier(jobs: Sequence[Job]) -> None:
 def start(
     job: Job, environment: dict[str, str], watchdog: Watchdog, warm: bool = False
 ) -> Running | None:
-    """Start a job in a process group of its own; None where its command cannot be started."""
+    """Start a job in a process group of its own; None if its command cannot be started.
+
+    Args:
+        job: the job.
+        environment: variables of its environment.
+        watchdog: with which the job registers its process group.
+        warm: fork a speechllm command from a process with imports done, if it is one.
+    """
     job.log.parent.mkdir(parents=True, exist_ok=True)
     job.done_file.unlink(missing_ok=True)
     job.log.unlink(missing_ok=True)
-    # Appending, so that the footer stays last.
+    # Append mode, so that the footer stays last.
     with naming(job.log), open(job.log, "a", encoding="utf-8") as stream:
         print(f"# {shlex.join(job.command)}", file=stream)
         print(
@@ -286,7 +311,13 @@ def start(
 
 
 def finish(job: Job, returncode: int, seconds: float) -> None:
-    """Write the footer of the log, then the done file."""
+    """Write the footer of the log, then the done file.
+
+    Args:
+        job: the job.
+        returncode: that of the process; negative for a signal.
+        seconds: time that it ran.
+    """
     code = returncode if returncode >= 0 else 128 - returncode
     with naming(job.log), open(job.log, "a", encoding="utf-8") as stream:
         print(f"# Accounting: time={seconds:.1f}", file=stream)
@@ -299,7 +330,7 @@ def finish(job: Job, returncode: int, seconds: float) -> None:
 
 
 def stop(running: Sequence[Running]) -> None:
-    """End the process groups of jobs under way: by SIGTERM, by SIGKILL where that is not enough."""
+    """End the process groups of running jobs by SIGTERM; after a grace period, by SIGKILL."""
     for one in running:
         signal_group(one.process, signal.SIGTERM)
     deadline = time.monotonic() + GRACE_SECONDS
@@ -316,6 +347,6 @@ def stop(running: Sequence[Running]) -> None:
 
 
 def signal_group(process: subprocess.Popen | WarmProcess, number: int) -> None:
-    """Send a signal to a process and to all that it has started."""
+    """Send a signal to the process group of a process."""
     with suppress(ProcessLookupError):  # the whole group may have ended
         os.killpg(process.pid, number)

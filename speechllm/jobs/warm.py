@@ -1,4 +1,4 @@
-"""Commands of speechllm that start warm: forked from a process that has imported what is slow.
+"""Warm start of speechllm commands: fork them from a process that has done the slow imports.
 
 Importing torch, transformers and peft takes about four seconds of a core, which a stage of a
 hundred short jobs would spend a hundred times.
@@ -17,11 +17,11 @@ from pathlib import Path
 from speechllm.jobs.watchdog import announce
 
 PRELOADED = ["torch", "transformers.models.auto", "peft"]
-"""Imported once. None of them starts a thread or touches a GPU when it is imported."""
+"""Modules imported once. Importing them starts no thread and touches no GPU."""
 
 
 class WarmProcess:
-    """A process of multiprocessing, with the interface of Popen as far as it is needed here."""
+    """Process of multiprocessing, with the part of Popen's interface that the runner needs."""
 
     def __init__(self, process: multiprocessing.process.BaseProcess):
         self._process = process
@@ -39,7 +39,7 @@ class WarmProcess:
         """Wait for the end.
 
         Raises:
-            TimeoutExpired: it still runs after so many seconds.
+            TimeoutExpired: it still runs after `timeout` seconds.
         """
         self._process.join(timeout)
         if self._process.exitcode is None:
@@ -48,7 +48,7 @@ class WarmProcess:
 
 
 def is_own(command: Sequence[str]) -> bool:
-    """Whether a command is the `speechllm` of this very environment."""
+    """Whether a command is the `speechllm` of this Python environment."""
     found = shutil.which(command[0])
     own = Path(sys.executable).with_name("speechllm")
     return found is not None and own.exists() and Path(found).samefile(own)
@@ -57,18 +57,20 @@ def is_own(command: Sequence[str]) -> bool:
 def start_warm(
     command: Sequence[str], log: Path, environment: Mapping[str, str], pipe: int
 ) -> WarmProcess:
-    """Start `speechllm ...` in a process group of its own, its output appended to `log`.
+    """Start `speechllm ...` in a process group of its own; append its output to `log`.
 
     Args:
-        command: its words, for which `is_own` holds.
-        log: a file that is there.
-        environment: of the process that is forked from; that of the first call counts.
-        pipe: of the watchdog.
+        command: words of the command, for which `is_own` holds.
+        log: existing file.
+        environment: variables for the server that jobs are forked from; those of the first call
+            count.
+        pipe: pipe of the watchdog.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
-    os.environ.update(environment)  # torch asks for its number of threads when it is imported
-    with Connection(os.dup(pipe), readable=False) as watchdog:  # which multiprocessing can pass on
+    os.environ.update(environment)  # torch reads its number of threads at import
+    # A Connection, unlike a file descriptor, can be passed on by multiprocessing.
+    with Connection(os.dup(pipe), readable=False) as watchdog:
         words = (list(command), str(log), watchdog)
         process = context.Process(target=_run, args=words, name=command[1])
         process.start()

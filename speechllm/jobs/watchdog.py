@@ -1,8 +1,8 @@
-"""Ends the jobs of a runner that was killed, which can end them no more itself.
+"""Watchdog process that ends the jobs of a runner that was killed.
 
-A process beside the runner is told each job's process group through a pipe. The pipe ends with the
-runner, whatever ends that, and then the groups that are left are ended. Run as a script it imports
-nothing of speechllm, so it is small and there in no time.
+It gets each job's process group through a pipe. When the runner ends, however that comes about, the
+pipe closes, and the watchdog ends the groups that are left. It runs this file as a script, which
+imports nothing of speechllm, so that it is small and starts fast.
 """
 
 import os
@@ -18,7 +18,7 @@ POLL_SECONDS = 0.05
 
 
 class Watchdog:
-    """Outlives this process to end what it had started; a context manager."""
+    """Context manager: a process that outlives this one, to end the jobs that are left."""
 
     def __enter__(self) -> "Watchdog":
         self._process = subprocess.Popen(
@@ -26,7 +26,7 @@ class Watchdog:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,  # what is sent to the runner's group is not for it
+            start_new_session=True,  # signals to the runner's group must not reach it
         )
         return self
 
@@ -38,20 +38,20 @@ class Watchdog:
 
     @property
     def pipe(self) -> int:
-        """Where a job must `announce` itself before it does anything else."""
+        """Pipe at which a job must `announce` itself before it does anything else."""
         assert self._process.stdin
         return self._process.stdin.fileno()
 
     def forget(self, group: int) -> None:
-        """A group has ended; its number may be given out again."""
-        with suppress(OSError):  # somebody has killed the watchdog: then it cannot help
+        """Remove a group that has ended, since its number may be reused."""
+        with suppress(OSError):  # the watchdog was killed and cannot help
             os.write(self.pipe, f"-{group}\n".encode())
 
 
 def announce(pipe: int) -> None:
-    """Tell a watchdog of the group that this process leads.
+    """Register the process group that this process leads with a watchdog.
 
-    Not its runner does it, which may be killed before it knows the group's number.
+    The job does this itself, since its runner could be killed before it knows the group's number.
     """
     before = signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     with suppress(OSError):
@@ -60,7 +60,7 @@ def announce(pipe: int) -> None:
 
 
 def end_groups(groups: Iterable[int]) -> None:
-    """End process groups: by SIGTERM, by SIGKILL what is left after `GRACE_SECONDS`."""
+    """End process groups by SIGTERM; after `GRACE_SECONDS`, the rest by SIGKILL."""
     left = list(groups)
     for number in (signal.SIGTERM, signal.SIGKILL):
         left = [group for group in left if _signal(group, number)]
@@ -71,7 +71,7 @@ def end_groups(groups: Iterable[int]) -> None:
 
 
 def _signal(group: int, number: int) -> bool:
-    """Send a signal to a group; whether it is there."""
+    """Send a signal to a group; return whether the group exists."""
     try:
         os.killpg(group, number)
     except OSError:

@@ -1,4 +1,4 @@
-"""ARPA files, the form in which word n-grams are handed on."""
+"""Reading and writing of ARPA files, the exchange format of word n-grams."""
 
 import math
 import re
@@ -11,12 +11,12 @@ from speechllm.files.whole import whole_file
 from speechllm.lm.ngram import BEGIN, END, NEVER, UNKNOWN, NGram, NGramEntry
 
 ROUNDED = 1e-4
-"""A log10 probability that is above 0 by no more than this is a rounded 0."""
+"""Largest log10 probability above 0 that is taken for a rounded 0."""
 OTHER_NAMES = (
     (BEGIN, re.compile("<s>", re.IGNORECASE)),
     (END, re.compile("</s>", re.IGNORECASE)),
-    # SRILM, KenLM, IRSTLM, OpenGrm, MITLM and pocolm write <unk>; CMU's toolkit <UNK>, HTK !!UNK,
-    # and whoever maps words to an unknown one beforehand <oov>, [UNK] and the like.
+    # SRILM, KenLM, IRSTLM, OpenGrm, MITLM and pocolm write <unk>; CMU's toolkit <UNK>, HTK !!UNK.
+    # Texts whose rare words were replaced beforehand have <oov>, [UNK] and the like.
     (
         UNKNOWN,
         re.compile(r"[<\[({!*_@%#+]+(unk|unknown|oov)([-_]?word)?/?[>\])}!*_@%#+]*", re.IGNORECASE),
@@ -28,7 +28,7 @@ _COUNT = re.compile(r"ngram[ \t]*([0-9]{1,3})[ \t]*=[ \t]*([0-9]{1,18})")
 
 
 def write_arpa(path: str | Path, model: NGram) -> None:
-    """Write an ARPA file, sorted, whole or not at all."""
+    """Write a sorted ARPA file; it appears whole or not at all."""
     with whole_file(path) as stream:
         stream.write("\\data\\\n")
         for order, table in enumerate(model.entries, 1):
@@ -44,8 +44,8 @@ def write_arpa(path: str | Path, model: NGram) -> None:
 def read_arpa(path: str | Path) -> NGram:
     """Read an ARPA file, also a gzipped one (`.gz`).
 
-    What stands before `\\data\\` is a comment, as the format has it. A weight that is missing is 0,
-    also that of a context which the model lacks. <s>, </s> and <unk> may have other names.
+    Text before `\\data\\` is a comment, as in the format. A missing back-off weight is 0, also that
+    of a context which the model lacks. <s>, </s> and <unk> may have other names.
 
     Raises:
         DataError: with file and line: a broken header, counts that are not those of the sections,
@@ -55,7 +55,7 @@ def read_arpa(path: str | Path) -> NGram:
 
 
 class _ArpaReader:
-    """Goes through a file line by line, and knows where it is."""
+    """Parser that goes through a file line by line and counts the lines."""
 
     def __init__(self, path: Path):
         self.path, self.number = path, 0
@@ -66,7 +66,7 @@ class _ArpaReader:
         counts, line = self._header(lines)
         tables = []
         for order, count in enumerate(counts, 1):
-            if count == 0 and line != f"\\{order}-grams:":  # some leave out what is empty
+            if count == 0 and line != f"\\{order}-grams:":  # some tools leave out empty orders
                 tables.append({})
                 continue
             if line != f"\\{order}-grams:":
@@ -90,7 +90,7 @@ class _ArpaReader:
         self.number += 1
 
     def _header(self, lines: Iterator[str]) -> tuple[list[int], str]:
-        """The announced counts, and the line that follows them."""
+        """Announced counts, and the line that follows them."""
         if not any(line == "\\data\\" for line in lines):
             raise DataError("no line \\data\\: this is no ARPA file", self.path)
         counts: list[int] = []
@@ -114,7 +114,7 @@ class _ArpaReader:
     def _section(
         self, lines: Iterator[str], order: int, highest: int, count: int
     ) -> tuple[dict[tuple[str, ...], NGramEntry], str]:
-        """The n-grams of an order, and the line that follows them."""
+        """N-grams of an order, and the line that follows them."""
         table: dict[tuple[str, ...], NGramEntry] = {}
         for line in lines:
             if not line:
@@ -134,7 +134,7 @@ class _ArpaReader:
         return table, line
 
     def _entry(self, line: str, order: int, highest: int) -> tuple[tuple[str, ...], NGramEntry]:
-        # A no-break space does not cut a word; where there can be none, this is faster.
+        # A no-break space does not split a word; an ASCII line has none, and split() is faster.
         log_prob, *words = line.split() if line.isascii() else _BLANKS.split(line)
         backoff = "0"
         if len(words) == order + 1 and (order < highest or _is_zero(words[-1])):
@@ -164,12 +164,12 @@ class _ArpaReader:
 
 
 def _is_zero(text: str) -> bool:
-    """Whether a weight is the one that some tools write behind the longest n-grams, too."""
+    """Whether a text is a weight of 0, which some tools write after the longest n-grams, too."""
     return bool(re.fullmatch(r"[-+]?0*\.?0*(e[-+]?[0-9]+)?", text, re.IGNORECASE)) and "0" in text
 
 
 def _other_names(words: Iterable[str]) -> dict[str, str]:
-    """How a file writes <s>, </s> and <unk>, where it has another name for them."""
+    """Other names that a file has for <s>, </s> and <unk>: its name -> ours."""
     words = list(words)
     names: dict[str, str] = {}
     for name, pattern in OTHER_NAMES:

@@ -12,16 +12,16 @@ from speechllm.errors import ConfigError, did_you_mean
 
 
 class LMTrainConfig(Section):
-    """Optimisation of a network; the dev text decides which weights are kept."""
+    """Optimisation of a network; the weights that are best on the dev text are kept."""
 
     steps: PositiveInt | None = None
     epochs: PositiveFloat | None = None
-    """Passes over the text. With `steps` too, whichever is over first."""
+    """Passes over the text. If `steps` is given too, training ends with the first of both."""
     batch_tokens: PositiveInt = 4000
-    """Budget of a batch: sentences x longest sentence."""
+    """Budget of a batch in tokens: sentences x longest sentence."""
     lr: PositiveFloat = 2e-3
     muon_lr: Annotated[float, Field(ge=0)] = 0.0
-    """If above zero, the matrices of a transformer's layers learn by Muon at this rate."""
+    """Learning rate of Muon for the matrices of a transformer's layers; 0: AdamW for all."""
     warmup_steps: Annotated[int, Field(ge=0)] = 50
     schedule: Literal["linear", "cosine", "constant"] = "cosine"
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
@@ -30,7 +30,7 @@ class LMTrainConfig(Section):
     evaluate_every: PositiveInt = 50
     """Steps between evaluations on the dev text."""
     patience: PositiveInt | None = None
-    """End after so many evaluations without improvement."""
+    """Evaluations without improvement after which training ends; null: no such end."""
 
     @model_validator(mode="after")
     def _some_length(self) -> Self:
@@ -39,7 +39,7 @@ class LMTrainConfig(Section):
         return self
 
     def optimisation(self, steps: int) -> TrainConfig:
-        """What the optimiser and its schedule are made from, for so many steps in all."""
+        """Settings of the optimisers and their schedule, for `steps` steps in all."""
         return TrainConfig(
             steps=steps,
             lr=self.lr,
@@ -51,15 +51,15 @@ class LMTrainConfig(Section):
 
 
 class NetworkConfig(Section):
-    """A network over the tokens of the recogniser's LLM."""
+    """Neural language model over the tokens of the recogniser's LLM."""
 
     kind: Literal["lstm", "transformer"]
     width: PositiveInt = 256
     layers: PositiveInt = 2
     heads: PositiveInt = 4
-    """Of a transformer's attention."""
+    """Number of attention heads, for a transformer."""
     dropout: Fraction = 0.1
-    """Of an LSTM's embeddings and outputs, and of a transformer's attention."""
+    """Dropout of an LSTM's embeddings and outputs of layers, or of a transformer's attention."""
     train: LMTrainConfig
 
     @model_validator(mode="after")
@@ -70,7 +70,7 @@ class NetworkConfig(Section):
 
 
 class NGramConfig(Section):
-    """Words, by interpolated modified Kneser-Ney (speechllm/lm/kneser_ney.py)."""
+    """Word n-gram, by interpolated modified Kneser-Ney (speechllm/lm/kneser_ney.py)."""
 
     kind: Literal["ngram"]
     order: PositiveInt = 3
@@ -87,7 +87,7 @@ def load_lm_config(path: Path, overrides: Sequence[str] = ()) -> NetworkConfig |
     """Read the config of a language model; its `kind` says which keys it has.
 
     Raises:
-        ConfigError: no such kind, or keys that it does not have.
+        ConfigError: the kind is unknown, or does not have these keys.
     """
     values = read_values(path, overrides)
     kind = str(values.get("kind"))

@@ -23,16 +23,20 @@ if TYPE_CHECKING:
     from speechllm.lm.token_lm import TokenLM
 
 DESCRIPTION = "lm.json"
-"""Beside the tensors of a network: its sizes, and the vocabulary that it was trained on."""
+"""File beside a network's tensors: its sizes, and the vocabulary that it was trained on."""
 ARPA = "lm.arpa"
 
 
 def find_lm(name: str, key: str) -> Path:
-    """The folder or ARPA file of a language model; a hub id is fetched.
+    """Find the folder or ARPA file of a language model; a hub id is downloaded.
+
+    Args:
+        name: folder, ARPA file or hub id.
+        key: config key that names it, for messages.
 
     Raises:
-        ConfigError: there is none.
-        DataError: one of `speechllm lm` is not what was written.
+        ConfigError: it does not exist, or `speechllm lm` has not finished it.
+        DataError: files that `speechllm lm` wrote were changed.
     """
     path = Path(name)
     if path.is_dir() and _is_ours(path):
@@ -52,18 +56,18 @@ def find_lm(name: str, key: str) -> Path:
 def _is_ours(folder: Path) -> bool:
     if any((folder / name).is_file() for name in (DESCRIPTION, ARPA)):
         return True
-    run = folder / RUN  # of one whose files are gone
+    run = folder / RUN  # its other files may be lost
     return run.is_file() and read_mapping(run).get("kind") == LANGUAGE_MODEL
 
 
 def written_files(folder: Path) -> dict[str, str]:
-    """Hashes of what `speechllm lm` makes, by name."""
+    """Hashes of the files that `speechllm lm` makes, by name."""
     names = (ARPA, TENSORS, DESCRIPTION)
     return {name: digest(folder / name) for name in names if (folder / name).is_file()}
 
 
 def check_lm(folder: Path) -> None:
-    """Raise DataError if a finished language model is not what was written."""
+    """Raise DataError if files of a finished language model were changed."""
     remedy = f"rm {shell_word(folder / RUN)}, then run the stage lm again: it makes it anew"
     written = read_mapping(folder / RUN, remedy).get("written")
     if written is not None and written != (found := written_files(folder)):
@@ -72,7 +76,7 @@ def check_lm(folder: Path) -> None:
 
 
 def lm_hash(path: Path) -> str:
-    """Hash of what `find_lm` found."""
+    """Hash of a language model that `find_lm` found."""
     if path.is_file() or not path.is_dir():
         return sha256_of([path])
     if (path / DESCRIPTION).is_file():
@@ -83,7 +87,16 @@ def lm_hash(path: Path) -> str:
 def save_network(
     folder: Path, module: Any, config: NetworkConfig, size: int, lm: "TokenLM", vocabulary: str
 ) -> None:
-    """Write a trained network; the description comes last."""
+    """Write a trained network; lm.json comes last.
+
+    Args:
+        folder: of the language model.
+        module: the network.
+        config: its settings.
+        size: number of tokens that it knows.
+        lm: says which tokens begin and end a sentence.
+        vocabulary: hash of the tokenizer's vocabulary.
+    """
     from speechllm.model.bundle import save_trained
 
     save_trained(folder / TENSORS, module)
@@ -102,17 +115,17 @@ def save_network(
 def load_lm(
     path: Path, key: str, tokenizer: Any, device: "Device | str" = "cpu"
 ) -> "TokenLM | NGram":
-    """Load what `find_lm` found.
+    """Load a language model that `find_lm` found.
 
     Args:
         path: folder, or ARPA file.
-        key: the config key that named it.
-        tokenizer: of the recogniser's LLM, whose tokens a network must know.
+        key: config key that named it, for messages.
+        tokenizer: of the recogniser's LLM; a network must have its vocabulary.
         device: for a network.
 
     Raises:
-        ConfigError: another vocabulary, or nothing that can be loaded.
-        DataError: a broken ARPA file.
+        ConfigError: it has another vocabulary, or cannot be loaded.
+        DataError: the ARPA file is broken.
     """
     if not path.is_dir():
         return read_arpa(path)
@@ -147,7 +160,7 @@ def _load_causal(folder: Path, key: str, tokenizer: Any, device: "Device | str")
     from speechllm.lm.vocabulary import check_same_vocabulary
     from speechllm.model.llm import load_llm, load_tokenizer
 
-    # The loader of the recogniser's own LLM, so that the same is refused with the same words.
+    # Loaded like the recogniser's own LLM, so that it is refused for the same reasons.
     config = ModelConfig(llm=str(folder), encoder="none")
     try:
         theirs = load_tokenizer(config)

@@ -1,8 +1,8 @@
 """Interpolated modified Kneser-Ney estimates of word n-grams.
 
 Chen and Goodman, "An empirical study of smoothing techniques for language modeling", TR-10-98,
-section 3; laid out as Heafield et al., "Scalable modified Kneser-Ney language model estimation",
-ACL 2013, do it: interpolated probabilities and their weights are written as ARPA's back-off ones.
+section 3. Stored as in Heafield et al., "Scalable modified Kneser-Ney language model estimation",
+ACL 2013: interpolated probabilities and weights take the place of ARPA's back-off ones.
 """
 
 import math
@@ -13,22 +13,22 @@ from speechllm.lm.ngram import BEGIN, END, NEVER, UNKNOWN, NGram, NGramEntry
 
 Words = tuple[str, ...]
 FALLBACK = (0.5, 1.0, 1.5)
-"""Discounts of an order with too few different counts to estimate them, those of KenLM."""
+"""Discounts of an order with too few distinct counts to estimate them, as in KenLM."""
 
 
 def estimate(sentences: Iterable[Sequence[str]], order: int) -> NGram:
-    """Make an n-gram model of tokenised sentences.
+    """Estimate an n-gram model from sentences.
 
     Args:
         sentences: words of each.
-        order: longest n-grams.
+        order: length of the longest n-grams.
 
     Raises:
-        ValueError: no sentence.
+        ValueError: there is no sentence.
     """
     counts = _adjusted_counts(sentences, order)
     vocabulary = {word for (word,) in counts[0]} | {UNKNOWN}
-    # What every word has beforehand; <s> is never predicted, so it is no part of it.
+    # Below the unigrams all words are equally likely; <s> is left out, as it is never predicted.
     below: dict[Words, float] = {(word,): 1 / len(vocabulary) for word in vocabulary}
     probs: list[dict[Words, float]] = []
     weights: list[dict[Words, float]] = []
@@ -52,7 +52,7 @@ def estimate(sentences: Iterable[Sequence[str]], order: int) -> NGram:
 
 
 def _adjusted_counts(sentences: Iterable[Sequence[str]], order: int) -> list[Counter[Words]]:
-    """Counts of the longest n-grams; of shorter ones, how many different words come before them.
+    """Counts of the longest n-grams; for shorter ones, the number of distinct words before them.
 
     Nothing comes before <s>, so n-grams that begin with it keep their counts.
     """
@@ -74,7 +74,7 @@ def _adjusted_counts(sentences: Iterable[Sequence[str]], order: int) -> list[Cou
 
 
 def _discounts(table: Counter[Words]) -> tuple[float, float, float]:
-    """What n-grams that were counted once, twice, and more often give away."""
+    """Discounts of n-grams that were counted once, twice, and more often."""
     of_counts = Counter(table.values())
     n1, n2, n3, n4 = (of_counts[n] for n in (1, 2, 3, 4))
     if not (n1 and n2 and n3):

@@ -27,12 +27,13 @@ def make_lm(
     base: Path | None,
     folder: Path,
 ) -> None:
-    """Learn from text, measure on dev text, and write the folder; run.json comes last.
+    """Train a language model, measure it on dev text, and write its folder; run.json comes last.
 
     Args:
-        config: what to make.
-        text, dev: sentences, at least one of each.
-        base: folder of the recogniser whose tokens a network learns.
+        config: kind and settings.
+        text: sentences to train on, at least one.
+        dev: sentences to measure on, at least one.
+        base: folder of the recogniser whose tokens a network learns; unused for an n-gram.
         folder: of the language model; its config.yaml is there already.
     """
     started = time.monotonic()
@@ -75,12 +76,12 @@ def _make_ngram(
 
 
 def ngram_perplexity(model: NGram, text: Sequence[str], folds: Sequence[Fold] = ()) -> Perplexity:
-    """Perplexity of a text under a word n-gram, whose tokens are words; unknown ones count.
+    """Perplexity of a text under a word n-gram; tokens are words, and unknown ones count.
 
     Args:
-        model: of words.
+        model: the n-gram.
         text: sentences.
-        folds: forms that its words are brought into first.
+        folds: normalisation of the words before they are scored.
     """
     fit = compare(count_words(text), model.vocabulary, folds)
     words = [fold(line, folds).split() for line in text]
@@ -127,6 +128,6 @@ def _make_network(
 
 
 def tokenised(tokenizer: object, text: Sequence[str]) -> Text:
-    """Sentences in a tokenizer's tokens."""
+    """Sentences as token ids, and their number of words."""
     ids = tokenizer(list(text), add_special_tokens=False).input_ids
     return Text(ids, sum(len(line.split()) for line in text))

@@ -1,4 +1,4 @@
-"""Networks that score tokens from left to right, and remember what they have read."""
+"""Networks that score tokens from left to right, and keep a state."""
 
 from abc import ABC, abstractmethod
 from typing import Any
@@ -11,28 +11,28 @@ from speechllm.model.compute.half import try_out
 
 
 class Network(ABC):
-    """Reads rows of tokens piece by piece.
+    """Interface of networks that read rows of tokens piece by piece.
 
     Attributes:
-        size: tokens that it knows.
+        size: number of tokens that it knows.
     """
 
     size: int
 
     @abstractmethod
     def advance(self, ids: Tensor, state: Any = None) -> tuple[Tensor, Any]:
-        """Read on: ids [N, T] -> logits of the token after each [N, T, V], and the new state.
+        """Read ids [N, T]; return logits of the token after each [N, T, V], and the new state.
 
-        The state given may be used up by this.
+        The old state may be changed in place, so it must not be used again.
         """
 
     @abstractmethod
     def select(self, state: Any, rows: Tensor) -> Any:
-        """The state of some rows [M], in any order and number; the state given may be used up."""
+        """State of rows [M], in any order and number; the old state must not be used again."""
 
 
 class LstmLM(Network, nn.Module):
-    """An LSTM whose output layer is its embedding (Press and Wolf, 1608.05859)."""
+    """LSTM whose output layer is tied to its embedding (Press and Wolf, 1608.05859)."""
 
     def __init__(self, config: NetworkConfig, size: int):
         super().__init__()
@@ -56,7 +56,7 @@ class LstmLM(Network, nn.Module):
 
 
 class CausalNetwork(Network):
-    """Any causal LM of transformers, with its cache as the state."""
+    """Causal LM of transformers, with its cache as the state."""
 
     def __init__(self, model: Any):
         try_out(model, "the language model", "set precision: fp32")
@@ -73,7 +73,7 @@ class CausalNetwork(Network):
 
 
 def make_module(config: NetworkConfig, size: int) -> nn.Module:
-    """A fresh LSTM, or a small Llama, for `size` tokens."""
+    """New LSTM, or small Llama, for `size` tokens."""
     if config.kind == "lstm":
         return LstmLM(config, size)
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -95,5 +95,5 @@ def make_module(config: NetworkConfig, size: int) -> nn.Module:
 
 
 def as_network(module: nn.Module) -> Network:
-    """What reads with a module of `make_module`."""
+    """`Network` that reads with a module of `make_module`."""
     return module if isinstance(module, Network) else CausalNetwork(module)

@@ -11,15 +11,15 @@ import numpy as np
 BEGIN, END, UNKNOWN = "<s>", "</s>", "<unk>"
 LN10 = math.log(10)
 NEVER = -99.0
-"""What ARPA files write for a log10 of zero."""
+"""Logarithm of zero in ARPA files (log10)."""
 HISTORIES = 256
-"""Histories of which the probabilities of all words are kept: with 200,000 words, 400 MB."""
+"""Number of histories whose word probabilities are cached: with 200,000 words, 400 MB."""
 NOT_THERE = -6.0
-"""log10 probability of an unknown word under a model that has no <unk>."""
+"""Probability (log10) of an unknown word under a model that has no <unk>."""
 
 
 class NGramEntry(NamedTuple):
-    """log10 of an n-gram's probability, and of the weight with which its longer ones back off."""
+    """Probability of an n-gram and back-off weight of longer ones that begin with it, as log10."""
 
     log_prob: float
     backoff: float = 0.0
@@ -29,7 +29,7 @@ class NGram:
     """p(word | words before it), backing off to shorter histories (Katz 1987, as in ARPA files).
 
     Args:
-        entries: one table for each order, from 1 on, by the n-gram's words.
+        entries: one table for each order, from 1 on, keyed by the n-gram's words.
     """
 
     def __init__(self, entries: Sequence[dict[tuple[str, ...], NGramEntry]]):
@@ -41,18 +41,21 @@ class NGram:
 
     @cached_property
     def vocabulary(self) -> frozenset[str]:
-        """All words that can be spoken."""
+        """All words but <s>, </s> and <unk>."""
         return frozenset(word for (word,) in self.entries[0]) - {BEGIN, END, UNKNOWN}
 
     def knows(self, word: str) -> bool:
         return (word,) in self.entries[0]
 
     def log_prob(self, history: tuple[str, ...], word: str) -> float:
-        """Log-probability in nats; words that the model does not know are its <unk>.
+        """Log-probability in nats of the next word; unknown words count as <unk>.
 
         Args:
             history: words before, from <s> on; only the last `order - 1` matter.
             word: the next word, or </s>.
+
+        Raises:
+            AssertionError: a known word has no unigram, which is a bug.
         """
         if not self.knows(word):
             if not self.knows(UNKNOWN):
@@ -72,10 +75,10 @@ class NGram:
     def prefix_log_prob(self, history: tuple[str, ...], prefix: str) -> float:
         """Log-probability in nats that the next word begins with these letters.
 
-        What no known word begins with is an unknown word's.
+        If no known word begins with them, it is that of an unknown word.
 
         Args:
-            history: as in `log_prob`.
+            history: words before, as in `log_prob`.
             prefix: the first letters, at least one.
         """
         first = bisect.bisect_left(self._words, prefix)
@@ -86,7 +89,7 @@ class NGram:
         return math.log(max(sums[last] - sums[first], 1e-300))
 
     def _known(self, history: tuple[str, ...]) -> tuple[str, ...]:
-        """What the model looks at of a history."""
+        """Part of a history that the model uses, with unknown words as <unk>."""
         if self.order == 1:
             return ()
         recent = history[-(self.order - 1) :]
@@ -98,8 +101,8 @@ class NGram:
 
     @cached_property
     def _after(self) -> dict[tuple[str, ...], tuple[np.ndarray, np.ndarray]]:
-        """Behind each history, the numbers of the words that the model has n-grams of, and
-        their probabilities."""
+        """Words that have an n-gram after each history: their indices in `_words`, and their
+        probabilities."""
         numbers = {word: number for number, word in enumerate(self._words)}
         lists: dict[tuple[str, ...], tuple[list[int], list[float]]] = {}
         for table in self.entries:
@@ -111,7 +114,7 @@ class NGram:
         return {h: (np.array(w), 10 ** np.array(p)) for h, (w, p) in lists.items()}
 
     def _probs(self, history: tuple[str, ...]) -> np.ndarray:
-        """Probabilities of all words behind a known history."""
+        """Probabilities of all words after a history of `_known`."""
         which, probs = self._after.get(history, ([], []))
         if history:
             above = self.entries[len(history) - 1].get(history)
@@ -123,7 +126,7 @@ class NGram:
 
     @cached_property
     def _summed(self) -> Callable[[tuple[str, ...]], np.ndarray]:
-        """Sums of `_probs` up to each word, kept for the histories met last."""
+        """Cumulative sums of `_probs`, cached for the most recent histories."""
         return lru_cache(HISTORIES)(lambda h: np.concatenate([[0.0], self._probs(h).cumsum()]))
 
     def score(self, words: Sequence[str], end: bool = True) -> float:

@@ -1,4 +1,4 @@
-"""How a text surprises a language model."""
+"""Perplexity of text under a language model."""
 
 import math
 from collections.abc import Sequence
@@ -9,25 +9,26 @@ from speechllm.data.dirs.forms import Fit
 
 @dataclass
 class Text:
-    """Sentences as token ids, without an end, and how many words they have in all."""
+    """Sentences as token ids, without end tokens, and their total number of words."""
 
     sentences: Sequence[Sequence[int]]
     words: int
 
     @property
     def tokens(self) -> int:
-        """Tokens, with an end for each sentence."""
+        """Number of tokens, with an end for each sentence."""
         return sum(len(s) + 1 for s in self.sentences)
 
 
 @dataclass(frozen=True)
 class Perplexity:
-    """A text's perplexity, by token and by word, so that different tokenizers can be compared.
+    """Perplexity of a text by token, and by word to compare models with different tokenizers.
 
     Attributes:
-        nll: negative log-likelihood in nats, ends included.
-        tokens, words: that it is divided by; an end counts as one of each.
-        fit: which of its words an n-gram knows; None for a network, which spells them.
+        nll: negative log-likelihood in nats, ends of sentences included.
+        tokens: number of tokens; each end counts as one.
+        words: number of words; each end counts as one.
+        fit: coverage of the text by an n-gram's vocabulary; None for a network, which spells words.
     """
 
     nll: float
@@ -36,7 +37,7 @@ class Perplexity:
     fit: Fit | None = None
 
     def figures(self) -> dict[str, float | int]:
-        """For a JSON file: perplexity by token and by word, rounded, and what they are of."""
+        """Fields for a JSON file: perplexity by token and by word, rounded, and both counts."""
         figures: dict[str, float | int] = {
             "token": round(math.exp(min(self.nll / self.tokens, 700.0)), 4),
             "word": round(math.exp(min(self.nll / self.words, 700.0)), 4),

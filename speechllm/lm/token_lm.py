@@ -1,4 +1,4 @@
-"""A network as a language model of transcripts: where it begins, and what ends a sentence."""
+"""Language model of transcripts: a network with the tokens that begin and end a sentence."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,12 +14,12 @@ LOGITS = 1 << 26
 
 
 class TokenLM:
-    """p(token | tokens before it), and of whole sentences.
+    """Scores next tokens, p(token | tokens before it), and whole sentences.
 
     Args:
         network: in eval mode.
         begin: tokens that stand before every sentence: bos, or a prompt.
-        end: the token that ends one.
+        end: the token that ends a sentence.
         device: of the network.
     """
 
@@ -30,27 +30,27 @@ class TokenLM:
 
     @torch.inference_mode()
     def first(self) -> tuple[Tensor, Any]:
-        """Log-probabilities of the first token, [1, V], and the state behind the beginning."""
+        """Log-probabilities of the first token, [1, V], and the state after `begin`."""
         ids = torch.tensor([self.begin], device=self.device)
         logits, state = self.network.advance(ids)
         return logits[:, -1].float().log_softmax(-1), state
 
     @torch.inference_mode()
     def next(self, state: Any, rows: Tensor, tokens: Tensor) -> tuple[Tensor, Any]:
-        """Log-probabilities [N, V] behind one more token.
+        """Log-probabilities [N, V] after one more token, and the new state.
 
         Args:
-            state: of the last step; it may be used up.
-            rows: [N], which row of the last step each goes on from.
-            tokens: [N], the token that each goes on with.
+            state: of the last step; it must not be used again.
+            rows: [N] row of the last step that each new row extends.
+            tokens: [N] token that each new row adds.
         """
-        known = tokens.clamp(max=self.network.size - 1)  # an LLM may have rows of no token
+        known = tokens.clamp(max=self.network.size - 1)  # an LLM may have more rows than tokens
         logits, state = self.network.advance(known[:, None], self.network.select(state, rows))
         return logits[:, -1].float().log_softmax(-1), state
 
     @torch.inference_mode()
     def score(self, sentences: Sequence[Sequence[int]], ended: Sequence[bool]) -> list[float]:
-        """Log-probability of each sentence in nats, with its end where it has `ended`."""
+        """Log-probability of each sentence in nats; its end counts if it has `ended`."""
         rows = [
             [*self.begin, *sentence, *([self.end] if end else [])]
             for sentence, end in zip(sentences, ended, strict=True)
@@ -67,12 +67,12 @@ class TokenLM:
         return scores
 
     def perplexity(self, text: Text) -> Perplexity:
-        """Of a text, sentence by sentence, ends included."""
+        """Perplexity of a text; each sentence's end token counts."""
         scores = self.score(text.sentences, [True] * len(text.sentences))
         return Perplexity(-sum(scores), text.tokens, text.words + len(text.sentences))
 
     def _score(self, rows: Sequence[Sequence[int]]) -> list[float]:
-        """Pads stand on the right, where nothing that counts can see them."""
+        """Log-probability of each row; padding is on the right, where no counted token sees it."""
         lengths = torch.tensor([len(row) for row in rows], device=self.device)
         longest = int(lengths.max())
         ids = torch.tensor([[*row, *[self.end] * (longest - len(row))] for row in rows])

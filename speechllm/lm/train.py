@@ -152,7 +152,7 @@ class _Run:
 
 
 def _groups(rows: Sequence[list[int]], most: int) -> list[list[list[int]]]:
-    """Rows of like length in groups of at most `most` tokens, pads included."""
+    """Groups of rows of like length, of at most `most` tokens each, padding included."""
     groups: list[list[list[int]]] = [[]]
     for row in sorted(rows, key=len):  # so that this one is the longest
         if groups[-1] and (len(groups[-1]) + 1) * len(row) > most:
@@ -174,7 +174,7 @@ def _batches(groups: Sequence[list[list[int]]], seed: int, first: int) -> Iterat
 
 
 def _loss(network: Network, ids: Tensor, begin: int) -> Tensor:
-    """Mean negative log-likelihood per token, ends included, beginnings not."""
+    """Mean negative log-likelihood per token; ends count, the `begin` first tokens do not."""
     logits, _ = network.advance(ids[:, :-1].clamp(min=0))
     wanted = ids[:, begin:]
     return functional.cross_entropy(

@@ -1,4 +1,4 @@
-"""Is it the same vocabulary? A language model may only score tokens that it was trained on."""
+"""Check that vocabularies are the same: a language model scores only tokens it was trained on."""
 
 import hashlib
 import json
@@ -14,7 +14,13 @@ def vocabulary_hash(tokenizer: Any) -> str:
 
 
 def check_same_vocabulary(name: str, theirs: Any, ours: Any) -> None:
-    """Raise ConfigError if two tokenizers do not have the same tokens under the same ids."""
+    """Raise ConfigError if two tokenizers do not have the same tokens under the same ids.
+
+    Args:
+        name: of the language model, for the message.
+        theirs: its tokenizer.
+        ours: tokenizer of the recogniser's LLM.
+    """
     there, here = theirs.get_vocab(), ours.get_vocab()
     if there == here:
         return

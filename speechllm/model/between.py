@@ -1,7 +1,7 @@
-"""Between a base and a model adapted from it: what adaptation changed counts only so much.
+"""Weights between those of a base model and those of a model adapted from it.
 
-WiSE-FT (Wortsman et al., 2109.01903) takes weights on the line between those of a model
-and of its fine-tuned self. What a LoRA adds lies on it when the LoRA is scaled. Imports no torch.
+WiSE-FT (Wortsman et al., 2109.01903) takes weights on the line between a model's own and its
+fine-tuned ones. Scaling a LoRA moves what it adds along that line. Imports no torch.
 """
 
 from pathlib import Path
@@ -17,17 +17,18 @@ if TYPE_CHECKING:
 
 
 def weigh_adaptation(model: "SpeechLLM", weight: float) -> None:
-    """Let what the last adaptation changed count so much: 0 gives the base, 1 all of it.
+    """Weigh what the last adaptation changed: 0 gives the base, 1 the adapted model.
 
-    LoRA's scaling is multiplied by it; other tensors that adaptation trained go linearly from the
-    base's to their own. It is done once, before `SpeechLLM.freeze_for_search`.
+    LoRA's scaling is multiplied by the weight; other tensors that adaptation trained are
+    interpolated between the base's values and their own. Call it once, before
+    `SpeechLLM.freeze_for_search`.
 
     Args:
-        model: as `load_bundle` gives it.
+        model: result of `load_bundle`.
         weight: from 0 to 1.
 
     Raises:
-        ConfigError: it is not 1, and the model is no adapted one.
+        ConfigError: `weight` is not 1, and the model was not adapted from another one.
     """
     from speechllm.model.llm import scale_lora
 

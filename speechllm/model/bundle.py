@@ -1,7 +1,7 @@
-"""A model on disk: what was trained, how it was made, and which models it stands on.
+"""Bundle of a model on disk: trained tensors, settings, and the models that it builds on.
 
-A bundle holds only its trained tensors. A base bundle stands on pretrained folders; an adapted
-bundle stands on its parent bundle, so one base is shared by all that were adapted from it.
+A bundle holds only its trained tensors. A base bundle builds on pretrained folders; an adapted
+bundle builds on its parent bundle, so all models adapted from one base share it.
 """
 
 import hashlib
@@ -33,15 +33,20 @@ FORMAT = 1
 
 
 def trained_tensors(model: nn.Module) -> dict[str, Tensor]:
-    """The tensors that training changes, by parameter name."""
+    """Tensors that training changes, by parameter name."""
     return {n: p.detach() for n, p in model.named_parameters() if p.requires_grad}
 
 
 def restore_tensors(model: nn.Module, tensors: dict[str, Tensor], where: Path) -> None:
     """Copy `tensors` into the parameters of the same names.
 
+    Args:
+        model: the model to change.
+        tensors: values by parameter name.
+        where: file that they come from, for the error message.
+
     Raises:
-        DataError: a name or a shape that the model does not have.
+        DataError: the model has no parameter of that name and shape.
     """
     parameters = dict(model.named_parameters())
     for name, tensor in tensors.items():
@@ -51,7 +56,12 @@ def restore_tensors(model: nn.Module, tensors: dict[str, Tensor], where: Path) -
 
 
 def save_trained(path: Path, model: nn.Module, without: str | None = None) -> str:
-    """Write the trained tensors, but for those whose names begin with `without`.
+    """Write the trained tensors of a model.
+
+    Args:
+        path: file to write.
+        model: parameters with `requires_grad` are written.
+        without: leave out names that begin with this prefix; None leaves out none.
 
     Returns:
         Hex SHA-256 of the file.
@@ -73,10 +83,10 @@ def save_bundle(
     """Write the trained tensors, the description, and the record of what it was made from.
 
     Args:
-        folder: where to.
-        model: its parameters with `requires_grad` are saved.
+        folder: the bundle's folder.
+        model: parameters with `requires_grad` are saved, but not its scaffold.
         parent: the bundle that it was adapted from.
-        labels: names that the answers of its training data are made of; the parent's are added.
+        labels: labels in the answers of its training data; the parent's are added.
     """
     sha256 = save_trained(folder / TENSORS, model, without="scaffold.")
     description = {"format": FORMAT, "model": model.config.model_dump(mode="json")}
@@ -97,12 +107,13 @@ def load_bundle(folder: Path, pretrained: Mapping[str, str] | None = None) -> Sp
     A parent's LoRA is folded into the weights before a child's own is added.
 
     Args:
-        folder: of the bundle.
-        pretrained: where pretrained models lie now, by the key of ModelConfig that names them.
+        folder: the bundle's folder.
+        pretrained: new places of the pretrained models, by the key of ModelConfig that names
+            them; None where none was moved.
 
     Raises:
-        SpeechLLMError: no bundle there, one that is damaged, or its parent or a pretrained model
-            is gone or was changed since.
+        SpeechLLMError: the bundle is missing or damaged, or its parent or a pretrained model is
+            gone or has changed since.
     """
     chain = [_describe(folder)]
     while PARENT in chain[0][1]:
@@ -121,12 +132,15 @@ def load_bundle(folder: Path, pretrained: Mapping[str, str] | None = None) -> Sp
 
 
 def begin_generation(model: SpeechLLM, config: ModelConfig, tensors: Mapping[str, Tensor]) -> None:
-    """Make room in a model for what was trained on top of it, and note what that will replace.
+    """Prepare a parent's model for the tensors of its child.
+
+    Folds the parent's LoRA into the weights, adds the child's LoRA if it has one, and keeps in
+    `model.before` the parent's values of all other tensors that the child replaces.
 
     Args:
-        model: the parent.
-        config: the child's.
-        tensors: the child's own, by parameter name.
+        model: the parent's model.
+        config: settings of the child.
+        tensors: the child's own tensors, by parameter name.
     """
     model.replace_lora(config.lora)
     model.before = {
@@ -137,7 +151,7 @@ def begin_generation(model: SpeechLLM, config: ModelConfig, tensors: Mapping[str
 
 
 def read_bundle(folder: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
-    """A bundle's own generation: its settings, and the tensors that it trained."""
+    """Settings and trained tensors of a bundle itself, without its parents'."""
     description = _describe(folder)[1]
     config = parse(ModelConfig, description["model"], folder / DESCRIPTION)
     remedy = trained_anew(folder, description)

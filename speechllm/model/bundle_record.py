@@ -1,8 +1,7 @@
-"""Whether a bundle is what training left, on the very models that it was trained on.
+"""Check that a bundle, and the models that it builds on, are unchanged since training.
 
-`model.json` has the hash of the tensors. `made_from.json` beside it is about both of them and, in a
-base's bundle, about the pretrained models' files. Imports no torch, so finished work is found
-quickly.
+`model.json` has the hash of the tensors. `made_from.json` beside it records both files and, in a
+base's bundle, the pretrained models' files. Imports no torch, so finished work is found quickly.
 """
 
 import os
@@ -24,19 +23,19 @@ from speechllm.files.whole import sha256_of
 from speechllm.pretrained import model_files
 
 SHA256, PARENT = "sha256", "parent"
-"""Keys of model.json: the hash of the tensors; the bundle that this one was adapted from."""
+"""Keys of model.json: hash of the tensors; bundle that this one was adapted from."""
 PRETRAINED = ("speech_llm", "encoder", "llm")
 """Keys of ModelConfig that name pretrained models."""
 
 
 def model_config(bundle: Path) -> ModelConfig:
-    """The settings of a bundle's model."""
+    """Settings of a bundle's model."""
     path = bundle / DESCRIPTION
     return parse(ModelConfig, read_mapping(path, made_again_bundle(bundle))["model"], path)
 
 
 def pretrained_files(config: ModelConfig, weights: bool = True) -> dict[str, Path]:
-    """The files of the pretrained models, named `<key>/<file>`, with their weights or without."""
+    """Files of the pretrained models, named `<key>/<file>`, with or without their weights."""
     files: dict[str, Path] = {}
     for key in PRETRAINED:
         if name := getattr(config, key):
@@ -45,20 +44,20 @@ def pretrained_files(config: ModelConfig, weights: bool = True) -> dict[str, Pat
 
 
 def write_bundle_record(bundle: Path) -> None:
-    """Record what a bundle that was just written is made of, and made from."""
+    """Record the files of a bundle just written and, for a base, its pretrained models' files."""
     write_record(bundle / MADE_FROM, _files(bundle, read_mapping(bundle / DESCRIPTION)))
 
 
 def check_bundle(bundle: Path, moved: bool = False) -> None:
-    """Raise an error if a trained model, or what it stands on, is not what it was.
+    """Raise an error if a trained model, or a model that it builds on, has changed since.
 
     Args:
-        bundle: its folder.
+        bundle: the bundle's folder.
         moved: the pretrained models lie elsewhere now, and were checked there.
 
     Raises:
-        DataError: damage; names the file.
-        SpeechLLMError: a parent, or a pretrained model, that has changed since.
+        DataError: a file of the bundle is damaged; the error names it.
+        SpeechLLMError: a parent or a pretrained model has changed since.
     """
     record = bundle / MADE_FROM
     description = read_mapping(bundle / DESCRIPTION, made_again_bundle(bundle))
@@ -81,13 +80,13 @@ def check_bundle(bundle: Path, moved: bool = False) -> None:
 
 
 def _is_whole(bundle: Path, description: dict[str, Any]) -> bool:
-    """Whether the tensors are those that were written, as far as model.json knows."""
+    """Whether the tensors are those that were written, by the hash in model.json if it has one."""
     tensors = bundle / TENSORS
     return tensors.is_file() and description.get(SHA256) in (None, digest(tensors))
 
 
 def parent_of(bundle: Path, description: dict[str, Any]) -> Path:
-    """The bundle that a bundle was adapted from."""
+    """Folder of the bundle that a bundle was adapted from."""
     return Path(os.path.normpath(bundle / description[PARENT]))
 
 
@@ -99,7 +98,10 @@ def _files(bundle: Path, description: dict[str, Any]) -> dict[str, Path]:
 
 
 def trained_anew(bundle: Path, description: dict[str, Any]) -> str:
-    """The remedy for a damaged bundle. A run that lacks its last file is trained once more."""
+    """Remedy for a damaged bundle: how to train it again.
+
+    A stage trains a run again if the run lacks run.json, its last file.
+    """
     run = bundle.parent
     if not (run / RUN).is_file():
         return made_again_bundle(bundle)

@@ -8,7 +8,7 @@ from speechllm.slot.pseudo_audio.posteriors import CtcHead
 
 
 def load_ctc_head(name: str, trust_remote_code: bool = False) -> tuple[CtcHead, Any]:
-    """Load the classifier and the tokenizer of its symbols.
+    """Load the CTC head of an encoder, and the tokenizer of its symbols.
 
     Args:
         name: folder or hub id of the encoder.

@@ -1,4 +1,4 @@
-"""What a trained model says of itself: its task, and the labels of its training data.
+"""Description stored with a trained model: its task, and the labels of its training data.
 
 Imports no torch.
 """
@@ -12,14 +12,14 @@ from speechllm.files.own import made_again, made_again_bundle, read_mapping
 from speechllm.task import Labels, Task, load_task
 
 LABELS = "labels"
-"""Key of a bundle's description."""
+"""Key of the labels in a bundle's description."""
 
 
 def task_of(model: Path) -> Task:
-    """The task of a run's folder: that of its bundle, or of run.json; speech recognition if none.
+    """Task of a run's folder, from its bundle or else run.json; `asr` where neither names one.
 
     Raises:
-        ConfigError: a task is named that there is not.
+        ConfigError: there is no task of that name.
         DataError: the description of the bundle or the run is damaged.
     """
     bundle = model / MODEL
@@ -33,17 +33,17 @@ def task_of(model: Path) -> Task:
 
 
 def labels_of(model: Path) -> Labels | None:
-    """The labels that the model of a run's folder has seen in training; None where it has none."""
+    """Labels that the model in a run's folder has seen in training; None if it has none."""
     return bundle_labels(model / MODEL)
 
 
 def bundle_labels(bundle: Path) -> Labels | None:
-    """Labels stored in a bundle; None where it has none."""
+    """Labels stored in a bundle; None if it has none."""
     return _description(bundle).get(LABELS)
 
 
 def with_labels(one: Labels, other: Labels) -> Labels:
-    """All labels of both, sorted."""
+    """Labels of both, by kind, sorted."""
     kinds = sorted(one.keys() | other.keys())
     return {kind: sorted({*one.get(kind, ()), *other.get(kind, ())}) for kind in kinds}
 

@@ -1,4 +1,4 @@
-"""One LLM in memory, several domains: what one changed is undone before the next comes in."""
+"""One LLM in memory for several domains: one domain's changes are undone before the next."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,22 +14,22 @@ from speechllm.model.speech_llm import SpeechLLM
 
 
 def check_domain(domain: str, domains: Sequence[str]) -> None:
-    """Raise a ConfigError with the nearest name where there is no such domain."""
+    """Raise ConfigError, with the nearest name, if there is no such domain."""
     if domain not in domains:
         raise ConfigError(f"the model has no domain '{domain}'{did_you_mean(domain, domains)}")
 
 
 class DomainSwitch:
-    """Makes a loaded model that of any of its domains, bit-equal to `load_bundle` of that domain.
+    """Switches a loaded model between its domains; each is bit-equal to its own `load_bundle`.
 
     Pretrained weights stay where they are. Of the base, only what a domain changes is kept aside:
     parameters that it trained, and the weights under the base's own LoRA, which is folded into
-    them first. Taking a fold off by subtraction would leave rounding errors, hence the copies.
+    them first. Subtracting the folded LoRA would leave rounding errors, hence the copies.
 
     Args:
-        model: the home domain's model, as `load_bundle` gives it.
-        home: its name.
-        bundles: of the domains adapted from it, by name.
+        model: model of the home domain, from `load_bundle`.
+        home: name of the home domain.
+        bundles: bundles of the domains adapted from it, by name.
     """
 
     def __init__(self, model: SpeechLLM, home: str, bundles: Mapping[str, Path]):
@@ -44,15 +44,15 @@ class DomainSwitch:
 
     @property
     def domains(self) -> list[str]:
-        """The home domain first, then the others by name."""
+        """Names of all domains: home first, then the others, sorted."""
         return [self.home, *sorted(self.bundles)]
 
     def to(self, domain: str) -> SpeechLLM:
-        """The model, now of that domain.
+        """Switch the model to a domain, and return it.
 
         Raises:
-            ConfigError: no such domain.
-            DataError: its tensors do not fit the model; the model is then that of home.
+            ConfigError: there is no such domain.
+            DataError: its tensors do not fit the model; the model is then the home domain's.
         """
         check_domain(domain, self.domains)
         if domain == self.domain:

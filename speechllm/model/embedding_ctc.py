@@ -1,6 +1,6 @@
 """CTC whose output layer is the LLM's own table of token embeddings.
 
-A projector that learns by it puts speech where the LLM's tokens lie, without running the LLM
+A projector trained with it maps speech to where the LLM's tokens lie, without running the LLM
 (2506.05706 aligns speech and text embeddings so).
 """
 
@@ -19,8 +19,8 @@ class Read(NamedTuple):
     """Projected speech, read as tokens.
 
     Attributes:
-        vectors: [N, E] what the LLM is given at each position.
-        keep: [N] bool, the positions that are left; None where all are.
+        vectors: [N, E] the LLM's input at each position.
+        keep: [N] bool, positions that stay; None for all of them.
     """
 
     vectors: Tensor
@@ -30,15 +30,15 @@ class Read(NamedTuple):
 class EmbeddingCtc(nn.Module):
     """Scores positions of speech against token embeddings, by cosine, and against a blank.
 
-    Embeddings of LLMs differ in length by how frequent a token is; speech should not care.
+    By cosine, because an embedding's length depends on how frequent its token is.
 
     Args:
-        config: what becomes of the posteriors.
-        width: of an embedding.
+        config: settings of the CTC.
+        width: width of an embedding.
 
     Attributes:
-        temperature: of the posteriors behind expected embeddings; decoding may take another one
-            than training (LegoSLM, 2505.11352).
+        temperature: temperature of the posteriors behind expected embeddings; decoding may take
+            another one than training (LegoSLM, 2505.11352).
     """
 
     def __init__(self, config: CtcConfig, width: int):
@@ -48,14 +48,14 @@ class EmbeddingCtc(nn.Module):
         self.blank = nn.Parameter(torch.zeros(width))
         self.blank_bias = nn.Parameter(torch.tensor(0.0))
         self.blank_vector = nn.Parameter(torch.zeros(width))
-        """What the LLM is given for a blank among expected embeddings."""
+        """[E] vector that stands for the blank in expected embeddings."""
 
     def logits(self, speech: Tensor, table: Tensor) -> Tensor:
-        """Scores of tokens, the blank's first, in float32.
+        """Scores of blank and tokens, blank first, in float32.
 
         Args:
             speech: [N, E] projected speech.
-            table: [V, E] embeddings; or [N, K, E], those that each position is scored against.
+            table: [V, E] embeddings of tokens; or [N, K, E] embeddings for each position.
 
         Returns:
             [N, 1 + V] or [N, 1 + K].
@@ -75,8 +75,8 @@ class EmbeddingCtc(nn.Module):
 
         Args:
             logits: [N, 1 + V] of all utterances, one after the other.
-            lengths: positions of each.
-            labels: rows of `logits` that each transcript consists of; 0 is the blank.
+            lengths: positions of each utterance.
+            labels: each transcript, as columns of `logits`; 0 is the blank.
         """
         return functional.ctc_loss(
             nn.utils.rnn.pad_sequence(logits.log_softmax(-1).split(lengths)),
@@ -89,20 +89,24 @@ class EmbeddingCtc(nn.Module):
 
     @staticmethod
     def paths(logits: Tensor, lengths: list[int]) -> list[list[int]]:
-        """What stands on each utterance's most likely path, blanks and repeats taken out.
+        """Most likely path of each utterance, without blanks and repeats.
 
         Args:
-            logits, lengths: as in `loss`.
+            logits: [N, 1 + V] of all utterances, one after the other.
+            lengths: positions of each utterance.
+
+        Returns:
+            Columns of `logits` for each utterance.
         """
         runs = [torch.unique_consecutive(best) for best in logits.argmax(-1).split(lengths)]
         return [run[run > 0].tolist() for run in runs]
 
     def read(self, speech: Tensor, lengths: list[int], table: Tensor) -> Read:
-        """What the LLM is given in place of projected speech.
+        """Read projected speech as tokens: the LLM's input in its place.
 
         Args:
             speech: [N, E] of all utterances, one after the other.
-            lengths: positions of each.
+            lengths: positions of each utterance.
             table: [V, E] token embeddings.
         """
         if self.config.vectors == "projected" and not self.config.compress:
@@ -130,10 +134,18 @@ class EmbeddingCtc(nn.Module):
 
 @torch.no_grad()
 def likely_tokens(speech: Tensor, table: Tensor, wanted: int) -> Tensor:
-    """[N, K] the tokens nearest to each position of [N, E], by cosine; all where there are fewer.
+    """Tokens nearest to each position of speech, by cosine.
 
-    The whole vocabulary is looked at in the precision that training multiplies in, and without
-    gradients: with them it would cost more than a small LLM does.
+    The whole vocabulary is compared in the precision of training's products and without
+    gradients; with gradients it would cost more than a small LLM does.
+
+    Args:
+        speech: [N, E] projected speech.
+        table: [V, E] token embeddings.
+        wanted: number of tokens K for each position; V where there are fewer.
+
+    Returns:
+        [N, K] rows of `table`, nearest first.
     """
     cosines = product(speech, functional.normalize(table.float(), dim=-1).to(speech.dtype))
     return cosines.topk(min(wanted, len(table)), dim=-1).indices
@@ -145,7 +157,7 @@ def _dots(vectors: Tensor, rows: Tensor) -> Tensor:
 
 
 def compress(vectors: Tensor, best: Tensor, lengths: list[int]) -> Read:
-    """Leave blanks out; a token's run becomes the mean of its vectors, at its first position.
+    """Drop blanks, and merge each run of a token into the mean of its vectors, at its first place.
 
     Args:
         vectors: [N, E] of all utterances, one after the other.

@@ -1,4 +1,4 @@
-"""The speech slot of a batch, filled."""
+"""Fill the speech slot of a batch with projected speech."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,14 @@ from speechllm.slot.collate import IGNORED, Batch
 
 @dataclass(frozen=True)
 class Filled:
-    """A batch as the LLM is given it; L may be less than the batch's own where speech shrank.
+    """Input of the LLM for a batch; L may be less than the batch's if CTC shortened the speech.
 
     Attributes:
         embeddings: [B, L, E], padded on the left.
         attention_mask: [B, L]; 0 on pads.
         labels: [B, L]; IGNORED outside target + eos.
         speech_mask: [B, L]; True at the positions of speech.
-        kept: [N] bool, which of the projector's positions these are; None for all of them.
+        kept: [N] bool, positions of the projector that stay; None for all of them.
     """
 
     embeddings: Tensor
@@ -35,7 +35,7 @@ def fill_slot(embeddings: Tensor, slot: Tensor, speech: Tensor) -> Tensor:
         speech: [N, E] in row-major order of the slot's positions.
 
     Returns:
-        [B, L, E]; the argument is left as it was.
+        [B, L, E]; the argument is not changed.
 
     Raises:
         ValueError: the slot does not have exactly N positions.
@@ -46,15 +46,15 @@ def fill_slot(embeddings: Tensor, slot: Tensor, speech: Tensor) -> Tensor:
 
 
 def without_positions(embeddings: Tensor, batch: Batch, kept: Tensor) -> Filled:
-    """Take positions of speech out: what is left moves up to the right, pads fill up the left.
+    """Remove positions of speech: the rest moves to the right, and pads fill the left.
 
     Args:
-        embeddings: [B, L, E] of the batch.
-        batch: whose slots they fill.
-        kept: [N] bool, which positions of speech stay, in row-major order.
+        embeddings: [B, L, E] of the batch, with its slots filled.
+        batch: the batch.
+        kept: [N] bool, positions of speech that stay, in row-major order.
     """
     stays = batch.attention_mask.bool().masked_scatter(batch.speech_mask, kept)
-    order = stays.long().argsort(dim=1, stable=True)  # what goes comes first; else as it was
+    order = stays.long().argsort(dim=1, stable=True)  # removed ones first; else the same order
     order = order[:, int((~stays).sum(1).min()) :]
 
     def moved(values: Tensor, pad: int) -> Tensor:

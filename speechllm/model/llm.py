@@ -25,8 +25,9 @@ TOKENIZER_FILES = ("tokenizer*", "vocab*", "*.model", "tekken.json")
 
 
 def load_tokenizer(config: ModelConfig) -> Any:
-    """The LLM's tokenizer; its pad token, which some add without a row in the LLM, is one that
-    the LLM knows.
+    """Load the LLM's tokenizer.
+
+    A pad token that has no row in the LLM's embeddings is replaced by the eos token.
 
     Raises:
         ConfigError: the folder or hub id holds no tokenizer.
@@ -53,11 +54,11 @@ def load_tokenizer(config: ModelConfig) -> Any:
 
 
 def load_llm(config: ModelConfig) -> nn.Module:
-    """The causal LM with its pretrained weights; without any inside `torch.device("meta")`.
+    """Load the causal LM with its pretrained weights; without any in `torch.device("meta")`.
 
     Raises:
-        ConfigError: the folder or hub id holds no causal LM that transformers can load, or the
-            way in which it is to be loaded needs a package that is not there.
+        ConfigError: the folder or hub id holds no causal LM that transformers can load, or a
+            package that the config's way of loading needs is missing.
     """
     from transformers import AutoModelForCausalLM
 
@@ -110,10 +111,10 @@ def _check_is_causal(found: Any, config: ModelConfig) -> None:
 
 
 def attention(config: ModelConfig) -> str | None:
-    """What transformers is to compute attention with; None lets it choose.
+    """Attention implementation for transformers; None lets it choose.
 
     Raises:
-        ConfigError: it needs a package that is not there.
+        ConfigError: the config asks for flash_attention_2, and flash-attn is not installed.
     """
     if config.llm_attention == "flash_attention_2" and find_spec("flash_attn") is None:
         raise ConfigError(
@@ -122,12 +123,16 @@ def attention(config: ModelConfig) -> str | None:
         )
     if config.llm_attention != "auto":
         return config.llm_attention
-    # With a padding mask, eager attention in bfloat16 is the faster one on a CPU.
+    # With a padding mask, eager attention in bfloat16 is faster on a CPU.
     return None if torch.cuda.is_available() else "eager"
 
 
 def four_bits(config: ModelConfig) -> dict[str, Any]:
-    """Options that keep frozen weights in 4 bits (QLoRA, 2305.14314, section 3)."""
+    """Loading options that keep frozen weights in 4 bits (QLoRA, 2305.14314, section 3).
+
+    Raises:
+        ConfigError: bitsandbytes or accelerate is not installed.
+    """
     lacking = [name for name in ("bitsandbytes", "accelerate") if find_spec(name) is None]
     if lacking:
         raise ConfigError(
@@ -149,13 +154,13 @@ def four_bits(config: ModelConfig) -> dict[str, Any]:
 
 
 def checkpoint_gradients(llm: nn.Module, on: bool) -> None:
-    """While training, keep only what each layer is given, and compute the rest a second time.
+    """Switch gradient checkpointing: keep each layer's input only, and recompute the rest.
 
-    The way that is not reentrant: it needs no input that requires a gradient, so it works with
-    LoRA over frozen embeddings, and hooks such as `head_sees_only` still hold.
+    The non-reentrant kind: it needs no input that requires a gradient, so it works with LoRA over
+    frozen embeddings, and hooks such as `head_sees_only` still hold.
 
     Raises:
-        ConfigError: the LLM's code cannot do so.
+        ConfigError: the LLM's code does not support it.
     """
     model = base_of(llm)
     if not on:
@@ -171,7 +176,7 @@ def add_lora(llm: nn.Module, config: LoraConfig) -> nn.Module:
     """Wrap the LLM with fresh adapters (float32, also over bfloat16 weights).
 
     Raises:
-        ConfigError: a target module that the LLM does not have.
+        ConfigError: the LLM has no such target module.
     """
     from peft import LoraConfig as PeftConfig
     from peft import get_peft_model
@@ -206,7 +211,7 @@ def merge_lora(llm: nn.Module) -> nn.Module:
 
 
 def scale_lora(llm: nn.Module, factor: float) -> None:
-    """Let what LoRA adds to the weights count so many times as much."""
+    """Multiply what LoRA adds to the weights by `factor`."""
     from peft.tuners.lora import LoraLayer
 
     for module in llm.modules():
@@ -216,10 +221,10 @@ def scale_lora(llm: nn.Module, factor: float) -> None:
 
 @contextmanager
 def without_lora(llm: nn.Module) -> Iterator[None]:
-    """Inside the block, the LLM is what it was before `add_lora`.
+    """Inside the block, the LLM computes as before `add_lora`.
 
-    PEFT freezes LoRA's weights meanwhile and unfreezes all of them afterwards; here those that
-    were frozen stay so.
+    PEFT freezes LoRA's weights meanwhile and unfreezes all of them afterwards; here weights that
+    were frozen stay frozen.
     """
     trained = [(parameter, parameter.requires_grad) for parameter in llm.parameters()]
     try:
@@ -231,7 +236,7 @@ def without_lora(llm: nn.Module) -> Iterator[None]:
 
 
 def base_of(llm: nn.Module) -> Any:
-    """The causal LM itself, with LoRA in its layers if it has any: what a PEFT model wraps."""
+    """Causal LM that a PEFT model wraps, with LoRA in its layers; a plain LLM itself."""
     return llm.get_base_model() if hasattr(llm, "get_base_model") else llm
 
 
@@ -240,8 +245,8 @@ def head_sees_only(llm: nn.Module, positions: Tensor) -> Iterator[None]:
     """Inside the block, the LM head is applied at `positions` ([B, L], bool) alone.
 
     Logits then have the shape [N, V] instead of [B, L, V]: with a vocabulary of 128k the rest
-    would take most of the memory and a good part of the time. The selection happens in front of
-    the head, inside the architecture's own forward, so what some architectures do to logits
+    would take most of the memory and much of the time. Positions are selected just before the
+    head, inside the architecture's own forward, so what some architectures do to logits
     afterwards (scaling, soft caps) still holds.
     """
     head = llm.get_output_embeddings()

@@ -1,4 +1,4 @@
-"""How much GPU memory training takes: weights and optimiser counted, activations estimated."""
+"""GPU memory that training takes: weights and optimiser counted, activations estimated."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 GIB = 2**30
 FOUR_BITS = 0.5 + 0.127 / 8  # bytes; with the constants of double quantisation (2305.14314, s. 3)
-TRANSCRIPT_SHARE = 0.25  # of a batch's positions; what is left is prompt, speech and pads
+TRANSCRIPT_SHARE = 0.25  # of a batch's positions; the rest is prompt, speech and pads
 ADAMW = 8  # bytes for each trained number: two moments
-LOGIT = 12  # bytes for each: itself, its log-softmax and its gradient, in float32
+LOGIT = 12  # bytes for each logit: itself, its log-softmax and its gradient, in float32
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class Memory:
 
     Attributes:
         frozen: weights that are not trained, in the precision in which they are kept.
-        trained: weights that are, in float32.
-        gradients: of these.
-        optimiser: its moments.
+        trained: trained weights, in float32.
+        gradients: gradients of the trained weights.
+        optimiser: the optimiser's moments.
         activations: what the backward pass needs of the forward pass; an estimate.
-        logits: at label positions, with their gradient; an estimate.
+        logits: logits at label positions, with their gradient; an estimate.
     """
 
     frozen: float
@@ -43,10 +43,10 @@ class Memory:
 
 
 def training_memory(model: "SpeechLLM", train: TrainConfig | None) -> Memory:
-    """Memory of a step with the trained parameters that require gradients now.
+    """Memory of a training step; parameters that require gradients now are the trained ones.
 
     Args:
-        model: it may be a sketch without weights.
+        model: the model; it may be a sketch without weights.
         train: size of a batch and precision; None for a model that is not trained.
     """
     quantised = _linear_weights(model.llm) if model.config.load_in_4bit else set()
@@ -68,7 +68,7 @@ def training_memory(model: "SpeechLLM", train: TrainConfig | None) -> Memory:
 
 
 def bytes_per_position(text: Any, width: int, lora: int, checkpointing: bool) -> float:
-    """What is kept of the forward pass for each position of a batch, in all layers together.
+    """Bytes that the forward pass keeps for each position of a batch, in all layers together.
 
     Counted for a layer of the Llama kind with frozen weights and fused attention, which keeps no
     scores: the inputs of two norms in float32, queries, keys, values and output of attention,
@@ -77,8 +77,8 @@ def bytes_per_position(text: Any, width: int, lora: int, checkpointing: bool) ->
     Args:
         text: the LLM's config.
         width: bytes of a number in the forward pass.
-        lora: target modules in a layer.
-        checkpointing: keep each layer's input alone, and one layer's inside at a time.
+        lora: number of LoRA's target modules in a layer.
+        checkpointing: keep each layer's input only, and the inside of one layer at a time.
     """
     hidden = text.hidden_size
     heads = text.num_attention_heads

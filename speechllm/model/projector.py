@@ -1,4 +1,4 @@
-"""From encoder frames to LLM embeddings at a lower rate."""
+"""Projectors, which turn encoder frames into LLM embeddings at a lower rate."""
 
 import torch
 from torch import Tensor, nn
@@ -39,11 +39,11 @@ class Projector(nn.Module):
         self.ctc = EmbeddingCtc(config.ctc, llm_width) if config.ctc else None
 
     def train(self, mode: bool = True) -> "Projector":
-        """Dropout is for a projector that learns: what is frozen stays in eval mode."""
+        """Set the mode; a frozen projector stays in eval mode, so that it has no dropout."""
         return super().train(mode and any(p.requires_grad for p in self.parameters()))
 
     def output_length(self, frames: int) -> int:
-        """LLM positions that so many encoder frames become."""
+        """Number of LLM positions that so many encoder frames become."""
         return frames // self.downsampling
 
     def forward(self, frames: Tensor, lengths: Tensor, hide: bool = False) -> Tensor:
@@ -70,20 +70,20 @@ class Projector(nn.Module):
         if self.blocks is None:
             return self.layers(groups.flatten(1))
         positions = self.reduce(groups.flatten(1))
-        for block in self.blocks if len(positions) else ():  # nobody may have a position
+        for block in self.blocks if len(positions) else ():  # there may be no position at all
             positions = block(positions, inside)
         return self.layers(positions)
 
 
 class ConvNextBlock(nn.Module):
-    """Mixes neighbours, then features; added to what came in (ConvNeXt, 2201.03545, figure 4).
+    """Residual block that mixes neighbours, then features (ConvNeXt, 2201.03545, figure 4).
 
-    As in Transformers, the norm comes first.
+    The norm comes first, as in Transformers.
 
     Args:
-        width: of a position.
-        hidden: between the two pointwise layers.
-        dropout: of what is added.
+        width: width of a position.
+        hidden: width between the two pointwise layers.
+        dropout: dropout of what is added to the input.
     """
 
     KERNEL = 7
@@ -97,7 +97,9 @@ class ConvNextBlock(nn.Module):
         )
 
     def forward(self, positions: Tensor, inside: Tensor) -> Tensor:
-        """Args:
+        """Mix each position with its neighbours in the utterance, then its features.
+
+        Args:
             positions: [N, W] of all utterances one after the other.
             inside: [A, P] bool, which positions of a padded batch these are.
 
@@ -113,18 +115,18 @@ class ConvNextBlock(nn.Module):
 
 
 class OwnProjector(nn.Module):
-    """The projector of a Speech LLM that is trained already, behind the interface of `Projector`.
+    """Projector of a Speech LLM that is trained already, with the interface of `Projector`.
 
-    Each window of frames becomes the same number of positions, whatever the model calls that:
+    Each window of frames becomes the same number of positions, by whatever means of the model:
     one linear layer for each frame, stacked frames, queries over a window. Windows do not see
-    each other, and an utterance's last window is filled up with zeros, as these models do, so
+    each other, and an utterance's last window is filled up with zeros, as in these models, so
     padding beyond an utterance never leaks into it.
 
     Args:
         module: the model's projector; takes [W, n, width] for W windows.
-        width: of its input; a multiple of the frames' width where it stacks frames.
-        window: frames of a window.
-        positions: LLM positions that a window becomes.
+        width: width of its input; a multiple of the frames' width if it stacks frames.
+        window: number of frames in a window.
+        positions: number of LLM positions that a window becomes.
     """
 
     def __init__(self, module: nn.Module, width: int, window: int = 1, positions: int = 1):
@@ -132,15 +134,23 @@ class OwnProjector(nn.Module):
         self.module, self.width, self.window, self.positions = module, width, window, positions
 
     def train(self, mode: bool = True) -> "OwnProjector":
-        """Dropout is for a projector that learns: what is frozen stays in eval mode."""
+        """Set the mode; a frozen projector stays in eval mode, so that it has no dropout."""
         return super().train(mode and any(p.requires_grad for p in self.parameters()))
 
     def output_length(self, frames: int) -> int:
-        """LLM positions that so many encoder frames become."""
+        """Number of LLM positions that so many encoder frames become."""
         return -(-frames // self.window) * self.positions
 
     def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
-        """As `Projector.forward`: [A, T, D] frames, [A] lengths -> [N, E] embeddings."""
+        """Project a padded batch, like `Projector.forward`.
+
+        Args:
+            frames: [A, T, D] encoder output.
+            lengths: [A] valid frames of each utterance.
+
+        Returns:
+            [N, E] embeddings of all utterances' positions one after the other.
+        """
         a, t, d = frames.shape
         inside = torch.arange(t, device=frames.device) < lengths[:, None]
         frames = functional.pad(frames * inside[..., None], (0, 0, 0, -t % self.window))

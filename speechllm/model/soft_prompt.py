@@ -1,4 +1,4 @@
-"""Vectors that are learnt to stand where speech would (Ma et al., 2412.06967)."""
+"""Soft prompt: learnt vectors that stand in place of speech (Ma et al., 2412.06967)."""
 
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,16 @@ from speechllm.files.own import read_mapping, read_tensors
 from speechllm.model.bundle_record import SHA256
 
 SOFT_PROMPT = "soft_prompt"
-"""Its name in a model's scaffold."""
+"""Name of the soft prompt in a model's scaffold."""
 
 
 class SoftPrompt(nn.Module):
-    """d vectors in the space of the LLM's embeddings.
+    """Soft prompt of d vectors in the space of the LLM's embeddings.
 
     Args:
         start: [d, E] first values.
         mlp: send the vectors through three linear layers with ReLU, as the reproduction of
-            2601.20900 does; what is learnt is then both.
+            2601.20900 does; vectors and layers are then both learnt.
     """
 
     def __init__(self, start: Tensor, mlp: bool = False):
@@ -34,18 +34,18 @@ class SoftPrompt(nn.Module):
             self.mlp = nn.Sequential(linear[0], nn.ReLU(), linear[1], nn.ReLU(), linear[2])
 
     def forward(self) -> Tensor:
-        """[d, E]."""
+        """Vectors [d, E] for the prompt's positions."""
         return self.mlp(self.vectors)
 
     def load(self, path: Path) -> None:
-        """Take what another run has learnt.
+        """Load the soft prompt that another run has learnt.
 
         Args:
-            path: the tensors of that run's first phase.
+            path: tensors of that run's first phase.
 
         Raises:
-            ConfigError: no such file, or one of other shapes.
-            DataError: it is damaged.
+            ConfigError: there is no such file, or its tensors have other names or shapes.
+            DataError: the file is damaged.
         """
         if not path.is_file():
             raise ConfigError(
@@ -73,15 +73,18 @@ class SoftPrompt(nn.Module):
 def first_vectors(
     init: str, length: int, embedding: nn.Embedding, tokenizer: Any, bos: int
 ) -> Tensor:
-    """[length, E] first values: by chance and spread like the embeddings, words, or bos.
+    """First values of a soft prompt: random numbers, random words, or bos.
 
     Args:
-        init: normal draws from N(0, standard deviation of the embeddings); random_words takes
-            entries of the vocabulary, none twice while there are enough; bos repeats one entry.
-        length: how many.
-        embedding: of the LLM.
-        tokenizer: its special tokens are no words.
+        init: `normal` draws from N(0, standard deviation of the embeddings); `random_words` takes
+            entries of the vocabulary, none twice while there are enough; `bos` repeats one entry.
+        length: number of vectors.
+        embedding: token embeddings of the LLM.
+        tokenizer: the LLM's; its special tokens are no words.
         bos: the token to repeat.
+
+    Returns:
+        [length, E] vectors.
     """
     table = embedding.weight.detach().float()
     if table.is_meta:  # a sketch of a model has no values

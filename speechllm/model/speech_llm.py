@@ -1,4 +1,4 @@
-"""Projector and LLM around the speech slot. The encoder stands before it, frozen and cached."""
+"""Projector and LLM around the speech slot. The frozen encoder ran before: frames are cached."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,14 +31,14 @@ from speechllm.task import Labels, load_task
 
 @dataclass(frozen=True)
 class TokenLoss:
-    """A batch's teacher-forced score.
+    """Teacher-forced loss of a batch.
 
     Attributes:
         nll: negative log-likelihood, summed over label positions (nats); carries the gradient.
         tokens: number of label positions.
-        correct: label positions where the most likely token is the right one.
-        parts: what `nll` is made of where an objective adds losses to it, by name and without
-            weights; summed over label positions too, only to be logged.
+        correct: number of label positions where the most likely token is the right one.
+        parts: terms of `nll`, by name and unweighted, if an objective adds losses to it; summed
+            over label positions too. Only for the log.
     """
 
     nll: Tensor
@@ -48,7 +48,7 @@ class TokenLoss:
 
     @classmethod
     def of(cls, logits: Tensor, wanted: Tensor) -> Self:
-        """That of teacher-forced logits [N, V], where the ids [N] are right."""
+        """Loss of teacher-forced logits [N, V], given the right ids [N]."""
         return cls(
             nll=functional.cross_entropy(logits, wanted, reduction="sum"),
             tokens=len(wanted),
@@ -60,11 +60,11 @@ class SpeechLLM(nn.Module):
     """frames -> projector -> slot of the prompt -> LLM -> transcript.
 
     Attributes:
-        task: what it answers.
-        before: of a model adapted from another one: what that one has where tensors other than LoRA
-            were trained, by parameter name.
-        adapted: how much of its adaptation counts (speechllm.model.between).
-        spell: how text is written into the speech slot; None is as the tokenizer does.
+        task: the model's task.
+        before: the parent's values of tensors other than LoRA that adaptation trained, by
+            parameter name; None if the model was not adapted from another one.
+        adapted: weight of its adaptation, from 0 to 1 (speechllm.model.between).
+        spell: writes text into the speech slot, as letters or pieces; None uses the tokenizer.
         units: [U] sorted ids of the tokens that speech is read as.
         scaffold: modules that only training needs (soft prompts, temperatures of losses). They
             are part of checkpoints, but never of a bundle: inference does without them.
@@ -99,7 +99,7 @@ class SpeechLLM(nn.Module):
         with_cpu_layers(self)
         self.scaffold = nn.ModuleDict()
         self.labels: Labels = {}
-        """What answers in training were made of (speechllm.task)."""
+        """Labels in the answers of the training data (speechllm.task)."""
 
     @property
     def embedding(self) -> nn.Embedding:
@@ -111,17 +111,17 @@ class SpeechLLM(nn.Module):
 
     @property
     def soft_length(self) -> int:
-        """Positions of the soft prompt in the scaffold; 0 where there is none."""
+        """Number of positions of the soft prompt in the scaffold; 0 if there is none."""
         return len(self.scaffold[SOFT_PROMPT].vectors) if SOFT_PROMPT in self.scaffold else 0
 
     def prompt_with(self, sentence: str) -> Prompt:
-        """The prompt with a sentence more at the end of the user's turn.
+        """Prompt with one more sentence at the end of the user's turn.
 
         The sentence is data: a special token that is spelled in it is refused, never obeyed.
 
         Raises:
             DataError: the sentence spells a special token.
-            ConfigError: a `speech_llm` whose prompt cannot hold an instruction.
+            ConfigError: the prompt of this `speech_llm` cannot hold an instruction.
         """
         tokens = self.tokenizer.added_tokens_decoder.values()
         if special := [t.content for t in tokens if t.special and t.content in sentence]:
@@ -143,13 +143,13 @@ class SpeechLLM(nn.Module):
         self.config = self.config.model_copy(update={"lora": lora})
 
     def freeze_for_search(self, precision: str) -> None:
-        """Make the LLM quick at reading few tokens; it can be neither trained nor saved after that.
+        """Make the LLM fast at reading few tokens; it can no longer be trained or saved.
 
-        For float32 its LoRA is folded into its weights, and they are laid out for small products.
-        For bfloat16 they are rounded once, and LoRA stays beside them, so that hypotheses stay.
+        In float32, LoRA is folded into the weights, and they are laid out for small products. In
+        bfloat16, weights are rounded once, and LoRA stays apart, so that hypotheses do not change.
 
         Args:
-            precision: of the search: fp32, bf16 or auto.
+            precision: precision of the search: fp32, bf16 or auto.
         """
         if resolve(precision, str(self.device)) == "bf16":
             round_weights(self.llm)
@@ -158,7 +158,7 @@ class SpeechLLM(nn.Module):
             pack(self.llm)
 
     def fill(self, batch: Batch) -> Filled:
-        """A batch's embeddings, speech and soft prompt in their places."""
+        """Embeddings of a batch, with speech and soft prompt in their places."""
         embeddings = self.embedding(batch.input_ids)
         if batch.soft_mask is not None:
             vectors = self.scaffold[SOFT_PROMPT]()
@@ -178,27 +178,27 @@ class SpeechLLM(nn.Module):
         return Filled(embeddings, batch.attention_mask, batch.labels, batch.speech_mask)
 
     def speech_lengths(self, batch: Batch) -> list[int]:
-        """Positions that the projector gives each row with speech."""
+        """Number of positions that the projector gives each row with speech."""
         return [self.projector.output_length(n) for n in batch.frame_lengths.tolist()]
 
     @property
     def ctc(self) -> EmbeddingCtc | None:
-        """What reads projected speech as tokens, where the projector has it."""
+        """CTC that reads projected speech as tokens; None if the projector has none."""
         return getattr(self.projector, "ctc", None)
 
     @property
     def known_embeddings(self) -> Tensor:
-        """[V, E] rows of the tokenizer's tokens; some LLMs have rows of no token."""
+        """[V, E] embeddings of the tokenizer's tokens; some LLMs have more rows than tokens."""
         return self.embedding.weight[: len(self.tokenizer)]
 
     @property
     def unit_embeddings(self) -> Tensor:
-        """[U, E] rows of `units`."""
+        """[U, E] embeddings of `units`."""
         known = self.known_embeddings
         return known if len(self.units) == len(known) else known[self.units.to(known.device)]
 
     def forward(self, batch: Batch) -> TokenLoss:
-        """Score the transcripts of a batch; the loss is on transcript and eos alone."""
+        """Loss of the transcripts of a batch; only transcript and eos count."""
         return TokenLoss.of(*self.label_logits(batch))
 
     def label_logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -217,7 +217,7 @@ class SpeechLLM(nn.Module):
         """Read projected speech as text: the nearest vocabulary entry of every position.
 
         Nearest by cosine, as 2601.20900 (section 3) describes it; its released code takes the
-        smallest raw dot product instead. Where the projector has learnt CTC, its most likely path.
+        smallest raw dot product instead. With CTC in the projector, CTC's most likely path.
 
         Returns:
             One string for each row with speech, special tokens left out.
@@ -236,7 +236,7 @@ class SpeechLLM(nn.Module):
 
 
 def _units(tokenizer: Any, ctc: EmbeddingCtc | None) -> tuple[Letters | Pieces | None, Tensor]:
-    """`SpeechLLM.spell` and `SpeechLLM.units`."""
+    """Values of `SpeechLLM.spell` and `SpeechLLM.units`."""
     spell: Letters | Pieces | None = None
     if ctc and ctc.config.units == "letters":
         spell = Letters(tokenizer)
@@ -252,10 +252,10 @@ def set_trainable(model: nn.Module, patterns: tuple[str, ...]) -> list[str]:
     """Train the parameters whose names match one of `patterns`; freeze all others.
 
     Returns:
-        The names of the trained parameters.
+        Names of the trained parameters.
 
     Raises:
-        ConfigError: a pattern that matches nothing.
+        ConfigError: a pattern matches no parameter.
     """
     names = [name for name, _ in model.named_parameters()]
     for pattern in patterns:
@@ -269,7 +269,7 @@ def set_trainable(model: nn.Module, patterns: tuple[str, ...]) -> list[str]:
 
 
 def parameter_table(model: nn.Module) -> str:
-    """Trained and total parameters of each part, for people."""
+    """Table of trained and total parameters of each part, to print."""
     lines = [f"{'part':<12}{'trained':>16}{'total':>16}"]
     sums = [0, 0]
     for part, module in model.named_children():

@@ -1,1 +1,1 @@
-"""A model to carry away: one folder with the base, its domains, and what they stand on."""
+"""Packing: one portable folder with a base model, its domains, and their pretrained models."""

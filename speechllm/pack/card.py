@@ -1,4 +1,4 @@
-"""The model card: README.md of a packed folder, as the hub shows it and people read it."""
+"""Model card: README.md of a packed folder, which the hub shows."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -29,13 +29,13 @@ or, in Python,
 
 
 def model_card(manifest: Manifest, base: Path, models: Mapping[str, Model], tag: str) -> str:
-    """The text of README.md.
+    """Write the text of README.md.
 
     Args:
-        manifest: of the packed folder.
+        manifest: manifest of the packed folder.
         base: folder of the base run.
         models: the run of each domain.
-        tag: of the decoding whose scores are shown.
+        tag: tag of the decoding whose scores are shown.
     """
     description = read_mapping(base / MODEL / DESCRIPTION, made_again(base))["model"]
     parts = [
@@ -110,7 +110,7 @@ def _pretrained_row(key: str, model: Pretrained) -> list[str]:
 
 
 def _results(base: Path, models: Mapping[str, Model], tag: str) -> str:
-    """The rows of the report's main table that are about packed models."""
+    """Table of results: the rows of the report's main table for packed models."""
     home = next(f for f in read_families(base.parent) if f.folder == base)
     cells = [m for m in models.values() if m.folder not in {x.folder for x in home.models}]
     family = BaseRuns(base, home.base, [*home.adapted, *cells])

@@ -1,4 +1,4 @@
-"""Which run stands for a domain: the one that was named, or the best on dev. Test is never read."""
+"""Choice of a run for each domain: the one named, or the best on dev; test sets are never read."""
 
 import logging
 from collections.abc import Sequence
@@ -18,26 +18,27 @@ REMEDY = "name one of them with --models"
 
 @dataclass(frozen=True)
 class Choice:
-    """The run of a domain, and why it is this one."""
+    """Run chosen for a domain, and the reason."""
 
     model: Model
     reason: str
 
 
 def choose(base: Path, patterns: Sequence[str] = ()) -> dict[str, Choice]:
-    """Take one finished run for each domain that a base was adapted to.
+    """Choose one finished run for each domain that a base was adapted to.
 
-    Where several of a domain are left, the best on its dev set is taken: by the task's error (the
-    WER) at the kept step where all have one, else by the loss. Equals are decided by less target
-    audio, then by name.
+    Of several runs of a domain, take the best on its dev set: by the task's error rate (such as
+    the WER) at the kept step if all have one, else by the loss. Ties go to less target audio, then
+    to the first name.
 
     Args:
         base: folder of the base run.
-        patterns: of run folders below it, such as `denoise_*`; all direct ones if empty.
+        patterns: patterns of run folders below it, such as `denoise_*`; if empty, all directly
+            below it.
 
     Raises:
-        ConfigError: a pattern that matches nothing, a domain that cannot be one, or several runs
-            of a domain of which one was not watched on its dev speech.
+        ConfigError: a pattern matches nothing, a run cannot be packed as a domain of this base, or
+            one of several runs of a domain was not evaluated on dev speech in training.
     """
     found: dict[Path, Model] = {}
     for pattern in patterns or ("*",):
@@ -107,13 +108,13 @@ def _best(domain: str, models: list[Model]) -> Choice:
 
 
 def _watched(model: Model) -> tuple[object, object]:
-    """What picks the dev utterances that a run was evaluated on."""
+    """Settings that decide which dev utterances a run was evaluated on."""
     config = model.run.get("config", {})
     return config.get("monitor", {}).get("utterances"), config.get("train", {}).get("seed")
 
 
 def dev_figures(model: Model) -> dict[str, float]:
-    """Signals of the target's dev set at the step whose weights were kept; empty if unknown."""
+    """Dev metrics of the target at the step whose weights were kept; empty if unknown."""
     phases = model.run.get("phases") or [{}]
     log = model.folder / phases[-1].get("name", "") / LOG
     figures: dict[str, float] = {}

@@ -1,9 +1,9 @@
-"""What a packed folder says of itself. Typed, and checked before anything of it is loaded.
+"""Manifest of a packed folder: typed, and checked before anything in the folder is loaded.
 
 pack.json                                       this description
 base/{model.json,trained.safetensors}           bundle of the base
 domains/<domain>/{model.json,trained.safetensors,training.json}
-pretrained/<encoder|llm|speech_llm>/            what was carried inside
+pretrained/<encoder|llm|speech_llm>/            pretrained models that were copied inside
 README.md                                       model card
 """
 
@@ -23,7 +23,7 @@ from speechllm.files.whole import sha256_of
 MANIFEST = "pack.json"
 FORMAT = 1
 BASE = "base"
-"""The domain of the model that all others were adapted from."""
+"""Domain name of the model that all others were adapted from."""
 PRETRAINED = ("encoder", "llm", "speech_llm")
 """Keys of ModelConfig that name pretrained models."""
 TRAINING = "training.json"
@@ -31,37 +31,37 @@ HUB_ID = re.compile(r"\w[\w-]*(\.[\w-]+)*(/\w[\w-]*(\.[\w-]+)*)?", re.ASCII)
 
 
 class Pretrained(Section):
-    """A model that the packed one stands on."""
+    """Pretrained model that a packed one needs."""
 
     name: str
-    """A hub id, or the name of its folder."""
+    """Hub id, or name of its folder."""
     place: Literal["hub", "carried", "folder"]
     path: str | None = None
-    """Where it lies, relative to the packed folder; none for one of the hub."""
+    """Path of its folder, relative to the packed folder; None for a model of the hub."""
     revision: str | None = None
-    """Its commit on the hub."""
+    """Commit on the hub."""
     sha256: str
-    """Of config.json and the weights (pretrained.weights_hash)."""
+    """Hash of config.json and the weights (`speechllm.pretrained.weights_hash`)."""
     licence: str | None = None
-    """As its folder states it."""
+    """Licence stated in its folder; None if it states none."""
     source: str | None = None
-    """What it was imported from, if it was."""
+    """Source of an imported model, in words; None for others."""
 
 
 class Trained(Section):
-    """A bundle, and where it came from."""
+    """Bundle of a domain, and its origin."""
 
     run: str
     """Folder of the run below exp/."""
     method: str
     chosen: str
-    """Why this run and no other of its domain."""
+    """Reason why this run was chosen for its domain."""
     sha256: str
-    """Of its tensors."""
+    """Hash of its tensors."""
 
 
 class Manifest(Section):
-    """The contents of pack.json."""
+    """Contents of pack.json."""
 
     format: int
     speechllm: str
@@ -73,7 +73,7 @@ class Manifest(Section):
 
 
 def bundle_folder(packed: Path, domain: str) -> Path:
-    """Where the bundle of a domain lies."""
+    """Folder of the bundle of a domain."""
     return packed / BASE if domain == BASE else packed / "domains" / domain
 
 
@@ -87,8 +87,8 @@ def read_manifest(packed: Path) -> Manifest:
 
     Raises:
         SpeechLLMError: it was written by a newer speechllm.
-        DataError: it is damaged, or names something that it must not.
-        ConfigError: a key that is missing, unknown or of the wrong type.
+        DataError: it is damaged, or holds a name or path that is not allowed.
+        ConfigError: a key is missing, unknown or of the wrong type.
     """
     path = packed / MANIFEST
     values = read_mapping(path, PACKED_AGAIN)
@@ -106,7 +106,7 @@ def read_manifest(packed: Path) -> Manifest:
 
 
 def check_domains(packed: Path, manifest: Manifest) -> None:
-    """Raise DataError if trained tensors are not those that were packed."""
+    """Raise DataError if trained tensors are missing or have changed since packing."""
     for domain, trained in manifest.domains.items():
         bundle = bundle_folder(packed, domain)
         for name in (TENSORS, DESCRIPTION):
@@ -117,7 +117,7 @@ def check_domains(packed: Path, manifest: Manifest) -> None:
 
 
 def check_seals(packed: Path) -> None:
-    """Raise DataError if descriptions, configs or tokenizers are not those that were packed."""
+    """Raise DataError if descriptions, configs or tokenizers have changed since packing."""
     if odd := broken_seals(packed):
         raise _changed(packed / odd[0])
 
@@ -127,7 +127,7 @@ def _changed(path: Path) -> DataError:
 
 
 def domain_problem(domain: str) -> str | None:
-    """Say why this cannot be the name of a domain, hence of a folder; or None."""
+    """Reason why this cannot be the name of a domain, hence of a folder; None if it can."""
     if domain.startswith("."):
         return "it starts with a dot"
     return id_problem(domain)
@@ -137,5 +137,5 @@ def _is_sound(model: Pretrained) -> bool:
     if model.place == "hub":
         return model.path is None and bool(HUB_ID.fullmatch(model.name))
     path = PurePosixPath(model.path or "/")
-    # What is carried lies inside. Any other folder is the packer's own, and may be beside.
+    # Carried models lie inside. Any other folder belongs to the packer and may lie outside.
     return not path.is_absolute() and (model.place == "folder" or ".." not in path.parts)

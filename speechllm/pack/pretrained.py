@@ -1,4 +1,4 @@
-"""The pretrained models under a packed one: carried inside, or referred to and checked."""
+"""Pretrained models of a packed one: copied inside (carried), or referred to and checked."""
 
 import logging
 import os
@@ -18,24 +18,25 @@ from speechllm.pretrained import fetch, hub_commit, resolve_folder, weights_hash
 log = logging.getLogger(__name__)
 
 Carry = Literal["local", "all", "none"]
-"""What is copied into the packed folder: models given as folders, those of the hub too, or none."""
+"""Pretrained models to copy into the packed folder: those given as folders (`local`), those of the
+hub too (`all`), or none."""
 
 CARRIED = {".safetensors", ".json", ".txt", ".model", ".tiktoken", ".jinja"}
-"""Weights, settings and tokenizers. No program and no pickle is ever among them."""
+"""File endings of weights, settings and tokenizers; no programs and no pickles."""
 LICENCES = ("licen[cs]e*", "notice*", "readme.md", "use_policy*")
 
 
 def describe(name: str, key: str, out: Path, carry: Carry) -> tuple[Pretrained, Path]:
-    """A pretrained model as the manifest has it, and the folder where it lies now.
+    """Make a pretrained model's entry in the manifest; also return the folder where it is now.
 
     Args:
         name: folder or hub id.
-        key: of ModelConfig, e.g. "encoder".
+        key: key of ModelConfig, e.g. "encoder".
         out: the packed folder.
-        carry: what is to be copied.
+        carry: which models are copied into `out`.
 
     Raises:
-        ConfigError: there is no such model, or it cannot be carried.
+        ConfigError: there is no such model, or it cannot be copied.
     """
     folder = resolve_folder(name, f"model.{key}")
     is_local = Path(name).is_dir()
@@ -59,7 +60,7 @@ def describe(name: str, key: str, out: Path, carry: Carry) -> tuple[Pretrained, 
 
 
 def copy_model(source: Path, target: Path) -> None:
-    """Copy what `CARRIED` and `LICENCES` name; say what stays behind."""
+    """Copy the files that `CARRIED` and `LICENCES` name; log the others."""
     target.mkdir(parents=True)
     files = {path for path in source.iterdir() if path.is_file() and path.suffix in CARRIED}
     files |= set(_licence_files(source))
@@ -84,18 +85,24 @@ def _check_carriable(name: str, key: str, folder: Path) -> None:
 
 
 def locate(packed: Path, key: str, model: Pretrained) -> Path:
-    """The folder of a pretrained model, with the very weights that were there when it was packed.
+    """Find the folder of a pretrained model, and check that its weights are those of the manifest.
 
-    A commit of the hub stands for its weights. Of all else the hash is taken again.
+    For a commit of the hub, the commit is enough. For any other model, the weights are hashed.
+
+    Args:
+        packed: the packed folder.
+        key: key of ModelConfig, e.g. "encoder".
+        model: its entry in the manifest.
 
     Raises:
-        SpeechLLMError: it is not there, cannot be fetched, or has other weights.
+        SpeechLLMError: it is missing, cannot be fetched, has other weights, or a carried one holds
+            files that are never packed.
     """
     if model.place == "hub":
         at = f" at {model.revision}" if model.revision else ""
         try:
             folder = fetch(model.name, model.revision)
-        except (OSError, ValueError) as error:  # what the hub's client raises derives from these
+        except (OSError, ValueError) as error:  # base classes of the hub client's errors
             raise SpeechLLMError(
                 f"{packed} stands on {key} {model.name}{at} of the hub, which cannot be fetched "
                 f"({type(error).__name__})",
@@ -135,7 +142,7 @@ def _refuse_programs(folder: Path) -> None:
 
 
 def licence_of(folder: Path) -> str | None:
-    """What a folder says of its licence: its import's record, its card's tag, a licence's title."""
+    """Licence of a model, from its import record, its card's tag or the title of a licence file."""
     source = source_of(folder)
     if source and isinstance(source.get("licence"), str):
         return source["licence"]

@@ -1,4 +1,4 @@
-"""Put a packed folder on the model hub."""
+"""Upload of a packed folder to the model hub."""
 
 import logging
 from pathlib import Path
@@ -10,25 +10,25 @@ log = logging.getLogger(__name__)
 
 
 def check_target(hub_id: str) -> None:
-    """Raise a ConfigError for what cannot be a model's id on the hub: before the work is done."""
+    """Raise ConfigError if `hub_id` cannot be a model id; called before the work of packing."""
     if "/" not in hub_id or not HUB_ID.fullmatch(hub_id):
         raise ConfigError(f"--push: '{hub_id}' is no hub id", "give it as owner/name")
 
 
 def push(packed: Path, hub_id: str, public: bool = False) -> str:
-    """Upload a packed folder, as one commit; the repository is made where there is none.
+    """Upload a packed folder as one commit; make the repository if there is none.
 
     Args:
         packed: the folder.
         hub_id: owner/name.
-        public: let everybody read a repository that is new. One that is there stays as it is.
+        public: let everybody read a new repository; an existing one stays as it is.
 
     Returns:
-        Where the commit can be seen.
+        URL of the commit.
 
     Raises:
-        SpeechLLMError: it refers to a folder of this machine, or the hub cannot be reached or
-            refuses.
+        SpeechLLMError: the packed folder refers to a folder of this machine, or the hub cannot be
+            reached or refuses.
     """
     check_target(hub_id)
     for key, model in read_manifest(packed).pretrained.items():
@@ -38,7 +38,7 @@ def push(packed: Path, hub_id: str, public: bool = False) -> str:
                 "pack it with --carry local into another folder, and push that",
             )
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HTTPError  # of its HTTP client, which depends on its version
+    from huggingface_hub.errors import HTTPError  # that of requests or httpx, by version
 
     api = HfApi()
     try:

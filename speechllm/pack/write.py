@@ -1,4 +1,4 @@
-"""Write a packed folder: whole or not at all, and never over another one."""
+"""Writer of packed folders: whole or not at all, and never over another one."""
 
 import logging
 import shutil
@@ -39,7 +39,7 @@ from speechllm.version import __version__
 
 log = logging.getLogger(__name__)
 
-# Of run.json: how a model was trained, but nothing of the machine.
+# Keys of run.json that tell how a model was trained, but nothing of the machine.
 TOLD = (
     *("kind", "method", "target", "steps", "kept_step", "seen", "audio_hours_source"),
     *("audio_hours_target", "trained_parameters", "config"),
@@ -59,17 +59,17 @@ def pack(
     Args:
         base: folder of the base run.
         out: the packed folder.
-        patterns: which runs may stand for a domain (`choose`).
-        decode: settings of the search that the packed model is to use.
-        tag: of the decoding whose scores the model card shows.
+        patterns: patterns of runs to choose from (see `choose`).
+        decode: settings of the search for the packed model.
+        tag: tag of the decoding whose scores the model card shows.
         carry: which pretrained models are copied into the folder.
 
     Raises:
-        SpeechLLMError: no finished base, or one (or what it stands on) that has changed since a
+        SpeechLLMError: there is no finished base; it or its pretrained models have changed since a
             model was adapted from it; or `out` holds something else.
         DataError: a model is damaged.
-        ConfigError: see `choose`, `describe` and `check_suits`; or the search needs language
-            models, which a packed folder does not hold, or weighs an adaptation.
+        ConfigError: see `choose`, `describe` and `check_suits`; or `decode` needs language models,
+            which a packed folder does not hold, or has `adapted` other than 1.
     """
     if decode and (names := lm_names(decode)):
         raise ConfigError(
@@ -117,7 +117,7 @@ def pack(
 
 
 def _described(packed: Path) -> list[str]:
-    """All files but weights, whose hashes are in the manifest, and the card, which anyone edits."""
+    """Files to seal: all but weights, whose hashes are in the manifest, and the editable card."""
     kept = (".json", ".txt", ".model", ".tiktoken", ".jinja")
     files = (path for path in packed.rglob("*") if path.is_file() and path.suffix in kept)
     return [path.relative_to(packed).as_posix() for path in files]
@@ -135,15 +135,15 @@ def _trained(choice: Choice, base: Path) -> Trained:
 
 
 def _is_packed_already(out: Path, manifest: Manifest) -> bool:
-    """Whether `out` is what would be packed now.
+    """Whether `out` holds what would be packed now; False if it is empty or missing.
 
     Raises:
-        SpeechLLMError: it is something else.
-        DataError: it is that, and is damaged.
+        SpeechLLMError: it holds something else.
+        DataError: it holds the same, but damaged.
     """
     other = "name another folder with --out"
     if is_packed(out):
-        told = {"speechllm"}  # another version is no other model
+        told = {"speechllm"}  # another version of the toolkit is no change
         old, new = (m.model_dump(mode="json", exclude=told) for m in (read_manifest(out), manifest))
         if changed := changed_keys(old, new):
             raise SpeechLLMError(
@@ -162,13 +162,13 @@ def _is_packed_already(out: Path, manifest: Manifest) -> bool:
 
 
 def _copy_bundle(choice: Choice, target: Path, names: dict[str, str]) -> None:
-    """The bundle of a run: its tensors as they are, its description with its new surroundings."""
+    """Copy the bundle of a run: tensors unchanged, description with new names and parent."""
     source = choice.model.folder / MODEL
     target.mkdir(parents=True)
     shutil.copyfile(source / TENSORS, target / TENSORS)
     description: dict[str, Any] = read_mapping(source / DESCRIPTION, made_again(source.parent))
     description["model"] |= names
-    if "parent" in description:  # from domains/<domain>/ it is two folders up
+    if "parent" in description:  # two folders up from domains/<domain>/
         description["parent"] = f"../../{BASE}"
     write_json(target / DESCRIPTION, description)
     run = choice.model.run

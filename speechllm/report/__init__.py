@@ -1,4 +1,4 @@
-"""Reports made from what the stages left in the exp folder.
+"""Reports of the results that the stages left in the exp folder.
 
-Imports neither torch nor transformers, so that a report can be made on any machine.
+Imports neither torch nor transformers, so a report can be made on any machine.
 """

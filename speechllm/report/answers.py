@@ -13,9 +13,9 @@ def answer_tables(
     """Yield a title and a table of all error rates, then one by type, for each task.
 
     Args:
-        exp: folders of models are named from there.
-        models: of any tasks; those that answer with words are left out.
-        normalizer: name.
+        exp: exp folder; model folders are shown relative to it.
+        models: models of any task; those whose answers are words are left out.
+        normalizer: name of the normaliser.
     """
     tasks = {model.task.name: model.task for model in models if not model.task.is_aligned}
     for name, task in tasks.items():

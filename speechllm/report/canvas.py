@@ -1,7 +1,7 @@
-"""What all figures share: colours, style, and how they get onto the disk.
+"""Style of all figures, and how they are written to disk.
 
-Colours are those of Okabe and Ito, which the colour-blind tell apart. The same results give the
-same bytes. Only drawing needs matplotlib.
+Colours are those of Okabe and Ito, which colour-blind readers can tell apart. The same results give
+the same bytes. Only drawing needs matplotlib.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Without their yellow, which is too pale for a line on white.
+# Okabe and Ito's palette without yellow, which is too pale for a line on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 STYLE = {
     "svg.hashsalt": "speechllm",
@@ -39,7 +39,13 @@ def can_plot() -> bool:
 
 @contextmanager
 def new_figure(width: float, height: float, file: Path) -> Iterator["Figure"]:
-    """A figure, sizes in inches, that is written when the block ends."""
+    """Yield a figure; write it as PNG and SVG when the block ends.
+
+    Args:
+        width: width in inches.
+        height: height in inches.
+        file: path without suffix; `.png` and `.svg` are appended.
+    """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
@@ -52,7 +58,13 @@ def new_figure(width: float, height: float, file: Path) -> Iterator["Figure"]:
 
 
 def draw_legend(figure: "Figure", panels: Sequence["Axes"], columns: int) -> None:
-    """One legend below all panels, each label once."""
+    """Draw one legend below all panels, with each label once.
+
+    Args:
+        figure: figure that holds the panels.
+        panels: axes whose labels are collected.
+        columns: number of columns of the legend.
+    """
     handles: dict[str, Any] = {}
     for axes in panels:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):

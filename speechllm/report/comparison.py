@@ -1,4 +1,4 @@
-"""The main table: the models of each target side by side, and which of them is best."""
+"""Main table of the report: the models of each target side by side, and which is best."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from speechllm.task import Task
 
 
 def header(task: Task) -> tuple[str, ...]:
-    """The columns of the main table."""
+    """Columns of the main table."""
     return (
         *("target", "model", f"{task.main.title} [95 %]", *task.details),
         *(f"source {task.main.title}", "source change", "gain %", "gap closed %"),
@@ -21,7 +21,7 @@ def header(task: Task) -> tuple[str, ...]:
 
 
 def legend(task: Task) -> str:
-    """What the columns mean."""
+    """Legend of the main table, as a Markdown list."""
     error = task.main.title
     return f"""\
 - {task.legend()}; on the target's test set, or on the further set that is named instead, in
@@ -37,7 +37,7 @@ def legend(task: Task) -> str:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The models of one base under one decoding config and one normaliser."""
+    """Models of one base under one decode config and one normaliser."""
 
     title: str
     table: Table
@@ -45,7 +45,13 @@ class Comparison:
 
 
 def compare(family: BaseRuns, tag: str, normalizer: str) -> Comparison:
-    """Compare a base and what was adapted from it, target by target."""
+    """Compare a base and the models adapted from it, target by target.
+
+    Args:
+        family: a base and its models.
+        tag: tag of the decoding.
+        normalizer: name of the normaliser.
+    """
     rows = [
         _row(family, model, target, name, tag, normalizer)
         for target in family.targets
@@ -60,7 +66,7 @@ def compare(family: BaseRuns, tag: str, normalizer: str) -> Comparison:
 
 
 def contenders(family: BaseRuns, target: str) -> list[Model]:
-    """The base, references, and what was adapted to `target`."""
+    """Models shown for `target`: the base, references, and models adapted to it."""
     return [m for m in family.models if target in m.own_targets([target])]
 
 
@@ -71,7 +77,7 @@ def _row(
         return of.error(tag, name, normalizer).get("percent") if of else None
 
     error, source = percent(model, name), percent(model, family.source)
-    before = family.base if model.target else None  # of the base itself nothing is gained
+    before = family.base if model.target else None  # the base has no gain over itself
     base_error, audio_error = percent(before, name), percent(family.audio_reference(target), name)
     here = model.error(tag, name, normalizer)
     decoding = model.decodings.get((tag, name))
@@ -93,7 +99,7 @@ def _row(
 
 
 def _details(task: Task, figures: Mapping[str, Any]) -> Iterator[str]:
-    """Cells beside the main error: a rate, or counts of one."""
+    """Cells for details beside the main error: a rate, or counts of a rate."""
     for key, *counts in task.details.values():
         found = figures.get(key)
         if counts:
@@ -139,7 +145,7 @@ def _best(models: Iterable[Model], target: str, tag: str, normalizer: str) -> st
 
 
 def _together(models: list[Model], tag: str, name: str) -> str:
-    """Names of models with the same error on the set `name`, and whether they are the same."""
+    """Name models with the same error on the set `name`; say if their hypotheses are equal too."""
     *others, last = (code(model.name) for model in models)
     if not others:
         return last

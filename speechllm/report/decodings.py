@@ -1,4 +1,4 @@
-"""The table of further decodings: fusion, rescoring, biasing ... against the plain one."""
+"""Table of further decodings (fusion, rescoring, biasing ...) against the plain one."""
 
 from speechllm.report.domain import special_rates
 from speechllm.report.gains import gain
@@ -15,7 +15,7 @@ LEGEND = """\
 
 
 def header(task: Task) -> tuple[str, ...]:
-    """The columns, before those that no row fills are left out."""
+    """Columns of the table, before empty ones are left out."""
     return (
         *("set", "model", "decoding", f"{task.main.title} [95 %]", "gain %", "p"),
         *("entity error [95 %]", "B-WER [95 %]", "U-WER [95 %]", "RecOOV [95 %]"),
@@ -29,7 +29,7 @@ def decodings_table(family: BaseRuns, main: str, normalizer: str) -> Table:
     Args:
         family: a base and its models.
         main: tag of the plain decoding.
-        normalizer: name.
+        normalizer: name of the normaliser.
     """
     sets = sorted({name for model in family.models for _, name in model.decodings})
     rows = [

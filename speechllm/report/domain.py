@@ -1,4 +1,4 @@
-"""The table of what matters in a domain: entities, biased and unseen words, perplexity."""
+"""Table of domain metrics: entities, biased and unseen words, perplexity."""
 
 from typing import Any
 
@@ -21,7 +21,13 @@ LEGEND = """\
 
 
 def domain_table(family: BaseRuns, tag: str, normalizer: str) -> Table:
-    """Return a row for each target and model; figures that no model has are left out."""
+    """Return a row for each target and model; metrics that no model has are left out.
+
+    Args:
+        family: a base and its models.
+        tag: tag of the decoding.
+        normalizer: name of the normaliser.
+    """
     rows = [
         [target, model.name, *_figures(model, target_set(target), tag, normalizer)]
         for target in family.targets

@@ -1,7 +1,7 @@
-"""Names, titles, commands and transcripts in Markdown: shown as they are, whatever they hold.
+"""Markdown escapes: names, titles, commands and transcripts are shown exactly as they are.
 
-Reports are read as plain text too, so that only what would mean something to Markdown, to the HTML
-within it or to GitHub's formulas gets a backslash: `a_b` and `0.03 *` mean nothing.
+Reports are read as plain text too. So a backslash goes only before marks that Markdown, HTML within
+it or GitHub's formulas would interpret: `a_b` and `0.03 *` stay as they are.
 """
 
 import re
@@ -20,19 +20,19 @@ _SPAN = re.compile(
 
 
 def text(value: object) -> str:
-    """Something from outside in a line of text."""
+    """Escape a value for a line of text."""
     line = _SPECIAL.sub(r"\\\g<0>", " ".join(str(value).split()))
-    # A number's mark is what stands behind it.
+    # In "1." the dot is what makes a list, so the backslash goes after the number.
     return _LEADING.sub(lambda m: f"{m[0]}\\" if m[0].isdigit() else f"\\{m[0]}", line)
 
 
 def cell(value: object) -> str:
-    """Something from outside in a table."""
+    """Escape a value for a table cell."""
     return _SPECIAL.sub(r"\\\g<0>", " ".join(str(value).split(None))).replace("|", "\\|")
 
 
 def code(value: object) -> str:
-    """Something from outside as code in a line of text."""
+    """Write a value as code within a line of text."""
     line = re.sub(r"[\r\n]+", " ", str(value)) or " "
     ticks = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
     space = " " if line[0] == "`" or line[-1] == "`" else ""
@@ -40,16 +40,16 @@ def code(value: object) -> str:
 
 
 def fenced(value: str, language: str = "") -> str:
-    """Lines from outside as a block of code."""
+    """Write lines as a block of code."""
     ticks = "`" * max(3, 1 + max(map(len, re.findall("`+", value)), default=0))
     return f"{ticks}{language}\n{value.rstrip()}\n{ticks}"
 
 
 def spans(line: str) -> list[tuple[str, str]]:
-    """Take a line apart that this module and **bold** made: (kind, what it shows).
+    """Split a line into spans: `code`, **bold**, and other text with the escapes of this module.
 
     Returns:
-        Kinds are "code", "strong" and "", in the order of the line.
+        (kind, text shown) in the order of the line; kinds are "code", "strong" and "".
     """
     found = []
     for match in _SPAN.finditer(line):

@@ -1,4 +1,4 @@
-"""What a reader of the results has to know: what is absent, out of date, or not comparable."""
+"""Notes of the report: what is absent, out of date, or not comparable."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,9 +15,9 @@ def notes(
 
     Args:
         exp: the recipe's exp folder.
-        families: all below it.
-        normalizer: name of that of the main table.
-        tag: of the main table (see `Family.main_tag`).
+        families: all families below it.
+        normalizer: name of the main table's normaliser.
+        tag: tag of the main table's decoding (see `BaseRuns.main_tag`).
     """
     remarks = [f"{folder.relative_to(exp)}: training has not ended" for folder in unfinished(exp)]
     for family in families:
@@ -32,7 +32,7 @@ def notes(
 
 
 def _of_model(model: Model, family: BaseRuns, normalizer: str, main: str) -> Iterator[str]:
-    # Further decodings are of some models, and of targets only.
+    # Further decodings exist for some models only, and only on target sets.
     targets = [target_set(target) for target in model.own_targets(family.targets)]
     further = {tag: targets for tag in sorted(model.tags - {main})}
     if not family.tags:
@@ -86,7 +86,7 @@ def _of_targets(family: BaseRuns, normalizer: str, tag: str) -> Iterator[str]:
 
 
 def _of_references(families: list[BaseRuns]) -> Iterator[str]:
-    """Sets that were scored against references of more than one content."""
+    """Notes on sets whose models were scored against different references."""
     digests: dict[str, set[str]] = {}
     for family in families:
         for model in family.models:

@@ -1,4 +1,4 @@
-"""RESULTS.md: what the models of an exp folder reach, and how that was found."""
+"""RESULTS.md: the results of an exp folder's models, and how they were made."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ from speechllm.report.table import ABSENT, Table, count, interval, number, rtf
 from speechllm.report.tree import BaseRuns, Decoding, Model, read_families
 from speechllm.version import __version__
 
-# What is printed of a run's environment block (speechllm/environment.py).
+# Keys of a run's environment block (speechllm/environment.py) that are printed.
 ENVIRONMENT = (
     *("speechllm", "git", "python", "torch", "transformers", "peft"),
     *("system", "processor", "threads", "precision"),
@@ -30,28 +30,30 @@ ENVIRONMENT = (
 
 @dataclass(frozen=True)
 class ReportSection:
-    """Tables with their names under one heading, and what their columns mean."""
+    """Tables with their titles under one heading, and the legend of their columns."""
 
     title: str
     tables: list[tuple[str, Table]]
     legend: str
 
     def markdown(self) -> list[str]:
-        """Return its parts, to be parted by empty lines."""
+        """Return its blocks of Markdown, to be joined by empty lines."""
         tables = [part for name, t in self.tables for part in (f"### {text(name)}", t.markdown())]
         return [f"## {text(self.title)}", *tables, "Columns:", self.legend]
 
 
 @dataclass(frozen=True)
 class ReportResults:
-    """The text of RESULTS.md, and its parts for a terminal and for web pages.
+    """Text of RESULTS.md, and its parts for a terminal and for web pages.
 
     Attributes:
-        families: the models that it tells of.
-        legends: what the main tables' columns mean, for each task.
-        sections: further tables, after the main one of each base.
-        environment, notes: a line each, without Markdown.
-        method: a line each, in Markdown.
+        markdown: the whole text.
+        families: models that the report is about.
+        comparisons: main table of each base.
+        legends: legend of the main tables, one for each task.
+        sections: further tables, which follow the main tables.
+        environment, notes: lines without Markdown.
+        method: lines of Markdown.
         details: titles and tables of every model and test set.
     """
 
@@ -80,17 +82,17 @@ def make_results(
     Args:
         exp: the recipe's exp folder.
         title: heading of the report.
-        normalizer: of the first tables; the detailed ones show all that were used.
+        normalizer: normaliser of the first tables; the detailed ones show all that were used.
         command: the command that made these results, to be quoted.
         grids: files beside the report with comparisons of these models, to be linked.
-        tag: the decoding of the main table, `decode_<tag>`; see `Family.main_tag`.
-        source_sets: those that show what adaptation forgets (default: see `Family.source`).
+        tag: tag of the main table's decoding, `decode_<tag>`; see `BaseRuns.main_tag`.
+        source_sets: sets that show what adaptation forgets (default: see `BaseRuns.source`).
 
     Raises:
         DataError: there is no model below `exp`, or a file of results is broken.
     """
     families = read_families(exp, source_sets)
-    # A reference stands in every family.
+    # Each reference is part of every family, but is listed once.
     models = list({model.folder: model for f in families for model in f.models}.values())
     tags = [family.main_tag(tag) for family in families]
     comparisons = [
@@ -158,7 +160,7 @@ def make_results(
 def _section(
     title: str, tables: Iterable[tuple[str, Table]], normalizer: str, legend: str
 ) -> Iterator[ReportSection]:
-    """A section of the tables that have rows; none if there is no such table."""
+    """Yield a section of the tables that have rows and metrics; nothing if there is none."""
     found = [
         (f"{name}, normaliser {normalizer}", table)
         for name, table in tables
@@ -169,7 +171,7 @@ def _section(
 
 
 def environment_lines(runs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Versions as the runs recorded them; where runs differ, every value and how many had it."""
+    """Environment as the runs recorded it; where they differ, every value with its model count."""
     for key in ENVIRONMENT:
         values = Counter(run.get("environment", {}).get(key, ABSENT) for run in runs)
         each = [f"{value} (in {n} of {len(runs)} models)" for value, n in values.most_common()]
@@ -213,12 +215,12 @@ def _rules(result: dict[str, Any], normalizer: str) -> list[str]:
 
 
 def _normalizers(models: list[Model]) -> list[str]:
-    """Names in the order in which they were first used."""
+    """Names of all normalisers, in the order of their first use."""
     return list(dict.fromkeys(name for _, result in _results(models) for name in result["scores"]))
 
 
 def _details(exp: Path, models: list[Model], normalizer: str, kind: str) -> Table:
-    """The table that ESPnet users know, in percent, for words (`wer`) or characters (`cer`)."""
+    """Table in the layout of ESPnet, in percent, for words (`wer`) or characters (`cer`)."""
     unit, last = {"wer": ("Wrd", ("RTF",)), "cer": ("Chr", ())}[kind]
     columns = ("Snt", unit, "Corr", "Sub", "Del", "Ins", "Err", "S.Err", "95 % interval", *last)
     rows = []
@@ -249,5 +251,5 @@ def _link(name: str) -> str:
 
 
 def bullets(lines: Iterable[str]) -> str:
-    """Return a Markdown list."""
+    """Return lines as a Markdown list."""
     return "\n".join(f"- {line}" for line in lines)

@@ -1,4 +1,4 @@
-"""A table of strings, as Markdown that is also readable as plain text."""
+"""Table of strings, written as Markdown that is also readable as plain text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ ABSENT = "-"
 
 @dataclass(frozen=True)
 class Table:
-    """A header and rows of cells; the first `names` columns stand left, figures stand right."""
+    """Header and rows of cells; the first `names` columns are names, the rest are numbers."""
 
     header: tuple[str, ...]
     rows: list[list[str]]
     names: int = 2
 
     def markdown(self) -> str:
-        """Return a Markdown table with padded columns."""
+        """Return a Markdown table with padded columns: names to the left, numbers to the right."""
         lines = [list(map(cell, row)) for row in (self.header, *self.rows)]
         widths = _widths(lines)
         rule = [
@@ -30,17 +30,17 @@ class Table:
 
     @property
     def width(self) -> int:
-        """Columns that the table takes on a terminal."""
+        """Width on a terminal, in characters."""
         return sum(width + 3 for width in _widths([self.header, *self.rows])) + 1
 
     def without(self, name: str) -> "Table":
-        """Return the table without the column called `name`, which stands among the figures."""
+        """Return the table without the number column `name`."""
         i = self.header.index(name)
         rows = [row[:i] + row[i + 1 :] for row in self.rows]
         return Table(self.header[:i] + self.header[i + 1 :], rows, self.names)
 
     def without_absent(self) -> "Table":
-        """Return the table without the figures that no row has."""
+        """Return the table without the number columns that are empty in every row."""
         table = self
         for i, name in list(enumerate(self.header))[self.names :]:
             if all(row[i] == ABSENT for row in self.rows):
@@ -70,17 +70,17 @@ def change(value: float | None) -> str:
 
 
 def count(value: int | None) -> str:
-    """An integer with thousands separated, or "-" where there is no value."""
+    """Integer with thousands separated, or "-" where there is no value."""
     return ABSENT if value is None else f"{value:,}"
 
 
 def interval(low_high: Sequence[float] | None) -> str:
-    """`[low, high]`, or "-" where there is none."""
+    """Interval as `[low, high]`, or "-" where there is none."""
     return "[{:z.2f}, {:z.2f}]".format(*low_high) if low_high else ABSENT
 
 
 def rate(figure: dict[str, Any] | None) -> str:
-    """`percent [low, high]` of a figure of wer.json, or "-" where there is none."""
+    """Rate of wer.json as `percent [low, high]`, or "-" where there is none."""
     if not figure or figure["percent"] is None:
         return ABSENT
     return f"{number(figure['percent'])} {interval(figure['interval'])}"
@@ -94,6 +94,6 @@ def probability(p: float | None) -> str:
 
 
 def rtf(decode_info: dict[str, Any]) -> str:
-    """Three decimals of a decode.json's real-time factor: on a fast machine two would be 0."""
+    """Real-time factor of a decode.json, with three decimals: two show 0 on a fast machine."""
     value = decode_info.get("rtf")
     return ABSENT if value is None else f"{value:.3f}"

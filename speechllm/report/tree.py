@@ -1,13 +1,13 @@
-"""Read an exp folder: which models there are, what they decoded, how it scored.
+"""Reader of an exp folder: its models, their decodings and their scores.
 
     exp/<base>/run.json                              a base model
     exp/<base>/<method>_<target>/run.json            a model adapted from it
     exp/<base>/<comparison>/<cell>/run.json          left to `speechllm compare report`
-    exp/lm/<lm>_<target>/run.json                    a language model, which is no recogniser
+    exp/lm/<lm>_<target>/run.json                    a language model, not a recogniser
     exp/<reference>/run.json                         a recogniser that was not trained here
-    <model>/decode_<tag>/<set>/{text,decode.json}    hypotheses, how long they took
-    <model>/decode_<tag>/<set>/score/wer.json        their score, named after the task
-    <model>/perplexity.json                          of the sets' texts
+    <model>/decode_<tag>/<set>/{text,decode.json}    hypotheses, decoding time
+    <model>/decode_<tag>/<set>/score/wer.json        their score; the task gives the name
+    <model>/perplexity.json                          perplexity of the sets' texts
 
 Whatever is absent is None or an empty dict here; the report shows it as absent.
 """
@@ -27,14 +27,14 @@ from speechllm.files.own import made_again, read_mapping
 from speechllm.model.description import task_of
 from speechllm.task import Task
 
-SOURCE_SET = "source_test"  # its name in recipes that do not name another (`source_test` of run.sh)
-MAIN_TAG = "decode"  # of conf/decode.yaml
+SOURCE_SET = "source_test"  # default of the recipes (`source_test` of run.sh)
+MAIN_TAG = "decode"  # tag of conf/decode.yaml
 
 
 def source_set(names: Iterable[str], targets: Iterable[str]) -> str:
-    """Which of some decoded sets shows what adaptation forgets.
+    """Source test set, which shows what adaptation forgets.
 
-    SOURCE_SET where it is among them, else the first that is no target's.
+    SOURCE_SET if it is among `names` or only targets' sets are; else the first other set by name.
     """
     others = sorted(set(names) - {target_set(target) for target in targets})
     return SOURCE_SET if SOURCE_SET in others or not others else others[0]
@@ -47,13 +47,13 @@ def target_set(target: str) -> str:
 
 @dataclass(frozen=True)
 class Decoding:
-    """A model's hypotheses for one set.
+    """Hypotheses of a model for one set.
 
     Attributes:
         folder: `<model>/decode_<tag>/<set>`.
-        info: decode.json.
-        result: the task's score, such as wer.json (docs/scoring.md).
-        task: of the model.
+        info: content of decode.json.
+        result: content of the task's score file, such as wer.json (docs/scoring.md).
+        task: the model's task.
     """
 
     folder: Path
@@ -71,25 +71,25 @@ class Decoding:
 
     @cached_property
     def is_stale(self) -> bool:
-        """The hypotheses have changed since they were scored."""
+        """Whether the hypotheses have changed since they were scored."""
         if not self.result:
             return False
         digest = hashlib.sha256((self.folder / "text").read_bytes()).hexdigest()
         return digest != self.result["made_from"]["hypothesis"]["sha256"]
 
     def figures(self, normalizer: str) -> dict[str, Any]:
-        """All figures with that normaliser (`wer`, `cer` ...); empty if it was not scored so."""
+        """All metrics with a normaliser (`wer`, `cer` ...); empty if not scored with it."""
         return self.result.get("scores", {}).get(normalizer, {})
 
     def error(self, normalizer: str) -> dict[str, Any]:
-        """The task's main error (percent, interval, counts); empty if it was not scored so."""
+        """Main error of the task (percent, interval, counts); empty if not scored so."""
         return self.figures(normalizer).get(self.task.main.key) or {}
 
     def utterance_errors(self, normalizer: str) -> dict[str, tuple[float, float]]:
-        """Main errors of each utterance, and of how much; empty if it was not scored so.
+        """Errors and reference count of each utterance by id; empty if not scored with it.
 
         Raises:
-            DataError: the listing is malformed.
+            DataError: the listing `utterances.<normalizer>.tsv` is malformed.
         """
         path = self.folder / "score" / f"utterances.{normalizer}.tsv"
         if not self.result or not path.is_file():
@@ -108,14 +108,15 @@ class Decoding:
 
 @dataclass(frozen=True)
 class Model:
-    """A trained model.
+    """Model of an exp folder, with its decodings.
 
     Attributes:
-        folder: where it lies.
-        run: its run.json.
-        decodings: by (tag, set).
-        perplexity: perplexity.json: set -> what the slot held -> per token and per word.
-        task: what it answers, and how that is scored.
+        folder: its folder.
+        run: content of run.json.
+        decodings: its decodings, by (tag, set).
+        perplexity: content of perplexity.json: set -> `empty_slot` or `speech` -> perplexity
+            per token and per word.
+        task: its task.
     """
 
     folder: Path
@@ -130,7 +131,7 @@ class Model:
 
     @property
     def is_reference(self) -> bool:
-        """Not trained here, and shown beside the base: a Whisper alone."""
+        """Whether it was not trained here and is shown beside the base, such as a plain Whisper."""
         return self.run.get("kind") == REFERENCE
 
     @property
@@ -144,7 +145,7 @@ class Model:
 
     @property
     def name(self) -> str:
-        """The stem of its config: the folder's name without the target."""
+        """Stem of its config: the folder's name without the target."""
         return self.folder.name.removesuffix(f"_{self.target}" if self.target else "")
 
     def expected_sets(self, source: str, targets: list[str]) -> list[str]:
@@ -152,7 +153,7 @@ class Model:
         return [source, *map(target_set, self.own_targets(targets))]
 
     def own_targets(self, targets: list[str]) -> list[str]:
-        """Those of `targets` that it is tested on: all for a base or a reference."""
+        """Targets that it is tested on: `targets` for a base or a reference, else its own."""
         if self.is_base or self.is_reference:
             return targets
         return [self.target] if self.target else []
@@ -162,18 +163,27 @@ class Model:
         return {tag for tag, _ in self.decodings}
 
     def error(self, tag: str, name: str, normalizer: str) -> dict[str, Any]:
-        """The task's main error on the set `name`, empty where there is none."""
+        """Main error of the task on a set; empty if not decoded or not scored so.
+
+        Args:
+            tag: tag of the decoding.
+            name: name of the set.
+            normalizer: name of the normaliser.
+        """
         decoding = self.decodings.get((tag, name))
         return decoding.error(normalizer) if decoding else {}
 
 
 @dataclass(frozen=True)
 class BaseRuns:
-    """A base model (None if it has no run.json) and the models adapted from it.
+    """Base model and the models adapted from it.
 
     Attributes:
+        folder: the base's folder.
+        base: the base model; None if it has no run.json.
+        adapted: models adapted from it.
         source_sets: the recipe's sets that show what adaptation forgets; empty if not known.
-        references: recognisers that were not trained here; the same for all families.
+        references: recognisers that were not trained here; the same for all bases.
     """
 
     folder: Path
@@ -184,12 +194,12 @@ class BaseRuns:
 
     @property
     def task(self) -> Task:
-        """What this family's models answer."""
+        """Task of all these models."""
         return self.models[0].task
 
     @property
     def models(self) -> list[Model]:
-        """The base first, then references, then by target audio used, then by name."""
+        """All models: the base, references, then adapted ones by target, audio used, and name."""
         adapted = sorted(self.adapted, key=lambda m: (m.target or "", m.audio_hours, m.name))
         return [*([self.base] if self.base else []), *self.references, *adapted]
 
@@ -198,7 +208,7 @@ class BaseRuns:
         return sorted({tag for model in self.models for tag in model.tags})
 
     def main_tag(self, wanted: str | None) -> str:
-        """The decoding that models are compared under: `wanted`, else "decode", else the first."""
+        """Tag that models are compared under: `wanted`, else "decode", else the first."""
         if wanted or not self.tags:
             return wanted or MAIN_TAG
         return MAIN_TAG if MAIN_TAG in self.tags else self.tags[0]
@@ -214,7 +224,7 @@ class BaseRuns:
         return sorted(targets)
 
     def further_sets(self, target: str) -> list[str]:
-        """Test sets of `target` beside that on which models are compared: `<target>_<part>`."""
+        """Test sets of `target`, named `<target>_<part>`, besides the one for comparisons."""
         names = {name for model in self.models for _, name in model.decodings}
         return sorted(
             name
@@ -224,9 +234,9 @@ class BaseRuns:
 
     @property
     def source(self) -> str:
-        """The set that shows what adaptation forgets.
+        """Name of the set that shows what adaptation forgets.
 
-        The first of `source_sets`, else what adapted models were decoded on beside their target's.
+        The first of `source_sets`, else a set besides the target's that adapted models decoded.
         """
         if self.source_sets:
             return self.source_sets[0]
@@ -239,17 +249,17 @@ class BaseRuns:
         return source_set(foreign, ())
 
     def audio_reference(self, target: str) -> Model | None:
-        """The model fine-tuned on the most audio of `target`: the end of the audio gap."""
+        """Model fine-tuned on the most audio of `target`: it marks the end of the audio gap."""
         models = [m for m in self.adapted if m.target == target and m.run.get("method") == "audio"]
         return max(models, key=lambda m: m.audio_hours, default=None)
 
 
 def read_families(exp: Path, source_sets: Sequence[str] = ()) -> list[BaseRuns]:
-    """Read everything below `exp` but the cells of comparisons, in the order of the folders' names.
+    """Read all models below `exp`, except cells of comparisons, in the order of their folders.
 
     Args:
         exp: the recipe's exp folder.
-        source_sets: those that show what adaptation forgets, where the caller knows them.
+        source_sets: sets that show what adaptation forgets, if the caller knows them.
 
     Raises:
         DataError: there is no model below `exp`.
@@ -276,7 +286,7 @@ def read_families(exp: Path, source_sets: Sequence[str] = ()) -> list[BaseRuns]:
 
 
 def unfinished(exp: Path) -> list[Path]:
-    """Model folders whose training has not ended: a config, but no run.json."""
+    """Model folders whose training has not ended: they have a config, but no run.json."""
     return [
         config.parent
         for config in sorted(exp.rglob(CONFIG))
@@ -285,12 +295,12 @@ def unfinished(exp: Path) -> list[Path]:
 
 
 def _is_cell(folder: Path) -> bool:
-    """Whether the comparison's folder lies between a model and its base (speechllm.compare)."""
+    """Whether it is a comparison's cell: that folder lies between it and the base."""
     return not (folder.parent / CONFIG).exists() and (folder.parent.parent / CONFIG).exists()
 
 
 def read_model(run_file: Path) -> Model:
-    """Read a model and what it decoded."""
+    """Read a model and its decodings."""
     task = task_of(run_file.parent)
     decodings = {}
     for text in sorted(run_file.parent.glob("decode_*/*/text")):
@@ -320,7 +330,7 @@ def _json_or_empty(path: Path, folder: Path | None = None) -> dict[str, Any]:
 
 
 def _decode_info(folder: Path) -> dict[str, Any]:
-    """decode.json of a decoded set; its real-time factor is a number, if it is there."""
+    """Content of decode.json; a real-time factor that is no number is an error."""
     path = folder / "decode.json"
     info = _json_or_empty(path, folder)
     rtf = info.get("rtf", 0.0)

@@ -1,4 +1,4 @@
-"""The scores of a file of answers of any task: what `<task>.json` and its listings hold."""
+"""Scores of a file of answers of any task: contents of `<task>.json` and its listings."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,9 +20,16 @@ def counted_scores(
 ) -> dict[str, Scored]:
     """Score `hypothesis` against a data dir's table of answers, by normaliser; see `Task.scores`.
 
+    Args:
+        task: the task of the answers.
+        reference: the task's table in a data dir.
+        hypothesis: Kaldi table of the hypotheses.
+        settings: normalisers and bootstrap.
+        labels: labels of the model's training data; None if they are not known.
+
     Raises:
         DataError: `reference` is another table than the task's; or see `read_targets`.
-        SpeechLLMError: hypotheses with ids that the references lack.
+        SpeechLLMError: ids of hypotheses have no reference.
     """
     if reference.name != task.table:
         remedy = f"name the table {task.table} of a data dir"
@@ -63,7 +70,7 @@ def _figures(counted: Counted, rates: Rates) -> dict[str, dict[str, Any]]:
 
 
 def _utterances(task: Task, counted: Counted) -> Iterator[str]:
-    """The main error of every utterance, parted by tabs: id, of how much, which error, errors."""
+    """Yield the main metric of every utterance, parted by tabs: id, reference, metric, errors."""
     yield "\t".join(("utterance", "reference", "figure", "errors"))
     rate = counted.rates[task.main.key]
     for utt, errors, reference in zip(counted.ids, rate.errors, rate.reference, strict=True):
@@ -71,13 +78,19 @@ def _utterances(task: Task, counted: Counted) -> Iterator[str]:
 
 
 def _plain(value: Any) -> float:
-    """A sum without the noise of its last digits; whole where it is whole."""
+    """Sum rounded to 6 decimals, which removes rounding noise; an int if it is whole."""
     value = round(float(value), 6)
     return int(value) if value.is_integer() else value
 
 
 def metric_lines(task: Task, result: Mapping[str, Any], what: str | Path) -> list[str]:
-    """A line for each normaliser of a score, with all metrics of the task."""
+    """Return a line for each normaliser of a score, with all metrics of the task.
+
+    Args:
+        task: the task that was scored.
+        result: contents of its score file.
+        what: name of the hypotheses.
+    """
     lines = []
     for name, figures in result["scores"].items():
         shown = []

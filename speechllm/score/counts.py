@@ -1,8 +1,8 @@
-"""What every task's scorer hands on: errors by utterance, and what they are a share of.
+"""Result of every task's scorer: errors of each utterance, and the denominator of their rate.
 
 An error rate is a ratio of sums. Its denominator may be the same for all systems (reference words,
-utterances) or their own, as that of an F1: with errors FP + FN of 2 TP + FP + FN, 100 - F1 is an
-error rate like any other. Counts may be fractions.
+utterances) or each system's own, as with an F1: with errors FP + FN and denominator 2 TP + FP + FN,
+100 - F1 is an error rate like any other. Counts may be fractions.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -21,9 +21,9 @@ class Rate:
     """An error rate of a set.
 
     Attributes:
-        errors: [N] of each utterance.
-        reference: [N] what they are a share of.
-        is_common: `reference` does not depend on the hypotheses.
+        errors: [N] errors of each utterance.
+        reference: [N] denominators of the errors, such as reference words.
+        is_common: whether `reference` is independent of the hypotheses.
     """
 
     errors: NDArray[Any]
@@ -32,7 +32,7 @@ class Rate:
 
     @property
     def percent(self) -> float | None:
-        """Sum over sum, in percent; None where there is nothing to be wrong about."""
+        """Sum of errors over sum of denominators, in percent; None if the latter is 0."""
         total = self.reference.sum()
         return float(100 * self.errors.sum() / total) if total else None
 
@@ -42,14 +42,14 @@ class Counted:
     """Hypotheses of a set, counted by a task.
 
     Attributes:
-        ids: of the references, sorted: the order of all arrays.
-        rates: by the keys of the task's figures.
-        answers_key: what was understood; equal for hypotheses that cannot be told apart.
-        missing: references without hypothesis.
-        by_type: rates of the task's second figure by the type of what is counted.
-        words: the word alignments, where answers are words; tests then look inside utterances.
-        remarks: what the reader of a report has to know, each with what it is about.
-        set_remarks: the same of the set, whatever the hypotheses are.
+        ids: ids of the references, sorted: the order of all arrays.
+        rates: error rates by the keys of the task's metrics.
+        answers_key: the recognised answers; equal for hypotheses that scoring cannot tell apart.
+        missing: ids of references without hypothesis.
+        by_type: rates of the task's second metric, by type (of entities).
+        words: word alignments, if answers are words; tests then look inside utterances.
+        remarks: notes on the hypotheses for the reader of a report -> what each is about.
+        set_remarks: notes on the set that hold for any hypotheses -> what each is about.
         extra: further contents of the score file.
     """
 
@@ -65,7 +65,7 @@ class Counted:
 
 
 def words_counted(score: WordScore, entities: Mapping[str, Sequence[Mapping[str, Any]]]) -> Counted:
-    """A word score as what a task hands on: rates "wer" and "entities"."""
+    """Word score as a task's `Counted`, with the rates "wer" and "entities"."""
     found = score_entities(score, entities)
     words = Rate(
         np.array([u.words.errors for u in score.utterances]),

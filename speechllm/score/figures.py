@@ -1,4 +1,4 @@
-"""All figures of one scored set under one normaliser: what wer.json holds (docs/scoring.md)."""
+"""All metrics of one scored set under one normaliser: contents of wer.json (docs/scoring.md)."""
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
@@ -16,19 +16,19 @@ from speechllm.score.rates import Figure, Rates, percent, table_of
 
 LENGTHS = {"0": 0, "1-5": 5, "6-10": 10, "11-20": 20, "21-40": 40, ">40": None}
 """Bins of an utterance's reference words, each by its highest number."""
-MISSED_WORDS = 20  # of the unseen words, those that are listed
+MISSED_WORDS = 20  # number of unseen words that are listed
 
 
 def figures(
     score: WordScore, inputs: ScoreInputs, frequencies: Mapping[str, int] | None, rates: Rates
 ) -> Figure:
-    """Return every figure; None stands where the set has nothing that it could be counted from.
+    """Return every metric; None stands for one that the set has no data for.
 
     Args:
-        score: of the set.
+        score: word score of the set.
         inputs: see `ScoreInputs`.
-        frequencies: of the words of the training text; None without one.
-        rates: how intervals are made.
+        frequencies: counts of the words of the training text; None without one.
+        rates: makes the rates and their intervals.
     """
     words = table_of([u.words for u in score.utterances])
     return {
@@ -119,7 +119,7 @@ def _by_length(words: NDArray[np.int64], rates: Rates) -> Figure:
 def _by_speaker(
     score: WordScore, words: NDArray[np.int64], speakers: Mapping[str, str] | None, rates: Rates
 ) -> Figure | None:
-    """None too where every utterance is its own speaker, so that nothing is known of speakers."""
+    """Metrics by speaker; None if speakers are unknown: no table, or each utterance its own."""
     if speakers is None or len(set(speakers.values())) == len(speakers):
         return None
     groups: dict[str, list[int]] = defaultdict(list)

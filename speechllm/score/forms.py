@@ -1,8 +1,8 @@
-"""What a normaliser leaves in different forms on the two sides, so that it never counts as equal.
+"""Warnings of words that a normaliser leaves in another form than the references', never equal.
 
-Hypotheses, entities, bias lists, training text and the words of a file of rules: each is compared
-with the references, and a warning says what would be equal in another case, without punctuation or
-in another Unicode form.
+Hypotheses, entities, bias lists and training text are compared with the references, and the words
+of a file of rules with the texts. A warning says what would be equal in another case, without
+punctuation or in another Unicode form.
 """
 
 import re
@@ -20,12 +20,12 @@ REMEDY = "write both alike, or score with --normalizer english or a file of rule
 def form_warnings(
     score: WordScore, inputs: ScoreInputs, frequencies: Mapping[str, int] | None
 ) -> Iterator[str]:
-    """What is in another form than the references, under the normaliser of a score.
+    """Yield a warning of each input that is in another form than the references after normalising.
 
     Args:
-        score: of the set.
+        score: word score of the set.
         inputs: see `ScoreInputs`.
-        frequencies: of the words of the training text; None without one.
+        frequencies: counts of the words of the training text; None without one.
     """
     said, heard = Counter[str](), Counter[str]()
     for (reference, hypothesis), number in score.pairs.items():
@@ -55,7 +55,7 @@ def _normalized(texts: Iterable[str], normalize: Normalizer) -> Counter[str]:
 
 
 def _idle_rules(normalizer: Normalizer, texts: Iterable[str]) -> Iterator[str]:
-    """Rules of a file that look for what the rules before them leave in another form only."""
+    """Yield a warning of each rule that looks for a form that the rules before it do not leave."""
     texts = list(texts)
     left = sum(bool(rule.words or rule.pattern) for rule in normalizer.rules)
     for rule in normalizer.rules if left else ():
@@ -76,7 +76,7 @@ def _idle_rules(normalizer: Normalizer, texts: Iterable[str]) -> Iterator[str]:
 
 
 def _matches_in_another_case(pattern: re.Pattern[str], texts: Sequence[str]) -> bool:
-    """Whether texts that are all in one case hold what is looked for in the other one."""
+    """Whether texts that are all in one case match the pattern in the other case only."""
     if not any(all(text == form(text) for text in texts) for form in (str.lower, str.upper)):
         return False
     without_case = re.compile(pattern.pattern, pattern.flags | re.IGNORECASE)

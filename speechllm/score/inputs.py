@@ -1,7 +1,7 @@
-"""What is scored, and all that is known about it: the tables beside the reference, training text.
+"""Inputs of a score: reference and hypotheses, tables beside the reference, training text.
 
 <reference>            utterance words ...
-entities, biasing, bias_words, utt2spk      beside it, each where it is there
+entities, biasing, bias_words, utt2spk      beside it; each is optional
 """
 
 import hashlib
@@ -31,16 +31,16 @@ ENTITIES, UTT2SPK = "entities", "utt2spk"
 
 @dataclass(frozen=True)
 class Settings:
-    """How to score.
+    """Settings of a score.
 
     Attributes:
-        normalizers: names, or rules files; every figure is given once for each.
-        resamples: bootstrap resamples behind each interval.
-        seed: of the bootstrap.
+        normalizers: names, or rules files; every metric is given once for each.
+        resamples: number of bootstrap resamples for each interval.
+        seed: seed of the bootstrap.
         by_speaker: resample speakers instead of utterances; needs `utt2spk` beside the reference.
-        train_text: text files that the recogniser was trained on; without them there are no figures
+        train_text: text files that the recogniser was trained on; without them there are no metrics
             of unseen and rare words.
-        trn: write both sides as NIST's sclite reads them, too.
+        trn: also write both sides in the format of NIST's sclite.
     """
 
     normalizers: tuple[str, ...] = ("plain", "english")
@@ -53,13 +53,13 @@ class Settings:
 
 @dataclass(frozen=True)
 class ScoreInputs:
-    """The tables that are scored.
+    """Tables that are scored.
 
     Attributes:
         references, hypotheses: utterance -> text.
-        entities: utterance -> annotated entities; None where the set has none.
+        entities: utterance -> annotated entities; None if the set has none.
         biasing: the set's bias lists, may be empty.
-        speakers: utterance -> speaker; None where the set has none.
+        speakers: utterance -> speaker; None if the set has none.
     """
 
     references: dict[str, str]
@@ -71,6 +71,11 @@ class ScoreInputs:
 
 def made_from(reference: Path, hypothesis: Path, settings: Settings) -> dict[str, Any]:
     """Return all that a score depends on: files with their hashes, and settings.
+
+    Args:
+        reference: table of the references; further tables beside it count too.
+        hypothesis: table of the hypotheses.
+        settings: settings of the score.
 
     Raises:
         DataError: a file is missing.
@@ -99,7 +104,7 @@ def made_from(reference: Path, hypothesis: Path, settings: Settings) -> dict[str
 
 
 def read_inputs(reference: Path, hypothesis: Path) -> ScoreInputs:
-    """Read both sides and what stands beside the reference.
+    """Read references, hypotheses and the tables beside the references.
 
     Raises:
         DataError: a table is malformed (names the line), is about utterances that the reference
@@ -127,12 +132,12 @@ def read_inputs(reference: Path, hypothesis: Path) -> ScoreInputs:
 
 
 def warn_of_unseen(tables: Mapping[Path, Mapping[str, str]]) -> None:
-    """Say which texts hold characters that make another word of a word, and that nobody sees."""
+    """Log which texts hold invisible characters, which make equal-looking words differ."""
     for path, texts in tables.items():
         named = []
         for utt, words in texts.items():
             for odd in unseen(words):
-                # Blanks of any kind part words for every normaliser; U+FFFD is seen.
+                # Blanks of any kind part words for every normaliser; U+FFFD is visible.
                 if not (odd.character.isspace() or odd.character == LOST):
                     named.append(f"{utt} ({odd})")
                     break
@@ -145,7 +150,7 @@ def fingerprint(path: Path) -> dict[str, str]:
     """Path and hash of a file.
 
     Raises:
-        DataError: it is not there.
+        DataError: there is no such file.
     """
     if not path.is_file():
         raise DataError("no such file", path)
@@ -156,7 +161,7 @@ def speaker_of_each(references: Mapping[str, str], utt2spk: Path) -> list[str]:
     """Return the speakers of the references, in the order of their sorted ids.
 
     Raises:
-        DataError: an utterance without speaker.
+        DataError: an utterance has no speaker.
     """
     speakers = read_table(utt2spk, strict=False)
     ids = sorted(references)
@@ -166,7 +171,7 @@ def speaker_of_each(references: Mapping[str, str], utt2spk: Path) -> list[str]:
 
 
 def warn_of_few_speakers(speakers: Sequence[str], reference: Path) -> None:
-    """Say where an interval over speakers is rough."""
+    """Log a warning if there are so few speakers that an interval over them is rough."""
     if (count := len(set(speakers))) < FEW_SPEAKERS:
         path = reference.with_name(UTT2SPK)
         log.warning("%s: only %d speakers; an interval over them is rough", path, count)

@@ -1,4 +1,4 @@
-"""The errors themselves, as text files: aligned utterances, and confusions by frequency."""
+"""Listings of errors as text: aligned utterances, and confusions by frequency."""
 
 import unicodedata
 from collections import Counter
@@ -20,7 +20,7 @@ TITLES = {
 def alignment_lines(score: WordScore) -> Iterator[str]:
     """Yield every utterance as REF / HYP / OPS in columns, sorted by id.
 
-    The figures are #C correct, #S substituted, #D deleted, #I inserted words, as in sclite.
+    The counts are #C correct, #S substituted, #D deleted, #I inserted words, as in sclite.
     """
     yield f"# normalizer: {score.normalizer}; {score.words.summary()}"
     yield f"# OPS: S substituted, D deleted, I inserted; {GAP} no word"

@@ -1,4 +1,4 @@
-"""Two systems on the same utterances: do they differ, and where."""
+"""Comparison of two systems on the same utterances: whether they differ, and where."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -16,12 +16,12 @@ SHOWN = 10  # words in each list
 
 @dataclass(frozen=True)
 class PairedComparison:
-    """System b beside system a.
+    """Comparison of system b with system a.
 
     Attributes:
-        a, b: their scores.
+        a, b: their word scores.
         paired: paired bootstrap of b against a; None for fewer than two utterances.
-        p_matched: matched pairs; None for fewer than 30 segments that differ.
+        p_matched: p of matched pairs; None for fewer than 30 segments with errors.
         fixed, broken: utterances with errors in a and none in b, and the other way round.
         better, worse: utterances with fewer errors in b than in a, and with more.
         words_fixed, words_broken: reference words that only b has right, and that only a has.
@@ -42,7 +42,14 @@ class PairedComparison:
 def compare_pair(
     a: WordScore, b: WordScore, resamples: int = 10_000, seed: int = 0
 ) -> PairedComparison:
-    """Compare the scores of two systems against the same references."""
+    """Compare the scores of two systems against the same references.
+
+    Args:
+        a: word score of the baseline.
+        b: word score of the other system.
+        resamples: number of bootstrap resamples.
+        seed: seed of the bootstrap.
+    """
     errors_a, errors_b = (np.array([u.words.errors for u in s.utterances]) for s in (a, b))
     reference = np.array([u.words.reference for u in a.utterances])
     ids = np.array([u.id for u in a.utterances])
@@ -68,7 +75,14 @@ def compare_pair(
 def comparison_lines(
     beside: PairedComparison, name_a: str, name_b: str, seed: int = 0
 ) -> Iterator[str]:
-    """Yield what a reader wants to know, as text."""
+    """Yield a comparison as lines of text.
+
+    Args:
+        beside: the comparison.
+        name_a: name of system a.
+        name_b: name of system b.
+        seed: seed of the bootstrap intervals of both WERs.
+    """
     for label, name, score in (("a", name_a, beside.a), ("b", name_b, beside.b)):
         table = table_of([u.words for u in score.utterances])
         interval = bootstrap_interval(table[:, 1:].sum(axis=1), table[:, :3].sum(axis=1), seed=seed)

@@ -1,4 +1,4 @@
-"""Counts of a set, by utterance, as the figures of wer.json: percent, interval, counts."""
+"""Metrics of wer.json from the counts of each utterance: percent, interval, counts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ Figure = dict[str, Any]
 
 @dataclass(frozen=True)
 class Rates:
-    """How the intervals are made.
+    """Makes rates with their bootstrap intervals.
 
     Attributes:
-        resamples, seed: of the bootstrap.
+        resamples, seed: number of resamples and seed of the bootstrap.
         blocks: [N] the block (speaker) of each utterance; None draws utterances.
     """
 
@@ -37,7 +37,13 @@ class Rates:
         return found and list(found)
 
     def share(self, part: NDArray[np.int64], whole: NDArray[np.int64], of: str) -> Figure:
-        """A share as percent, interval, and the two counts: `of` is "part/whole", their names."""
+        """A share as percent, interval, and both counts.
+
+        Args:
+            part: [N] numerators.
+            whole: [N] denominators.
+            of: keys of the two counts, such as "right/annotated".
+        """
         part_name, whole_name = of.split("/")
         return {
             "percent": percent(part.sum(), whole.sum()),
@@ -61,11 +67,11 @@ class Rates:
 
 
 def rates_of(settings: Settings, references: Mapping[str, str], reference: Path) -> Rates:
-    """How the intervals of a set are made.
+    """`Rates` of a set, which draw utterances or speakers as the settings say.
 
     Args:
-        settings: of the score.
-        references: by utterance id.
+        settings: settings of the score.
+        references: references by utterance id.
         reference: their file; `utt2spk` beside it names the speakers.
 
     Raises:
@@ -79,10 +85,10 @@ def rates_of(settings: Settings, references: Mapping[str, str], reference: Path)
 
 
 def table_of(counts: Sequence[Counts]) -> NDArray[np.int64]:
-    """[N, 4] hits, substitutions, deletions, insertions."""
+    """[N, 4] hits, substitutions, deletions, insertions of N utterances."""
     return np.fromiter(chain.from_iterable(counts), np.int64).reshape(len(counts), 4)
 
 
 def percent(part: int, whole: int) -> float | None:
-    """None where there is nothing to have a part of."""
+    """Percentage of `whole` that `part` is; None if `whole` is 0."""
     return float(100 * part / whole) if whole else None

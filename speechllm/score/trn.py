@@ -1,9 +1,9 @@
-"""Both sides of a score as NIST's sclite reads them: `words ... (speaker-utterance)`.
+"""Both sides of a score in the format of NIST's sclite: `words ... (speaker-utterance)`.
 
     sctk sclite -r ref.plain.trn trn -h hyp.plain.trn trn -i rm -s -e utf-8 -o sum stdout
 
-sclite takes what stands before the first "-" of an id for the speaker. A few words mean something
-to it and cannot be quoted: those are refused.
+sclite takes the part of an id before the first "-" as the speaker. A few words have a meaning for
+sclite and cannot be quoted; they are refused.
 """
 
 import re
@@ -22,12 +22,12 @@ def trn_lines(score: WordScore, side: str, speakers: Mapping[str, str] | None = 
     """Return a line for each utterance, sorted by id; a missing hypothesis is an empty one.
 
     Args:
-        score: of the set; its texts are normalised.
+        score: word score of the set; its texts are normalised.
         side: "ref" or "hyp".
         speakers: utterance -> speaker; None makes each utterance its own.
 
     Raises:
-        SpeechLLMError: words that sclite would take for its own marks.
+        SpeechLLMError: a text holds words that sclite would take for its own marks.
     """
     column = ("ref", "hyp").index(side)
     lines, odd = [], []
@@ -45,7 +45,10 @@ def trn_lines(score: WordScore, side: str, speakers: Mapping[str, str] | None = 
 
 
 def _marks(words: Sequence[str]) -> list[str]:
-    """Words with { (alternatives begin), @ (no word), and comments, found by trying each mark."""
+    """Words that sclite misreads: { begins alternatives, @ is no word, ;; and ** are comments.
+
+    The marks were found by trying them.
+    """
     found = [word for word in words if "{" in word or word == "@"]
     return found + [word for word in words[:1] if word.startswith((";;", "**"))]
 
@@ -54,9 +57,9 @@ def refuse_trn(path: Path, ids: Collection[str]) -> None:
     """Raise DataError for a file in sclite's format where a table is wanted.
 
     Args:
-        path: a file of lines.
-        ids: the utterances that are scored; empty where they are not known yet, and lines that
-            all end like sclite's, with a speaker, are taken for its format.
+        path: a text file.
+        ids: ids of the utterances that are scored. If empty (not known yet), a file is taken as
+            sclite's if all its lines end like sclite's, with a speaker.
     """
     ends = []
     for line in filter(str.strip, read_text(path).split("\n")):

@@ -1,4 +1,4 @@
-"""The scores of a file of transcripts: what wer.json and its listings hold (docs/scoring.md)."""
+"""Scores of a file of transcripts: contents of wer.json and its listings (docs/scoring.md)."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,13 +21,13 @@ def word_scores(reference: Path, hypothesis: Path, settings: Settings) -> dict[s
     Args:
         reference: Kaldi text file, `utt words...`; `entities`, `biasing`, `bias_words` and
             `utt2spk` beside it are used.
-        hypothesis: the same, of the hypotheses.
+        hypothesis: Kaldi text file of the hypotheses.
         settings: see `Settings`.
 
     Raises:
         DataError: a file is missing or malformed, or an utterance has no speaker.
-        SpeechLLMError: hypotheses with ids that the reference lacks.
-        ConfigError: a normaliser that does not exist or cannot be read.
+        SpeechLLMError: ids of hypotheses have no reference.
+        ConfigError: a normaliser does not exist or cannot be read.
     """
     inputs = read_inputs(reference, hypothesis)
     rates = rates_of(settings, inputs.references, reference)

@@ -1,4 +1,4 @@
-"""Score a set into a folder: the score file, its listings, their hashes; whatever the task."""
+"""Score a set of any task into a folder: the score file, its listings, their hashes."""
 
 import hashlib
 import json
@@ -24,9 +24,9 @@ class Scored:
     """A set of hypotheses, scored under one normaliser.
 
     Attributes:
-        utterances: how many references there are.
+        utterances: number of references.
         missing: ids of references without hypothesis.
-        figures: what the score file holds under the normaliser's name.
+        figures: contents of the score file under the normaliser's name.
         listings: lines of text files that show the errors, by `<stem>.<suffix>`.
     """
 
@@ -48,25 +48,25 @@ def score_set(
     """Score a file of hypotheses into a folder, unless that was done already with the same inputs.
 
     The listings, `<stem>.<normaliser>.<suffix>`, are written first, then the task's score file, and
-    last of all the hashes of all of them. What an earlier run wrote and this one does not is
+    last of all the hashes of all of them. Files that an earlier run wrote and this one does not are
     removed.
 
     Args:
-        task: of the hypotheses.
-        reference: Kaldi table of what was to be answered; further tables beside it are used.
-        hypothesis: the same, of the hypotheses.
-        out: folder of the score; is made.
+        task: task of the hypotheses.
+        reference: Kaldi table of the right answers; further tables beside it are used.
+        hypothesis: Kaldi table of the hypotheses.
+        out: folder of the score; it is created.
         settings: normalisers and bootstrap.
-        labels: of the model's training data; None where they are not known.
+        labels: labels of the model's training data; None if they are not known.
         force: score again even if nothing has changed.
 
     Returns:
-        What the score file holds (docs/scoring.md).
+        Contents of the score file (docs/scoring.md).
 
     Raises:
         DataError: a file is missing or malformed, or an utterance has no speaker.
-        SpeechLLMError: hypotheses with ids that the reference lacks.
-        ConfigError: a normaliser that does not exist or cannot be read.
+        SpeechLLMError: ids of hypotheses have no reference.
+        ConfigError: a normaliser does not exist or cannot be read.
     """
     file = out / task.score_file
     source = {
@@ -106,7 +106,7 @@ def score_set(
 
 
 def interval_text(interval: Sequence[float] | None) -> str:
-    """An interval as the log shows it: `[1.00, 2.00]`."""
+    """Text of an interval for the log: `[1.00, 2.00]`."""
     return "[{:.2f}, {:.2f}]".format(*interval) if interval else "[-, -]"
 
 
@@ -115,7 +115,7 @@ def _digest(labels: Labels) -> str:
 
 
 def _warn(result: Mapping[str, Any], hypothesis: Path, counted: str) -> None:
-    """Log which references have no hypothesis, and what is in another form than the references."""
+    """Log references without hypothesis, warnings of a score, and entities that were not found."""
     if missing := result["missing"]:
         log.warning(
             "%s: of %d utterances these have no hypothesis (counted %s): %s",

@@ -1,1 +1,1 @@
-"""The idea of the toolkit: what fills the prompt's speech slot, and in which proportions."""
+"""Contents of the prompt's speech slot, and their proportions: the idea of the toolkit."""

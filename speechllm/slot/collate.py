@@ -1,4 +1,4 @@
-"""Examples to one left-padded batch of tensors."""
+"""Collate examples into one left-padded batch of tensors."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
@@ -17,15 +17,15 @@ IGNORED = -100
 
 @dataclass(frozen=True)
 class Example:
-    """One utterance, ready to be laid out.
+    """One utterance, ready to be collated.
 
     Attributes:
         utt_id: utterance id.
-        view: what fills the slot (speechllm.slot.views).
-        slot: its contents.
-        target: token ids of what is to be answered, without end-of-sequence.
+        view: name of the view that fills the slot (speechllm.slot.views).
+        slot: contents of the slot.
+        target: token ids of the expected answer, without end-of-sequence.
         transcript: token ids of what was said; for speech recognition those of the target.
-        prompt: what stands around its slot, where that is not what stands around all others'.
+        prompt: prompt around its slot, where it differs from that of the other examples.
     """
 
     utt_id: str
@@ -48,7 +48,7 @@ class Batch:
         examples: the examples, in the order of the rows.
         input_ids: [B, L]; the pad id on pads and under speech.
         attention_mask: [B, L]; 0 on pads.
-        labels: [B, L]; the id that stands at the position, IGNORED outside target + eos.
+        labels: [B, L]; the token id at the position, IGNORED outside target + eos.
         speech_mask: [B, L]; True where projected speech goes, in row-major order.
         frames: [A, T, D] encoder output of the A rows with speech, zero-padded on the right.
         frame_lengths: [A].
@@ -69,15 +69,15 @@ class Batch:
     projected_mask: Tensor | None = None
 
     def to(self, device: torch.device | str) -> "Batch":
-        """The same batch with every tensor on `device`.
+        """Copy the batch, with every tensor on `device`.
 
-        A GPU copies a pinned batch while it computes; any other is there when this returns.
+        From pinned memory to a GPU the copy is asynchronous; any other is complete on return.
         """
         to_gpu = torch.device(device).type == "cuda"
         return self._with(lambda tensor: tensor.to(device, non_blocking=to_gpu))
 
     def pinned(self) -> "Batch":
-        """The same batch in memory that a GPU reads by itself."""
+        """Copy the batch into pinned memory, which a GPU reads by itself."""
         return self._with(Tensor.pin_memory)
 
     def _with(self, change: Callable[[Tensor], Tensor]) -> "Batch":
@@ -92,15 +92,15 @@ def collate(
     speech_length: Callable[[int], int],
     with_target: bool = True,
 ) -> Batch:
-    """Lay examples out as one batch.
+    """Collate examples into one batch.
 
-    Pads stand on the left and are masked: of the usual layouts the only one in which batching
-    leaves every hypothesis as it is when decoded alone.
+    Pads stand on the left and are masked. Of the usual layouts this is the only one where a
+    hypothesis does not depend on the batch that it is decoded in.
 
     Args:
         examples: at least one.
-        prompt: token ids around the slot of an example that has no prompt of its own.
-        speech_length: LLM positions that so many encoder frames become.
+        prompt: prompt of examples that have none of their own.
+        speech_length: number of LLM positions for a number of encoder frames.
         with_target: append target and eos (training), or stop at the prompt (decoding).
     """
     rows, labels, speech, soft, projected = [], [], [], [], []
@@ -137,7 +137,7 @@ def collate(
 
 
 def _token_ids(slot: Slot, pad: int, speech_length: Callable[[int], int]) -> list[int]:
-    """What stands at the slot's positions; the pad id where embeddings replace it."""
+    """Token ids at the slot's positions; the pad id where embeddings replace them."""
     if isinstance(slot, np.ndarray):
         return [pad] * speech_length(len(slot))
     if isinstance(slot, Soft):

@@ -1,4 +1,4 @@
-"""Do transcript and answer fit the LLM's context? Asked before training, not found out in it."""
+"""Check that transcript and answer fit the LLM's context, before any training."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,14 +20,15 @@ def transcript_limit(
 ) -> Callable[..., str | None]:
     """Make a function that says why a transcript is too long, or returns None.
 
-    Its second argument is the answer, where that is not the transcript. A sequence is prompt +
-    speech slot + answer + end. The slot is counted as
-    `audio_positions`, but at most half of the context, or as twice the transcript, whichever is
-    more: in the text views it holds the transcript, which corruption makes longer in tokens.
+    The function takes the transcript, and the answer if it is not the transcript. A sequence is
+    prompt + speech slot + answer + end. The slot counts as `audio_positions` (at most half of the
+    context), or as twice the transcript if that is more: in the text views it holds the transcript,
+    which corruption makes longer in tokens.
 
     Args:
-        folder: the LLM, or a model that holds one; a transformers folder.
-        prompt, chat_template: as in the model's config, or the finished prompt.
+        folder: transformers folder of the LLM, or of a model that holds one.
+        prompt: prompt as in the model's config, or a finished `Prompt`.
+        chat_template: as in the model's config.
         trust_remote_code: run code that comes with the model.
         audio_positions: LLM positions of the longest utterance's audio. 300 are 30 s of a 50 Hz
             encoder at a downsampling of 5.

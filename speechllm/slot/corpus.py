@@ -24,21 +24,24 @@ class Corpus:
     """One or several data dirs as one set of utterances; some dirs may be of text alone.
 
     Args:
-        dirs: whose utterances it holds.
-        task: says what the LLM has to answer; None: the transcript.
+        dirs: the data dirs.
+        task: task that defines the LLM's answers; None: the transcripts.
 
     Attributes:
         name: names of the data dirs, joined by "+".
-        text: transcript by utterance id: what views put into the slot.
-        targets: what the LLM has to answer, by utterance id; for speech recognition the transcript.
-        frames: encoder output [T, D] float16 by utterance id, read when asked for; empty
-            unless the features were opened.
+        text: transcript by utterance id; views put it into the slot.
+        targets: expected answer by utterance id; for speech recognition the transcript.
+        frames: encoder output [T, D] float16 by utterance id, read on access; empty unless the
+            features were opened.
         frame_counts: T by utterance id.
-        encode_seconds: time that stage 3 took for them.
-        text_tokens: tokens of each transcript, once `measure` was called.
-        target_tokens: tokens of each target, once `measure` was called.
+        encode_seconds: time in which stage 3 made these frames.
+        text_tokens: number of tokens of each transcript, once `measure` was called.
+        target_tokens: number of tokens of each target, once `measure` was called.
         speech_lengths: LLM positions of each utterance's speech, once `measure` was called.
-        origin: how its data were made, for run.json; empty where they were given.
+        origin: how the data were made, for run.json; empty if they were given.
+
+    Raises:
+        DataError: an utterance id occurs in two data dirs.
     """
 
     def __init__(self, dirs: Sequence[DataDir], task: Task | None = None):
@@ -67,12 +70,18 @@ class Corpus:
     def load(
         cls, paths: Sequence[str | Path], task: Task | None = None, with_text: bool = True
     ) -> "Corpus":
-        """Read data dirs, as `DataDir.load` does; without text there are no targets either."""
+        """Read data dirs, as `DataDir.load` does.
+
+        Args:
+            paths: the data dirs.
+            task: task that defines the LLM's answers; None: the transcripts.
+            with_text: whether to read transcripts; without them there are no targets either.
+        """
         dirs = [DataDir.load(path, with_text) for path in paths]
         return cls(dirs, task if with_text else None)
 
     def label(self, targets: Mapping[str, str]) -> "Corpus":
-        """Keep these utterances alone, with these targets."""
+        """Keep only the utterances of `targets`, with these targets; returns the corpus itself."""
         self.text = {utt: self.text[utt] for utt in targets}
         self.targets = dict(targets)
         return self
@@ -100,8 +109,9 @@ class Corpus:
 
         Args:
             dump: root of the feature cache.
-            encoder: folder or hub id.
-            settings: of the encoder, where not the default (`ModelConfig.encoder_settings`).
+            encoder: folder or hub id of the encoder.
+            settings: settings of the encoder that are not the default
+                (`ModelConfig.encoder_settings`).
 
         Raises:
             DataError: no set has audio, one has no durations, or its features are missing, stale

@@ -1,4 +1,4 @@
-"""Which utterances to have spoken, where only a few can be: those with the most unheard words."""
+"""Choice of the utterances whose audio is used, if few can be: those with the most new words."""
 
 import heapq
 from collections import Counter
@@ -8,13 +8,13 @@ from collections.abc import Collection, Mapping
 def by_coverage(text: Mapping[str, str], known: Collection[str]) -> list[str]:
     """Order utterances so that any first part of them covers much of what is new in the text.
 
-    Greedy maximum coverage (Nemhauser, Wolsey and Fisher 1978): the next one has the most to gain
-    for each of its words. A new word gains as much as it is often said in all of the text; once
-    covered, it gains nothing more.
+    Greedy maximum coverage (Nemhauser, Wolsey and Fisher 1978): the next utterance is the one with
+    the highest gain per word. The gain of a new word is its frequency in the whole text; a covered
+    word has none.
 
     Args:
         text: transcript by utterance id.
-        known: words that are no gain, such as those of the source.
+        known: words without a gain, such as those of the source.
 
     Returns:
         All ids; those without a gain come last, in the order of the text.
@@ -27,7 +27,7 @@ def by_coverage(text: Mapping[str, str], known: Collection[str]) -> list[str]:
         new = set(words[utt]) - covered
         return sum(often[word] for word in new) / max(1, len(words[utt]))
 
-    # Gains only fall, so the best of the old ones that is still as high is the best (lazy greedy).
+    # Lazy greedy: gains only fall, so the top of the queue is the best if its gain is unchanged.
     queue = [(-gain(utt), place, utt) for place, utt in enumerate(text)]
     heapq.heapify(queue)
     order = []

@@ -1,4 +1,4 @@
-"""Components over corpora, planned by epochs and rendered to batches."""
+"""Mixture of components over corpora: planned by epochs, rendered to batches."""
 
 import logging
 from collections.abc import Sequence
@@ -26,11 +26,11 @@ class Mixture:
     A controller may change `shares` and `pools` between two plans.
 
     Args:
-        components: of a phase; none for one without a step.
+        components: components of a phase; none for a phase without a step.
         views: renders utterances.
-        model: whose prompt and projector decide about lengths.
-        config: seed and budget of batches.
-        world_size: processes that train.
+        model: model whose prompt and projector determine lengths.
+        config: seed, layout and size of batches.
+        world_size: number of processes that train.
 
     Raises:
         ConfigError: impossible shares, or a component without utterances.
@@ -70,15 +70,15 @@ class Mixture:
         return [(utt, overhead + self.views.length(c.view, c.domain, utt)) for utt in ids]
 
     def _by_coverage(self, domain: str) -> list[str]:
-        """Its utterances with audio, those first that cover what the source's text lacks."""
+        """Utterances of a domain with audio, ordered by coverage of words that the source lacks."""
         corpus, known = self.views.corpora[domain], self.views.corpora["source"].text.values()
         spoken = {original(utt): corpus.text[utt] for utt in corpus.spoken}
         return by_coverage(spoken, count_words(known))
 
     def _epoch_items(self) -> int:
-        """Items that make one pass over the target domain, or else over what stands for it.
+        """Number of items in one pass over the target domain; without one, over the made data.
 
-        Over the source, if nothing else is learnt from.
+        Without either, over the source.
         """
         used = [(c.domain, s, len(p)) for c, s, p in self.rows() if s > 0]
         domains = {domain for domain, _, _ in used}
@@ -90,7 +90,7 @@ class Mixture:
         return list(zip(self.components, self.shares, self.pools, strict=True))
 
     def plan(self, epoch: int) -> Plan:
-        """The epoch's batches; says what they really hold."""
+        """Plan an epoch's batches; logs their real proportions."""
         plan = self._plan(epoch)
         counts = plan.counts()
         total = sum(counts.values())
@@ -108,9 +108,9 @@ class Mixture:
         return plan
 
     def steps(self) -> int | None:
-        """Optimiser steps of the run: as configured, or those of so many epochs.
+        """Optimiser steps of the run: as configured, or those of the configured epochs.
 
-        None for a run that is given seconds.
+        None for a run that is limited by seconds.
         """
         if self.config.epochs is None:
             return self.config.steps
@@ -121,9 +121,14 @@ class Mixture:
         return max(1, round(batches / self.config.accumulate))
 
     def audio_used(self, domain: str, epoch: int, batch: int) -> set[str]:
-        """Utterances of a domain whose audio a run needed that ended at this place of the plan.
+        """Utterances of a domain whose audio a run needed.
 
-        All of a fixed pool, since all of it had to be there; of a redrawn one what was drawn.
+        A fixed pool counts as a whole, since all of it had to be there; a redrawn one counts what
+        was drawn.
+
+        Args:
+            domain: name of the domain.
+            epoch, batch: place in the plan where the run ended.
         """
         audible = {
             i

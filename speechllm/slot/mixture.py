@@ -1,4 +1,4 @@
-"""From proportions to a plan of batches: a pure function of (seed, epoch, world size).
+"""Plan of batches from proportions: a pure function of (seed, epoch, world size).
 
 Every rank computes the same plan, so no rank waits for another's decision; every rank gets the
 same number of batches; and a killed run finds its place again from (epoch, batch) alone.
@@ -20,7 +20,7 @@ T = TypeVar("T")
 Pick = Literal["random", "coverage"]
 
 JITTER = 0.1
-"""Lengths are blurred by so much (relative) before sorting, so that batches differ by epoch."""
+"""Relative jitter of lengths before sorting, so that batches differ by epoch."""
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,14 @@ class Component:
     """One ingredient of a mixture: utterances of a domain, shown through one view.
 
     Attributes:
-        view: what fills the speech slot (speechllm.slot.views).
-        domain: "source" or "target".
-        share: this component's share of all items; None shares what is left equally.
-        fraction: seeded part of the domain's utterances that the component draws from.
+        view: name of the view that fills the speech slot (speechllm.slot.views).
+        domain: "source", "target", or a domain of made data.
+        share: this component's share of all items; None: an equal part of what is left.
+        fraction: part of the domain's utterances that the component draws from.
         complement: draw from the utterances *outside* that part instead.
         redraw: choose that part anew in every epoch.
-        pick: how that part is chosen: by chance, or so that it covers the words that the source
-            lacks (speechllm.slot.coverage).
+        pick: choice of that part: at random (seeded), or so that it covers the words that the
+            source lacks (speechllm.slot.coverage).
     """
 
     view: str
@@ -108,12 +108,17 @@ def subset(
     complement: bool = False,
     order: Sequence[str] | None = None,
 ) -> list[str]:
-    """A seeded part of `ids`, in their order; larger fractions contain the smaller ones.
-
-    With `order` it is the first part of that, and chance has no say.
+    """Choose a seeded part of `ids`, in their order; larger fractions contain the smaller ones.
 
     At least one id is chosen when `fraction` is above zero. An utterance goes together with its
     copies at other speeds (`speechllm data perturb`), which say the same in the same voice.
+
+    Args:
+        ids: utterance ids.
+        fraction: part of the utterances.
+        seed: seed of the choice.
+        complement: return the ids outside that part instead.
+        order: utterances whose first part is taken, instead of a random one.
 
     Raises:
         ConfigError: `fraction` outside [0, 1].
@@ -131,7 +136,7 @@ def subset(
 
 
 def spread(ids: Sequence[T], most: int) -> list[T]:
-    """So many of them at most, evenly over all."""
+    """Take at most `most` of the ids, spread evenly over all."""
     return [ids[i * len(ids) // most] for i in range(most)] if len(ids) > most else list(ids)
 
 
@@ -153,23 +158,23 @@ def plan_epoch(
     Each component gives its exact share of `epoch_items`, drawn without replacement from an
     endless stream of permutations of its pool. What is drawn does not depend on the layout:
 
-    - mixed: items are laid out by their rank of length *within* their component, so that every
-      batch holds the mixture's proportions and neighbours are of like length.
+    - mixed: items are ordered by their rank of length *within* their component, so that every
+      batch holds the mixture's proportions and neighbours have similar lengths.
     - alternating: every batch is of one component; components take turns in proportion.
     - shuffled: items stand in random order, whatever their component and length.
 
     Args:
-        pools: for each component its (utterance id, length in LLM positions).
-        shares: for each component its share; they add up to 1.
-        seed, epoch, world_size: what the plan depends on.
-        batch_positions: most positions of a batch, items x longest item.
+        pools: (utterance id, length in LLM positions) of all utterances, for each component.
+        shares: share of each component; they add up to 1.
+        seed, epoch, world_size: seed of the run, number of the epoch, number of ranks.
+        batch_positions: maximum positions of a batch, items x longest item.
         epoch_items: items of an epoch over all components and ranks.
         layout: mixed, alternating or shuffled.
-        redrawn: components whose pool is of this epoch alone, so that their stream begins anew.
+        redrawn: components whose pool is new in this epoch, so that their stream starts anew.
 
     Raises:
-        ConfigError: a component with a share has nothing to draw from, or one item alone is
-            longer than the budget.
+        ConfigError: a component with a share has nothing to draw from, one item alone is longer
+            than the budget, or the items are too few for the ranks.
     """
     rng = random.Random(f"plan {seed} {epoch}")
     rows: list[list[Item]] = []
@@ -208,7 +213,7 @@ def _interleave(rows: Sequence[Sequence[T]]) -> list[T]:
 def _draw(
     pool: Sequence[tuple[str, int]], count: int, seed: str, epoch: int
 ) -> list[tuple[str, int]]:
-    """Items [epoch * count, (epoch + 1) * count) of the endless stream of permutations."""
+    """Draw items [epoch * count, (epoch + 1) * count) of the endless stream of permutations."""
     drawn: list[tuple[str, int]] = []
     position = epoch * count
     while len(drawn) < count:
@@ -237,7 +242,7 @@ def _cut(items: Iterable[Item], budget: int) -> list[list[Item]]:
 
 
 def _make_divisible(batches: list[list[Item]], world_size: int) -> None:
-    """Halve the fullest batches until every rank gets as many: nothing dropped or repeated."""
+    """Halve the fullest batches until all ranks get equally many; nothing is lost or repeated."""
     while len(batches) % world_size:
         fullest = max(range(len(batches)), key=lambda i: len(batches[i]))
         batch = batches[fullest]

@@ -1,4 +1,4 @@
-"""The prompt as token ids: what stands before the speech slot and what stands after it."""
+"""Prompt as token ids: the parts before and after the speech slot."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,26 +18,26 @@ class Prompt:
     eos: int
     pad: int
     bos: int
-    """What a text without any prompt begins with; eos, for an LLM that has no such token."""
+    """First token of a text without any prompt; eos, for an LLM without such a token."""
     stops: tuple[int, ...] = ()
-    """Further tokens that end a hypothesis, where a trained model knows more than one."""
+    """Further tokens that end a hypothesis, where a trained model has more than one."""
 
     @property
     def overhead(self) -> int:
-        """Positions of a sequence that are neither slot nor transcript."""
+        """Number of positions of a sequence that are neither slot nor transcript."""
         return len(self.prefix) + len(self.suffix) + 1
 
 
 def make_prompt(tokenizer: Any, text: str, chat_template: str | None = None) -> Prompt:
     """Render the user's turn with the LLM's chat template and cut it at the speech marker.
 
-    Both sides are tokenised apart, so that no token straddles the slot's border, whatever
+    Both sides are tokenised separately, so that no token crosses the slot's border, whatever
     fills it.
 
     Args:
         tokenizer: a transformers tokenizer.
         text: the user's turn, with one `<speech>` marker anywhere in it.
-        chat_template: used instead of the tokenizer's own.
+        chat_template: template to use instead of the tokenizer's own.
 
     Raises:
         ConfigError: not exactly one marker, no chat template, or no end-of-sequence token.
@@ -66,14 +66,14 @@ def make_prompt(tokenizer: Any, text: str, chat_template: str | None = None) -> 
 def cut_prompt(
     tokenizer: Any, ids: Sequence[int], audio: int, eos: int, stops: Sequence[int] = ()
 ) -> Prompt:
-    """Cut a prompt that a trained model's own processor has made at its audio.
+    """Cut a prompt at its audio; the prompt was made by a trained model's own processor.
 
     Args:
-        tokenizer: the model's.
-        ids: the whole prompt; the audio token stands in it once, or once for each position.
-        audio: that token.
-        eos: what ends the model's answer.
-        stops: further tokens that do.
+        tokenizer: the model's tokenizer.
+        ids: the whole prompt, with the audio token once, or once for each position of audio.
+        audio: id of the audio token.
+        eos: id of the token that ends the model's answer.
+        stops: ids of further tokens that end it.
 
     Raises:
         ConfigError: no audio in the prompt, or audio in several places.
@@ -96,7 +96,7 @@ def _with_specials(
     eos: int,
     stops: tuple[int, ...] = (),
 ) -> Prompt:
-    # Pads are told apart by the attention mask and never by their id, so any id will do.
+    # Pads are recognised by the attention mask and never by their id, so any id will do.
     pad, bos = tokenizer.pad_token_id, tokenizer.bos_token_id
     return Prompt(
         before, after, eos, eos if pad is None else pad, eos if bos is None else bos, stops

@@ -1,4 +1,4 @@
-"""One turn of a chat as the LLM's own template writes it: the same text today and tomorrow."""
+"""Turn of a chat, rendered by the LLM's own template with a fixed date."""
 
 from datetime import date
 from typing import Any
@@ -6,27 +6,27 @@ from typing import Any
 from speechllm.errors import ConfigError
 
 TODAY = date(2024, 7, 26)
-"""The day that templates believe it is: the one that Llama 3's falls back to without a clock."""
+"""Date that templates are given: the one that Llama 3's falls back to without a clock."""
 CODES = ("%d", "%-d", "%m", "%-m", "%b", "%B", "%y", "%Y", "%a", "%A", "%j", "%H", "%M", "%S")
 STOPPED_CLOCK = (
     "{%- macro strftime_now(format) -%}{{ format"
     + "".join(f" | replace('{code}', '{TODAY.strftime(code)}')" for code in CODES)
     + " }}{%- endmacro -%}"
 )
-"""Stands before a template, and hides the function of that name."""
+"""Macro put before a template; it hides the function `strftime_now`."""
 
 
 def render(tokenizer: Any, text: str, chat_template: str | None = None) -> str:
-    """Write a user's turn and the beginning of the answer.
+    """Render a user's turn and the beginning of the answer.
 
     Some templates put the date into a system prompt (Llama 3, SmolLM 3), and some let the model
     think before it answers (Qwen 3). A prompt must not change overnight, and a transcript needs no
-    thought: the clock is stopped, and thinking is switched off where it can be.
+    thinking: the date is fixed, and thinking is switched off where it can be.
 
     Args:
         tokenizer: a transformers tokenizer.
         text: the user's turn.
-        chat_template: used instead of the tokenizer's own.
+        chat_template: template to use instead of the tokenizer's own.
 
     Raises:
         ConfigError: there is no template, or it cannot write such a turn.

@@ -1,8 +1,8 @@
-"""What fills the speech slot: the one question that every way of adapting answers.
+"""Views: what fills the speech slot, the one question that every adaptation method answers.
 
-A view turns an utterance into the contents of the slot, and knows how long they are and what they
-need. The generator that it draws from is seeded by (seed, epoch, view, utterance), so that noise
-is fresh in every epoch and the same again in a resumed run.
+A view turns an utterance into the contents of the slot, and knows their length and what they need.
+Its random generator is seeded by (seed, epoch, view, utterance), so that noise is fresh in every
+epoch and the same again in a resumed run.
 """
 
 import random
@@ -22,17 +22,17 @@ from speechllm.slot.text.noise import NoiseConfig, corrupt
 from speechllm.slot.text.upsample import mask_token, upsample_and_mask
 
 NOISE_GROWTH = {"naive": 1.6, "echo": 1.0, "empty": 0.0}
-"""Noisy text has about so many times the tokens of its clean form, for kinds of noise where that
-hardly varies; used to plan batches."""
+"""Tokens of noisy text relative to its clean form, for kinds of noise where the ratio hardly
+varies; used to plan batches."""
 UPSAMPLED = 1.5
-"""The same ratio for upsampled text."""
+"""Mean ratio for upsampled text."""
 
 
 class PromptMaker(Protocol):
-    """Makes an utterance's prompt out of its transcript; None is the model's own.
+    """Makes an utterance's prompt from its transcript; None: the model's own.
 
     Attributes:
-        growth: LLM positions that it is longer by, on average.
+        growth: mean number of LLM positions by which such a prompt is longer.
     """
 
     growth: int
@@ -45,14 +45,14 @@ class Views:
 
     Args:
         tokenizer: the LLM's tokenizer.
-        corpora: by domain name ("source", "target").
-        noise: the corruption of `noisy_text`.
-        seed: of all noise.
-        projected_text: for `projected_text`, what speech looks like once snapped to the
-            vocabulary, by utterance id; for noise like the projector's, that of the source.
-        soft_length: for `soft_prompt`, how many positions it takes.
-        prompts: for `hotwords`, what makes the prompt of each utterance.
-        spell: writes text into the slot, as ids; None is the tokenizer.
+        corpora: corpora by domain name ("source", "target").
+        noise: corruption of `noisy_text`.
+        seed: seed of all noise.
+        projected_text: speech snapped to the vocabulary, by utterance id, for the view
+            `projected_text`; that of the source also for noise of kind `projector`.
+        soft_length: number of positions of `soft_prompt`.
+        prompts: makes each utterance's prompt for `hotwords`.
+        spell: turns text for the slot into token ids; None: the tokenizer.
     """
 
     def __init__(
@@ -76,7 +76,14 @@ class Views:
         self.in_slot = spell or self.tokens
 
     def render(self, view: str, domain: str, utt_id: str, epoch: int = 0) -> Example:
-        """One utterance through one view."""
+        """Render one utterance through one view.
+
+        Args:
+            view: name of the view.
+            domain: domain of the utterance.
+            utt_id: utterance id.
+            epoch: number of the epoch, which changes what is random.
+        """
         rng = self.generator(view, utt_id, epoch)
         corpus = self.corpora[domain]
         slot = VIEWS[view].fill(self, corpus, utt_id, rng)
@@ -88,26 +95,37 @@ class Views:
         return Example(utt_id, view, slot, tokens, transcript, prompt)
 
     def length(self, view: str, domain: str, utt_id: str) -> int:
-        """LLM positions of slot + target, exact unless chance has a say in the slot.
+        """LLM positions of slot + target, exact unless the slot is random.
 
         Text without prompt counts as if it had one, so that its batches hold as many items as
         those of `empty`.
+
+        Args:
+            view: name of the view.
+            domain: domain of the utterance.
+            utt_id: utterance id.
         """
         corpus = self.corpora[domain]
         return VIEWS[view].length(self, corpus, utt_id) + corpus.target_tokens[utt_id]
 
     def generator(self, view: str, utt_id: str, epoch: int = 0) -> random.Random:
-        """The source of chance of one utterance, view and epoch."""
+        """Random generator for one utterance, view and epoch.
+
+        Args:
+            view: name of the view.
+            utt_id: utterance id.
+            epoch: number of the epoch.
+        """
         return random.Random(f"view {self.seed} {epoch} {view} {utt_id}")
 
     def text_length(self, corpus: Corpus, utt_id: str) -> int:
-        """Tokens of a transcript, as the slot shows it."""
+        """Number of tokens of a transcript in the slot."""
         if self.in_slot == self.tokens:
             return corpus.text_tokens[utt_id]
         return len(self.in_slot(corpus.text[utt_id]))
 
     def corrupt(self, text: str, rng: random.Random) -> str:
-        """Noise of the configured kind."""
+        """Corrupt a text by the configured kind of noise."""
         if self.noise.kind == "projector":
             return self._confusions.corrupt(text, rng)
         return corrupt(text, self.noise, rng)
@@ -122,11 +140,11 @@ class Views:
 
 
 class View(ABC):
-    """One way to fill the speech slot. A new one is a subclass and a line in `VIEWS`.
+    """Way to fill the speech slot. A new one is a subclass and a line in `VIEWS`.
 
     Attributes:
         needs: what an utterance must have to be shown; None: nothing.
-        is_speech: the slot holds real speech.
+        is_speech: whether the slot holds real speech.
     """
 
     needs: ClassVar[Literal["audio", "transcript"] | None] = None
@@ -134,17 +152,35 @@ class View(ABC):
 
     @abstractmethod
     def fill(self, views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -> Slot:
-        """The contents of the slot; `rng` is the only source of chance."""
+        """Make the contents of the slot.
+
+        Args:
+            views: holds what views need.
+            corpus: corpus of the utterance.
+            utt_id: utterance id.
+            rng: the only source of chance.
+        """
 
     @abstractmethod
     def length(self, views: Views, corpus: Corpus, utt_id: str) -> int:
-        """LLM positions of the slot, by which batches are planned.
+        """LLM positions of the slot, for the plan of batches.
 
-        Where chance decides, a mean, or those of the first epoch.
+        If they are random: their mean, or those of the first epoch.
+
+        Args:
+            views: holds what views need.
+            corpus: corpus of the utterance.
+            utt_id: utterance id.
         """
 
     def prompt(self, views: Views, text: str, rng: random.Random) -> Prompt | None:
-        """The prompt around the slot of an utterance with this transcript; None: the model's."""
+        """Prompt around the slot; None: the model's own.
+
+        Args:
+            views: holds what views need.
+            text: transcript of the utterance.
+            rng: the only source of chance.
+        """
         return None
 
 
@@ -177,7 +213,7 @@ class HotwordsView(AudioView):
 
 
 class PseudoAudioView(View):
-    """What the speech of a text might have given, as a method simulates it."""
+    """Simulated speech of a text, which a method has prepared."""
 
     def fill(self, views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -> Slot:
         if not isinstance(corpus, PseudoAudio):
@@ -189,7 +225,7 @@ class PseudoAudioView(View):
 
 
 class EmptyView(View):
-    """A slot with nothing in it, inside the prompt."""
+    """Empty slot inside the prompt."""
 
     def fill(self, views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -> Slot:
         return []
@@ -228,7 +264,7 @@ class NoisyTextView(View):
     def length(self, views: Views, corpus: Corpus, utt_id: str) -> int:
         if (growth := NOISE_GROWTH.get(views.noise.kind)) is not None:
             return round(growth * views.text_length(corpus, utt_id))
-        first = views.generator("noisy_text", utt_id)  # that of the first epoch
+        first = views.generator("noisy_text", utt_id)  # noise of the first epoch
         return len(self.fill(views, corpus, utt_id, first))
 
 
@@ -246,7 +282,7 @@ class UpsampleMaskView(View):
 
 
 class ProjectedTextView(View):
-    """The text that projected speech is nearest to."""
+    """Projected speech as text: the nearest entries of the vocabulary."""
 
     needs = "audio"
 
@@ -258,7 +294,7 @@ class ProjectedTextView(View):
 
 
 class SoftPromptView(View):
-    """Vectors that are learnt."""
+    """Soft prompt: vectors that are learnt."""
 
     def fill(self, views: Views, corpus: Corpus, utt_id: str, rng: random.Random) -> Slot:
         return Soft(views.soft_length)
@@ -282,13 +318,13 @@ VIEWS: dict[str, View] = {
 
 
 def shown_by(view: str, corpus: Corpus) -> list[str]:
-    """The utterances of a corpus that have what a view needs, in the corpus' order."""
+    """Utterances of a corpus that have what a view needs, in the corpus's order."""
     utterances = {"audio": lambda: corpus.spoken, "transcript": lambda: corpus.written}
     return utterances.get(VIEWS[view].needs, lambda: list(corpus.text))()
 
 
 def needs_audio(view: str) -> bool:
-    """Whether a view shows utterances with audio alone."""
+    """Whether a view needs utterances with audio."""
     return VIEWS[view].needs == "audio"
 
 

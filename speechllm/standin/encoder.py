@@ -1,7 +1,7 @@
-"""A small conformer that stands in for a pretrained speech encoder.
+"""Stand-in for a pretrained speech encoder: a small conformer.
 
 It is trained with CTC on phones (Graves et al. 2006). The architecture is Wav2Vec2-BERT, whose
-feature extractor stacks filter bank frames: with a stride of 4 the encoder runs at 25 Hz.
+feature extractor stacks filter bank frames; with a stride of 4 the encoder runs at 25 Hz.
 """
 
 import hashlib
@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 MELS = 80
 BLANK, UNKNOWN = "<pad>", "<unk>"
-MASKED_FRAMES = 5  # length of a SpecAugment mask; shorter utterances cannot be masked
+MASKED_FRAMES = 5  # length of a SpecAugment mask; no shorter utterance can be masked
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class EncoderOptions:
     """Sizes and training of the stand-in encoder.
 
     Attributes:
-        stride: filter bank frames (10 ms) that are stacked to one input frame.
+        stride: number of filter bank frames (10 ms) stacked to one input frame.
         batch_frames: budget of a batch: utterances x longest, in input frames.
     """
 
@@ -74,7 +74,7 @@ class PhoneUtterance:
 
     @property
     def fits(self) -> bool:
-        """Whether CTC can align the phones: a blank stands between equal neighbours."""
+        """Whether CTC can align the phones (with blanks between equal ones) and a mask fits."""
         needed = len(self.phones) + sum(a == b for a, b in pairwise(self.phones))
         return len(self.frames) >= max(needed, MASKED_FRAMES)
 
@@ -97,16 +97,18 @@ def train_encoder(
     """Train the encoder and save it in `folder`, unless it is complete.
 
     `folder` is an ordinary transformers folder: AutoModel loads the encoder, AutoModelForCTC the
-    encoder with its phone classifier, AutoFeatureExtractor and AutoTokenizer what goes in and
-    comes out. `standin.json` beside records settings, data and the phone error rate on dev.
+    encoder with its phone classifier, AutoFeatureExtractor its feature extractor, AutoTokenizer its
+    phones. `standin.json` in it records settings, data and the phone error rate on dev.
 
     Args:
         train_dirs: data dirs with audio and a file `phones` (`utt p1 p2 ...`).
-        dev_dir: the same, for measuring.
+        dev_dir: such a data dir, for the phone error rate.
+        folder: the folder to write.
+        options: sizes and training; the defaults if None.
 
     Raises:
-        DataError: audio that cannot be read, or utterances without phones.
-        ConfigError: `folder` holds something made with other settings or from other data.
+        DataError: audio cannot be read, utterances have no phones, or all are too short for theirs.
+        ConfigError: `folder` was made with other settings or other data, or is no stand-in.
     """
     folder, options = Path(folder), options or EncoderOptions()
     dirs = [DataDir.load(path) for path in train_dirs]
@@ -221,18 +223,18 @@ def _config(options: EncoderOptions, vocab_size: int) -> Wav2Vec2BertConfig:
 def _extract(
     data: DataDir, phones: Mapping[str, list[str]], extractor: SeamlessM4TFeatureExtractor
 ) -> list[PhoneUtterance]:
-    """Filter bank features of every utterance, on all cores."""
+    """Compute filter bank features of every utterance, on all cores."""
     extractor = without_frame_loop(extractor)
 
     def one(utt: str) -> PhoneUtterance:
         samples = load_audio(data.audio[utt], extractor.sampling_rate)
-        if len(samples) < LEAST_SECONDS * extractor.sampling_rate:  # of which it makes no frame
+        if len(samples) < LEAST_SECONDS * extractor.sampling_rate:  # too short for a frame
             width = extractor.feature_size * extractor.stride
             return PhoneUtterance(utt, np.zeros((0, width), np.float16), phones[utt])
         frames = extractor(
             samples,
             sampling_rate=extractor.sampling_rate,
-            # By default an utterance's last frame is kept or cut depending on its neighbours.
+            # By default, the batch decides whether an utterance's last frame is kept or cut.
             pad_to_multiple_of=extractor.stride,
             return_tensors="np",
         )
@@ -271,7 +273,7 @@ def _batches(
     tokenizer: Wav2Vec2PhonemeCTCTokenizer,
     options: EncoderOptions,
 ) -> Iterator[PhoneBatch]:
-    """Endless batches of utterances of like length, in a new order in each epoch."""
+    """Yield batches of utterances of similar length without end, shuffled in each epoch."""
     rng = random.Random(options.seed)
     batches = _cut(utterances, options.batch_frames)
     while True:
@@ -286,7 +288,13 @@ def phone_error_rate(
     tokenizer: Wav2Vec2PhonemeCTCTokenizer,
     utterances: Sequence[PhoneUtterance],
 ) -> float:
-    """Phone errors (substituted, deleted, inserted) per phone, with greedy CTC decoding."""
+    """Phone error rate with greedy CTC decoding: substitutions, deletions, insertions per phone.
+
+    Args:
+        model: the encoder with its phone classifier.
+        tokenizer: its phones.
+        utterances: input frames and reference phones.
+    """
     references, hypotheses = [], []
     for batch in _cut(utterances, 4096):
         inputs = _collate(batch, tokenizer)

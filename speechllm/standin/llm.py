@@ -1,8 +1,8 @@
-"""A tiny Llama that stands in for a pretrained LLM.
+"""Stand-in for a pretrained LLM: a tiny Llama.
 
-It is trained as a language model and to repeat and mend what stands in the speech slot, on
-general text only: after a projector's alignment, speech looks to an LLM like stretched and
-garbled text, and an LLM that cannot copy unseen words from there cannot be adapted either.
+It is trained on general text only, as a language model and to repeat and correct the text in the
+speech slot. To an LLM, speech from an aligned projector looks like stretched and garbled text, and
+an LLM that cannot copy unseen words from the slot cannot be adapted either.
 """
 
 import hashlib
@@ -40,7 +40,7 @@ CHAT_TEMPLATE = (
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
-"""Llama-3's template in miniature: a special token for each role instead of a header."""
+"""Small version of Llama-3's template: a special token for each role instead of a header."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class LLMOptions:
     """Sizes and training of the stand-in LLM.
 
     Attributes:
-        vocab_size: of the tokenizer, including 256 bytes and the special tokens.
-        held_out: sentences of the text that are kept for measuring.
+        vocab_size: size of the tokenizer, with 256 bytes and the special tokens.
+        held_out: number of sentences held out to measure `copy_accuracy`.
     """
 
     prompt: str = DEFAULT_PROMPT
@@ -69,15 +69,17 @@ class LLMOptions:
 def train_llm(text: Sequence[str], folder: str | Path, options: LLMOptions | None = None) -> None:
     """Train tokenizer and LLM on sentences and save both in `folder`, unless it is complete.
 
-    `folder` is an ordinary transformers folder for AutoTokenizer and AutoModelForCausalLM, with
-    `standin.json` beside: settings, losses, and the share of right tokens (`copy_accuracy`).
+    `folder` is an ordinary transformers folder for AutoTokenizer and AutoModelForCausalLM.
+    `standin.json` in it records settings, the last loss and `copy_accuracy`.
 
     Args:
         text: sentences; repeated ones count once.
+        folder: the folder to write.
+        options: sizes and training; the defaults if None.
 
     Raises:
-        DataError: fewer than two different sentences.
-        ConfigError: `folder` holds something made with other settings or other text.
+        DataError: there are fewer than two different sentences.
+        ConfigError: `folder` was made with other settings or other text, or is no stand-in.
     """
     folder, options = Path(folder), options or LLMOptions()
     sentences = sorted({s.strip() for s in text} - {""})
@@ -130,10 +132,15 @@ def train_llm(text: Sequence[str], folder: str | Path, options: LLMOptions | Non
 def train_tokenizer(
     sentences: Sequence[str], vocab_size: int, prompt: str = DEFAULT_PROMPT
 ) -> PreTrainedTokenizerFast:
-    """Byte-level BPE: any text comes back exactly as it was.
+    """Train a byte-level BPE tokenizer, which restores any text exactly.
 
-    The prompt counts as often as a tenth of the sentences, so that it becomes a few long pieces
-    instead of a cost in every sequence.
+    The prompt is added once for every ten sentences, so that it becomes a few long tokens and does
+    not lengthen every sequence.
+
+    Args:
+        sentences: training text.
+        vocab_size: size, with 256 bytes and the special tokens.
+        prompt: the user's turn.
     """
     backend = Tokenizer(models.BPE())
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -174,7 +181,7 @@ def _llama_config(tokenizer: PreTrainedTokenizerFast, options: LLMOptions) -> Ll
 
 
 class Garbler:
-    """Makes training items: what stands in the slot, and the answer."""
+    """Maker of training items: the tokens in the slot, and the answer."""
 
     def __init__(self, tokenizer: Any, sentences: Sequence[str], rng: random.Random):
         self.tokenizer, self.rng = tokenizer, rng
@@ -186,14 +193,14 @@ class Garbler:
         return self.tokenizer(text, add_special_tokens=False).input_ids
 
     def item(self, sentence: str, progress: float) -> Example:
-        """One item: an empty slot (language model), a clean one (repeat), or a garbled one.
+        """Make an item: an empty slot (language model), a clean one (repeat), or a garbled one.
 
-        Copying is learnt suddenly or not at all; it comes soonest from short clean pieces of
-        unforeseeable words. So pieces grow over the first part of training, and noise comes in
-        once they are copied.
+        Copying is learnt suddenly or not at all, and soonest from short clean pieces of words that
+        cannot be predicted. So pieces grow over the first part of training, and noise is added
+        later, once the model copies.
 
         Args:
-            sentence: the transcript, of which a piece is taken.
+            sentence: text of which a piece is taken.
             progress: share of the training that is done, from 0 to 1.
         """
         rng = self.rng
@@ -221,7 +228,7 @@ class Garbler:
 def _batches(
     sentences: Sequence[str], garbler: Garbler, prompt: Prompt, options: LLMOptions
 ) -> Iterator[Batch]:
-    """Endless batches of items of like length, none longer than the context."""
+    """Yield batches of items of similar length without end; none exceeds the context."""
     rng, pool_size = garbler.rng, 8 * options.batch_size
     limit = options.max_positions - prompt.overhead
     for done in itertools.count(step=8):
@@ -244,7 +251,7 @@ def answer_logits(model: LlamaForCausalLM, batch: Batch) -> tuple[Tensor, Tensor
 
 
 def answer_loss(model: LlamaForCausalLM, batch: Batch) -> Tensor:
-    """Mean cross entropy of answer and end of turn."""
+    """Mean cross entropy of the answers and their end tokens."""
     logits, labels = answer_logits(model, batch)
     return torch.nn.functional.cross_entropy(logits.float(), labels)
 
@@ -253,7 +260,14 @@ def answer_loss(model: LlamaForCausalLM, batch: Batch) -> Tensor:
 def copy_accuracy(
     model: LlamaForCausalLM, tokenizer: Any, prompt: Prompt, sentences: Sequence[str]
 ) -> float:
-    """Share of answer tokens predicted right, given the tokens before, from a clean slot."""
+    """Share of answer tokens predicted right from a clean slot, given the right tokens before.
+
+    Args:
+        model: the LLM.
+        tokenizer: its tokenizer.
+        prompt: the prompt around the slot.
+        sentences: texts, each in the slot and as the answer.
+    """
     right = total = 0
     for start in range(0, len(sentences), 32):
         ids = [

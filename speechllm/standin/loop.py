@@ -1,4 +1,4 @@
-"""What both stand-ins share: a plain training loop, and a folder that appears whole."""
+"""Shared code of the stand-ins: a plain training loop, and a folder that appears whole."""
 
 import random
 import time
@@ -66,10 +66,10 @@ def train(
 
 
 def is_done(folder: Path, settings: dict[str, Any]) -> bool:
-    """Say whether `folder` holds the stand-in that `settings` describe.
+    """Whether `folder` holds the stand-in that `settings` describe; False if there is no folder.
 
     Raises:
-        ConfigError: it holds something else: other settings, other data, or no stand-in at all.
+        ConfigError: it was made with other settings or data, or is no stand-in.
     """
     if not folder.exists():
         return False
@@ -88,7 +88,7 @@ def is_done(folder: Path, settings: dict[str, Any]) -> bool:
 def new_folder(folder: Path, settings: dict[str, Any]) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Yield a temporary folder and a record to fill; rename it to `folder` if all goes well.
 
-    The record is saved in it as standin.json, with `settings` and the seconds that it took.
+    The record is saved in the folder as standin.json, with `settings` and the time it took.
     """
     wall, cpu = time.monotonic(), time.process_time()
     record: dict[str, Any] = {}

@@ -1,7 +1,7 @@
-"""Text as badly aligned speech might look to the LLM: misspelt, spelt out, stretched, run together.
+"""Garbled text, as badly aligned speech may look to an LLM: misspelt, spelt out, run together.
 
-The stand-in LLM learns to mend it, so that it copies what it is given instead of guessing from
-context. Made-up words see to it that copying is the only way.
+The stand-in LLM learns to correct it, so that it copies the slot instead of guessing from context.
+Made-up words cannot be guessed, only copied.
 """
 
 import random
@@ -13,7 +13,7 @@ SOUND_ALIKE = [
     *("ph f", "ee ea", "ou ow", "ai ay", "er or", "sh ch", "th d", "ks x", "kw qu", "ck k"),
     *("oo u", "ie y", "ea e", "wh w", "kn n", "wr r", "ng n", "tion shun", "igh i", "dge j"),
 ]
-"""Spellings that take each other's place."""
+"""Pairs of spellings that may replace each other."""
 
 _SWAPS: dict[str, list[str]] = {}
 for _pair in SOUND_ALIKE:
@@ -24,7 +24,13 @@ _LONGEST = max(map(len, _SWAPS))
 
 
 def garble(text: str, rng: random.Random, strength: float) -> str:
-    """Misspell: each letter is, with chance `strength`, swapped, dropped, repeated or cut off."""
+    """Misspell a text: swap, drop or repeat letters, or put a space after them.
+
+    Args:
+        text: the text.
+        rng: source of chance.
+        strength: probability that a letter (or a spelling of `SOUND_ALIKE`) is changed.
+    """
     out: list[str] = []
     place = 0
     while place < len(text):
@@ -37,7 +43,7 @@ def garble(text: str, rng: random.Random, strength: float) -> str:
 
 
 def _heard(text: str, place: int, rng: random.Random) -> tuple[int, str]:
-    """What the letters at `place` may be taken for, and how many of them."""
+    """Draw a misspelling of the letters at `place`: how many letters, and their replacement."""
     size = next(n for n in range(_LONGEST, 0, -1) if n == 1 or text[place : place + n] in _SWAPS)
     letters = text[place : place + size]
     what = rng.random()
@@ -55,14 +61,27 @@ def _heard(text: str, place: int, rng: random.Random) -> tuple[int, str]:
 
 
 def stretch(tokens: Sequence[int], rng: random.Random, most: int) -> list[int]:
-    """Repeat each token 1 to `most` times, as a token's sound spans several frames."""
+    """Repeat each token 1 to `most` times, since the sound of a token spans several frames.
+
+    Args:
+        tokens: token ids.
+        rng: source of chance.
+        most: largest number of repeats.
+    """
     return [token for token in tokens for _ in range(rng.randint(1, most))]
 
 
 def spell_out(
     text: str, tokens_of: Callable[[str], Sequence[int]], rng: random.Random, rate: float
 ) -> list[int]:
-    """Token ids of `text` in which a share `rate` of the words is spelt character by character."""
+    """Tokenise a text, with some of its words spelt character by character.
+
+    Args:
+        text: the text.
+        tokens_of: tokenises a part of the text.
+        rng: source of chance.
+        rate: share of the words that are spelt.
+    """
     tokens: list[int] = []
     for i, word in enumerate(text.split(" ")):
         word = f" {word}" if i else word
@@ -73,7 +92,14 @@ def spell_out(
 
 
 def with_made_up_words(text: str, words: Sequence[str], rng: random.Random, rate: float) -> str:
-    """Replace a share `rate` of the words by the head of one of `words` and the tail of another."""
+    """Replace some words of a text by the head of one known word and the tail of another.
+
+    Args:
+        text: the text.
+        words: known words, to make words of.
+        rng: source of chance.
+        rate: share of the words that are replaced.
+    """
 
     def made_up() -> str:
         one, other = rng.choice(words), rng.choice(words)

@@ -1,4 +1,4 @@
-"""What the LLM is asked, what it answers, and how its answers are scored.
+"""Tasks: the question to the LLM, its answers, and how they are scored.
 
 Imports neither torch nor transformers.
 """

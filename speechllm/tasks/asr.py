@@ -15,7 +15,7 @@ from speechllm.task import Entities, Labels, Metric, Task
 
 
 class Recognition(Task):
-    """What was said, word by word."""
+    """Transcription of what was said, word by word."""
 
     name = "asr"
     prompt = DEFAULT_PROMPT

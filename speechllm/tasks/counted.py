@@ -1,4 +1,4 @@
-"""A task whose answers are counted utterance by utterance: its scores follow from `count`."""
+"""Base of tasks whose errors are counted by utterance: their scores follow from `count`."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +11,7 @@ from speechllm.task import Labels, Task
 
 
 class CountedTask(Task):
-    """Scores with all rates of `count`; a subclass implements that alone."""
+    """Task that is scored by all rates of `count`; a subclass implements only that."""
 
     def scores(
         self, reference: Path, hypothesis: Path, settings: Settings, labels: Labels | None

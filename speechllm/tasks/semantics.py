@@ -1,10 +1,10 @@
-"""The meaning of an utterance: as the table `semantics` has it, and as the LLM answers it.
+"""Meaning of an utterance: in the table `semantics`, and in the LLM's answers.
 
     {"scenario": "alarm", "action": "set", "entities": [{"type": "time", "filler": "seven am"}]}
 
-The table may have its entities in any order and any blanks; the answer is one form of it, so that
-there is one thing to learn: keys as above, entities in the order of the transcript where the
-fillers stand in it, single blanks.
+The table may have entities in any order, and any blanks. An answer has one form, so that there is
+one thing to learn: keys as above, entities in the order of their fillers in the transcript, single
+blanks.
 """
 
 import json
@@ -15,10 +15,10 @@ from typing import Any
 from speechllm.files.strict_json import load_json
 
 LABELS = ("scenario", "action", "type")
-"""Kinds of names that semantics are made of."""
+"""Kinds of labels in semantics."""
 KEYS = {"scenario", "action", "entities"}
 FILLER = r'"([^\s"\\\x00-\x1f]|\\["\\/])([^"\\\x00-\x1f]|\\["\\/bfnrt])*"'
-"""A string of JSON that begins with no blank, as a regular expression."""
+"""Regular expression of a JSON string that does not begin with a blank."""
 ENTITY_KEYS = {"type", "filler"}
 
 
@@ -26,7 +26,7 @@ def parse_semantics(value: str) -> dict[str, Any]:
     """Read a line of the table `semantics`.
 
     Raises:
-        ValueError: no JSON, unknown or missing keys, or empty values; says which.
+        ValueError: it is no JSON, or has unknown or missing keys or empty values; says which.
     """
     try:
         found = load_json(value)
@@ -61,7 +61,7 @@ def _check_text(value: Any, what: str) -> None:
 
 
 def write_answer(semantics: Mapping[str, Any]) -> str:
-    """Semantics as the LLM answers them: one line of JSON."""
+    """Serialise semantics as the LLM answers them: one line of JSON."""
     entities = [
         {"type": _joined(e["type"]), "filler": _joined(e["filler"])} for e in semantics["entities"]
     ]
@@ -74,7 +74,7 @@ def write_answer(semantics: Mapping[str, Any]) -> str:
 
 
 def answer_pattern(labels: Mapping[str, Sequence[str]]) -> str:
-    """A regular expression for all answers that `write_answer` could make of these labels."""
+    """Regular expression of all answers that `write_answer` could make with these labels."""
 
     def one_of(kind: str) -> str:
         return f"({'|'.join(re.escape(json.dumps(n, ensure_ascii=False)) for n in labels[kind])})"
@@ -88,9 +88,9 @@ def answer_pattern(labels: Mapping[str, Sequence[str]]) -> str:
 
 
 def in_order(semantics: Mapping[str, Any], transcript: str) -> dict[str, Any]:
-    """The same semantics with entities in the order in which the transcript has their fillers.
+    """Semantics with entities sorted by the places of their fillers in the transcript.
 
-    Equal fillers take one place after another; those that do not stand in it come last.
+    Equal fillers take one place after another; fillers that are not in it come last.
     """
     said = f" {_joined(transcript).casefold()} "
     taken: dict[str, int] = {}
@@ -106,7 +106,7 @@ def in_order(semantics: Mapping[str, Any], transcript: str) -> dict[str, Any]:
 
 
 def strange_fillers(semantics: Mapping[str, Any], transcript: str) -> list[str]:
-    """Fillers that do not stand in the transcript as whole words; none where there is none."""
+    """Fillers that are not in the transcript as whole words; [] if there is no transcript."""
     if not transcript.strip():
         return []
     said = f" {_joined(transcript).casefold()} "

@@ -1,11 +1,11 @@
-"""Slot filling: the answers of `slu`, where there is one intent, or where intents matter little."""
+"""Slot filling: the answers of `slu`, for data with one intent or where intents matter little."""
 
 from speechllm.task import Metric
 from speechllm.tasks.slu import Understanding
 
 
 class SlotFilling(Understanding):
-    """The same answers and the same counts as for `slu`; models are compared by their SLU-F1."""
+    """Slot filling: answers and counts as for `slu`; models are compared by their SLU-F1."""
 
     name = "slots"
     metrics = (

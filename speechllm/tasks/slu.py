@@ -41,12 +41,12 @@ class Understanding(CountedTask):
         ),
         Metric("slu_f1", "SLU-F1 error", "100 - SLU-F1 of the entities"),
     )
-    # Braces and keys take tokens whatever the duration, with a byte each in a strange tokenizer.
+    # Braces and keys take tokens whatever the duration: one for each byte in an odd tokenizer.
     decode = MappingProxyType({"min_tokens": 200})
 
     is_read = False
     by_type = "SLU-F1 error"
-    # With little speech (Choi et al., 2509.15389).
+    # For adaptation with little speech (Choi et al., 2509.15389).
     published = MappingProxyType(
         {
             "base": "base",
@@ -73,7 +73,7 @@ class Understanding(CountedTask):
         return {kind: sorted(names) for kind, names in kinds.items()}
 
     def fields(self, hypothesis: str) -> Mapping[str, Any]:
-        """The meaning as an object, read leniently; null where there is none."""
+        """Field `semantics`: the meaning, read leniently; None if the answer has none."""
         found = read_answer(hypothesis)
         if found.state == "invalid":
             return {"semantics": None}
@@ -138,7 +138,7 @@ def _rate(f1: F1) -> Rate:
 
 
 def _times(unknown: Mapping[tuple[str, str], int], labels: Labels) -> list[str]:
-    """Each with how often it was, and what training had in another form."""
+    """Labels with their counts, and the label of training that differs only in form."""
     alike = {(kind, bare(name)): name for kind, names in labels.items() for name in names}
     found = []
     for (kind, label), times in unknown.items():

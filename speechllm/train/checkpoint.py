@@ -1,4 +1,4 @@
-"""All that a run needs to go on at the exact step, in one file without pickle.
+"""Checkpoint: all that a run needs to resume at the exact step, in one file without pickle.
 
 Random state is not part of it: data order, noise and dropout are pure functions of seed and step.
 """
@@ -49,7 +49,12 @@ def save_checkpoint(
 def load_checkpoint(
     path: Path, model: nn.Module, optimizers: Sequence[torch.optim.Optimizer]
 ) -> dict[str, Any]:
-    """Bring model and optimisers back; return `state`.
+    """Restore model and optimisers; return `state`.
+
+    Args:
+        path: the file.
+        model: its trained parameters are set.
+        optimizers: over these parameters, made in the same order as when it was saved.
 
     Raises:
         DataError: the file is damaged or belongs to another model.
@@ -75,7 +80,7 @@ def load_checkpoint(
 
 
 def _crc(tensors: Mapping[str, Tensor], told: str) -> str:
-    """Checksum of all that a checkpoint holds, at 2 GB a second; SHA-256 takes thrice as long."""
+    """Checksum of a checkpoint's content, at 2 GB a second; SHA-256 takes three times as long."""
     crc = zlib.crc32(told.encode())
     for name in sorted(tensors):
         tensor = tensors[name]

@@ -1,4 +1,4 @@
-"""Several processes started by torchrun, or just one: the loop treats both alike."""
+"""Distributed training: several processes of torchrun, or one; the loop treats both alike."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -35,7 +35,7 @@ class World:
             tensor.copy_(part.view_as(tensor))
 
     def agree(self, value: float) -> float:
-        """The first process's value, in all of them."""
+        """Value of the first process, in all processes."""
         if self.size == 1:
             return value
         tensor = torch.tensor(value, dtype=torch.float64, device=self.device)
@@ -57,13 +57,13 @@ class World:
             self.barrier()
 
     def leave(self) -> None:
-        """Part from the others, when all work that is done together is done."""
+        """Leave the process group, once all common work is done."""
         if self.size > 1:
             dist.destroy_process_group()
 
 
 def join_world() -> World:
-    """Join the processes that torchrun started; without torchrun, be alone."""
+    """Join the processes that torchrun started; without torchrun, a world of one process."""
     size = environment_number("WORLD_SIZE", 1)
     cuda = torch.cuda.is_available()
     local_rank = environment_number("LOCAL_RANK", 0)

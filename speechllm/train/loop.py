@@ -38,31 +38,32 @@ log = logging.getLogger(__name__)
 CHECKPOINT = "checkpoint.safetensors"
 
 Objective = Callable[[Batch], TokenLoss]
-"""What is minimised: gives a batch's loss, summed over its label tokens."""
+"""Loss to minimise: batch -> its loss, summed over label tokens."""
 
 
 class Controller(Protocol):
-    """Changes the mixture after what the monitor sees."""
+    """Interface of controllers that change the data mixture by the monitor's signals."""
 
     def observe(self, step: int, signals: Mapping[str, Signals]) -> str | None:
-        """Note an evaluation; change the mixture and say in a word how, or return None."""
+        """Use an evaluation; return a word for the change of the mixture, or None for no change."""
 
     def state(self) -> dict[str, Any]:
-        """What a resumed run needs to know; json can hold it."""
+        """State that a resumed run needs; json can hold it."""
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from `state()`: bring the mixture to where it was."""
+        """Restore the mixture from `state()`."""
 
 
 @dataclass
 class Position:
-    """Where a run stands; with the plan being a pure function, all that finds the next batch.
+    """Position of a run; it determines the next batch, since the plan is a pure function.
 
     Attributes:
         step: finished optimiser steps.
-        epoch, batch: the next step of the epoch's plan.
+        epoch: present epoch.
+        batch: index of the next step in the epoch's plan.
         seen: items consumed so far by component, over all ranks.
-        seconds: training time so far, earlier tries included.
+        seconds: training time so far, including that before a resume.
     """
 
     step: int = 0
@@ -76,15 +77,15 @@ class Trainer:
     """Trains the parameters of a model that require gradients.
 
     Args:
-        model: called with a Batch, returns a Score.
+        model: called with a Batch, returns a TokenLoss.
         plan_epoch: epoch -> batches of all ranks.
         make_batch: (items, epoch) -> Batch.
         config: optimisation settings.
         folder: for checkpoints and train.jsonl.
         monitor: real-time evaluation, or None.
         world: this process among all.
-        objective: what is minimised; by default the model's own score.
-        controller: who changes the plan; after a change the rest of the epoch is left out.
+        objective: loss to minimise; by default the model's own.
+        controller: changes the plan; after a change the rest of the epoch is left out.
     """
 
     def __init__(
@@ -117,8 +118,12 @@ class Trainer:
     def train(self) -> Position:
         """Train to the last step or second, or until the monitor stops the run.
 
-        Goes on from the checkpoint in the folder, if there is one. Afterwards the model holds
+        Resumes from the checkpoint in the folder, if there is one. Afterwards the model holds
         the best weights (`keep_best`) or the last ones.
+
+        Raises:
+            SpeechLLMError: loss or gradient is not finite, no batch reaches a trained weight, or
+                the checkpoint is of another number of processes or another precision.
         """
         self._resume()
         self.metrics = MetricLog(self.folder, self.position.step, self.world.is_first)
@@ -132,7 +137,7 @@ class Trainer:
                 if self.monitor and (is_over or self.monitor.is_due(position.step)):
                     self._evaluate()
                     if position.step == 0:
-                        started = time.monotonic()  # what comes before training is no part of it
+                        started = time.monotonic()  # the first evaluation is no training time
                 if self.stopped or is_over:
                     break
                 loss = self._step()
@@ -146,19 +151,19 @@ class Trainer:
         return position
 
     def _done(self) -> float:
-        """Seconds or steps so far, whichever the run's length is given in."""
+        """Seconds or steps so far, in the unit of the run's length."""
         return self.position.seconds if self.config.seconds else self.position.step
 
     def _step(self) -> float:
-        """One optimiser step; returns the mean loss per token."""
+        """Take one optimiser step; return the mean loss per token."""
         scale = rate_scale(self.position.step, self.config, self.position.seconds)
         scale *= self.monitor.lr_scale if self.monitor else 1.0
         for optimizer, rate in zip(self.optimizers, self._rates, strict=True):
             optimizer.param_groups[0]["lr"] = rate * scale
-        # Dropout's randomness is a pure function of the step too: nothing of it to save.
+        # Dropout's randomness is a pure function of the step too, so there is no state to save.
         seed = f"dropout {self.config.seed} {self.position.step} {self.world.rank}"
         torch.manual_seed(random.Random(seed).getrandbits(63))
-        sums = []  # of each batch: loss, tokens, correct, has a gradient, parts of the loss
+        sums = []  # for each batch: loss, tokens, correct, has a gradient, parts of the loss
         for _ in range(self.config.accumulate):
             score = self._forward(self._next_batch())
             if score.nll.requires_grad:
@@ -168,7 +173,7 @@ class Trainer:
             figures = [score.nll, count, score.correct, learns, *score.parts.values()]
             sums.append(torch.stack([figure.detach().float() for figure in figures]))
         totals = torch.stack(sums).sum(0)
-        if self.world.size > 1:  # a weight that only other ranks' batches use
+        if self.world.size > 1:  # zeros for a weight that only other ranks' batches use
             for p in self.parameters:
                 p.grad = torch.zeros_like(p) if p.grad is None else p.grad
         gradients = [p.grad for p in self.parameters if p.grad is not None]
@@ -206,7 +211,7 @@ class Trainer:
         return nll / tokens
 
     def _check_that_it_learns(self) -> None:
-        """Refuse to train nothing: only a projector, for example, and text goes around it."""
+        """Raise if no trained weight had a gradient, such as a projector alone on text batches."""
         if not self._learns:
             raise SpeechLLMError(
                 "no trained weight had a part in any batch so far",
@@ -236,7 +241,7 @@ class Trainer:
         return batch.to(self.world.device)
 
     def _evaluate(self) -> None:
-        """Evaluate, log, and follow the monitor's actions."""
+        """Evaluate, log, and carry out the monitor's actions."""
         assert self.monitor
         with autocast(self.precision, self.world.device):
             signals, actions = self.monitor.observe(self.position.step, self.model)
@@ -260,7 +265,7 @@ class Trainer:
 
     @property
     def _best_file(self) -> Path:
-        """The best weights so far. Named by step, so that a resumed run finds those it knew."""
+        """File of the best weights so far, named by step, so that a resumed run finds its own."""
         assert self.monitor
         return self.folder / f"best.{self.monitor.best_step}.safetensors"
 
@@ -315,9 +320,9 @@ class Trainer:
         self._learns = state.get("learns", True)
 
     def _finish(self) -> None:
-        """Leave the model with the weights that are to be kept."""
+        """Leave the model with the weights to keep, in eval mode."""
         self.metrics.close()
         if self.monitor and self.monitor.config.keep_best:
             self._restore_best()
-        self.world.barrier()  # the file of the best weights may go once all have read it
+        self.world.barrier()  # the file of the best weights may be removed once all have read it
         self.model.eval()

@@ -1,4 +1,4 @@
-"""Training figures as JSON lines, in TensorBoard where it is installed, and in W&B on demand."""
+"""Training metrics as JSON lines, in TensorBoard where it is installed, and in W&B on demand."""
 
 import importlib.util
 import json
@@ -17,13 +17,13 @@ BOARD = "tensorboard"
 
 
 class MetricLog:
-    """Appends to `train.jsonl`; drops what a killed run wrote beyond its last checkpoint.
+    """Appends to `train.jsonl`; drops records that a killed run wrote after its last checkpoint.
 
     Args:
         folder: the run's folder.
         first_step: finished steps of the run that is resumed; later records are dropped, since
             they will be written again.
-        active: False on all ranks but the first, which then write nothing.
+        active: False on all ranks but the first; they write nothing.
 
     Raises:
         SpeechLLMError: W&B is asked for (see `speechllm.train.tracking`) and not installed.
@@ -49,7 +49,12 @@ class MetricLog:
         self._wandb = start_wandb(folder)
 
     def write(self, step: int, **figures: Any) -> None:
-        """Add one record; numbers (also in nested mappings) become scalars of the boards."""
+        """Add one record; numbers, also in nested mappings, become scalars of TensorBoard and W&B.
+
+        Args:
+            step: finished steps.
+            figures: fields of the record.
+        """
         if self._stream is None:
             return
         with naming(self._path):
@@ -74,7 +79,7 @@ class MetricLog:
 
 
 def _is_before(record: dict[str, Any], step: int) -> bool:
-    """Whether a checkpoint at `step` was written after the record; evaluation comes after it."""
+    """Whether a record is older than the checkpoint at `step`; its evaluation is newer."""
     return record["step"] < step or (record["step"] == step and "dev" not in record)
 
 

@@ -1,7 +1,7 @@
 """Real-time evaluation: signals on small paired dev sets, and the actions that follow them.
 
-Text-only tuning can leave the projector's speech behind; evaluating on speech while training
-shows when (2506.05671). Signals are only logged; actions follow one watched signal.
+Text-only tuning can move the LLM away from the projector's speech; evaluation on speech during
+training shows when (2506.05671). Signals are only logged; actions follow one watched signal.
 """
 
 import math
@@ -19,18 +19,18 @@ from speechllm.slot.collate import Batch
 Signals = dict[str, float]
 
 ERROR = "error"
-"""The signal that is the main error of whatever task runs."""
+"""Name of the signal that is the task's main error."""
 HIGHER_IS_BETTER = {"token_accuracy"}
 
 
 class Errors(Protocol):
-    """Decodes batches and gives errors in percent by name."""
+    """Function that decodes batches and returns errors in percent by name."""
 
     def __call__(self, model: nn.Module, batches: Sequence[Batch]) -> Signals: ...
 
 
 def badness(signal: str, value: float) -> float:
-    """A signal's value, turned so that lower is better."""
+    """Value of a signal, with its sign changed if higher is better: lower is always better."""
     return -value if signal in HIGHER_IS_BETTER else value
 
 
@@ -40,12 +40,18 @@ def evaluate(
     errors: Errors | None,
     score_of: Callable[[Batch], TokenLoss] | None = None,
 ) -> Signals:
-    """Teacher-forced loss (nats per token), perplexity and token accuracy; errors by real decode.
+    """Teacher-forced loss (nats per token), perplexity and token accuracy; errors by decoding.
 
-    Dropout is off meanwhile, and the model's mode is put back afterwards.
+    Dropout is off meanwhile; afterwards the model's mode is restored.
 
     Args:
-        model: whose score it is, unless `score_of` gives another.
+        model: the model.
+        batches: of a dev set.
+        errors: decodes batches with speech and gives their errors; None: no decoding.
+        score_of: batch -> its loss; by default the model's own.
+
+    Returns:
+        Value of each signal.
     """
     training = model.training
     model.eval()
@@ -73,12 +79,13 @@ class Monitor:
     Args:
         config: what to watch, and the actions.
         dev: batches of each dev set ("source", "target"), the same ones each time.
-        errors: decodes batches; needed when `config.decode` is set.
-        first_errors: decodes them before the first step; by default as later.
-        score_of: gives the score of a batch, where it is not the model's own.
+        errors: decodes batches; needed if `config.decode` is set.
+        first_errors: decodes them before the first step; by default `errors`.
+        score_of: batch -> its loss; by default the model's own.
 
     Raises:
-        ConfigError: the watched set or signal is not there.
+        ConfigError: the watched set or signal does not exist, or `source_margin` lacks a source
+            set.
     """
 
     def __init__(
@@ -107,23 +114,23 @@ class Monitor:
         self.stale = 0
         """Evaluations since the best one."""
         self.source_bound: float | None = None
-        """Loss on source speech above which nothing is the best."""
+        """Highest loss on source speech with which weights may be the best."""
         self.lr_scale = 1.0
 
     @property
     def needs_best(self) -> bool:
-        """Whether the best weights must be kept aside."""
+        """Whether the best weights must be saved."""
         return self.config.keep_best or self.config.rollback is not None
 
     def is_due(self, step: int) -> bool:
-        """Whether to evaluate after so many finished steps; always before the first."""
+        """Whether to evaluate after `step` finished steps; always before the first."""
         return step % self.config.every == 0
 
     def observe(self, step: int, model: nn.Module) -> tuple[dict[str, Signals], list[str]]:
         """Evaluate all dev sets.
 
         Returns:
-            signals by set, and actions: "best" (these weights are the best so far), or any of
+            Signals by set, and actions: "best" (these weights are the best so far), or any of
             "lower_lr", "rollback" (to the best weights) and "stop".
         """
         errors = self.errors if step else self.first_errors
@@ -143,7 +150,14 @@ class Monitor:
         return loss <= self.source_bound
 
     def react(self, step: int, value: float, may_be_best: bool = True) -> list[str]:
-        """Actions that follow the watched signal's new value."""
+        """Actions that follow from the new value of the watched signal.
+
+        Args:
+            step: finished steps.
+            value: of the watched signal; NaN counts as infinitely bad.
+            may_be_best: False if these weights lose too much on source speech to be the best; the
+                first ones are the best in any case.
+        """
         bad = badness(self.config.signal, value)
         if math.isnan(bad):
             bad = math.inf
@@ -163,7 +177,7 @@ class Monitor:
         return actions
 
     def state(self) -> dict[str, Any]:
-        """What a resumed run needs to know."""
+        """State that a resumed run needs."""
         return {
             "best": self.best,
             "best_step": self.best_step,
@@ -173,6 +187,6 @@ class Monitor:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from `state()`."""
+        """Restore what `state()` returned."""
         for name in self.state():
             setattr(self, name, state[name])

@@ -1,4 +1,4 @@
-"""The optimisers and their learning rate."""
+"""Optimisers and their learning rates."""
 
 import math
 
@@ -33,9 +33,13 @@ def make_optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.O
 
 
 def rate_scale(step: int, config: TrainConfig, seconds: float = 0.0) -> float:
-    """Share of the full learning rate at a step (0-based), `seconds` after training began.
+    """Factor of the learning rate at a step: linear warm-up, then linear, cosine or constant.
 
-    Linear warm-up, then linear, cosine or constant.
+    Args:
+        step: 0-based.
+        config: warm-up, schedule, and length in steps or seconds.
+        seconds: training time so far; the decay follows it if the length is in seconds and
+            `decay_steps` is not given.
     """
     if step < config.warmup_steps:
         return (step + 1) / config.warmup_steps
@@ -54,7 +58,7 @@ def rate_scale(step: int, config: TrainConfig, seconds: float = 0.0) -> float:
 def up_and_down(
     optimizer: torch.optim.Optimizer, steps: int
 ) -> torch.optim.lr_scheduler.LRScheduler:
-    """The rate of a small network that learns by itself: up for a tenth of the steps, then to 0."""
+    """Schedule of a small separate network: linear up for a tenth of the steps, then down to 0."""
     warmup = max(1, steps // 10)
     return torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda n: min((n + 1) / warmup, (steps - n) / max(1, steps - warmup))

@@ -1,9 +1,9 @@
-"""Training figures in Weights & Biases, where the environment asks for it.
+"""Training metrics in Weights & Biases, if the environment asks for it.
 
-Off unless SPEECHLLM_WANDB names a project. It is no key of the config: where figures go changes
-nothing that is trained. W&B's own variables hold too: WANDB_MODE=offline needs no network and no
-account, and `wandb sync` sends the runs later; WANDB_DIR is where its files go, by default wandb/
-in the current directory (not in exp/, where each config.yaml is taken for a model's).
+Off unless SPEECHLLM_WANDB names a project. It is no key of the config, since it changes nothing in
+training. W&B's own variables work too: WANDB_MODE=offline needs no network and no account, and
+`wandb sync` sends the runs later; WANDB_DIR is where its files go, by default wandb/ in the current
+directory (not in exp/, where each config.yaml is taken for a model's).
 """
 
 import importlib.util
@@ -19,18 +19,18 @@ from speechllm.files.own import made_again, read_mapping
 from speechllm.files.whole import whole_file
 
 VARIABLE = "SPEECHLLM_WANDB"
-RUN_ID = "wandb.id"  # in the run's folder: what is trained on goes on in the same run of W&B
+RUN_ID = "wandb.id"  # in the run's folder, so that a resumed training continues its run of W&B
 STEP = "step"
 
 
 class WandbRun:
-    """One run of W&B for one run's folder."""
+    """Run of W&B that belongs to the folder of one training."""
 
     def __init__(self, run: Any):
         self._run = run
 
     def write(self, step: int, scalars: Sequence[tuple[str, float]]) -> None:
-        """Log numbers at a training step; steps may come again after a resume."""
+        """Log numbers at a training step; steps may repeat after a resume."""
         self._run.log({STEP: step, **dict(scalars)})
 
     def close(self) -> None:
@@ -39,10 +39,10 @@ class WandbRun:
 
 
 def start_wandb(folder: Path) -> WandbRun | None:
-    """Start, or go on with, the run of W&B that belongs to `folder`; None if nobody asks for it.
+    """Start or resume the run of W&B that belongs to `folder`; None if W&B is not asked for.
 
     Raises:
-        SpeechLLMError: it is asked for, and wandb is not installed.
+        SpeechLLMError: W&B is asked for, and wandb is not installed.
     """
     project = os.environ.get(VARIABLE)
     if not project:
@@ -66,7 +66,7 @@ def start_wandb(folder: Path) -> WandbRun | None:
 
 
 def _settings(folder: Path) -> dict[str, Any]:
-    """The run's config; not its inputs, which are paths of this machine."""
+    """Config of the run, without its inputs, which are paths of this machine."""
     path = folder / CONFIG
     return read_mapping(path, made_again(folder))["config"] if path.is_file() else {}
 

@@ -1,1 +1,1 @@
-"""Recordings in, transcripts out, with a packed model or a run's folder."""
+"""Transcription of recordings with a packed model or the model of a run."""

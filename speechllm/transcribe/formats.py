@@ -1,21 +1,21 @@
-"""Transcripts as text: plain, JSON lines, and subtitles."""
+"""Output formats of transcripts: plain text, JSON lines, and subtitles."""
 
 import html
 import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # the command's help names the formats, and reads no audio
+if TYPE_CHECKING:  # the command's help needs the formats, but no audio code
     from speechllm.transcribe.transcript import Transcript
 
 
 def plain(transcript: "Transcript") -> str:
-    """One line, `id text`, as Kaldi has it."""
+    """Format as one line, `id text`, like a Kaldi text file."""
     return f"{transcript.id} {transcript.text}".rstrip() + "\n"
 
 
 def json_lines(transcript: "Transcript") -> str:
-    """One line for each piece; times in seconds. A task may add what an answer says."""
+    """Format as a line for each piece, times in seconds; a task may add fields (`Task.fields`)."""
     lines = [
         {
             "id": transcript.id,
@@ -33,7 +33,7 @@ def json_lines(transcript: "Transcript") -> str:
 
 
 def srt(transcript: "Transcript") -> str:
-    """SubRip: numbered cues; pieces in which nothing was heard have none."""
+    """Format as SubRip: numbered cues, none for pieces with an empty transcript."""
     cues = [
         f"{_time(piece.start, ',')} --> {_time(piece.end, ',')}\n{piece.text}\n"
         for piece in transcript.pieces
@@ -43,7 +43,7 @@ def srt(transcript: "Transcript") -> str:
 
 
 def vtt(transcript: "Transcript") -> str:
-    """WebVTT; text is escaped, since `<` and `&` mean something there."""
+    """Format as WebVTT; text is escaped, since `<` and `&` have a meaning there."""
     cues = [
         f"{_time(piece.start, '.')} --> {_time(piece.end, '.')}\n"
         f"{html.escape(piece.text, quote=False)}\n"
@@ -66,9 +66,9 @@ FORMATS: dict[str, tuple[str, Callable[["Transcript"], str]]] = {
     "srt": ("srt", srt),
     "vtt": ("vtt", vtt),
 }
-"""The ending of a file, and what writes it."""
+"""File ending and formatting function of each format."""
 
 SUBTITLES = ("srt", "vtt")
-"""Formats for people to read while they listen."""
+"""Formats of subtitles, which need answers that people can read."""
 ONE_FILE_EACH = ("srt", "vtt")
-"""Formats of which a file holds one recording."""
+"""Formats whose files hold one recording each."""

@@ -1,4 +1,4 @@
-"""A recogniser from a packed folder, from a run's folder, or from the hub."""
+"""Loader of recognisers from a packed folder, a run's folder, or the hub."""
 
 import logging
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
-"""A model that transcribes: recordings -> pieces -> encoder -> beam search -> transcripts.
+"""Recogniser: recordings -> pieces -> encoder -> beam search -> transcripts.
 
-What it says of a piece is what its task answers with, which need not be what was said.
+The text of a piece is the answer of the model's task, which need not be a transcript.
 """
 
 import logging
@@ -43,10 +43,10 @@ WINDOW_SECONDS = 300.0  # of audio that is encoded before it is sorted by length
 
 
 class CutConfig(Section):
-    """How long recordings are cut."""
+    """Segmentation of long recordings."""
 
     max_seconds: Annotated[float, Field(ge=2)] = 30.0
-    """Longest piece; a recording that is not longer stays whole."""
+    """Length of the longest piece in seconds; a recording that is not longer stays whole."""
     min_pause: Annotated[float, Field(ge=0.05)] = 0.3
     """Seconds of quiet that count as a pause."""
     vad: Vad = "auto"
@@ -55,7 +55,7 @@ class CutConfig(Section):
 
 @dataclass(frozen=True)
 class _Waiting:
-    """An encoded piece that waits to be decoded with others of like length."""
+    """An encoded piece that waits to be decoded with others of similar length."""
 
     transcript: Transcript
     start: float
@@ -64,7 +64,7 @@ class _Waiting:
 
     @property
     def seconds(self) -> float:
-        """As utt2dur has it, so that stage 6 gives the same bound on tokens."""
+        """Length rounded as in utt2dur, so that the bound on tokens is that of stage 6."""
         return round(self.end - self.start, 4)
 
 
@@ -114,25 +114,25 @@ class Recogniser:
 
     @property
     def task(self) -> Task:
-        """What it answers with."""
+        """Task of the model."""
         return self._switch.model.task
 
     @property
     def domains(self) -> list[str]:
-        """All that the model can be switched to."""
+        """Domains that the model can be switched to."""
         return self._switch.domains
 
     def keep_to(self, domain: str, precision: str, adapted: float = 1.0) -> None:
-        """Stay with one domain, its weights made quick to search with as `speechllm decode` does.
+        """Fix one domain, and prepare its weights for a fast search as `speechllm decode` does.
 
         Args:
-            domain: one of `domains`, and the only one from now on.
-            precision: of every search from now on: fp32, bf16 or auto.
-            adapted: how much of what adaptation to the domain changed counts, from 0 to 1.
+            domain: one of `domains`; the only one from now on.
+            precision: precision of every search from now on: fp32, bf16 or auto.
+            adapted: weight of the change by adaptation, from 0 (the base) to 1 (adapted).
 
         Raises:
-            ConfigError: no such domain, or none that the model was adapted to, or it is kept
-                otherwise already.
+            ConfigError: there is no such domain, `adapted` is not 1 for a model that was not
+                adapted, or `keep_to` was called with other settings before.
         """
         wanted = (domain, precision, adapted)
         if self._kept:
@@ -201,7 +201,22 @@ class Recogniser:
         cut: CutConfig | None = None,
         allow_pipes: bool = False,
     ) -> Iterator[Transcript]:
-        """As `transcribe`, but transcripts come as soon as they are there."""
+        """Transcribe recordings, and yield each transcript as soon as it is finished.
+
+        Args:
+            recordings: recordings to transcribe.
+            domain: one of `domains`; by default `self.domain`.
+            config: settings of the search; by default `self.decode`.
+            cut: segmentation of long recordings.
+            allow_pipes: let a wav.scp hold shell commands; they run with your rights.
+
+        Yields:
+            One transcript for each recording, in the same order.
+
+        Raises:
+            ConfigError: there is no such domain, or the weights were prepared for another precision
+                (`keep_to`).
+        """
         domain = domain or self.domain
         config = _without_records(config or self.decode)
         if self._precision not in (None, config.precision):
@@ -256,9 +271,9 @@ class Recogniser:
     def _encoded(
         self, transcript: Transcript, wave: np.ndarray, cut: CutConfig
     ) -> Iterator[_Waiting]:
-        """A recording's pieces, one encoded at a time.
+        """Cut a recording into pieces and encode them one by one.
 
-        A neighbour in the encoder's batch would change the last bits of the frames.
+        Other utterances in the encoder's batch would change the last bits of the frames.
         """
         if transcript.error or wave.min() == wave.max():  # nothing to hear, so nothing to invent
             return
@@ -280,7 +295,7 @@ class Recogniser:
             yield _Waiting(transcript, start / SAMPLE_RATE, end / SAMPLE_RATE, frames)
 
     def _decode(self, window: Sequence[_Waiting], decoder: Decoder) -> Iterator[float]:
-        """Give each piece to its transcript; yields the seconds of each batch."""
+        """Decode pieces and add them to their transcripts; yield the seconds of each batch."""
         model = decoder.model
         length = model.projector.output_length
         pieces = {str(number): piece for number, piece in enumerate(window)}
@@ -304,7 +319,7 @@ class Recogniser:
 
 
 def _without_records(config: DecodeConfig) -> DecodeConfig:
-    """Leave out what stands in the records of a decoded data dir, or needs one; says so."""
+    """Turn off, with a warning, settings that need a data dir or show only in its records."""
     off = {"biasing": None, "confidence": False, "word_times": "none"}
     if left_out := [key for key, value in off.items() if getattr(config, key) != value]:
         log.warning("only `speechllm decode` has this, so it is left out: %s", ", ".join(left_out))
@@ -320,7 +335,7 @@ def _say_guarded(piece: _Waiting, note: GuardRecord) -> None:
 
 
 def _read(transcript: Transcript, allow_pipes: bool) -> np.ndarray:
-    """A recording's samples; none, and the transcript gets the error, if it cannot be used."""
+    """Read a recording's samples; on failure, set the transcript's error and return no samples."""
     audio = transcript.recording.audio
     try:
         sound = read_audio(audio, SAMPLE_RATE, allow_pipes)
@@ -338,7 +353,7 @@ def _read(transcript: Transcript, allow_pipes: bool) -> np.ndarray:
 
 
 def _fail(transcript: Transcript, error: AudioError) -> None:
-    """Say what is wrong with a recording, and go on with the others."""
+    """Log the error of a recording and keep it in the transcript; others go on."""
     source = transcript.recording.audio.source
     said = f"{source}: {': '.join(filter(None, (error.reason, error.detail)))}"
     log.error("%s: %s", transcript.id, f"{said}\n  -> {error.remedy}" if error.remedy else said)
@@ -346,7 +361,7 @@ def _fail(transcript: Transcript, error: AudioError) -> None:
 
 
 def _duration(recording: Recording, allow_pipes: bool) -> float:
-    """Seconds by the header, for the progress; what cannot be read is reported in its turn."""
+    """Seconds by the header, for the progress bar; 0 if unreadable, which is reported later."""
     try:
         return guessed_duration(recording.audio, allow_pipes)
     except AudioError:

@@ -1,4 +1,4 @@
-"""What is to be transcribed: audio files, folders of them, wav.scp files and data dirs."""
+"""Search for recordings to transcribe: audio files, folders, wav.scp files and data dirs."""
 
 import logging
 import re
@@ -17,11 +17,11 @@ AudioPaths = str | Path | Sequence[str | Path]
 
 @dataclass(frozen=True)
 class Recording:
-    """Something to transcribe.
+    """A recording, or a segment of one, to transcribe.
 
     Attributes:
-        id: its key in wav.scp or segments, or made of its file's name; never a path.
-        audio: where its samples are.
+        id: its key in wav.scp or segments, or a name made of the file's; never a path.
+        audio: place of its samples.
     """
 
     id: str
@@ -29,19 +29,19 @@ class Recording:
 
 
 def find_recordings(places: AudioPaths, channel: int | None = None) -> list[Recording]:
-    """Look into files and folders; audio is not opened.
+    """Find the recordings in files and folders, without opening audio.
 
     A folder with a wav.scp is a data dir, whose segments are kept. Any other folder is searched,
-    its folders too, for files with an ending that libsndfile reads; hidden ones are left. A file
-    that ends in .scp is a wav.scp. Anything else is an audio file, whether it is there or not: it
-    is missed when its turn comes.
+    with its subfolders, for files with an ending that libsndfile reads, except hidden ones. A file
+    that ends in .scp is a wav.scp. Anything else counts as an audio file, even if it does not
+    exist: the error comes when it is read.
 
     Args:
         places: files and folders.
-        channel: of all recordings, from 0; None is what the data dir says, else the mean.
+        channel: channel of all recordings, from 0; None is the data dir's, else the mean of all.
 
     Raises:
-        DataError: a table that cannot be used, or there is nothing to transcribe.
+        DataError: a table cannot be used, or there is nothing to transcribe.
     """
     places = [places] if isinstance(places, str | Path) else list(places)
     found = [pair for place in places for pair in _look_into(Path(place))]
@@ -77,14 +77,14 @@ def _search(folder: Path) -> Iterator[tuple[str, Audio]]:
 
 def _file(path: Path) -> tuple[str, Audio]:
     audio = Audio(str(path))
-    if audio.is_pipe:  # a command is what a wav.scp holds; a file's name must never become one
+    if audio.is_pipe:  # only a wav.scp may hold commands; a file's name must never run as one
         raise DataError("the name of an audio file must not end in '|'", path)
     return re.sub(r"[^\w.+-]+|\.\.+", "_", path.stem) or "_", audio
 
 
 @cache
 def audio_suffixes() -> frozenset[str]:
-    """Endings of the files that a folder is searched for."""
+    """File endings that a folder is searched for."""
     import soundfile
 
     formats = {name.lower() for name in soundfile.available_formats()} - {"raw"}
@@ -92,7 +92,7 @@ def audio_suffixes() -> frozenset[str]:
 
 
 def _with_own_ids(found: Iterable[tuple[str, Audio]]) -> Iterator[tuple[str, Audio]]:
-    """Give names that stand twice a number: a, a-2, a-3."""
+    """Number repeated names: a, a-2, a-3."""
     taken: set[str] = set()
     for name, audio in found:
         own, number = name, 1

@@ -1,4 +1,4 @@
-"""What was heard in one recording, with times."""
+"""Transcript of one recording, with times."""
 
 from dataclasses import dataclass, field
 
@@ -9,12 +9,12 @@ from speechllm.transcribe.recordings import Recording
 
 @dataclass(frozen=True)
 class Piece:
-    """A stretch of a recording that was decoded by itself.
+    """A piece of a recording that was decoded by itself.
 
     Attributes:
-        start, end: seconds from the recording's beginning.
-        text: what was heard, or what the model's task answers instead.
-        truncated: the hypothesis reached its bound on tokens before it ended by itself.
+        start, end: seconds from the beginning of the recording.
+        text: the hypothesis: a transcript, or another answer of the model's task.
+        truncated: whether the hypothesis was cut at the bound on tokens.
     """
 
     start: float
@@ -28,12 +28,12 @@ class Transcript:
     """A recording's transcript.
 
     Attributes:
-        recording: what was transcribed.
-        domain: of the model.
-        task: of the model.
-        pieces: in the order of time; one for a short recording, none for nothing but silence.
-        error: why there are none.
-        notes: what is odd about the audio, in words that are the same for all such recordings.
+        recording: the recording.
+        domain: domain of the model.
+        task: task of the model.
+        pieces: pieces in order of time; one for a short recording, none for silence.
+        error: why the recording could not be transcribed; None if it could.
+        notes: remarks on odd audio, in the same words for all such recordings.
     """
 
     recording: Recording
@@ -49,7 +49,7 @@ class Transcript:
 
     @property
     def text(self) -> str:
-        """All that was heard, pieces joined by a space.
+        """Text of all pieces, joined by spaces.
 
         Raises:
             AudioError: the recording could not be read.

@@ -1,1 +1,1 @@
-"""Losses beside that of the labels, and the order of text by difficulty."""
+"""Losses beside the LM loss, and the curriculum over text by difficulty."""

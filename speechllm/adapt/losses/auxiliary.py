@@ -1,4 +1,4 @@
-"""Losses between speech and text inside the LLM, beside the LM loss on target text."""
+"""Auxiliary losses between speech and text inside the LLM, beside the LM loss on target text."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from speechllm.model.speech_llm import SpeechLLM, TokenLoss
 from speechllm.slot.collate import Batch, Example, collate
 
 States = Sequence[Tensor]
-"""Of each utterance the hidden states [positions of the slot, E]."""
+"""Hidden states [positions of the slot, E] of each utterance."""
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,11 @@ class Auxiliary:
     """A loss that compares source speech with text.
 
     Attributes:
-        weight: beside the weight 1 of the LM loss per token.
-        layer: of which LLM layer the states are; 0 is the LLM's input.
-        against: the text; the speech's own transcripts in the same order, or target text.
-        loss: of speech and text; both have at least two utterances.
+        weight: weight of the loss; the LM loss per token has weight 1.
+        layer: LLM layer whose states are compared; 0 is the LLM's input.
+        against: text to compare with: the speech's own transcripts in the same order, or target
+            text.
+        loss: function of the states of speech and text, at least two utterances each.
     """
 
     weight: float
@@ -34,21 +35,21 @@ class Auxiliary:
 
 
 class WithAuxiliaries:
-    """An objective: the LM loss, and auxiliary losses between source speech and text.
+    """Objective: the LM loss, and auxiliary losses between source speech and text.
 
-    Rows with speech are source pairs, the other rows are target text. Speech and text are
-    compared where both fill the slot: there a text cannot have seen the speech that it belongs
-    to, as a transcript behind its speech has.
+    Rows with speech are source pairs, the other rows are target text. For the comparison, both
+    speech and text fill the slot. A transcript in its usual place follows its speech, so its
+    states would depend on that speech.
 
-    An auxiliary loss is a mean over its batch, and it counts as often as the batch has label
-    tokens. So, after the loop's division, a step minimises the LM loss per token + weight x the
+    An auxiliary loss is a mean over its batch, multiplied by the batch's number of label tokens.
+    So, after the loop's division, a step minimises the LM loss per token + weight x the
     token-weighted mean of its batches' auxiliary losses. More batches or ranks do not change its
-    weight; nor do they widen what is compared, which is always one batch of one rank.
+    weight. The comparison is always within one batch of one rank.
 
     Args:
-        model: is trained.
-        auxiliaries: by the name under which they are logged.
-        lm_on_pairs: learn to transcribe the source pairs too, as the base model did.
+        model: model that is trained.
+        auxiliaries: losses by the name under which they are logged.
+        lm_on_pairs: whether to learn to transcribe the source pairs too, as the base model did.
     """
 
     def __init__(
@@ -74,9 +75,9 @@ class WithAuxiliaries:
         return self.model(batch.to(self.model.device))
 
     def _losses(self, pairs: Sequence[Example], text: Sequence[Example]) -> dict[str, Tensor]:
-        """The auxiliary losses, without those that have less than two utterances on a side."""
+        """Auxiliary losses by name, without those that have fewer than two utterances on a side."""
         length = self.model.projector.output_length
-        # Two pairs of one transcript would each count the other as a wrong answer.
+        # Two pairs with one transcript would each be a wrong answer for the other.
         distinct = {
             tuple(e.transcript): e for e in pairs if len(e.transcript) and length(len(e.slot))
         }
@@ -87,7 +88,7 @@ class WithAuxiliaries:
         }
         wanted = {a.against for a in self.auxiliaries.values()}
         layers = {a.layer for a in self.auxiliaries.values()}
-        # In the order of `texts` and not of a set, since dropout draws from one generator.
+        # In the order of `texts`, not of a set: dropout must draw in the same order every time.
         read = {
             against: slot_states(self.model, examples, layers)
             for against, examples in texts.items()
@@ -105,12 +106,17 @@ class WithAuxiliaries:
 
 
 def _in_slot(example: Example) -> Example:
-    """The transcript as what fills the slot."""
+    """Example whose slot holds the transcript."""
     return Example(example.utt_id, "clean_text", example.transcript)
 
 
 def contrast(weight: float, layer: int, temperature: Callable[[], Tensor]) -> Auxiliary:
-    """InfoNCE of utterances: the mean over their positions, speech against its transcript."""
+    """InfoNCE of speech against its transcript; an utterance is the mean over its positions.
+
+    Args:
+        weight, layer: as in `Auxiliary`.
+        temperature: gives the current temperature.
+    """
 
     def loss(speech: States, transcripts: States) -> Tensor:
         return info_nce(_means(speech), _means(transcripts), temperature())
@@ -121,7 +127,13 @@ def contrast(weight: float, layer: int, temperature: Callable[[], Tensor]) -> Au
 def distance(
     weight: float, layer: int, kind: Literal["coral", "mmd"], bandwidth: float | None = None
 ) -> Auxiliary:
-    """A distance of statistics over all positions: source speech against target text."""
+    """Distance between source speech and target text, in statistics over all positions.
+
+    Args:
+        weight, layer: as in `Auxiliary`.
+        kind: which distance.
+        bandwidth: bandwidth of mmd's kernel; None: the median distance.
+    """
 
     def loss(speech: States, target: States) -> Tensor:
         x, y = torch.cat(list(speech)).float(), torch.cat(list(target)).float()

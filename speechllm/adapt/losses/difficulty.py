@@ -1,4 +1,4 @@
-"""How hard a text is for the base model, computed once for each base and corpus."""
+"""Difficulty of texts: the base model's perplexity, computed once for each base and corpus."""
 
 import hashlib
 import json
@@ -22,13 +22,13 @@ BATCH = 64
 
 
 def perplexities(model: SpeechLLM, bundle: Path, corpus: Corpus) -> dict[str, float]:
-    """Perplexity of each target (with its end) behind an empty slot, by utterance id.
+    """Perplexity of each target behind an empty slot, by utterance id; the end token counts.
 
     Args:
         model: the base model.
-        bundle: its folder; the figures are kept beside it, under the hash of its tensors and of
-            the targets.
-        corpus: measured.
+        bundle: its folder; the result is kept beside it, under the hash of its tensors and of the
+            targets.
+        corpus: measured corpus.
     """
     text = json.dumps(sorted(corpus.targets.items()))
     key = hashlib.sha256((sha256_of([bundle / TENSORS]) + text).encode()).hexdigest()[:16]

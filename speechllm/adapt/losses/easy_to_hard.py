@@ -1,4 +1,4 @@
-"""A curriculum over target text: easy first, and as fast as the monitor allows."""
+"""Curriculum over target text: easy text first; the monitor sets the pace."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,15 +11,15 @@ class EasyToHard:
     """Lets target components draw from the easiest part of their text, which grows.
 
     It grows at every evaluation whose signal is not worse than the last one's by more than the
-    margin; so it pauses while speech falls behind. The published idea is of Bengio et al. 2009
-    (easy first), with a pace that a signal sets instead of a schedule.
+    margin; so it pauses while recognition gets worse. Easy text first is the idea of Bengio et al.
+    2009; here a signal sets the pace instead of a schedule.
 
     Args:
-        mixture: its pools are narrowed at once.
-        difficulty: of each target utterance; equals stand in the order of their ids.
-        start, step: the share of the text at first, and its growth.
-        margin: by how much worse, relative to the last evaluation, is not yet worse.
-        watch, signal: the dev set and its figure that set the pace.
+        mixture: mixture whose pools are narrowed at once.
+        difficulty: difficulty of each target utterance; equal ones are ordered by their ids.
+        start, step: initial share of the text, and its growth.
+        margin: relative worsening since the last evaluation that does not count.
+        watch, signal: dev set and its metric that set the pace.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Staying near the base: KL between the base's next tokens and the adapted model's (docs/kl.md)."""
+"""KL between the next tokens of base and adapted model, as a further loss (docs/kl.md)."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -18,20 +18,21 @@ from speechllm.train.loop import Objective
 
 
 class WithKl:
-    """An objective: another one + weight x KL(base || adapted) at each label position.
+    """Objective: another one + weight x KL(base || adapted) at each label position.
 
-    After internal-LM adaptation (Meng et al., 2110.05354), where the KL is between the
+    It follows internal-LM adaptation (Meng et al., 2110.05354), where the KL is between the
     internal LMs on text. The base is the model without its fresh LoRA and without dropout; it is
-    given the very same slot. The KL is of whole distributions over the vocabulary, in nats, summed
-    over the label positions of the rows that are chosen. So it is summed and divided as the loss
-    is, and neither accumulation nor ranks change its weight.
+    given the very same slot. The KL is over the whole vocabulary, in nats, summed over the label
+    positions of the chosen rows. It is summed and divided like the loss, so neither accumulation
+    nor ranks change its weight.
 
-    A batch in which the other objective has no label adds nothing, as nothing would divide it.
+    A batch in which the other objective has no label adds no KL: there is no number of labels to
+    divide it by.
 
     Args:
-        model: is trained; its LLM has LoRA.
-        objective: gives the loss that is added to. Where it is the model itself, its logits serve
-            both; else the KL costs a forward and a backward pass of its own.
+        model: model that is trained; its LLM has LoRA.
+        objective: objective that the KL is added to. If it is the model itself, its logits serve
+            both; otherwise the KL costs a forward and a backward pass of its own.
         kl: weight and rows.
     """
 
@@ -58,9 +59,9 @@ class WithKl:
         """KL(base || adapted), summed over the chosen ones of N label positions.
 
         Args:
-            batch: of which the logits are.
-            logits: [N, V] of the adapted model.
-            chosen: [N] booleans.
+            batch: batch that the logits belong to.
+            logits: [N, V] logits of the adapted model.
+            chosen: [N] True where the KL counts.
         """
         training = self.model.training
         self.model.eval()
@@ -75,7 +76,13 @@ class WithKl:
 def with_kl(
     kl: Kl | None, model: SpeechLLM, objective: Objective, phases: Sequence[Phase]
 ) -> Objective:
-    """The objective, with `kl` if that is asked for.
+    """Add the KL to an objective, if there is one.
+
+    Args:
+        kl: weight and rows; None: the objective is returned as it is.
+        model: model that is trained.
+        objective: objective that the KL is added to.
+        phases: phases of the run, with what they train.
 
     Raises:
         ConfigError: a phase trains more of the LLM than LoRA, so that there is no base to go back
@@ -95,12 +102,12 @@ def with_kl(
 
 
 def check_kl(kl: Kl, method: str, views: Collection[str]) -> None:
-    """Raise ConfigError if a method of that name shows none of the rows that `kl` is about.
+    """Raise ConfigError if a method shows none of the rows that `kl` is about.
 
     Args:
         kl: weight and rows.
-        method: name.
-        views: through which it sees its utterances.
+        method: name of the method.
+        views: views through which it shows utterances.
     """
     if not any(_is_chosen(kl.rows, view) for view in views):
         raise ConfigError(
@@ -110,7 +117,7 @@ def check_kl(kl: Kl, method: str, views: Collection[str]) -> None:
 
 
 def _chosen(batch: Batch, rows: str) -> Tensor:
-    """[N] which label positions the KL is taken at, row after row; a row has its end, too."""
+    """Mask [N] of the label positions where the KL counts, row after row, with each row's end."""
     chosen = torch.tensor([_is_chosen(rows, example.view) for example in batch.examples])
     return chosen.repeat_interleave(torch.tensor([len(e.target) + 1 for e in batch.examples]))
 

@@ -1,4 +1,4 @@
-"""Losses between speech and text inside the LLM: functions of tensors and nothing else."""
+"""Losses between speech and text inside the LLM, as functions of tensors alone."""
 
 import math
 
@@ -8,12 +8,13 @@ from torch.nn import functional
 
 
 def info_nce(speech: Tensor, text: Tensor, temperature: Tensor | float) -> Tensor:
-    """Each row finds its partner among all rows of the other side, in both directions.
+    """InfoNCE: each row has to find its partner among all rows of the other side, both ways.
 
-    InfoNCE (1807.03748, equation 4) over cosines, symmetric as in CLIP (2103.00020, figure 3).
+    It is computed over cosines (1807.03748, equation 4), symmetric as in CLIP (2103.00020,
+    figure 3).
 
     Args:
-        speech, text: [B, E]; rows of the same number are partners.
+        speech, text: [B, E]; rows with the same index are partners.
         temperature: divides the cosines.
 
     Returns:
@@ -27,7 +28,7 @@ def info_nce(speech: Tensor, text: Tensor, temperature: Tensor | float) -> Tenso
 
 
 class Temperature(nn.Module):
-    """A learnt temperature. It stays above the bound of CLIP (2103.00020, section 2.5)."""
+    """Learnt temperature. It stays above the bound of CLIP (2103.00020, section 2.5)."""
 
     FLOOR = 0.01
 
@@ -40,9 +41,9 @@ class Temperature(nn.Module):
 
 
 def coral(x: Tensor, y: Tensor) -> Tensor:
-    """Squared Frobenius distance of two samples' covariances, divided by 4 E^2.
+    """Squared Frobenius distance between two samples' covariances, divided by 4 E^2.
 
-    Deep CORAL (Sun and Saenko 2016, 1607.01719, equations 1 to 3). It does not see the means.
+    Deep CORAL (Sun and Saenko 2016, 1607.01719, equations 1 to 3). The means do not count.
 
     Args:
         x: [N, E] with N > 1.
@@ -64,8 +65,8 @@ def mmd(x: Tensor, y: Tensor, bandwidth: float | None = None) -> Tensor:
     Args:
         x: [N, E].
         y: [M, E].
-        bandwidth: of the kernel exp(-distance^2 / (2 bandwidth^2)); None takes the median
-            distance within both samples together (their section 8), as a constant.
+        bandwidth: bandwidth of the kernel exp(-distance^2 / (2 bandwidth^2)); None: the median
+            distance within both samples together (their section 8), without a gradient.
     """
     both = torch.cat([x, y])
     norms = both.square().sum(1)

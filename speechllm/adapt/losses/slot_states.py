@@ -1,4 +1,4 @@
-"""What the LLM makes of the speech slot: hidden states over the slot's positions."""
+"""Hidden states of the LLM at the positions of the speech slot."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -14,17 +14,17 @@ from speechllm.slot.collate import Example, collate
 def slot_states(
     model: SpeechLLM, examples: Sequence[Example], layers: Collection[int]
 ) -> Mapping[int, Sequence[Tensor]]:
-    """Run prefix + slot through the LLM; keep what stands at the slot.
+    """Run prompts with slots through the LLM; keep the hidden states at the slot.
 
-    Attention looks back only, so that the states know nothing of what follows the slot.
+    Attention is causal, so the states do not depend on what follows the slot.
 
     Args:
-        model: with gradients, if they are enabled.
-        examples: at least one; their transcripts are not shown.
+        model: model; gradients flow if they are enabled.
+        examples: at least one; their answers are not shown.
         layers: 0 is the LLM's input, n the output of its n-th layer.
 
     Returns:
-        For each layer and each example the states [positions of the slot, E].
+        States [positions of the slot, E] of each example, by layer.
     """
     prompt, length = model.prompt, model.projector.output_length
     batch = collate(examples, prompt, length, with_target=False).to(model.device)
@@ -45,10 +45,15 @@ def slot_states(
 
 
 def layer_number(model: SpeechLLM, layer: int, key: str) -> int:
-    """Count a layer from below; -1 is the last one.
+    """Number of a layer counted from the LLM's input, which is 0; negative ones count from the end.
+
+    Args:
+        model: model with the LLM.
+        layer: number as in the config; -1 is the last layer.
+        key: config key that the error names.
 
     Raises:
-        ConfigError: there is no such layer; names the `key` of the config.
+        ConfigError: there is no such layer.
     """
     depth = model.llm.config.get_text_config().num_hidden_layers
     if not -depth - 1 <= layer <= depth:

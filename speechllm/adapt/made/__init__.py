@@ -1,1 +1,1 @@
-"""Data that methods make: pseudo-labels, simulated posteriors, pseudo-audio."""
+"""Training data that methods make: pseudo-labels, simulated posteriors, pseudo-audio."""

@@ -1,4 +1,4 @@
-"""Source pairs as a simulator of CTC learns them: text, how badly it is read, and posteriors."""
+"""Source pairs for the training of a CTC simulator: text, WER of its reading, posteriors."""
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -14,13 +14,13 @@ from speechllm.slot.pseudo_audio.sparse_posteriors import Posteriors, most_likel
 
 
 class SimulatorPair(NamedTuple):
-    """An utterance of the source.
+    """Utterance of the source, as the simulator learns it.
 
     Attributes:
-        utt_id: of it.
+        utt_id: utterance id.
         text: CTC symbols of its transcript.
-        wer: of its reading by CTC alone, in percent.
-        posteriors: at the positions that the LLM is given.
+        wer: WER of its reading by CTC alone, in percent.
+        posteriors: posteriors at the positions that the LLM is given.
     """
 
     utt_id: str
@@ -32,18 +32,18 @@ class SimulatorPair(NamedTuple):
 def pairs_of(
     model: SpeechLLM, corpus: Corpus, ids: Sequence[str], candidates: int
 ) -> list[SimulatorPair]:
-    """Listen to utterances; those without words or units, or with only blanks, are left out.
+    """Read utterances by CTC; those without words, units or positions for the LLM are left out.
 
     Args:
-        model: its projector has CTC.
-        corpus: with frames opened.
-        ids: of its spoken utterances.
-        candidates: symbols that are kept of each posterior.
+        model: model whose projector has CTC.
+        corpus: corpus with its frames opened.
+        ids: ids of some of its spoken utterances.
+        candidates: number of symbols kept of each posterior.
     """
     ctc = ctc_of(model, "tasu2")
     read: dict[str, str] = {}
     found: dict[str, Posteriors] = {}
-    for utt, heard in hear(model, corpus, ids):  # whose logits of all would be gigabytes
+    for utt, heard in hear(model, corpus, ids):  # one by one: all logits would be gigabytes
         if len(heard.positions):
             read[utt] = reading(model, heard.logits.argmax(1))
             found[utt] = given(heard, ctc.temperature, ctc.config.compress, candidates)
@@ -57,7 +57,14 @@ def pairs_of(
 def given(
     heard: ProjectedSpeech, temperature: float, compress: bool, candidates: int
 ) -> Posteriors:
-    """The posteriors behind what the LLM is given: with `compress` the mean of each run."""
+    """Posteriors behind the LLM's inputs, at their positions.
+
+    Args:
+        heard: projected speech of an utterance.
+        temperature: divides the logits.
+        compress: whether the LLM is given each run of a symbol once, as its mean.
+        candidates: number of symbols kept of each posterior.
+    """
     scores = heard.logits / temperature
     shares = np.exp(scores - scores.max(1, keepdims=True))
     shares /= shares.sum(1, keepdims=True)
@@ -71,7 +78,13 @@ def given(
 
 
 def reading(model: SpeechLLM, path: Sequence[int] | np.ndarray, merged: bool = False) -> str:
-    """The text of a path of symbols; `merged` has no repeats of one sound any more."""
+    """Text of a path of CTC symbols.
+
+    Args:
+        model: model with the units and the tokenizer.
+        path: symbols, blanks included.
+        merged: whether repeats were merged already; otherwise they are merged here.
+    """
     symbols = [int(s) for s in path] if merged else [int(s) for s, _ in groupby(path)]
     ids = [int(model.units[s - 1]) for s in symbols if s != BLANK]
     return model.tokenizer.decode(ids, skip_special_tokens=True)

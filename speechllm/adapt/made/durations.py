@@ -1,4 +1,4 @@
-"""How many positions of speech each unit of a text takes: measured by alignment, and drawn."""
+"""Durations of a text's units in positions of speech: measured by alignment, and drawn."""
 
 import random
 from collections import defaultdict
@@ -11,15 +11,15 @@ from speechllm.adapt.made.heard import BLANK, ProjectedSpeech
 from speechllm.decode.words.word_times import ctc_align
 
 RARE = 5
-"""A unit that was heard less often says too little about itself."""
+"""A unit that occurs less often in speech takes the durations of all units."""
 
 
 def owners(heard: ProjectedSpeech, units: Sequence[int]) -> np.ndarray | None:
-    """Which unit of its transcript each position belongs to that the LLM is given.
+    """Index of the transcript's unit that each of the LLM's positions belongs to.
 
     Args:
-        heard: an utterance.
-        units: its transcript's S symbols, without blanks.
+        heard: projected speech of an utterance.
+        units: S CTC symbols of its transcript, without blanks.
 
     Returns:
         [M] indices from 0 to S - 1, none smaller than the one before; a blank belongs to the unit
@@ -32,18 +32,17 @@ def owners(heard: ProjectedSpeech, units: Sequence[int]) -> np.ndarray | None:
 
 
 class Said(NamedTuple):
-    """An utterance's units, and the `owners` of its positions."""
+    """Units of an utterance, and the `owners` of its positions."""
 
     units: Sequence[int]
     owners: np.ndarray
 
 
 class Durations:
-    """How many positions units take; a rare one takes as many as any other does.
+    """Durations of units, to draw from; a rare unit draws from those of all units.
 
     Args:
-        measured: [K, 2] units and their durations in speech, one row for each time that a unit was
-            said.
+        measured: [K, 2] unit and duration in speech, one row for each occurrence of a unit.
     """
 
     def __init__(self, measured: np.ndarray):
@@ -57,20 +56,20 @@ class Durations:
 
     @classmethod
     def of(cls, said: Sequence[Said]) -> "Durations":
-        """Measure them in speech."""
+        """Measure durations in aligned utterances."""
         units = np.concatenate([utterance.units for utterance in said])
         counts = [np.bincount(each.owners, minlength=len(each.units)) for each in said]
         return cls(np.stack([units, np.concatenate(counts)], axis=1))
 
     def draw(self, units: Sequence[int], rng: random.Random) -> list[int]:
-        """A duration for each unit of a text; where all would be silent, one for each."""
+        """Draw a duration for each unit of a text; if all were 0, each gets 1."""
         drawn = [
             rng.choice(self._any if self._is_rare(unit) else self._own[unit]) for unit in units
         ]
         return drawn if any(drawn) else [1] * len(units)
 
     def expected(self, units: Sequence[int]) -> float:
-        """Positions of a text, on average."""
+        """Expected number of positions of a text."""
         return sum(self.mean if self._is_rare(unit) else self._means[unit] for unit in units)
 
     def _is_rare(self, unit: int) -> bool:

@@ -1,4 +1,4 @@
-"""A curriculum over simulated speech: bins of WER are opened one after the other."""
+"""Curriculum over simulated speech: WER bins are opened from easy to hard."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,8 +11,8 @@ class HarderBins:
     """Opens a larger share of the bins, the easiest first, at every evaluation of the monitor.
 
     Args:
-        corpus: whose bins are closed at once, but for the first.
-        start, step: the share of the bins at first, and its growth.
+        corpus: simulated text; its bins beyond the share `start` are closed at once.
+        start, step: initial share of open bins, and its growth.
     """
 
     def __init__(self, corpus: SimulatedText, start: float, step: float):

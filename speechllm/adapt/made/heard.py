@@ -1,4 +1,4 @@
-"""What a base with CTC in its projector makes of speech: readings, and what its LLM is given."""
+"""Speech behind a projector with CTC: the CTC logits, and the inputs that the LLM is given."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,12 +26,12 @@ BLANK = 0
 
 
 class ProjectedSpeech(NamedTuple):
-    """An utterance's speech behind the projector.
+    """Projected speech of an utterance.
 
     Attributes:
-        logits: float32 [N, 1 + U] of the blank, then of the model's units, at N positions.
-        positions: [M] those of them that the LLM is given, in order; all without `compress`.
-        vectors: float32 [M, E] what it is given there.
+        logits: float32 [N, 1 + U] CTC logits of the blank, then of the model's units.
+        positions: [M] the N positions that the LLM is given, in order; all without `compress`.
+        vectors: float32 [M, E] inputs of the LLM at these positions.
     """
 
     logits: np.ndarray
@@ -40,10 +40,10 @@ class ProjectedSpeech(NamedTuple):
 
 
 def ctc_of(model: SpeechLLM, method: str) -> EmbeddingCtc:
-    """The CTC of a model's projector.
+    """CTC of a model's projector.
 
     Raises:
-        ConfigError: it has none.
+        ConfigError: the projector has none; names the `method`.
     """
     if model.ctc is None:
         raise ConfigError(
@@ -54,10 +54,10 @@ def ctc_of(model: SpeechLLM, method: str) -> EmbeddingCtc:
 
 
 def ctc_of_posteriors(model: SpeechLLM, method: str) -> EmbeddingCtc:
-    """The CTC of a model's projector, whose posteriors the LLM is given.
+    """CTC of a projector that gives the LLM the embeddings expected under its posteriors.
 
     Raises:
-        ConfigError: it has none, or the LLM is given something else.
+        ConfigError: the projector has no CTC, or gives the LLM projected vectors.
     """
     ctc = ctc_of(model, method)
     if ctc.config.vectors != "expected":
@@ -69,14 +69,14 @@ def ctc_of_posteriors(model: SpeechLLM, method: str) -> EmbeddingCtc:
 
 
 def new_to_projector(workspace: Workspace, most: int) -> list[str]:
-    """Source utterances that the base's projector reads as it will read others.
+    """Source utterances that are new to the base's projector, so that it misreads them as usual.
 
-    What its warm start has learnt by heart it hardly misreads, so those that `warm_start.share`
-    left out are taken, where there are any.
+    It hardly misreads what its warm start has learnt by heart. So these are utterances that
+    `warm_start.share` left out, or, if it left out none, any.
 
     Args:
-        workspace: whose source has transcripts.
-        most: of them, spread over all.
+        workspace: workspace whose source has transcripts.
+        most: maximum number of utterances, which are spread over all.
     """
     source, run = workspace.corpora["source"], workspace.bundle.parent
     config = read_mapping(run / RUN, made_again(run)).get("config", {})
@@ -88,7 +88,7 @@ def new_to_projector(workspace: Workspace, most: int) -> list[str]:
 
 
 def unit_rows(model: SpeechLLM, text: str) -> list[int]:
-    """A text as symbols of the projector's CTC: 1 + row of `model.units`; 0 would be the blank."""
+    """Symbols of a text for the projector's CTC: 1 + row of `model.units`; 0 is the blank."""
     plain = model.tokenizer(text, add_special_tokens=False).input_ids
     ids = torch.tensor(model.spell(text) if model.spell else plain, dtype=torch.long)
     units = model.units.cpu()
@@ -96,10 +96,10 @@ def unit_rows(model: SpeechLLM, text: str) -> list[int]:
 
 
 def spelled(model: SpeechLLM, text: Mapping[str, str]) -> dict[str, list[int]]:
-    """`unit_rows` of texts by utterance id; says which of them have none.
+    """`unit_rows` of texts by utterance id; logs which texts have none.
 
     Raises:
-        ConfigError: none of the texts has any.
+        ConfigError: no text has any.
     """
     rows = {utt: unit_rows(model, words) for utt, words in text.items()}
     what = "no symbol that the base's projector reads speech as (model.projector.ctc)"
@@ -116,15 +116,15 @@ def spelled(model: SpeechLLM, text: Mapping[str, str]) -> dict[str, list[int]]:
 def hear(
     model: SpeechLLM, corpus: Corpus, ids: Sequence[str]
 ) -> Iterator[tuple[str, ProjectedSpeech]]:
-    """Project utterances of like length side by side.
+    """Project utterances, in batches of similar length.
 
     Args:
-        model: its projector has CTC; is put into eval mode.
-        corpus: with frames opened.
-        ids: of its spoken utterances.
+        model: model whose projector has CTC; it is put into eval mode.
+        corpus: corpus with its frames opened.
+        ids: ids of some of its spoken utterances.
 
     Yields:
-        Each utterance and what is heard in it, shortest first; those without a position are
+        Utterance id and projected speech, shortest first; utterances too short for a position are
         left out.
     """
     ctc = ctc_of(model, "pseudo audio")

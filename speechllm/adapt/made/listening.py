@@ -1,4 +1,4 @@
-"""Hypotheses of unlabelled speech, and scores that say how far to trust them."""
+"""Decoding of unlabelled speech, and scores of how far to trust the hypotheses."""
 
 import copy
 from collections.abc import Iterator, Mapping
@@ -34,15 +34,18 @@ def listen(
     filters: Filters,
     second_model: str | None,
 ) -> dict[str, Recognised]:
-    """Decode a corpus, and score the hypotheses as far as the filters ask for it.
+    """Decode a corpus, and compute the scores that the filters need.
 
     Args:
-        workspace: whose model listens.
-        corpus: with frames, measured; its transcripts are not looked at.
-        folder: for the hypotheses, each decode in its own; a killed run goes on.
-        config: the search.
-        filters: what the scores are for.
-        second_model: folder of a model that decodes too; None = the same model, greedily.
+        workspace: workspace whose model decodes.
+        corpus: corpus with frames, measured; its transcripts are not looked at.
+        folder: folder for the hypotheses, with one subfolder per decode; a killed run resumes.
+        config: settings of the search.
+        filters: filters that will use the scores.
+        second_model: folder of a second model to decode with; None: the same model, greedily.
+
+    Returns:
+        Hypotheses with their scores, by utterance id.
     """
     model = workspace.model.to(workspace.device)
     texts, truncated = _decode(model, workspace.bundle, corpus, config, folder)
@@ -68,13 +71,13 @@ def disagreement(text: str, again: str) -> float:
 def _decode_again(
     workspace: Workspace, corpus: Corpus, folder: Path, config: DecodeConfig, model: str | None
 ) -> dict[str, str]:
-    """What another model hears, or the same one greedily."""
+    """Hypotheses of a second model, or of the same one with greedy search, by utterance id."""
     if model is None:
         greedy = config.model_copy(update={"beam": 1, "nbest": 1})
         return _decode(workspace.model, workspace.bundle, corpus, greedy, folder)[0]
     bundle = Path(model) / MODEL
     other = load_bundle(bundle).to(workspace.device)
-    # Its encoder may be another one, so the frames are opened apart.
+    # Its encoder may be another one, so it gets a corpus with frames of its own.
     same = Corpus.load([d.path for d in corpus.dirs], with_text=False)
     same.open_frames(workspace.dump, other.config.audio_model, other.config.encoder_settings)
     same.measure(other.tokenizer, other.projector.output_length)
@@ -85,7 +88,7 @@ def _decode_again(
 def _decode(
     model: SpeechLLM, bundle: Path, corpus: Corpus, config: DecodeConfig, folder: Path
 ) -> tuple[dict[str, str], set[str]]:
-    """Hypotheses of all sets by utterance id, and the ids of those that were cut short."""
+    """Hypotheses of all sets by utterance id, and the ids of the truncated ones."""
     sha = sha256_of([bundle / TENSORS, bundle / DESCRIPTION])
     settings = config.model_dump(mode="json", exclude={"batch_positions"})
     out = folder / f"decode.{key([sha, settings])}"
@@ -102,7 +105,7 @@ def _decode(
 
 
 def _sets(corpus: Corpus) -> Iterator[Corpus]:
-    """Each data dir by itself, with those of its utterances that the corpus holds."""
+    """Corpora of one data dir each, with those of its utterances that the corpus holds."""
     for data_dir in corpus.dirs:
         part = copy.copy(corpus)
         part.dirs, part.name = [data_dir], data_dir.name
@@ -114,7 +117,7 @@ def _sets(corpus: Corpus) -> Iterator[Corpus]:
 def _confidence(
     model: SpeechLLM, corpus: Corpus, texts: Mapping[str, str], config: DecodeConfig
 ) -> dict[str, float]:
-    """Mean token log-probability of each hypothesis, as the label that it would be."""
+    """Mean token log-probability of each hypothesis, scored as a label."""
     labelled = copy.copy(corpus).label({utt: texts[utt] for utt in corpus.text})
     seconds = {utt: s for d in corpus.dirs for utt, s in d.utt2dur.items()}
     views = Views(model.tokenizer, {"heard": labelled})

@@ -1,4 +1,4 @@
-"""What the methods that make their own data share: it trains alone, or inside a mixture."""
+"""Common part of the methods that make their own data, to train on alone or in a mixture."""
 
 import hashlib
 import json
@@ -14,10 +14,10 @@ from speechllm.slot.mixture import Component, Pick, resolve_shares
 
 
 class MadeData(Method):
-    """Data that are made of the target's speech or text, beside the views of `denoise`."""
+    """Data that are made from the target's speech or text, mixed with the views of `denoise`."""
 
     tau: Fraction = 1.0
-    """Share of the made data; 1 = they are all there is."""
+    """Share of the made data; 1 = nothing else is used."""
     tau_t: Fraction = 0.0
     """Share of corrupted target text."""
     sigma_a: Fraction | None = None
@@ -28,7 +28,13 @@ class MadeData(Method):
     """Share of corrupted source transcripts."""
 
     def mixture(self, made: Component, text: Component, *more: Component) -> Sequence[Component]:
-        """Made data and corrupted target text beside the views of the source; only what is used."""
+        """Mixture of made data, corrupted target text and views of the source; no zero shares.
+
+        Args:
+            made: component of the made data; its share is `tau`.
+            text: component of the corrupted target text; its share is `tau_t`.
+            more: further components, with shares.
+        """
         components = [
             *more,
             replace(made, share=self.tau),
@@ -42,14 +48,14 @@ class MadeData(Method):
 
 
 class MadeOfText(MadeData):
-    """Data that are made of the target's text, and if wanted a little of its real speech."""
+    """Data that are made from the target's text, and if wanted a little of its real speech."""
 
     target_audio: Fraction = 0.0
     """Share of real target speech."""
     p: Fraction = 0.1
-    """Share of the target utterances whose audio is used for that."""
+    """Share of the target utterances whose audio is used for `target_audio`."""
     pick: Pick = "random"
-    """How these are chosen; `coverage`: to hold the words that the source's text lacks."""
+    """Choice of these utterances; `coverage` prefers those with words that the source lacks."""
 
     @model_validator(mode="after")
     def _used(self, info: ValidationInfo) -> Self:
@@ -65,6 +71,6 @@ class MadeOfText(MadeData):
 
 
 def key(settings: Any) -> str:
-    """A short name for settings, so that data made with others lie elsewhere."""
+    """Short hash of settings, so that data made with other settings lie elsewhere."""
     text = json.dumps(settings, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -1,7 +1,7 @@
-"""A small Transformer that simulates the CTC posteriors that speech would have given for a text.
+"""Small Transformer that simulates the CTC posteriors that a text's speech would have given.
 
-TASU2 (2604.08384): encoder and decoder, conditioned on a bin of WER, taught by the posteriors of a
-recogniser on pairs. Here it gives those positions alone that the LLM is given.
+TASU2 (2604.08384): encoder and decoder, conditioned on a bin of WER, trained on the posteriors of a
+recogniser on pairs. Here it predicts only the positions that the LLM is given.
 """
 
 import math
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 TINY = 1e-9
 LONGEST = 3.0
-"""A simulation is cut at so many times the positions that are expected."""
+"""Maximum length of a simulation, relative to its expected number of positions."""
 Memory = tuple[Tensor, Tensor]
-"""Keys and values [B, H, S, D] of what is attended to."""
+"""Keys and values [B, H, S, D] for attention."""
 
 
 class Lesson(NamedTuple):
-    """A text [symbols], its bin, and the posteriors at the positions of its speech."""
+    """Training example: symbols of a text, its WER bin, and the posteriors of its speech."""
 
     text: Sequence[int]
     bin: int
@@ -38,13 +38,13 @@ class Lesson(NamedTuple):
 
 
 class Ask(NamedTuple):
-    """A text whose posteriors are wanted.
+    """Request for simulated symbols of a text.
 
     Attributes:
-        text: [symbols].
-        bin: of WER.
-        seed: of what is drawn.
-        sharpness: power of the predictions that it is drawn from.
+        text: CTC symbols.
+        bin: WER bin.
+        seed: seed of the draws.
+        sharpness: exponent of the predicted probabilities before a draw.
     """
 
     text: Sequence[int]
@@ -54,7 +54,7 @@ class Ask(NamedTuple):
 
 
 class Attention(nn.Module):
-    """Scaled dot products, several heads."""
+    """Multi-head attention by scaled dot products."""
 
     def __init__(self, config: "SimulatorConfig"):
         super().__init__()
@@ -79,7 +79,7 @@ class Attention(nn.Module):
 
 
 class Layer(nn.Module):
-    """A layer of the encoder, or of the decoder, which attends to the text too; norms first."""
+    """Layer of the encoder, or of the decoder, which attends to the text too; pre-norm."""
 
     def __init__(self, config: "SimulatorConfig", reads_text: bool):
         super().__init__()
@@ -104,12 +104,13 @@ class Layer(nn.Module):
 
         Args:
             x: [B, T, W].
-            mask: [B, 1, 1, S] which positions of the text there are.
-            text: in the decoder, what is remembered of the text.
-            before: in the decoder, of the positions before `x`, which then is one position.
+            mask: [B, 1, 1, S], False on the text's padding.
+            text: keys and values of the text, in the decoder.
+            before: keys and values of the positions before `x`, in the decoder; `x` is then one
+                position.
 
         Returns:
-            [B, T, W], and what is remembered of all positions so far.
+            Output [B, T, W], and keys and values of all positions so far.
         """
         normed = self.norms[0](x)
         memory = self.own.remember(normed)
@@ -123,19 +124,19 @@ class Layer(nn.Module):
 
 
 class PosteriorSimulator(nn.Module):
-    """Text and a bin in, a distribution over symbols and the end at each position out.
+    """Predicts from a text and a bin a distribution over symbols and the end, at each position.
 
-    The decoder is given the most likely symbol of the position before, at first the bin. A symbol
-    may be predicted, or copied from the text by attention (See et al., 1704.04368): few pairs teach
-    a Transformer alone little about copying.
+    The decoder's input is the bin, then the symbol of the position before: in training the most
+    likely one, in simulation the drawn one. A symbol may be predicted, or copied from the text by
+    attention (See et al., 1704.04368): from few pairs a Transformer hardly learns to copy.
 
     Args:
         config: its size.
-        symbols: of the CTC, the blank's among them: 1 + U.
-        bins: number of them.
+        symbols: number of CTC symbols with the blank: 1 + U.
+        bins: number of WER bins.
 
     Attributes:
-        stretch: positions for each symbol of a text, on average.
+        stretch: mean number of positions per symbol of a text.
     """
 
     def __init__(self, config: "SimulatorConfig", symbols: int, bins: int):
@@ -144,7 +145,7 @@ class PosteriorSimulator(nn.Module):
         self.embedding = nn.Embedding(symbols + 1 + bins, config.width)
         nn.init.normal_(self.embedding.weight, std=config.width**-0.5)
         self.previous = nn.Linear(config.width, config.width, bias=False)
-        """Of the symbol before, at each of the text: the decoder looks for what follows it."""
+        """Projection of the preceding symbol in the text: the decoder looks for what follows it."""
         self.encoder = nn.ModuleList(Layer(config, False) for _ in range(config.layers))
         self.decoder = nn.ModuleList(Layer(config, True) for _ in range(config.layers))
         self.norms = nn.ModuleList(nn.LayerNorm(config.width) for _ in range(2))
@@ -157,7 +158,7 @@ class PosteriorSimulator(nn.Module):
         return self.end + 1 + number
 
     def read(self, text: Tensor) -> Tensor:
-        """[B, S] tokens, zeros behind them -> [B, S, W]."""
+        """Encode a text: [B, S] tokens, padded with zeros -> [B, S, W]."""
         before = functional.pad(self.embedding(text), (0, 0, 1, -1)) * self.width**0.5
         x, mask = self._embed(text) + self.previous(before), (text > 0)[:, None, None]
         for layer in self.encoder:
@@ -168,11 +169,11 @@ class PosteriorSimulator(nn.Module):
         """Predict all positions at once.
 
         Args:
-            text: [B, S] the bin and the symbols of each text, zeros behind them.
-            before: [B, T] the bin and the symbols of all positions but the last.
+            text: [B, S] the bin and the symbols of each text, padded with zeros.
+            before: [B, T] the bin and the symbols of all positions; the end is no input.
 
         Returns:
-            [B, T, 2 + U] logarithms of probabilities.
+            Log-probabilities [B, T, 2 + U] of the symbols and the end.
         """
         known, mask = self.read(text), (text > 0)[:, None, None]
         x = self._embed(before)
@@ -199,7 +200,14 @@ class PosteriorSimulator(nn.Module):
 
     @torch.inference_mode()
     def draw(self, asked: Sequence[Ask]) -> list[list[int]]:
-        """Symbols for some texts side by side; what a text gets does not depend on the others."""
+        """Draw symbols for some texts as one batch; a text's result does not depend on the others.
+
+        Args:
+            asked: the texts.
+
+        Returns:
+            Symbols of each position, for each text.
+        """
         text = _padded([[self.bin_token(a.bin), *a.text] for a in asked])
         mask, known = (text > 0)[:, None, None], self.read(text)
         of_text = [layer.text.remember(known) for layer in self.decoder]
@@ -215,7 +223,7 @@ class PosteriorSimulator(nn.Module):
             predicted = self._predict(x, known, text)[:, 0].exp().numpy()
             for row in sorted(unfinished):
                 shares = predicted[row] ** asked[row].sharpness
-                # The end is no choice at first: an utterance has a position.
+                # The first position cannot be the end: an utterance has at least one.
                 symbol = _drawn(shares if place else shares[: self.end], chance[row])
                 if symbol == self.end or place >= limits[row]:
                     unfinished.remove(row)
@@ -239,19 +247,19 @@ def learn(
     held_out: Sequence[Lesson],
     seed: int,
 ) -> tuple[PosteriorSimulator, float]:
-    """Teach a simulator; the weights of the epoch that held-out pairs like best are kept.
+    """Train a simulator; it keeps the weights of the epoch with the best held-out cross-entropy.
 
     Args:
         config: size and optimisation.
-        symbols, bins: as of the simulator.
-        lessons, held_out: at least one of each.
-        seed: of first weights, order and dropout.
+        symbols, bins: as for `PosteriorSimulator`.
+        lessons, held_out: examples to train and to evaluate on, at least one each.
+        seed: seed of initial weights, order and dropout.
 
     Returns:
-        It, in eval mode, and its cross-entropy with the held-out posteriors (nats a position).
+        The simulator in eval mode, and its held-out cross-entropy in nats per position.
 
     Raises:
-        ConfigError: that was never finite.
+        ConfigError: the held-out cross-entropy was never finite.
     """
     torch.manual_seed(seed)
     rng = random.Random(f"simulator {seed}")
@@ -283,7 +291,7 @@ def learn(
 
 
 def cross_entropy(network: PosteriorSimulator, batch: Sequence[Lesson]) -> tuple[Tensor, int]:
-    """Cross-entropy summed over all utterances' positions and ends (nats), and their number."""
+    """Cross-entropy in nats, summed over all utterances' positions and ends, and their number."""
     starts = [network.bin_token(lesson.bin) for lesson in batch]
     text = _padded([[bin, *lesson.text] for bin, lesson in zip(starts, batch, strict=True)])
     best = [lesson.posteriors.symbols[:, 0].tolist() for lesson in batch]
@@ -302,7 +310,13 @@ def cross_entropy(network: PosteriorSimulator, batch: Sequence[Lesson]) -> tuple
 
 @torch.inference_mode()
 def mean_cross_entropy(network: PosteriorSimulator, lessons: Sequence[Lesson], batch: int) -> float:
-    """Cross-entropy of all lessons, in nats a position; leaves the network in eval mode."""
+    """Cross-entropy of all lessons, in nats per position; leaves the network in eval mode.
+
+    Args:
+        network: the simulator.
+        lessons: at least one.
+        batch: lessons per batch.
+    """
     network.eval()
     parts = [lessons[i : i + batch] for i in range(0, len(lessons), batch)]
     sums = [cross_entropy(network, part) for part in parts]
@@ -315,7 +329,17 @@ def draw_all(
     batch: int,
     done: Callable[[int], None] = lambda count: None,
 ) -> list[list[int]]:
-    """Symbols for all texts, those of like length side by side; `done` hears how many are."""
+    """Draw symbols for all texts, in batches of similar length.
+
+    Args:
+        network: the simulator, in eval mode.
+        asked: the texts.
+        batch: texts per batch.
+        done: called after each batch with its number of texts.
+
+    Returns:
+        Symbols of each text, in the order of `asked`.
+    """
     order = sorted(range(len(asked)), key=lambda i: (len(asked[i].text), i))
     found: list[list[int]] = [[] for _ in asked]
     for start in range(0, len(order), batch):
@@ -327,7 +351,7 @@ def draw_all(
 
 
 def _batches(lessons: Sequence[Lesson], size: int, rng: random.Random) -> list[list[Lesson]]:
-    """All lessons in random order, those of like length together."""
+    """Batches in random order, each of lessons of similar length."""
     order = sorted(lessons, key=lambda one: len(one.posteriors.symbols) * rng.uniform(0.9, 1.1))
     batches = [order[i : i + size] for i in range(0, len(order), size)]
     rng.shuffle(batches)

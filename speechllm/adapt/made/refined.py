@@ -1,4 +1,4 @@
-"""Target text behind pseudo-audio that a refiner makes of it, anew each time that it is shown."""
+"""Target text behind pseudo-audio that a refiner makes from it, anew each time it is shown."""
 
 import json
 import logging
@@ -37,19 +37,18 @@ log = logging.getLogger(__name__)
 
 REFINER, DURATIONS, ORIGIN = "refiner.", "durations", "origin"  # names in its file
 HELD_OUT = 20
-"""One pair in so many is kept from the refiner, to tell how near it comes."""
+"""One pair in so many is held out, to measure the refiner's distance from real speech."""
 
 
 class RefinedCorpus(PseudoAudio):
-    """Text that is heard as a refiner's pseudo-audio, with durations drawn anew each time.
+    """Text shown as a refiner's pseudo-audio, with durations drawn anew each time.
 
     Args:
-        text: transcript by utterance id.
-        targets: what the LLM has to answer, by utterance id.
+        name, text, targets: as for `PseudoAudio`.
         units: CTC symbols of each transcript, by utterance id.
-        table: [U, E] embedding of each unit, that of symbol 1 first.
-        refiner: in eval mode, on the CPU.
-        durations: of units.
+        table: [U, E] embedding of each unit; row 0 is symbol 1.
+        refiner: trained refiner in eval mode, on the CPU.
+        durations: durations of units.
     """
 
     def __init__(
@@ -69,7 +68,7 @@ class RefinedCorpus(PseudoAudio):
         self._table = table[rows].detach().float().cpu()
 
     def measure(self, tokenizer: Any, speech_length: Callable[[int], int]) -> "RefinedCorpus":
-        """As of any corpus; expected lengths, since durations are drawn later."""
+        """Count tokens and speech positions; the latter are expected ones, as durations vary."""
         super().measure(tokenizer, speech_length)
         self.speech_lengths = {
             utt: round(self.durations.expected(units)) for utt, units in self.units.items()
@@ -78,7 +77,7 @@ class RefinedCorpus(PseudoAudio):
 
     @torch.inference_mode()
     def simulate(self, utt_id: str, rng: random.Random) -> Projected:
-        """[M, E] what the projector might have given for this text."""
+        """Pseudo-audio [M, E] of a text, in place of projected speech."""
         units = self.units[utt_id]
         rows = np.repeat(np.searchsorted(self._used, units), self.durations.draw(units, rng))
         embeddings = self._table[torch.from_numpy(rows)]
@@ -89,7 +88,12 @@ class RefinedCorpus(PseudoAudio):
 
 
 def refined_text(workspace: Workspace, config: "RefinerConfig", seed: int) -> RefinedCorpus:
-    """The target's text with its pseudo-audio, measured; the source must have audio.
+    """Make the target's text with its pseudo-audio, measured; the source must have audio.
+
+    Args:
+        workspace: base model and corpora.
+        config: refiner and its optimisation.
+        seed: seed of the refiner's training.
 
     Raises:
         ConfigError: the projector has no CTC, source speech does not fit its transcripts, the
@@ -115,10 +119,12 @@ def refined_text(workspace: Workspace, config: "RefinerConfig", seed: int) -> Re
 
 
 class Learnt(NamedTuple):
-    """What source pairs have taught.
+    """Refiner and durations, learnt from source pairs.
 
     Attributes:
-        origin: how it was learnt, and how near to speech the refiner comes, for run.json.
+        refiner: trained refiner, in eval mode.
+        durations: durations of units.
+        origin: numbers of pairs, and the refiner's distance from real speech, for run.json.
     """
 
     refiner: Refiner
@@ -127,10 +133,10 @@ class Learnt(NamedTuple):
 
 
 def _learnt(workspace: Workspace, config: "RefinerConfig", seed: int) -> Learnt:
-    """Learn once for each base, source and settings; all targets share it.
+    """Learn once for each base, source and settings; all targets share the result.
 
-    It lies beside the base's bundle. A GPU would not learn the same thing twice to the bit, and a
-    killed run has to go on with what it had.
+    It is stored beside the base's bundle. Training on a GPU does not repeat to the bit, and a
+    killed run has to go on with the refiner that it had.
     """
     source = workspace.corpora["source"]
     known = {
@@ -183,12 +189,15 @@ def _learn(workspace: Workspace, config: "RefinerConfig", seed: int) -> Learnt:
 def aligned(
     model: SpeechLLM, corpus: Corpus, ids: Sequence[str]
 ) -> tuple[list[RefinerPair], list[Said]]:
-    """Pairs of those utterances whose speech fits their transcript, and what is said in them.
+    """Align utterances with their transcripts; those that cannot be aligned are left out.
 
     Args:
-        model: its projector has CTC.
-        corpus: with frames opened.
-        ids: of its spoken utterances.
+        model: model whose projector has CTC.
+        corpus: corpus with its frames opened.
+        ids: ids of some of its spoken utterances.
+
+    Returns:
+        Pairs for the refiner, and units with their positions for `Durations`.
     """
     pairs: list[RefinerPair] = []
     said: list[Said] = []

@@ -1,4 +1,4 @@
-"""A Conformer that turns embeddings of text into what a projector gives for its speech."""
+"""Conformer that turns embeddings of text into what a projector gives for its speech."""
 
 import random
 from collections.abc import Sequence
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 class RefinerPair(NamedTuple):
-    """An utterance as the refiner learns from it.
+    """Utterance as the refiner learns from it.
 
     Attributes:
-        rows: [M] of the table of embeddings: that of each position's unit.
-        vectors: float16 [M, E] what speech gives there.
+        rows: [M] row of each position's unit in the table of embeddings.
+        vectors: float16 [M, E] projected speech at these positions.
     """
 
     rows: np.ndarray
@@ -30,14 +30,14 @@ class RefinerPair(NamedTuple):
 
 
 class Refiner(nn.Module):
-    """Adds to each embedding what speech has that text has not, as its neighbours tell.
+    """Adds to each embedding what speech has and text lacks, predicted from its neighbours.
 
-    Before it has learnt anything it adds nothing. Always computes in float32: grouped convolutions
-    in bfloat16 are wrong on some CPUs.
+    Untrained it adds nothing. It always computes in float32: grouped convolutions in bfloat16 are
+    wrong on some CPUs.
 
     Args:
-        config: of its blocks.
-        width: E of an embedding.
+        config: size of its blocks.
+        width: dimension E of an embedding.
     """
 
     scale: Tensor
@@ -53,17 +53,17 @@ class Refiner(nn.Module):
         nn.init.zeros_(self.expand.weight)
         nn.init.zeros_(self.expand.bias)
         self.register_buffer("scale", torch.ones(()))
-        """Spread of the vectors: what is learnt does not depend on an LLM's units of measure."""
+        """Standard deviation of the vectors, so that an LLM's scale does not affect learning."""
 
     def forward(self, embeddings: Tensor, lengths: Tensor) -> Tensor:
         """Refine a padded batch.
 
         Args:
-            embeddings: [B, M, E] that of each position's unit; zeros after an utterance's end.
+            embeddings: [B, M, E] embedding of each position's unit; zeros after an utterance's end.
             lengths: [B] positions of each utterance, at least one.
 
         Returns:
-            [B, M, E]; what stands after an utterance's end means nothing.
+            Refined vectors [B, M, E]; those after an utterance's end mean nothing.
         """
         with torch.autocast(embeddings.device.type, enabled=False):
             positions = torch.arange(embeddings.shape[1], device=embeddings.device)
@@ -77,8 +77,8 @@ class Refiner(nn.Module):
 class ConformerBlock(nn.Module):
     """Half a feed-forward layer, attention, convolution, the other half (2005.08100, section 2).
 
-    What differs: LayerNorm inside the convolution, so that neither padding nor the batch has a say,
-    and attention without positions of its own, which the convolution tells.
+    Two things differ: LayerNorm inside the convolution, so that neither padding nor the batch
+    matters, and attention without positional encoding, as the convolution gives positions.
     """
 
     def __init__(self, width: int, heads: int, kernel: int, dropout: float):
@@ -93,7 +93,7 @@ class ConformerBlock(nn.Module):
         )
 
     def forward(self, x: Tensor, inside: Tensor) -> Tensor:
-        """[B, M, W], and [B, M] bool of what is no padding -> [B, M, W]."""
+        """Compute the block: x [B, M, W], inside [B, M] (False on padding) -> [B, M, W]."""
         x = x + 0.5 * self.first(x)
         normed = self.before_attention(x)
         attended, _ = self.attention(normed, normed, normed, ~inside, need_weights=False)
@@ -117,18 +117,18 @@ def _feed_forward(width: int, dropout: float) -> nn.Sequential:
 def train_refiner(
     pairs: Sequence[RefinerPair], table: Tensor, config: "RefinerConfig", seed: int
 ) -> Refiner:
-    """Teach a refiner; the same pairs and seed give the same one.
+    """Train a refiner; the same pairs and seed give the same one (on a GPU, not to the bit).
 
-    The loss of a position is its squared error, as part of the vectors' variance, and 1 - cosine.
+    The loss of a position is its squared error, relative to the vectors' variance, + 1 - cosine.
 
     Args:
         pairs: at least one, each with a position.
         table: [U, E] embeddings, on the device to compute on.
-        config: of the network and of its optimisation.
-        seed: of weights, dropout and batches.
+        config: network and its optimisation.
+        seed: seed of weights, dropout and batches.
 
     Returns:
-        It, in eval mode, where the table is.
+        The refiner in eval mode, on the table's device.
     """
     torch.manual_seed(seed)
     rng = random.Random(f"refiner {seed}")
@@ -156,11 +156,16 @@ def train_refiner(
 def distance(
     pairs: Sequence[RefinerPair], table: Tensor, refiner: Refiner | None = None
 ) -> dict[str, float]:
-    """How far from real vectors a refiner ends; None is the embeddings as they are.
+    """Distance of a refiner's vectors from real ones.
+
+    Args:
+        pairs: at least one.
+        table: [U, E] embeddings.
+        refiner: the refiner; None: the embeddings are compared as they are.
 
     Returns:
-        error: squared, as part of the real vectors' variance: 0 is right, 1 is as near as their
-            mean is. cosine: mean over positions.
+        `error`: squared error, relative to the real vectors' variance (0 is exact, 1 is as good as
+            their mean). `cosine`: mean over positions.
     """
     squared, cosine = 0.0, 0.0
     for pair in pairs:
@@ -177,7 +182,7 @@ def distance(
 
 
 def _refine(refiner: Refiner, batch: Sequence[RefinerPair], table: Tensor) -> tuple[Tensor, Tensor]:
-    """Refined and real vectors [N, E] of some pairs, one after the other."""
+    """Refined and real vectors [N, E] of some pairs, concatenated."""
     lengths = torch.tensor([len(pair.rows) for pair in batch], device=table.device)
     embedded = [functional.embedding(_rows(pair, table), table).float() for pair in batch]
     refined = refiner(pad_sequence(embedded, batch_first=True), lengths)
@@ -191,7 +196,7 @@ def _rows(pair: RefinerPair, table: Tensor) -> Tensor:
 
 
 def _variance(pairs: Sequence[RefinerPair]) -> float:
-    """Mean squared distance of a number in the vectors from its mean."""
+    """Variance of the vectors, averaged over their dimensions."""
     count = sum(len(pair.vectors) for pair in pairs)
     sums = sum(pair.vectors.sum(0, dtype=np.float64) for pair in pairs)
     squares = sum(np.square(pair.vectors, dtype=np.float64).sum(0) for pair in pairs)

@@ -1,4 +1,4 @@
-"""Which hypotheses are good enough to learn from. Imports no torch."""
+"""Selection of hypotheses that are good enough to learn from. Imports no torch."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ from speechllm.files.utf8 import read_text
 
 @dataclass(frozen=True)
 class Recognised:
-    """What a model heard in one utterance, and how far that can be trusted.
+    """Hypothesis of an utterance, and scores of how far it can be trusted.
 
     Attributes:
         text: the hypothesis.
-        truncated: it reached its bound on tokens before it ended by itself.
-        log_prob: mean log-probability of its tokens and end-of-sequence (nats); None where no
-            filter asks for it.
-        disagreement: character errors of a second decode per character of the hypothesis; None
-            where no filter asks for it.
+        truncated: whether it reached its limit on tokens before it ended by itself.
+        log_prob: mean log-probability of its tokens and end-of-sequence (nats); None if no filter
+            needs it.
+        disagreement: character errors of a second decode per character of the hypothesis; None if
+            no filter needs it.
     """
 
     text: str
@@ -32,14 +32,14 @@ class Recognised:
 
 
 class Filters(Section):
-    """What a hypothesis must fulfil (2506.03681); one that is empty, or of no form, never does."""
+    """Conditions for a hypothesis (2506.03681); one that is no answer of the task never passes."""
 
     truncated: bool = False
-    """Keep hypotheses that reached their bound on tokens too; most of those run in circles."""
+    """Keep hypotheses that reached their limit on tokens too; most of those repeat themselves."""
     min_log_prob: Annotated[float, Field(le=0)] | None = None
-    """Least mean log-probability of a token (nats), by the base itself; null = any."""
+    """Lowest mean log-probability of a token (nats), by the base itself; null = any."""
     max_disagreement: Annotated[float, Field(ge=0)] | None = None
-    """Most character errors of a second decode, per character (0.1 = 10 % CER); null = any."""
+    """Highest CER of a second decode against the first (0.1 = 10 %); null = any."""
     phrases: str | None = None
     """File of phrases, one a line; a hypothesis must hold one, as whole words. Null = any."""
 
@@ -57,11 +57,11 @@ def read_phrases(path: str) -> list[str]:
 
 
 def odd_phrases(heard: Mapping[str, Recognised], phrases: Collection[str]) -> str | None:
-    """Say how many phrases the hypotheses hold in another form only, as with punctuation; or None.
+    """Warning if hypotheses hold many phrases in another form (e.g. with punctuation), or None.
 
     Args:
-        heard: by utterance id.
-        phrases: of `read_phrases`.
+        heard: hypotheses by utterance id.
+        phrases: phrases from `read_phrases`.
     """
     words = count_words(_plain(h.text) for h in heard.values())
     fit = compare(dict.fromkeys(phrases, 1), words)
@@ -77,14 +77,14 @@ def select(
     """Apply the filters.
 
     Args:
-        heard: by utterance id.
-        filters: those that are null let everything pass.
-        phrases: what `filters.phrases` names.
-        is_answer: whether a hypothesis has the form of the task's answers at all.
+        heard: hypotheses by utterance id.
+        filters: the filters; null ones let everything pass.
+        phrases: phrases that `filters.phrases` names.
+        is_answer: says whether a hypothesis has the form of the task's answers at all.
 
     Returns:
-        The ids that pass all filters, and a report: utterances heard, how many each filter alone
-        lets pass, and how many are kept.
+        The ids that pass all filters, and a report: numbers of hypotheses, of those that each
+        filter alone lets pass, and of those kept.
     """
     passes: dict[str, set[str]] = {"answers": {u for u, h in heard.items() if is_answer(h.text)}}
     if not filters.truncated:

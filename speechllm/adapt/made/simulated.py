@@ -1,4 +1,4 @@
-"""Target text as the encoder frames of simulated CTC posteriors, for methods that want it heard."""
+"""Target text as simulated speech: encoder frames or LLM inputs behind simulated posteriors."""
 
 import json
 import logging
@@ -28,24 +28,24 @@ if TYPE_CHECKING:  # to read a config needs no torch
 log = logging.getLogger(__name__)
 
 _Made = tuple[SimulatedCorpus, Callable[[Sequence[int]], list[str]], dict[str, float]]
-"""With what names symbols, and what else is to be said of how it was made."""
+"""Corpus, function that names its symbols, and further entries of its `origin`."""
 
 SIMULATED = "simulated"
 """Domain of the simulated speech of target text."""
 
 
 class SimulatedSpeech(Section):
-    """How text is spelled in CTC symbols and turned into frames (docs/methods/posterior.md)."""
+    """Simulation of speech: text is spelled in CTC symbols (docs/methods/posterior.md)."""
 
     simulation: SimulationConfig = SimulationConfig()
     accents: tuple[str, ...] = ()
     """Accents of espeak, one drawn for each utterance, where the CTC symbols are phones."""
     lexicon: str | None = None
-    """File of lines `word symbol symbol ...` instead."""
+    """File of lines `word symbol symbol ...` that spells all words; then no accents are given."""
     fold: Folding = ()
-    """Forms that words are brought into before the lexicon is asked for them."""
+    """Foldings of words before they are looked up in the lexicon."""
     codebook_utterances: PositiveInt = 1000
-    """Source utterances on which the codebook is measured, at most."""
+    """Maximum number of source utterances on which the codebook is measured."""
 
     @model_validator(mode="after")
     def _one_spelling(self) -> Self:
@@ -56,14 +56,15 @@ class SimulatedSpeech(Section):
         return self
 
     def simulate(self, workspace: Workspace, seed: int) -> SimulatedCorpus:
-        """The target's text with its simulation, measured; the source must have audio.
+        """Make the target's text with its simulation, measured; the source must have audio.
 
-        Where the base's projector has CTC, its posteriors are simulated, and what the LLM is given
-        for them; elsewhere those of the encoder's CTC head, and the frames behind them.
+        If the base's projector has CTC, its posteriors are simulated, and the LLM inputs behind
+        them; otherwise those of the encoder's CTC head, and the frames behind them.
 
         Raises:
-            ConfigError: neither has CTC, the source has no audio, nothing is heard in it, or the
-                text cannot be spelled in the symbols.
+            ConfigError: no suitable CTC, CTC reads only blanks in the source's speech, or the text
+                cannot be spelled in the symbols.
+            DataError: the source has no audio, or no features.
         """
         ids = spread(workspace.audible_source().spoken, self.codebook_utterances)
         with_ctc = workspace.model.ctc is not None
@@ -151,7 +152,7 @@ class SimulatedSpeech(Section):
 
 
 def _of_speech(book: Codebook) -> Codebook:
-    """The book, unless nothing is heard in what it was measured on."""
+    """Return the codebook; raise ConfigError if it was measured on nothing but blanks."""
     if not book.runs:
         raise ConfigError("CTC hears nothing but blanks in source speech")
     return book

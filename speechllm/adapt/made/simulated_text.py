@@ -1,4 +1,4 @@
-"""Target text with simulated posteriors: a simulator learns from source speech, then gives them."""
+"""Target text with posteriors of a simulator that is trained on source speech."""
 
 import random
 from collections import Counter
@@ -26,22 +26,22 @@ if TYPE_CHECKING:
     from speechllm.adapt.methods.tasu2 import Tasu2
 
 CANDIDATES = 16
-"""Symbols that are kept of a posterior."""
+"""Number of symbols kept of a posterior."""
 HELD_OUT, MOST_HELD_OUT = 0.1, 200
-"""Share of the pairs that the simulator is tried on, and their number at most."""
+"""Share of the pairs that are held out to evaluate the simulator, and their maximum number."""
 SHARPNESS = (0.7, 8.0)
-"""Between these powers of the predictions the one is sought that meets a bin's WER."""
+"""Range of exponents of the predictions, in which the one that meets a bin's WER is sought."""
 TRIES = 6
 BATCH = 64
 
 
 class Control(NamedTuple):
-    """How well a bin is obeyed on held-out texts: mean WER of utterances, in percent.
+    """Fit of a bin's simulated WER to the real one; mean WER of utterances, in percent.
 
     Attributes:
-        real: of the source's readings in the bin.
-        simulated: of what is drawn when the bin is asked for.
-        sharpness: power of the predictions that it is drawn from.
+        real: WER of the source's readings in the bin.
+        simulated: WER of held-out texts simulated in the bin.
+        sharpness: exponent of the predictions that these are drawn from.
     """
 
     real: float
@@ -50,18 +50,19 @@ class Control(NamedTuple):
 
 
 def bin_of(wer: float, bounds: Sequence[float]) -> int:
-    """The first bin whose upper bound is not below a WER, or else the last one."""
+    """Index of the first bin whose upper bound is not below a WER; else of the last bin."""
     return next((i for i, bound in enumerate(bounds) if wer <= bound), len(bounds) - 1)
 
 
 def simulate(method: "Tasu2", workspace: Workspace) -> SimulatedText:
-    """Teach a simulator on source speech; simulate the target's text in the bins of `method.wer`.
+    """Train a simulator on source speech; simulate the target's text in the bins of `method.wer`.
 
-    The simulator is computed with on the CPU, for the same figures in all processes.
+    The simulator runs on the CPU, so that all processes get the same numbers.
 
     Raises:
-        ConfigError: hardly anything is heard in the source's speech, or nothing in those bins; the
-            target's text cannot be spelled, or nothing is learnt.
+        ConfigError: CTC reads hardly anything in the source's speech, or nothing with a WER in
+            those bins; the target's text cannot be spelled, or nothing is learnt.
+        DataError: the source has no audio, or no features.
     """
     model, target, seed = workspace.model, workspace.corpora["target"], method.train.seed
     texts = spelled(model, target.text)
@@ -112,7 +113,7 @@ def simulate(method: "Tasu2", workspace: Workspace) -> SimulatedText:
 
 
 def _pairs(method: "Tasu2", workspace: Workspace) -> list[SimulatorPair]:
-    """Source pairs, spread over the source, in random order."""
+    """Pairs from all over the source, in random order."""
     model, source = workspace.model, workspace.audible_source()
     ids = new_to_projector(workspace, method.utterances)
     pairs = pairs_of(model, source, ids, CANDIDATES)
@@ -130,7 +131,7 @@ def _control(
     real: float,
     seed: int,
 ) -> Control:
-    """Find the sharpness with which a bin's readings are as wrong as the source's in it."""
+    """Find the sharpness at which a bin's simulated readings have the WER of the source's."""
     compress = ctc_of(model, "tasu2").config.compress
     said = {p.utt_id: reading(model, p.text, merged=True) for p in pairs}
     low, high = SHARPNESS
@@ -149,6 +150,6 @@ def _control(
 
 
 def _table(model: SpeechLLM) -> np.ndarray:
-    """[1 + U, E] what the LLM is given for the blank and for each unit."""
+    """LLM inputs [1 + U, E] for the blank and for each unit."""
     blank = ctc_of(model, "tasu2").blank_vector.detach().float().cpu().numpy()
     return np.concatenate([blank[None], model.unit_embeddings.detach().float().cpu().numpy()])

@@ -1,4 +1,4 @@
-"""What source speech looks like as text, once projected and snapped to the vocabulary."""
+"""Source speech as text: projected, then snapped to the nearest entries of the vocabulary."""
 
 import json
 import logging
@@ -24,13 +24,13 @@ BATCH = 64
 def projected_text(model: SpeechLLM, bundle: Path, corpus: Corpus) -> dict[str, str]:
     """Snapped text by utterance id, computed once for each base model and corpus.
 
-    The projector is frozen while adapting, so all adaptations of a base share the same text.
+    It comes from the base's projector, so all adaptations of a base share the same text.
 
     Args:
         model: the base model.
         bundle: its folder; the text is kept beside it, under the hash of its tensors and of the
             audio.
-        corpus: with frames opened.
+        corpus: corpus with its frames opened.
     """
     heard = [d.samples for d in corpus.dirs if d.samples]
     keys = [sha256_of([bundle / TENSORS])[:16], *([key(heard)] if heard else [])]

@@ -1,1 +1,1 @@
-"""Ways of adapting, a declaration each (docs/methods/)."""
+"""Adaptation methods, a declaration each (docs/methods/)."""

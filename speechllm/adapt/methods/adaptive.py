@@ -1,8 +1,8 @@
-"""Adaptive mixing: a mixture that moves with the monitor. Our own; the papers keep shares fixed.
+"""Adaptive mixing: shares that follow the monitor. Our own; the papers keep shares fixed.
 
 2604.06487 finds a good mixture by a sweep and names its dynamic composition as future work. Here
-each view of each domain has a held-out loss of its own, and shares move towards the views from
-which the model still learns something that holds.
+each view of each domain has a held-out loss of its own, and shares move towards the views whose
+held-out loss still falls.
 """
 
 import math
@@ -27,32 +27,33 @@ if TYPE_CHECKING:
 class Adaptive(Method):
     """Target speech and target text, and both of the source, in shares that move.
 
-    After every evaluation a share is multiplied by exp(rate * progress), progress being the fall
-    of its view's held-out loss, relative to the loss and to the greatest change among the views.
-    Where source speech has become worse than it was at the start by more than `source_margin`,
-    the source's shares are doubled instead, and no such weights are kept. A view whose share is 0
-    at the start takes no part.
+    After every evaluation a share is multiplied by exp(rate * progress). Progress is the relative
+    fall of its view's held-out loss, divided by the greatest relative change among the views. If
+    the loss on source speech exceeds that at the start by more than `source_margin`, the source's
+    shares are doubled instead, and no such weights are kept. A view whose share is 0 at the start
+    takes no part.
     """
 
     p: Fraction = 0.1
-    """Share of the target utterances whose audio is used, a fixed part."""
+    """Share of the target utterances whose audio is used; they stay the same."""
     pick: Pick = "random"
-    """How these are chosen; `coverage`: to hold the words that the source's text lacks."""
+    """Choice of these utterances; `coverage` prefers those with words that the source lacks."""
     target_audio: Fraction = 0.25
-    """Share at the start of real target speech."""
+    """Initial share of real target speech."""
     target_text: Fraction = 0.25
-    """Share at the start of target text."""
+    """Initial share of target text."""
     source_audio: Fraction = 0.25
-    """Share at the start of real source speech."""
+    """Initial share of real source speech."""
     source_text: Fraction | None = None
-    """Share at the start of corrupted source transcripts; null = what is left."""
+    """Initial share of corrupted source transcripts; null = the rest."""
     simulated: SimulatedSpeech | None = None
-    """Show target text as simulated speech, as `posterior` does; null = corrupted, in the slot."""
+    """Show target text as simulated speech, as `posterior` does; null = as corrupted text."""
     rate: PositiveFloat = 0.5
+    """Greatest change of the logarithm of a share at one evaluation."""
     floor: Annotated[float, Field(ge=0, lt=0.25)] = 0.02
-    """No share falls below, so that no view is lost from sight."""
+    """Lowest share of a view, so that none is dropped."""
     source_margin: PositiveFloat = 0.5
-    """Rise of the loss on source speech, relative to the start, that is tolerated."""
+    """Tolerated rise of the loss on source speech, relative to the start."""
 
     @model_validator(mode="after")
     def _one_margin(self) -> Self:
@@ -90,16 +91,16 @@ class ShareController:
     """Moves a mixture's shares after every evaluation.
 
     Args:
-        mixture: its components' held-out losses must be among the monitor's signals.
+        mixture: mixture whose components' held-out losses are among the monitor's signals.
         rate: greatest change of the logarithm of a share at one evaluation.
-        floor: least share.
+        floor: lowest share.
         source_margin: tolerated rise of the loss on source speech, relative to the start.
     """
 
     def __init__(self, mixture: "Mixture", rate: float, floor: float, source_margin: float):
         self.mixture, self.rate, self.floor, self.margin = mixture, rate, floor, source_margin
         self.losses: list[float] = []
-        """Of the components, at the last evaluation."""
+        """Held-out losses of the components at the last evaluation."""
         self.source_bound = math.inf
 
     def observe(self, step: int, signals: Mapping[str, "Signals"]) -> str | None:
@@ -139,7 +140,7 @@ class ShareController:
 
 
 def _dev_set(component: Component) -> str:
-    """Name of the held-out loss: simulated speech is judged by real speech."""
+    """Name of a component's held-out loss; simulated speech is judged by real speech."""
     if component.view == "noisy_text":
         return f"{component.domain}/{component.view}"
     return "source" if component.domain == "source" else "target"

@@ -1,4 +1,4 @@
-"""Fine-tuning on target pairs: the reference line of every comparison."""
+"""Fine-tuning on target pairs: the reference of every comparison."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,13 +10,14 @@ from speechllm.slot.mixture import Component, Pick
 class FullAudio(Method):
     """LoRA on a fixed, seeded fraction of the target domain's real pairs, and nothing else.
 
-    With fraction 1 it is the upper reference of 2601.20900 and 2604.06487, with less their
+    Fraction 1 is the upper reference of 2601.20900 and 2604.06487; a smaller one is their
     "standard ASR fine-tuning".
     """
 
     fraction: Fraction = 1.0
+    """Share of the target utterances that are used."""
     pick: Pick = "random"
-    """How these are chosen; `coverage`: to hold the words that the source's text lacks."""
+    """Choice of these utterances; `coverage` prefers those with words that the source lacks."""
 
     def components(self, sizes: Mapping[str, int]) -> Sequence[Component]:
         return [Component("audio", "target", 1.0, fraction=self.fraction, pick=self.pick)]

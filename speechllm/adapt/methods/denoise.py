@@ -8,13 +8,14 @@ from speechllm.slot.mixture import Component
 
 
 class Denoise(Method):
-    """Corrupted target text stands where speech would; the LLM learns to put it right.
+    """Corrupted target text fills the speech slot; the LLM learns to correct it.
 
-    Four views keep it in touch with speech. A null proportion shares what is left equally.
+    Three views of the source beside it keep the LLM in touch with speech. Null sigmas share
+    equally what is left.
     """
 
     tau: Fraction | None = None
-    """Share of corrupted target text; null = the domains' natural proportion."""
+    """Share of corrupted target text; null = the target's share of all utterances."""
     sigma_a: Fraction | None = None
     """Share of real source speech."""
     sigma_ta: Fraction | None = None

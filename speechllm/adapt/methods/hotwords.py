@@ -1,4 +1,4 @@
-"""Learning to use a bias list in the prompt (after CTC-assisted LLM-based ASR, 2411.06437)."""
+"""Training to use a bias list in the prompt (after CTC-assisted LLM-based ASR, 2411.06437)."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -18,13 +18,13 @@ if TYPE_CHECKING:  # to read a config needs no torch
 class HotwordTuning(Method):
     """LoRA on source speech whose prompts hold lists with the utterance's rare words.
 
-    Of the target nothing is learnt: it brings its word list when it is decoded, with
-    `biasing.prompt` and the same `template`.
+    Nothing is learnt from the target: its bias list comes in at decoding, with `biasing.prompt`
+    and the same `template`.
     """
 
     lists: HotwordListsConfig = HotwordListsConfig()
     template: Template = HotwordsConfig().template
-    """As in `biasing.prompt`."""
+    """Template of the prompt's sentence with the list, as in `biasing.prompt`."""
 
     def components(self, sizes: Mapping[str, int]) -> Sequence[Component]:
         return [Component("hotwords", "source", 1.0)]
@@ -41,10 +41,10 @@ class HotwordTuning(Method):
 
 
 class HotwordPrompter:
-    """Gives each utterance a prompt with a list that is drawn for it.
+    """Makes each utterance's prompt, with a bias list drawn for it.
 
     Attributes:
-        growth: LLM positions that prompts grow by, on average over some lists.
+        growth: mean number of LLM positions that a list adds to the prompt, over some lists.
     """
 
     def __init__(self, model: "SpeechLLM", lists: HotwordLists, template: str):
@@ -56,7 +56,7 @@ class HotwordPrompter:
         self.growth = round(sum(map(len, ids)) / len(ids))
 
     def __call__(self, text: str, rng: random.Random) -> "Prompt | None":
-        """The prompt for an utterance; None for the model's own."""
+        """Prompt for an utterance; None: the model's own."""
         words = self._lists.draw(text, rng)
         return self._model.prompt_with(self._sentence(words)) if words else None
 

@@ -15,8 +15,8 @@ class MixedBatching(Method):
     """Denoising where a share p of the target utterances comes with its audio.
 
     The audio is a fixed, seeded part of the target set, so "10 % of the audio" holds over the
-    whole run; the published code draws it anew at each load and so hears 41 % in five epochs
-    (`redraw`). The other utterances are seen as corrupted text only.
+    whole run; the published code draws it anew at each load and so uses 41 % in five epochs
+    (`redraw`). The other utterances are shown as corrupted text only.
     """
 
     tau: Fraction = 0.5
@@ -24,7 +24,7 @@ class MixedBatching(Method):
     p: Fraction = 0.1
     """Share of the target utterances whose audio is used."""
     pick: Pick = "random"
-    """How these are chosen; `coverage`: to hold the words that the source's text lacks."""
+    """Choice of these utterances; `coverage` prefers those with words that the source lacks."""
     redraw: bool = False
     """Choose these utterances anew in every epoch, as the published code does."""
     sigma_a: Fraction | None = None

@@ -15,13 +15,13 @@ if TYPE_CHECKING:  # to read a config needs no torch
 
 
 class Posterior(SimulatedSpeech, MadeOfText):
-    """LoRA on target text, heard as what its CTC posteriors would stand for.
+    """LoRA on target text, shown as the vectors that its simulated CTC posteriors stand for.
 
     The simulation of posteriors (drop, smooth, insert) is that of TASU (ICASSP 2026, 2511.03310).
-    What differs: TASU's projector takes posteriors of one frame for each symbol, with blanks taken
-    out, and is what is trained. Here the projector takes encoder frames at their full rate. So
-    posteriors get runs and blanks as long as in source speech, become frames by a codebook that is
-    measured on source speech, and LoRA is what is trained.
+    TASU trains its projector, which takes posteriors: one frame per symbol, without blanks. Here
+    the projector takes encoder frames at their full rate. So posteriors get runs and blanks as
+    long as in source speech, a codebook measured on source speech turns them into frames, and LoRA
+    is trained.
     """
 
     @model_validator(mode="after")
@@ -34,5 +34,5 @@ class Posterior(SimulatedSpeech, MadeOfText):
         return self.mixture(Component("pseudo_audio", SIMULATED), Component("noisy_text", "target"))
 
     def prepare(self, workspace: Workspace) -> Mapping[str, "Corpus"]:
-        """The target's text with its simulation, in a domain of its own."""
+        """Make the target's text with its simulation, in a domain of its own."""
         return {SIMULATED: self.simulate(workspace, self.train.seed)}

@@ -1,4 +1,4 @@
-"""Pre-fine-tuning: the LLM sees the domain's text before it learns to recognise (2412.06967)."""
+"""Pre-fine-tuning: the LLM learns the domain's text before recognition (2412.06967)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,8 +9,8 @@ from speechllm.slot.mixture import Component
 class PreFinetune(TextFirst):
     """Plain target text, then recognition of source speech: a baseline of Ma et al.
 
-    In the paper recognition is learnt after the text for the first time. Here the base knew it
-    before, as it is shared with all other methods, and learns it again.
+    In the paper the model learns recognition only after the text. Here the base, which all methods
+    share, has learnt it before, and learns it again.
     """
 
     slot: TextSlot = "no_prompt"

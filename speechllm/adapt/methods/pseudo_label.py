@@ -34,15 +34,16 @@ class PseudoLabel(MadeData):
     """The base transcribes target speech, filters keep what can be trusted, LoRA learns from it.
 
     Selection by confidence, by the agreement of two decodes and by entities is that of Rangappa
-    et al. (Interspeech 2025, 2506.03681). The transcripts of speech that is heard are never
-    opened; corrupted target text comes from the other utterances alone.
+    et al. (Interspeech 2025, 2506.03681). The transcripts of decoded utterances are never read;
+    corrupted target text comes from the other utterances alone.
     """
 
     p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Share of the target utterances that are heard, without their transcripts."""
+    """Share of the target utterances that are decoded; their transcripts are not used."""
     decode: DecodeConfig = DecodeConfig()
-    """The search that makes the labels."""
+    """Search that makes the labels."""
     keep: Filters = Filters()
+    """Filters that decide which hypotheses become labels."""
     second_model: str | None = None
     """Folder of a trained model whose decode must agree; null = the base's greedy decode."""
 
@@ -72,10 +73,11 @@ class PseudoLabel(MadeData):
         )
 
     def prepare(self, workspace: Workspace) -> Mapping[str, "Corpus"]:
-        """Hypotheses that pass the filters, as the targets of domain "pseudo".
+        """Decode target speech; hypotheses that pass the filters are the targets of "pseudo".
 
         Raises:
-            ConfigError: the filters keep nothing, or there is no second model.
+            ConfigError: the filters keep nothing, the second model is missing, or the phrases
+                cannot be read.
             DataError: the target has no audio, no durations, or no features.
         """
         from speechllm.adapt.made.listening import listen
@@ -84,7 +86,7 @@ class PseudoLabel(MadeData):
         phrases = read_phrases(self.keep.phrases) if self.keep.phrases else []
         if self.second_model and not (Path(self.second_model) / RUN).is_file():
             raise ConfigError(f"second_model: {self.second_model} holds no trained model")
-        # Loaded anew without text: below this line no true transcript is within reach.
+        # Loaded anew without text, so that no true transcript can be used below this line.
         dirs = workspace.corpora["target"].dirs
         paths = [data_dir.path for data_dir in dirs if data_dir.has_audio]
         corpus = Corpus.load(paths, with_text=False)
@@ -126,7 +128,7 @@ class PseudoLabel(MadeData):
     def _settings(
         self, workspace: Workspace, corpus: "Corpus", decode: DecodeConfig
     ) -> dict[str, Any]:
-        """What the hypotheses and their scores depend on."""
+        """All that the hypotheses and their scores depend on."""
         bundles = [workspace.bundle]
         if self.second_model:
             bundles.append(Path(self.second_model) / MODEL)

@@ -12,17 +12,17 @@ from speechllm.slot.mixture import Component
 
 
 class Curriculum(TextFirst):
-    """All target text, its transcript in place of the speech; then a share p of the target pairs.
+    """All target text, with the transcript in the slot; then a share p of the target pairs.
 
-    Whether LoRA or the whole LLM learns is a matter of `lora` and `trainable`; the paper tunes
-    the LLM whole.
+    Whether LoRA or the whole LLM learns is set by `lora` and `trainable`; the paper tunes the
+    whole LLM.
     """
 
     slot: TextSlot = "clean_text"
     p: Annotated[float, Field(gt=0, le=1)] = 0.1
     """Share of the target utterances whose audio is used."""
     source_audio: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of the second stage that is source speech, such as that of another language."""
+    """Share of source speech in the second stage, for example of another language."""
 
     def components(self, sizes: Mapping[str, int]) -> Sequence[Component]:
         target = Component("audio", "target", 1 - self.source_audio, fraction=self.p)
@@ -32,16 +32,16 @@ class Curriculum(TextFirst):
 class DirectMixing(Method):
     """All target text beside a share p of the target's speech, in natural proportions.
 
-    What curriculum learns from in two stages, learnt at once: where all text is spoken too, an
-    item of speech for every 1 / p items of text.
+    It learns in one stage from the data that `Curriculum` uses in two. If all text is spoken too,
+    there is an item of speech for every 1 / p items of text.
     """
 
     slot: TextSlot = "clean_text"
-    """What fills the speech slot of a text item."""
+    """View that fills the speech slot of a text item."""
     p: Fraction = 0.1
     """Share of the target utterances whose audio is used."""
     source_audio: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of all items that are source speech, such as that of another language."""
+    """Share of source speech among all items, for example of another language."""
 
     def components(self, sizes: Mapping[str, int]) -> Sequence[Component]:
         text = sizes.get("target/text", sizes["target"])

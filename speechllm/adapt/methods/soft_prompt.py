@@ -18,24 +18,24 @@ if TYPE_CHECKING:  # to read a config needs no torch
 class SoftPromptTuning(Method):
     """Vectors learn to stand for the domain's speech; then the LLM learns its text behind them.
 
-    1. `prompt`: with all else frozen, d vectors in the speech slot learn to make the LLM say the
+    1. `prompt`: with all else frozen, vectors in the speech slot learn to make the LLM produce the
        target's text.
     2. `tuning`: the vectors are fixed, and LoRA learns from the same text.
 
-    Inference hears real speech; the vectors are in no bundle. They stay in the run's folder, as
-    prompt/trained.safetensors, where another run can take them from.
+    Inference uses real speech, so the vectors are in no bundle. They stay in the run's folder, as
+    prompt/trained.safetensors, where another run can find them (`prompt_file`).
     """
 
     length: PositiveInt = 30
-    """Vectors; the paper reports 30 and 50."""
+    """Number of vectors; the paper reports 30 and 50."""
     init: Literal["normal", "random_words", "bos"] = "normal"
-    """Where the vectors start, unless they come from a file."""
+    """Initial values of the vectors, unless they come from a file."""
     mlp: bool = False
     """Send the vectors through three linear layers with ReLU."""
     prompt_train: TrainConfig | None
-    """Optimisation of the first step; what it does not say is as in `train`."""
+    """Optimisation of the first step; keys left out are taken from `train`."""
     prompt_file: Path | None = None
-    """Vectors that another run has learnt. Then there is no first step."""
+    """File of vectors that another run has learnt; there is no first step then."""
 
     @model_validator(mode="before")
     @classmethod
@@ -55,7 +55,7 @@ class SoftPromptTuning(Method):
         if self.prompt_train is None:
             return [tuning]
         vectors = ("scaffold.soft_prompt.*",)
-        # Speech cannot tell how well the vectors do: it takes their place.
+        # No monitor: dev speech would take the vectors' place in the slot.
         return [Phase("prompt", text, vectors, self.prompt_train, None), tuning]
 
     def add_scaffold(self, model: "SpeechLLM") -> None:

@@ -30,19 +30,19 @@ log = logging.getLogger(__name__)
 
 
 class SyntheticAudio(MadeOfText):
-    """LoRA on target text that a machine reads aloud, optionally in a room.
+    """LoRA on target text that is synthesised, optionally with reverberation.
 
-    After Joshi & Singh (2206.13240), who fine-tune on synthesised target text, and Labrak et al.
-    (2606.29031), who add room impulse responses for an LLM-based recogniser; their selection of
-    layers is not part of it. Target audio is used only where `target_audio` asks for it.
+    It follows Joshi & Singh (2206.13240), who fine-tune on synthesised target text, and Labrak et
+    al. (2606.29031), who add room impulse responses for an LLM-based recogniser, without their
+    selection of layers. Target audio is used only where `target_audio` asks for it.
     """
 
     tts: TtsConfig = TtsConfig(espeak=EspeakVoices())
     renditions: PositiveInt = 1
-    """How often each sentence is spoken, every time by a voice of espeak, or in a room, that is
-    drawn anew."""
+    """Number of times each sentence is spoken; espeak's voice, or the room, is drawn anew each
+    time."""
     rt60: PositiveFloat | None = None
-    """Reverberation time in seconds of a made room; null = none."""
+    """Reverberation time in seconds of a simulated room; null = none."""
     room_responses: str | None = None
     """File with paths of recorded room impulse responses, one a line; null = none."""
 
@@ -60,10 +60,10 @@ class SyntheticAudio(MadeOfText):
         return self.mixture(Component("audio", "synthetic"), Component("noisy_text", "target"))
 
     def prepare(self, workspace: Workspace) -> Mapping[str, "Corpus"]:
-        """The target's text as speech, in domain "synthetic": a data dir and its features.
+        """Speak the target's text into domain "synthetic": a data dir and its features.
 
         Raises:
-            ConfigError: the plug-in fails; names the utterance.
+            ConfigError: the plug-in fails (names the utterance), or ids of renditions collide.
         """
         from speechllm.slot.corpus import Corpus
 
@@ -96,7 +96,7 @@ class SyntheticAudio(MadeOfText):
         return {"synthetic": corpus}
 
     def _settings(self, text: Mapping[str, str]) -> dict[str, Any]:
-        """What the samples depend on; keys that came later count where they are used."""
+        """All that the samples depend on; a newer key counts only if used, so old samples stay."""
         tts = self.tts.model_dump(mode="json")
         if self.tts.espeak and not self.tts.espeak.say:
             del tts["espeak"]["say"]
@@ -110,7 +110,11 @@ class SyntheticAudio(MadeOfText):
 
 
 def renditions(written: Iterable[str], count: int) -> dict[str, str]:
-    """Ids to speak `count` times under: utterance id by rendition; the first keeps its own.
+    """Utterance id by the id of each of its renditions; the first rendition keeps the utterance's.
+
+    Args:
+        written: ids of the utterances to speak.
+        count: renditions of each.
 
     Raises:
         ConfigError: the name of a rendition is that of another utterance.
@@ -127,12 +131,12 @@ def renditions(written: Iterable[str], count: int) -> dict[str, str]:
 
 
 def speak_all(text: Mapping[str, str], speak: Speak, room: Room, folder: Path) -> DataDir:
-    """Speak every text, unless its file is there already as it was, and write a data dir.
+    """Speak every text and write a data dir; files of an earlier call that are whole are kept.
 
     Args:
-        text: by utterance id.
-        speak: the plug-in.
-        room: where it is spoken.
+        text: texts by utterance id.
+        speak: plug-in that synthesises.
+        room: adds the reverberation.
         folder: the data dir; the samples go to `wav` in it.
     """
     wav, durations = {}, {}

@@ -1,4 +1,4 @@
-"""Posteriors of target text by a simulator that has learnt them on source pairs (TASU2)."""
+"""Posteriors of target text from a simulator that is trained on source pairs (TASU2)."""
 
 import json
 import logging
@@ -27,16 +27,16 @@ Growth = Annotated[float, Field(gt=0, le=1)]
 
 
 class SimulatorConfig(Section):
-    """The network that simulates posteriors, and how it learns."""
+    """Network that simulates posteriors, and its optimisation."""
 
     width: PositiveInt = 192
     layers: PositiveInt = 2
-    """Of the encoder, and as many of the decoder."""
+    """Number of layers in the encoder, and in the decoder."""
     heads: PositiveInt = 4
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     epochs: PositiveInt = 8
     batch: PositiveInt = 32
-    """Utterances of a step."""
+    """Utterances per step."""
     lr: PositiveFloat = 1e-3
 
     @model_validator(mode="after")
@@ -47,31 +47,31 @@ class SimulatorConfig(Section):
 
 
 class BinCurriculum(Section):
-    """Bins of WER from easy to hard."""
+    """Curriculum over bins of WER, from easy to hard."""
 
     start: Growth = 0.5
-    """Share of the bins, the easiest, that is drawn from at first."""
+    """Initial share of the bins, the easiest, that is drawn from."""
     step: Growth = 0.5
-    """By how much the share grows at each evaluation of the monitor."""
+    """Growth of the share at each evaluation of the monitor."""
 
 
 class Tasu2(MadeOfText):
-    """LoRA on target text, heard through simulated posteriors of the projector's CTC.
+    """LoRA on target text, shown through simulated posteriors of the projector's CTC.
 
     TASU2 (Interspeech 2026, 2604.08384): a Transformer learns on source pairs which posteriors a
-    text gets when it is read with so many word errors, and gives them for target text.
+    text gets when it is read at a given WER, and predicts them for target text.
     """
 
     utterances: Annotated[int, Field(ge=2, le=10**9)] = 2000
-    """Source pairs that the simulator learns from, at most."""
+    """Maximum number of source pairs that the simulator learns from."""
     bins: tuple[Bound, ...] = (0, 10, 20, 30, 100)
-    """Upper bounds of the bins of WER (percent); what is above the last one counts to its bin."""
+    """Upper bounds of the WER bins (percent); the last bin also holds what is above its bound."""
     wer: tuple[Bound, ...] = (0, 10, 20, 30)
-    """Bins that target text is shown in, from easy to hard, by their bounds."""
+    """Bins in which target text is simulated, from easy to hard, by their bounds."""
     variants: PositiveInt = 1
     """Simulations of a sentence in each bin."""
     curriculum: BinCurriculum | None = BinCurriculum()
-    """null = all bins from the start."""
+    """Curriculum over the bins; null = all bins from the start."""
     simulator: SimulatorConfig = SimulatorConfig()
 
     _simulated: "SimulatedText | None" = PrivateAttr(default=None)
@@ -93,11 +93,11 @@ class Tasu2(MadeOfText):
         return self.mixture(Component("pseudo_audio", SIMULATED), Component("noisy_text", "target"))
 
     def prepare(self, workspace: Workspace) -> Mapping[str, "Corpus"]:
-        """The target's text with its simulations, in a domain of its own.
+        """Make the target's text with its simulations, in a domain of its own.
 
         Raises:
             ConfigError: the LLM of the base is given no posteriors, the source has no audio, or
-                too little is heard in it.
+                CTC reads too little in it.
         """
         from speechllm.adapt.made.heard import ctc_of_posteriors
         from speechllm.adapt.made.simulated_text import simulate

@@ -1,4 +1,4 @@
-"""Target text behind pseudo-audio that a refiner makes of its embeddings (TE2SL, 2605.14340)."""
+"""Target text behind pseudo-audio that a refiner makes from its embeddings (TE2SL, 2605.14340)."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Self
@@ -18,12 +18,12 @@ REFINED = "refined"
 
 
 class RefinerConfig(Section):
-    """The network that turns embeddings of text into what speech gives, and how it learns."""
+    """Network that turns embeddings of text into projected speech, and its optimisation."""
 
     pairs: Annotated[int, Field(ge=2, le=10**9)] = 2000
-    """Source utterances with transcript that it learns from, at most."""
+    """Maximum number of source pairs that it learns from."""
     width: PositiveInt = 256
-    """Inside the Conformer blocks."""
+    """Width of the Conformer blocks."""
     layers: PositiveInt = 2
     heads: PositiveInt = 4
     kernel: PositiveInt = 7
@@ -31,9 +31,9 @@ class RefinerConfig(Section):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     steps: PositiveInt = 500
     batch: PositiveInt = 16
-    """Utterances of a step."""
+    """Utterances per step."""
     lr: PositiveFloat = 1e-3
-    """After a tenth of the steps; it then falls to zero."""
+    """Peak learning rate, after a tenth of the steps; it then falls to zero."""
 
     @model_validator(mode="after")
     def _heads_share_the_width(self) -> Self:
@@ -43,7 +43,7 @@ class RefinerConfig(Section):
 
 
 class Te2sl(MadeOfText):
-    """LoRA on target text, heard as what a refiner makes of its token embeddings.
+    """LoRA on target text, shown as pseudo-audio that a refiner makes from its token embeddings.
 
     A small Conformer learns on source pairs to turn the embeddings of a transcript into what
     encoder and projector give for its speech. Target text behind such pseudo-audio then tunes the
@@ -62,7 +62,7 @@ class Te2sl(MadeOfText):
         return self.mixture(Component("pseudo_audio", REFINED), Component("noisy_text", "target"))
 
     def prepare(self, workspace: Workspace) -> Mapping[str, "Corpus"]:
-        """The target's text with its pseudo-audio, in a domain of its own."""
+        """Make the target's text with its pseudo-audio, in a domain of its own."""
         from speechllm.adapt.made.refined import refined_text
 
         return {REFINED: refined_text(workspace, self.refiner, self.train.seed)}

@@ -23,12 +23,12 @@ Growth = Annotated[float, Field(gt=0, le=1)]
 
 
 class PairsConfig(Section):
-    """The source pairs that speech and text are compared on."""
+    """Source pairs on which speech and text are compared."""
 
     share: Annotated[float, Field(gt=0, lt=1)] = 0.25
-    """Share of all items; the rest is target text."""
+    """Share of the pairs among all items; the rest is target text."""
     lm_loss: bool = False
-    """Learn to transcribe them too. The method as published has its LM loss on text alone."""
+    """Learn to transcribe the pairs too. The published method has its LM loss on text alone."""
 
 
 class Contrastive(Section):
@@ -37,20 +37,20 @@ class Contrastive(Section):
     weight: PositiveFloat = 0.1
     temperature: Annotated[float, Field(gt=0.01)] = 0.07
     learn_temperature: bool = False
-    """Train the temperature, which begins at `temperature`; it never falls to 0.01."""
+    """Train the temperature, starting from `temperature`; it stays above 0.01."""
     layer: int = -1
-    """Whose hidden states: 0 is the LLM's input, n its n-th layer, -1 the last one."""
+    """Layer whose hidden states are compared: 0 is the LLM's input, n its n-th, -1 the last."""
 
 
 class Alignment(Section):
-    """A distance between the hidden states of source speech and of target text."""
+    """Distance between the hidden states of source speech and of target text."""
 
     weight: PositiveFloat = 1.0
     kind: Literal["coral", "mmd"] = "coral"
     layer: int = -1
-    """Whose hidden states: 0 is the LLM's input, n its n-th layer, -1 the last one."""
+    """Layer whose hidden states are compared: 0 is the LLM's input, n its n-th, -1 the last."""
     bandwidth: PositiveFloat | None = None
-    """Of the kernel of mmd; null = the median distance."""
+    """Bandwidth of mmd's kernel; null = the median distance."""
 
     @model_validator(mode="after")
     def _has_a_kernel(self) -> Self:
@@ -60,25 +60,25 @@ class Alignment(Section):
 
 
 class EasyToHardConfig(Section):
-    """Target text from easy to hard, by the base model's perplexity."""
+    """Curriculum over target text from easy to hard, by the base model's perplexity."""
 
     start: Growth = 0.3
-    """Share of the text, the easiest, that is drawn from at first."""
+    """Initial share of the text, the easiest, that is drawn from."""
     step: Growth = 0.2
-    """By how much the share grows when the signal has not got worse."""
+    """Growth of the share at an evaluation where the signal has not got worse."""
     margin: Fraction = 0.02
-    """How much worse than at the last evaluation (relative) does not count."""
+    """Relative worsening since the last evaluation that does not count."""
     signal: Literal["loss", "perplexity", "token_accuracy", "error"] = "error"
-    """Figure of the monitor's watched set that sets the pace."""
+    """Metric of the monitor's watched set that sets the pace."""
 
 
 class TextOnly(Method):
-    """LoRA on target text with the speech slot empty, watched on source speech.
+    """LoRA on target text with the speech slot empty, monitored on source speech.
 
     The paper's two stages are stage 4 (source pairs) and this one; its evaluation of alignment
     while training is the monitor. `slot: clean_text` fills the slot with the transcript itself,
-    an ablation; `no_prompt` and `upsample_mask` are baselines of 2412.06967. The three switches
-    are off unless their section is there.
+    an ablation; `no_prompt` and `upsample_mask` are baselines of 2412.06967. `contrastive`,
+    `alignment` and `curriculum` are off unless their section is there.
     """
 
     slot: TextSlot = "empty"
@@ -86,7 +86,7 @@ class TextOnly(Method):
     alignment: Alignment | None = None
     curriculum: EasyToHardConfig | None = None
     pairs: PairsConfig | None = None
-    """For `contrastive` and `alignment`; null = as Pairs says, if they are on."""
+    """Source pairs for `contrastive` and `alignment`; null = the defaults, if one of them is on."""
 
     _difficulty: dict[str, float] = PrivateAttr(default_factory=dict)
 
@@ -163,7 +163,7 @@ class TextOnly(Method):
         return self.pairs or PairsConfig()
 
     def _layer(self, model: "SpeechLLM", section: str, layer: int) -> int:
-        """The layer's number from below; refused where nothing that is trained reaches it."""
+        """Number of a layer from the input; raises ConfigError if no trained weight affects it."""
         from speechllm.adapt.losses.slot_states import layer_number
 
         number = layer_number(model, layer, f"{section}.layer")

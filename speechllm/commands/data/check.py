@@ -1,4 +1,4 @@
-"""Validate data dirs, their audio, the transcripts' lengths and the models (stage 2)."""
+"""validate data dirs, their audio, the lengths of transcripts, and the models (stage 2)"""
 
 import argparse
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Data dirs, and what they are checked against."""
+    """Add the options of `speechllm check`."""
     parser.add_argument("data", nargs="+", type=Path, help="data dirs to check")
     add_config_arguments(parser)
     parser.add_argument(
@@ -42,7 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Check each set, print complaints and a table of the sets; any error fails the command."""
+    """Check each set, print complaints and a table of the sets.
+
+    Raises:
+        SpeechLLMError: some sets have errors.
+    """
     from speechllm.data.check.flawless import flawless
     from speechllm.data.check.summary import read_mark, summarise, write_mark
     from speechllm.data.dirs.kaldi import DataDir
@@ -104,7 +108,7 @@ def _complaints(
     task: "Task | None",
     others: "list[Task]",
 ) -> "list[Finding]":
-    """Check a set thoroughly, and print what is wrong with it."""
+    """Check a set thoroughly, and print and return what is wrong with it."""
     from speechllm.data.check.findings import group_findings
     from speechllm.data.check.validate import check_data_dir
 
@@ -124,7 +128,7 @@ def _complaints(
 
 
 def _described(models: "ModelConfig | None") -> dict[str, str]:
-    """Hashes of what the models' folders hold besides weights, such as their tokenizers."""
+    """Hashes of the files beside the weights in the models' folders, such as tokenizers."""
     from speechllm.files.made_from import digest
     from speechllm.model.bundle_record import pretrained_files
 
@@ -133,7 +137,7 @@ def _described(models: "ModelConfig | None") -> dict[str, str]:
 
 
 def _models(args: argparse.Namespace) -> "ModelConfig | None":
-    """The models that are given; raises ConfigError unless all of them are there."""
+    """Read which models are given; raise ConfigError unless all of them exist."""
     from speechllm.config import BaseConfig, ModelConfig, load
     from speechllm.pretrained import resolve_folder
 
@@ -184,12 +188,12 @@ def _encoder_least(name: str, trust_remote_code: bool, window: str) -> float:
     from speechllm.model.encoder.encoder import Encoder
     from speechllm.pretrained import quietly
 
-    with quietly():  # a model without weights is what is wanted here
+    with quietly():  # no weights are loaded, on purpose
         return Encoder.sketch(name, trust_remote_code, window).least_samples / SAMPLE_RATE
 
 
 def _least_seconds(models: "ModelConfig | None") -> float:
-    """Length of the shortest utterance that the encoder takes, where there is one."""
+    """Length of the shortest utterance that the encoder takes, or a default without an encoder."""
     from speechllm.data.speech.audio_error import LEAST_SECONDS
 
     if models is None:
@@ -199,7 +203,7 @@ def _least_seconds(models: "ModelConfig | None") -> float:
 
 
 def _overlaps(paths: list[Path]) -> Iterator[str]:
-    """Warn about test transcripts that also stand in a training set of the same call."""
+    """Warn about test transcripts that also occur in a training set of the same call."""
     from speechllm.data.check.summary import shared_transcripts
     from speechllm.data.dirs.kaldi import DataDir, first_ids
 
@@ -216,7 +220,7 @@ def _overlaps(paths: list[Path]) -> Iterator[str]:
 
 
 def _forms(paths: list[Path]) -> Iterator[str]:
-    """Warn about sets that are written otherwise than the source, which the model learns from."""
+    """Warn about sets written in another form than the source, which the model is trained on."""
     from speechllm.data.dirs.forms import count_words, unlike
     from speechllm.data.dirs.kaldi import DataDir
 

@@ -7,13 +7,13 @@ from speechllm.errors import bounded
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Where to, and from where."""
+    """Add the options of `speechllm combine`."""
     parser.add_argument("data", type=Path, help="data dir to write; it appears whole")
     parser.add_argument("sources", nargs="+", type=Path, help="data dirs to read")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Join, and print the sizes."""
+    """Join the data dirs, and print the sizes."""
     from speechllm.data.dirs.combine import combine
     from speechllm.data.dirs.set_tables import read_set
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """A sub-command for each format, with the options that it takes."""
+    """Add a sub-command for each format, with the options that it takes."""
     from speechllm.commands.options.formats import add_format_options
     from speechllm.data.exchange import formats
 
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Export, and print the number of utterances."""
+    """Export the data dir, and print the number of utterances."""
     from speechllm.commands.options.formats import format_options
     from speechllm.data.exchange import formats
     from speechllm.data.exchange.exporting import export_set

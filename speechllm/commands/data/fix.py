@@ -1,4 +1,4 @@
-"""Mend data dirs: sort, drop what does not fit, rebuild; the old files are kept in .backup/."""
+"""fix data dirs: sort, drop what does not fit, rebuild; the old files are kept in .backup/"""
 
 import argparse
 from pathlib import Path
@@ -7,7 +7,7 @@ from speechllm.errors import bounded
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Data dirs."""
+    """Add the options of `speechllm fix`."""
     parser.add_argument("data", nargs="+", type=Path, help="data dirs to mend")
     parser.add_argument(
         "--allow_pipes", action="store_true", help="run the shell commands in wav.scp"
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Mend each data dir and print what was dropped."""
+    """Fix each data dir and print what was dropped."""
     from speechllm.data.check.fix import fix_data_dir
     from speechllm.files.locks import LOCK, locked
     from speechllm.files.whole import beside

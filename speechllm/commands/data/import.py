@@ -1,7 +1,7 @@
 """make a data dir of a manifest, a table or a dataset"""
 
-# `import` is a keyword, so this module is not imported by a statement: the command line finds it by
-# its name, as it finds all commands.
+# `import` is a keyword, so no statement can import this module. The command line imports it by its
+# name, like all commands.
 
 import argparse
 from pathlib import Path
@@ -10,7 +10,7 @@ from speechllm.errors import bounded
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """A sub-command for each format, with the options that it takes."""
+    """Add a sub-command for each format, with the options that it takes."""
     from speechllm.commands.options.formats import add_format_options
     from speechllm.data.exchange import formats
 
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Import, and print the size of the set."""
+    """Import the data, and print the size of the set."""
     from speechllm.commands.options.formats import format_options
     from speechllm.data.exchange import formats
     from speechllm.data.exchange.importing import import_set

@@ -1,6 +1,6 @@
 """copy a data dir at another speed: speechllm data perturb 0.9 data/train data/train_sp0.9
 
-As Kaldi's utils/perturb_data_dir_speed.sh; 0.9 is slower. The audio lies in the new data dir.
+Like Kaldi's utils/perturb_data_dir_speed.sh; 0.9 is slower. The audio is in the new data dir.
 """
 
 import argparse
@@ -13,7 +13,7 @@ SLOWEST, FASTEST = 0.1, 10.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """How fast, and from where to where."""
+    """Add the options of `speechllm perturb`."""
     parser.add_argument("speed", type=real(SLOWEST, FASTEST), help="times as fast, e.g. 0.9")
     parser.add_argument("source", type=Path, help="data dir to read")
     parser.add_argument("data", type=Path, help="data dir to write; it appears whole")
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write, and print the size."""
+    """Write the new data dir, and print its size."""
     from speechllm.data.dirs.parts import describe_parts
     from speechllm.data.speech.speed import perturb
 

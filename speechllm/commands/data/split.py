@@ -13,7 +13,7 @@ from speechllm.errors import bounded
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What to cut, and into which parts."""
+    """Add the options of `speechllm split`."""
     parser.add_argument("data", type=Path, help="data dir to read")
     parser.add_argument("parts", nargs="?", type=whole(1), help="number of equal parts")
     parser.add_argument(
@@ -24,7 +24,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Cut, write, and print the sizes of the parts."""
+    """Cut the data dir, write the parts, and print their sizes.
+
+    Raises:
+        SpeechLLMError: neither a number of parts nor --into is given, or both are.
+    """
     from speechllm.data.dirs.parts import describe_parts
     from speechllm.data.dirs.set_tables import read_set, refuse_inside
     from speechllm.data.dirs.split import shared_recordings, split_by_share, split_evenly

@@ -19,7 +19,7 @@ ORDERS = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """How much, in which order, and from where to where."""
+    """Add the options of `speechllm subset`."""
     amount = parser.add_argument_group("how much: a number of utterances, or one of these")
     amount.add_argument("--hours", type=real(0.0), help="so many hours, not more")
     amount.add_argument("--n_speakers", type=whole(1), help="so many speakers, with all they say")
@@ -43,7 +43,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Choose, write, and print what was kept and what was not."""
+    """Choose a subset, write it, and print what was kept and what was not.
+
+    Raises:
+        SpeechLLMError: no amount is given, or more than one.
+    """
     from speechllm.data.dirs.parts import describe_parts
     from speechllm.data.dirs.set_tables import read_set, refuse_inside
     from speechllm.data.dirs.subset import Amount, choose, listed

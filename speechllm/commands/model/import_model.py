@@ -15,7 +15,7 @@ A folder of safetensors needs no import: name it in the config as it is."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Sources, and the folder."""
+    """Add the options of `speechllm import-model`."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = f"{__doc__}; a Piper voice is copied"
     parser.epilog = NOTES
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Import, and say what was made."""
+    """Import the model, and print its format and licence."""
     from speechllm.convert.import_folder import import_model
 
     record = import_model(args.sources, args.out, args.dtype)

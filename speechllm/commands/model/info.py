@@ -1,4 +1,4 @@
-"""say what a config loads and trains, and what it costs, without reading any weights"""
+"""show what a config loads and trains, and what it costs, without reading any weights"""
 
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ SECONDS = 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `speechllm info`."""
+    """Add the options of `speechllm info`."""
     parser.add_argument("config", type=Path, help="base config, or config of a method")
     parser.add_argument(
         "--base", type=Path, help="of a method: base config, or folder of the base model"
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Print what is known of a config before anything is loaded."""
+    """Print what can be computed from a config without loading weights."""
     config, method = _read(args, args.overrides)
     durations = {path.name: _durations(path) for path in args.data}
 
@@ -44,14 +44,14 @@ def run(args: argparse.Namespace) -> None:
 
     model = config.model
     window = model.encoder_settings.get("window", "padded")
-    with quietly():  # a model without weights is what is wanted here
+    with quietly():  # no weights are loaded, on purpose
         encoder = Encoder.sketch(model.audio_model, model.trust_remote_code, window)
         lines = [*_models(config, method, encoder), *_caches(durations, encoder)]
     print("\n".join(lines))
 
 
 def _read(args: argparse.Namespace, overrides: Sequence[str]) -> "tuple[BaseConfig, Method | None]":
-    """The base's config, and the method's if it is one's that is asked about."""
+    """Read the base's config, and the method's if the given config is one of a method."""
     from speechllm.adapt.method import load_method
     from speechllm.config import BaseConfig, ModelConfig, load, parse, read_yaml
     from speechllm.files.layout import DESCRIPTION, MODEL
@@ -120,12 +120,12 @@ def _phases(config: "BaseConfig", method: "Method | None") -> "Sequence[Phase]":
 
 
 def _count(module: Any) -> int:
-    """Parameters that are the LLM's own, without LoRA."""
+    """Number of the LLM's own parameters, without LoRA."""
     return sum(p.numel() for name, p in module.named_parameters() if "lora_" not in name)
 
 
 def _frames(model: Any, encoder: "Encoder") -> Iterator[str]:
-    """Rates, and where the speech of ten seconds (or of a window that is kept whole) stands."""
+    """Frame rates, and positions of ten seconds of speech (or of one window, if kept whole)."""
     import numpy as np
 
     seconds = encoder.window_samples // 16000 if encoder.keeps_window else SECONDS
@@ -166,7 +166,7 @@ def _memory(model: Any, phase: "Phase") -> Iterator[str]:
 
 
 def _durations(path: Path) -> list[float]:
-    """Seconds of each utterance; none for a set of text alone."""
+    """Seconds of each utterance; empty for a set without audio."""
     from speechllm.data.dirs.kaldi import DataDir
     from speechllm.data.speech.audio import audio_duration
 
@@ -175,7 +175,7 @@ def _durations(path: Path) -> list[float]:
 
 
 def _caches(durations: Mapping[str, Sequence[float]], encoder: "Encoder") -> Iterator[str]:
-    """Size of the encoder's cached output of data dirs."""
+    """Size of the cache of the encoder's output for data dirs."""
     if not durations:
         return
     import math
@@ -184,7 +184,7 @@ def _caches(durations: Mapping[str, Sequence[float]], encoder: "Encoder") -> Ite
 
     from speechllm.model.memory import GIB
 
-    # Where a window is kept whole, a short utterance takes as much as a long one.
+    # If windows are kept whole, a short utterance takes as much space as a full window.
     unit = encoder.window_samples / 16000 if encoder.keeps_window else 0
     seconds = unit or SECONDS
     silence = np.zeros(int(seconds * 16000), np.float32)

@@ -1,4 +1,4 @@
-"""write one folder with a base, its domains and what they stand on; it transcribes by itself"""
+"""write one folder with a base, its domains and pretrained models; it transcribes by itself"""
 
 import argparse
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import get_args
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `speechllm pack`."""
+    """Add the options of `speechllm pack`."""
     from speechllm.pack.pretrained import Carry
 
     parser.add_argument("--base", required=True, type=Path, help="folder of the base model")
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Pack, and push if asked to."""
+    """Pack the models, and push the folder if asked to."""
     from speechllm.config import load
     from speechllm.decode.config import DecodeConfig
     from speechllm.pack.push import check_target, push

@@ -1,1 +1,1 @@
-"""What the options of several commands share."""
+"""Option types and parsers that several commands share."""

@@ -1,5 +1,6 @@
-"""Options of the formats that `import` and `export` know: a format's function takes some of them,
-and only these are options of the command for that format.
+"""Options of the formats of `import` and `export`.
+
+The command for a format has those options that the format's function takes as keywords.
 """
 
 import argparse
@@ -9,7 +10,7 @@ from typing import Any
 
 
 class FieldColumns(argparse.Action):
-    """Take words `field=column` as a dict."""
+    """Parse words `field=column` into a dict."""
 
     def __call__(self, parser, namespace, values, option_string=None) -> None:
         pairs = dict(word.partition("=")[::2] for word in values)
@@ -19,7 +20,11 @@ class FieldColumns(argparse.Action):
 
 
 def character(word: str) -> str:
-    """Take one character, or its name."""
+    """Parse one character, or the name of the tabulator (`tab` or `\\t`).
+
+    Raises:
+        ArgumentTypeError: it is not exactly one character.
+    """
     word = {"tab": "\t", "\\t": "\t"}.get(word, word)
     if len(word) != 1:
         raise argparse.ArgumentTypeError(f"one character is needed, not {word!r}")
@@ -55,7 +60,7 @@ def add_format_options(parser: argparse.ArgumentParser, function: Callable[..., 
 
 
 def format_options(args: argparse.Namespace, function: Callable[..., Any]) -> dict[str, Any]:
-    """Return the values of those options."""
+    """Return the values of the options that a format's function takes."""
     return {name: getattr(args, name) for name in _defaults(function)}
 
 

@@ -1,4 +1,4 @@
-"""Numbers on the command line: finite, and within bounds that an option may narrow."""
+"""Types of numbers on the command line: finite, within bounds that an option may narrow."""
 
 import argparse
 import math
@@ -6,16 +6,20 @@ from collections.abc import Callable
 
 LARGEST = 2**63 - 1
 MOST_RESAMPLES = 1_000_000
-"""Of a bootstrap; each takes a byte for every utterance."""
+"""Most resamples of a bootstrap; each takes a byte for every utterance."""
 
 
 def whole(least: int = -LARGEST, most: int = LARGEST) -> Callable[[str], int]:
-    """A type for argparse: whole numbers from `least` to `most`."""
+    """Type for argparse: whole numbers from `least` to `most`.
+
+    Raises:
+        ArgumentTypeError: by the returned function, for any other word.
+    """
 
     def parse(word: str) -> int:
         try:
             value = int(word)
-        except ValueError as error:  # more than 4,300 digits are one, too
+        except ValueError as error:  # Python raises it for more than 4,300 digits, too
             raise argparse.ArgumentTypeError(f"not a whole number: {word}") from error
         return _within(value, least, most)
 
@@ -23,7 +27,11 @@ def whole(least: int = -LARGEST, most: int = LARGEST) -> Callable[[str], int]:
 
 
 def real(above: float = -math.inf, most: float = LARGEST) -> Callable[[str], float]:
-    """A type for argparse: finite numbers above `above`, up to `most`."""
+    """Type for argparse: finite numbers above `above`, up to `most`.
+
+    Raises:
+        ArgumentTypeError: by the returned function, for any other word.
+    """
 
     def parse(word: str) -> float:
         try:

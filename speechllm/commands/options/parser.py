@@ -1,4 +1,4 @@
-"""The parser of all commands: what argparse has no words for."""
+"""Parser of all commands: extends argparse by `--a-b`, key=value overrides and better errors."""
 
 import argparse
 import os
@@ -11,19 +11,19 @@ from speechllm.commands.options.numbers import real, whole
 from speechllm.errors import bounded, did_you_mean
 
 OVERRIDES = "overrides"
-"""Where a command that loads a config finds the changes of it."""
+"""Attribute in which a command finds the key=value changes of its config."""
 
 
 class Parser(argparse.ArgumentParser):
-    """Takes `--a-b` for `--a_b`, no abbreviations, and names the nearest option to a wrong one.
+    """Parser that takes `--a-b` for `--a_b`, no abbreviations, and suggests the nearest option.
 
-    A command with `overrides` takes key=value anywhere: argparse would have it behind a list such
-    as --data as one more entry, and behind an option that follows the first one not at all.
+    A command with `overrides` takes key=value anywhere. By itself, argparse would take it for one
+    more entry of a list such as --data, or refuse it after a later option.
     """
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, allow_abbrev=False, **kwargs)
-        self.register("type", int, whole())  # neither nan nor endless
+        self.register("type", int, whole())  # bounded; `real` refuses nan too
         self.register("type", float, real())
         self._changes: list[str] = []
 
@@ -37,7 +37,7 @@ class Parser(argparse.ArgumentParser):
         name = "--" + name[2:].replace("-", "_")
         if name in self._option_string_actions:
             return super()._parse_optional(name + equals + value)
-        # What follows the command of `speechllm run`, or an action, is that one's own affair.
+        # Options after the command of `speechllm run`, or after an action, belong to that one.
         others = (argparse.REMAINDER, argparse.PARSER)
         if not any(action.nargs in others for action in self._actions):
             known = [option for option in self._option_string_actions if option.startswith("--")]
@@ -50,12 +50,12 @@ class Parser(argparse.ArgumentParser):
         if hasattr(found, OVERRIDES):
             changes = {*found.overrides, *self._changes, *filter(is_change, rest)}
             words = sys.argv[1:] if args is None else args
-            found.overrides = [word for word in words if word in changes]  # the last one counts
+            found.overrides = [word for word in words if word in changes]  # in order
             rest = [word for word in rest if word not in changes]
         return found, rest
 
     def _get_values(self, action: argparse.Action, arg_strings: list[str]):
-        pairs = "=" in str(action.metavar)  # a list of key=value itself
+        pairs = "=" in str(action.metavar)  # an option that takes key=value itself
         if action.nargs not in ("+", "*") or pairs or not any(map(is_change, arg_strings)):
             return super()._get_values(action, arg_strings)
         changes = [word for word in arg_strings if is_change(word)]
@@ -74,6 +74,6 @@ class Parser(argparse.ArgumentParser):
 
 
 def is_change(word: str) -> bool:
-    """Whether a word is a change of a config, key=value, and no file."""
-    # os.path's, unlike Path's, says no of a name that is too long for one.
+    """Whether a word is a change of a config, key=value, and not an existing file."""
+    # Unlike Path.exists, os.path.exists returns False for a name that is too long.
     return bool(re.match(r"[A-Za-z_][\w.]*=", word)) and not os.path.exists(word)

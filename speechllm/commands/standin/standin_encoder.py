@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Train, unless the folder is complete."""
+    """Train the encoder, unless the folder is complete."""
     from speechllm.standin.encoder import EncoderOptions, train_encoder
 
     given = {name: getattr(args, name) for name in ("width", "steps", "seed")}

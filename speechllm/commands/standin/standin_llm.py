@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Train, unless the folder is complete."""
+    """Train the LLM, unless the folder is complete."""
     from speechllm.data.dirs.kaldi import read_table
     from speechllm.standin.llm import LLMOptions, train_llm
     from speechllm.task import load_task

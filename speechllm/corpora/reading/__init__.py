@@ -1,1 +1,1 @@
-"""What the readers of several corpora share."""
+"""Tools that the readers of several corpora share."""

@@ -7,7 +7,7 @@ MARK = re.compile(r"\[\s*(?P<type>[^\[\]:\s]+)\s*:\s*(?P<filler>[^\[\]]*?)\s*\]"
 
 
 class Annotated(NamedTuple):
-    """A sentence without brackets, and its entities in order."""
+    """Sentence without brackets, and its entities in order."""
 
     text: str
     entities: list[dict[str, str]]

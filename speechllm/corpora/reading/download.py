@@ -1,4 +1,4 @@
-"""Archives fetched once: resumed where they broke off, checked, and unpacked whole."""
+"""Download of archives: resumed where it broke off, checked, and unpacked whole or not at all."""
 
 import gzip
 import hashlib
@@ -28,15 +28,15 @@ WAIT = 5.0  # seconds before the second try, twice as many before each further o
 
 
 def fetch(url: str, path: Path, md5: str) -> None:
-    """Download a file; what is there is kept, what broke off goes on.
+    """Download a file, unless it is there; a broken download is resumed.
 
     Args:
         url: http or https.
-        path: where it goes, whole or not at all; until then it grows as <path>.part.
+        path: the new file, whole or not at all; until then it grows as <path>.part.
         md5: hex digest that the source publishes.
 
     Raises:
-        DataError: it cannot be had after `TRIES` tries, or is not what it should be.
+        DataError: the file cannot be fetched in `TRIES` tries, or has another digest.
     """
     if path.is_file():
         return
@@ -75,10 +75,10 @@ def unpack(archive: Path, member: str, out: Path) -> None:
     Args:
         archive: .tar or .tar.gz.
         member: the folder in it.
-        out: what the folder becomes; if it is there, nothing is done.
+        out: new path of the folder; if it is there, nothing is done.
 
     Raises:
-        DataError: a broken archive, one that would write elsewhere, or one without the folder.
+        DataError: the archive is broken, would write elsewhere, or has no such folder.
     """
     if out.is_dir():
         return
@@ -110,7 +110,7 @@ def _unpack(archive: Path, member: str, out: Path) -> None:
 
 
 def _extract(tar: tarfile.TarFile, item: tarfile.TarInfo, folder: Path) -> None:
-    """Write a file or folder of an archive; Python has filters for that from 3.11.4 on only."""
+    """Write a file or folder of an archive safely; tarfile has filters only from Python 3.11.4."""
     place = folder / item.name
     if ".." in place.parts or not (item.isfile() or item.isdir()):
         raise tarfile.TarError(f"{item.name} is no file or folder within it")
@@ -125,7 +125,7 @@ def _extract(tar: tarfile.TarFile, item: tarfile.TarInfo, folder: Path) -> None:
 
 
 def _continue(url: str, part: Path) -> None:
-    """Append what is missing; raises OSError or HTTPException where the line breaks."""
+    """Append what is missing; raises OSError or HTTPException where the connection breaks."""
     have = part.stat().st_size if part.is_file() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:

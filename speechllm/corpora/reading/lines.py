@@ -15,8 +15,8 @@ def read_text(path: Path, remedy: str | None = None) -> str:
     """Read a UTF-8 file; a byte-order mark is left out.
 
     Args:
-        path: of the file.
-        remedy: what to do where there is no such file.
+        path: the file.
+        remedy: what to do where it cannot be read.
 
     Raises:
         DataError: the file cannot be read, or a line is not UTF-8.
@@ -40,12 +40,12 @@ def read_lines(path: Path, remedy: str | None = None) -> Iterator[tuple[int, str
 
 
 def read_cells(path: Path, remedy: str | None = None) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield (number of the row's last line, column -> cell) of a table whose first line names them.
+    """Yield (number of the row's last line, column -> cell) of a table with a header.
 
-    In a .tsv a quote is a quote; in any other file a quoted cell may hold commas and line ends.
+    A .tsv has no quoting; in any other file a quoted cell may hold commas and line ends.
 
     Raises:
-        DataError: as `read_text`; a column stands twice, or a row is broken or of another length.
+        DataError: as `read_text`; a repeated column, or a row that is broken or of another length.
     """
     tabs = path.suffix == ".tsv"
     dialect: dict[str, Any] = {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if tabs else {}

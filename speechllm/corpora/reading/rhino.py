@@ -7,7 +7,7 @@
       slots:
         size: [small, large]
 
-`[a, b]` is one of these, `$slot:name` one of the slot's values, which is kept under the name.
+`[a, b]` stands for one of these, `$slot:name` for one of the slot's values, kept under the name.
 """
 
 import random
@@ -26,17 +26,17 @@ _PIECE = re.compile(r"\[(?P<choice>[^\]]*)\]|\$(?P<slot>\w+):(?P<name>\w+)|(?P<w
 
 
 class RhinoGrammar:
-    """Sentences of a grammar.
+    """Grammar of sentences with intents and slots.
 
     Args:
-        path: of the file.
-        scenario: of all that is said in it; an intent is an action.
+        path: the grammar's yaml file.
+        scenario: scenario of all sentences; an intent is an action in it.
 
     Attributes:
-        slots: values by slot. Entities stand in the order of slots, however they are said.
+        slots: values by slot. Entities stand in the order of slots, not of the sentence.
 
     Raises:
-        DataError: an expression with a slot that is not there, or not of the known form.
+        DataError: an expression with an unknown slot or of an unknown form, or no expression.
     """
 
     def __init__(self, path: Path, scenario: str):
@@ -61,7 +61,7 @@ class RhinoGrammar:
         self._patterns = [(intent, self._pattern(ps)) for intent, _, ps in self.expressions]
 
     def sentence(self, rng: random.Random) -> Utterance:
-        """A random sentence, with an empty id."""
+        """Draw a random sentence; its id is empty."""
         intent, _, pieces = rng.choice(self.expressions)
         words, slots = [], {}
         for piece in pieces:
@@ -77,10 +77,14 @@ class RhinoGrammar:
         )
 
     def meaning(self, intent: str, values: Mapping[str, str]) -> dict[str, Any]:
-        """Semantics of slots by name; blanks around values are taken away.
+        """Semantics of an intent and its slots; blanks around values are removed.
+
+        Args:
+            intent: name of the intent.
+            values: slot -> value.
 
         Raises:
-            ValueError: a name that is no slot.
+            ValueError: an unknown slot.
         """
         if unknown := sorted(values.keys() - self.slots.keys()):
             raise ValueError(f"unknown slots: {', '.join(unknown)}")
@@ -92,10 +96,10 @@ class RhinoGrammar:
         return {"scenario": self.scenario, "action": intent, "entities": entities}
 
     def parse(self, sentence: str) -> dict[str, Any]:
-        """What a sentence means.
+        """Parse a sentence; return its meaning.
 
         Raises:
-            ValueError: it is none of the grammar's.
+            ValueError: it is not a sentence of the grammar.
         """
         text = " ".join(sentence.lower().split())
         for intent, pattern in self._patterns:
@@ -104,7 +108,7 @@ class RhinoGrammar:
         raise ValueError(f"not a sentence of {self.path.name}: {sentence}")
 
     def read_corpus(self, path: Path) -> Iterator[Utterance]:
-        """Sentences of a file, a line each, named after their lines.
+        """Read the sentences of a file, one on each line; ids are `corpus-<line number>`.
 
         Raises:
             DataError: a line that is no sentence of the grammar.

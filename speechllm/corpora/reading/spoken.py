@@ -18,9 +18,11 @@ SPOKEN = {
 
 
 def spoken_form(text: str) -> str:
-    """Capital letters, apostrophes inside words, no other punctuation; a few words written out.
+    """Convert to capital letters without punctuation, except apostrophes inside words.
 
-    Digits stay: whether 76 was "SEVENTY SIX" is for the corpus to say.
+    A few abbreviations and signs are written out (`SPOKEN`).
+
+    Digits stay: only the corpus can tell whether 76 was spoken as "SEVENTY SIX".
     """
     text = (
         unicodedata.normalize("NFKC", text).upper().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")

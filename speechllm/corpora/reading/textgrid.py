@@ -1,4 +1,4 @@
-"""Praat's TextGrids, in their long and short text form."""
+"""Praat's TextGrids, in the long and the short text format."""
 
 import codecs
 import re
@@ -10,14 +10,14 @@ from speechllm.data.dirs.kaldi import MOST_SECONDS
 from speechllm.errors import DataError
 from speechllm.files.utf8 import decode
 
-# What counts stands free: strings, numbers, flags. `xmin =` and `[1]:` are there for the eye.
+# Only free-standing strings, numbers and flags count; `xmin =` and `[1]:` are for human readers.
 TOKEN = re.compile(r'"(?P<text>(?:[^"]|"")*)"(?=\s|$)|(?P<flag><\w+>)(?=\s|$)|(?P<word>\S+)')
 NUMBER = re.compile(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?")
 OVERLAP = 1e-6  # seconds that rounding may leave between neighbours
 
 
 class Interval(NamedTuple):
-    """A stretch of a tier, in seconds; `line` is where it begins in the file."""
+    """Stretch of a tier, in seconds; `line` is the line in the file where it begins."""
 
     start: float
     end: float
@@ -26,7 +26,7 @@ class Interval(NamedTuple):
 
 
 class Tier(NamedTuple):
-    """An interval tier: its intervals in order, silent ones with an empty text."""
+    """Interval tier: its intervals in order, silent ones with an empty text."""
 
     name: str
     intervals: list[Interval]
@@ -80,7 +80,7 @@ class _Tokens:
     """The free-standing strings, numbers and flags of a file, one after the other.
 
     Attributes:
-        line: of the last token taken.
+        line: line of the last token taken.
     """
 
     def __init__(self, path: Path):

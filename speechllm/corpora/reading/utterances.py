@@ -1,4 +1,4 @@
-"""What every reader gives, and the data dir that is made of it."""
+"""Utterances, which every reader gives, and the data dir that is made of them."""
 
 import json
 import logging
@@ -18,18 +18,18 @@ from speechllm.slot.mixture import subset
 log = logging.getLogger(__name__)
 
 SEMANTICS = "semantics"
-"""The table of what utterances mean."""
+"""Name of the table of utterances' meanings."""
 
 
 class Utterance(NamedTuple):
     """One utterance of a corpus.
 
     Attributes:
-        id: sorts by speaker where it begins with the speaker's name, as Kaldi wants it.
-        text: the transcript, as a model is to write it.
-        audio: None where text is all there is.
-        speaker: empty where the corpus does not say.
-        semantics: what it means (docs/data-formats.md); None where the corpus does not say.
+        id: should begin with the speaker's name, if known: Kaldi wants ids to sort by speaker.
+        text: the transcript, as a model should write it.
+        audio: None where there is only text.
+        speaker: empty where the corpus does not tell.
+        semantics: the meaning (docs/data-formats.md); None where the corpus does not tell.
     """
 
     id: str
@@ -45,14 +45,14 @@ def write_set(
     """Write a data dir of utterances that all have audio, or of text alone.
 
     Args:
-        folder: of the data dir.
-        utterances: in any order.
-        limit: if above 0, at most so many of them, always the same ones.
+        folder: the data dir.
+        utterances: utterances in any order.
+        limit: if above 0, at most so many of them are taken, always the same ones.
         lower_case: write transcripts in small letters.
 
     Raises:
-        DataError: no utterance, an id that stands twice, an utterance without a transcript (and
-            without audio and semantics), audio for some only, or audio that cannot be opened.
+        DataError: no utterance, a repeated id, an empty transcript (unless there are audio and
+            semantics), audio for some utterances only, or audio that cannot be opened.
     """
     utterances = _some(utterances, limit)
     _check(folder, utterances)
@@ -92,7 +92,12 @@ def write_set(
 
 
 def say_left_out(what: str, ids: Sequence[str]) -> None:
-    """Say how many utterances a reader did not take, and the first of them."""
+    """Log how many utterances a reader left out, and the first of them.
+
+    Args:
+        what: reason, or kind of the utterances.
+        ids: their ids; if empty, nothing is logged.
+    """
     if ids:
         log.warning("left out, %s: %s", what, first_ids(ids))
 
@@ -120,7 +125,7 @@ def _check(folder: Path, utterances: Sequence[Utterance]) -> None:
 
 
 def _durations(audio: Iterable[Audio], name: str) -> list[float]:
-    """Seconds; those of whole files are in their headers, those of cuts are their own."""
+    """Seconds of each utterance: of a cut, by its times; of a whole file, by its header."""
 
     def seconds(entry: Audio) -> float:
         if entry.start is not None and entry.end is not None:

@@ -1,1 +1,1 @@
-"""Stage 2: what is wrong with a data dir, and what mends it."""
+"""Stage 2: checks of a data dir, and repairs."""

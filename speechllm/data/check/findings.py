@@ -1,4 +1,4 @@
-"""What a check finds in a data dir, and how it is printed."""
+"""Findings of a check of a data dir, and how they are printed."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ class Finding:
     Attributes:
         severity: a set with an error cannot be used; a warning is for the user to judge.
         message: what is wrong, in words that are the same for every place with this fault.
-        file, line: where; the line is 1-based.
-        remedy: the command or the edit that mends it.
-        item: the utterance or value that it is about.
+        file, line: place of the fault; the line is 1-based.
+        remedy: the command or the edit that fixes it.
+        item: the utterance or value at fault.
     """
 
     severity: Literal["error", "warning"]
@@ -29,7 +29,7 @@ class Finding:
 
 
 def group_findings(complaints: Iterable[Finding]) -> list[str]:
-    """Format complaints for printing: equal ones together, with a count and the first five."""
+    """Format findings for printing: equal ones together, with a count and the first five items."""
     groups: dict[tuple[Any, ...], list[Finding]] = {}
     for c in complaints:
         groups.setdefault((c.severity, c.message, c.file, c.remedy), []).append(c)
@@ -50,7 +50,7 @@ def _format(group: list[Finding]) -> str:
 
 
 def _item(complaint: Finding, with_line: bool) -> str:
-    # What is odd about an id may be a character that commands the terminal.
+    # An invalid id may hold control characters, which would command the terminal.
     item = "".join(c if c.isprintable() else repr(c)[1:-1] for c in complaint.item)
     line = f"line {complaint.line}" if with_line and complaint.line else ""
     return " at ".join(filter(None, (item, line)))

@@ -1,4 +1,4 @@
-"""Mend a data dir: what no longer fits is dropped and reported, the old files are kept."""
+"""Repair of a data dir: what does not fit is dropped and reported, the old files are kept."""
 
 import shutil
 import unicodedata
@@ -38,13 +38,13 @@ BACKUP = ".backup"
 
 @dataclass
 class FixReport:
-    """What was done.
+    """Report of a repair.
 
     Attributes:
         dropped: reason -> ids (of utterances, unless the reason says otherwise).
-        mended: what was mended -> in how many lines.
+        mended: kind of fault that was fixed -> number of lines.
         written: tables that were written or removed.
-        backup: where the old files are; None when nothing was changed.
+        backup: folder of the old files; None when nothing was changed.
     """
 
     dropped: dict[str, list[str]] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class FixReport:
         self.dropped.setdefault(reason, []).append(key)
 
     def lines(self) -> list[str]:
-        """The report for printing: counts and the first five ids."""
+        """Lines for printing: counts and the first five ids."""
         lines = [f"dropped, {reason}: {first_ids(ids)}" for reason, ids in self.dropped.items()]
         lines += [f"mended, {what}: {count}" for what, count in self.mended.items()]
         if self.backup is None:
@@ -71,14 +71,13 @@ def fix_data_dir(
     full: bool = False,
     min_seconds: float = LEAST_SECONDS,
 ) -> FixReport:
-    """Mend what can be mended without asking.
+    """Fix what can be fixed without asking.
 
-    Sorts; removes Windows line ends, empty lines, identical duplicates and characters that carry
-    nothing; composes letters and accents (Unicode NFC); drops utterances
-    without text or without usable audio; gives utterances without a speaker one of their own;
-    rebuilds `spk2utt`; measures `utt2dur`. Tables that this toolkit does not know lose the
-    utterances that are dropped. The tables as they were are copied to `.backup/<n>/`
-    first. A flawless set is left alone.
+    Sorts; removes Windows line ends, empty lines, identical duplicates and characters without
+    meaning; composes letters and accents (Unicode NFC); drops utterances without text or without
+    usable audio; gives utterances without a speaker one of their own; rebuilds `spk2utt`; measures
+    `utt2dur`. Tables that this toolkit does not know lose the dropped utterances. The old tables
+    are copied to `.backup/<n>/` first. A flawless set is left alone.
 
     Args:
         path: the data dir.
@@ -87,9 +86,9 @@ def fix_data_dir(
         min_seconds: shorter utterances are dropped; by default those that no encoder takes.
 
     Raises:
-        DataError: what only the user can decide: two lines with one id that differ, bytes that are
-            not UTF-8, an odd id, malformed entities, commands in `wav.scp` that are not allowed;
-            or nothing would be left.
+        DataError: there is no such data dir or no `text`; something that only the user can decide
+            (two lines with one id that differ, bytes that are not UTF-8, an invalid id, malformed
+            entities, commands in `wav.scp` that are not allowed); or nothing would be left.
     """
     path = Path(path)
     if not path.is_dir():
@@ -125,7 +124,7 @@ def fix_data_dir(
 
 
 def _scan(path: Path, report: FixReport) -> list[Row]:
-    """Read a table, count what the scan mends, refuse what it cannot."""
+    """Read a table; count the faults that are fixed thereby, refuse those that cannot be fixed."""
 
     def note(fault: Fault) -> None:
         if not fault.mendable:
@@ -148,7 +147,7 @@ def _unique(path: Path, rows: list[Row]) -> Table:
 
 
 def _understood(path: Path) -> set[str]:
-    """Recordings whose meaning is known: they may be without words."""
+    """Utterances with audio whose `semantics` are known: their transcripts may be empty."""
     if not ((path / "semantics").is_file() and (path / "wav.scp").is_file()):
         return set()
     return {row.key for row in scan_table(path / "semantics", lambda fault: None) if row.value}
@@ -206,7 +205,7 @@ def _mended_tables(
 def _audio(
     path: Path, old: dict[str, Table], allow_pipes: bool, report: FixReport
 ) -> dict[str, Audio]:
-    """Entries of `wav.scp` and `segments` that are well formed."""
+    """Well-formed entries of `wav.scp` and `segments`."""
     pipes = [rec for rec, source in sorted(old["wav.scp"].items()) if source.endswith("|")]
     if pipes and not allow_pipes:
         message = f"shell commands are not allowed: {first_ids(pipes)}"
@@ -244,7 +243,7 @@ def _usable(
     min_seconds: float,
     report: FixReport,
 ) -> dict[str, float]:
-    """Seconds of the utterances that have text and audio that can be read."""
+    """Seconds of the utterances that have text and usable audio."""
     for utt in sorted(audio.keys() - old_text.keys()):
         report.drop("audio without text", utt)
     dropped = {utt for ids in report.dropped.values() for utt in ids}
@@ -263,7 +262,7 @@ def _usable(
 
 
 def _durations(seconds: dict[str, float], old: Table) -> Table:
-    """Measured durations; an old value that is right is kept as it was written."""
+    """Measured durations; an old value that is right is kept as written."""
     durations = {}
     for utt, measured in seconds.items():
         durations[utt] = f"{measured:.4f}"

@@ -1,7 +1,7 @@
-"""Text-only sets that are as they should be, at the speed of reading them.
+"""Fast check of text-only sets without a fault: about as fast as reading them.
 
-What `check_data_dir` looks for utterance by utterance is looked for in some thousand of them at
-once. A set with anything odd in it, or with more than text and speakers, is left to that function.
+Faults that `check_data_dir` looks for in each utterance are looked for in thousands at once. A set
+with anything odd in it, or with more than text and speakers, is left to that function.
 """
 
 import unicodedata
@@ -27,17 +27,17 @@ def flawless(
     task: Task | None = None,
     others: Sequence[Task] = (),
 ) -> SetSummary | None:
-    """Check a text-only set; returns its size if there is nothing at all to be said about it.
+    """Check a text-only set; return its size if there is nothing to complain about.
 
     Args:
         path: the data dir.
         transcript_limit: says why a transcript cannot be used, or returns None.
-        task: what the set is used for, if that is known.
-        others: tasks that it might be meant for, too.
+        task: the task that the set is used for, if that is known.
+        others: other tasks that it might be meant for.
 
     Returns:
-        What `summarise` does of a set of which `check_data_dir` says nothing; None for any other
-        set, and for some of these that are not of the usual kind.
+        The set's size, as `summarise` gives it, if `check_data_dir` would find nothing. None for
+        any other set, and for some unusual ones without a fault.
     """
     answers = {other.table for other in ([task] if task else others)}
     further = {*TABLES, *answers, BIASING, BIAS_WORDS} - {"text", *SPEAKERS}
@@ -56,7 +56,7 @@ def _read_text(path: Path, limit: Callable[[str], str | None]) -> tuple[list[str
     words: set[str] = set()
     total = 0
     for keys, values, text in tidy_blocks(path):
-        # Between two lines a blank stands for the line end, and joins nothing to a character.
+        # Line ends are no fault here. A blank in their place is no base for a joiner.
         odd = SPEECH_MARKER in text or unseen(text.replace("\n", " "))
         if odd or not all(values) or not unicodedata.is_normalized("NFC", text):
             raise Untidy(path)
@@ -73,7 +73,7 @@ def _read_text(path: Path, limit: Callable[[str], str | None]) -> tuple[list[str
 
 
 def _read_speakers(path: Path, ids: list[str]) -> int:
-    """Number of the speakers of these utterances, 0 if nobody says who they are."""
+    """Number of speakers of these utterances; 0 if there is no `utt2spk`."""
     utt2spk, spk2utt = (path / name for name in SPEAKERS)
     if not utt2spk.exists():
         if spk2utt.exists():
@@ -96,7 +96,7 @@ def _read_speakers(path: Path, ids: list[str]) -> int:
 
 
 def _compare(spk2utt: Path, utts_of: Mapping[str, list[str]]) -> None:
-    """Raise Untidy unless the table says what `utts_of` says by speaker."""
+    """Raise Untidy unless the table agrees with `utts_of`, the utterances by speaker."""
     speakers = 0
     for keys, values, _ in tidy_blocks(spk2utt):
         for speaker, value in zip(keys, values, strict=True):

@@ -58,7 +58,7 @@ def fingerprint(path: Path, options: dict[str, Any], answers: Collection[str] = 
 
     Args:
         path: the data dir.
-        options: of the check.
+        options: options of the check.
         answers: names of the tables of answers, where they are other ones than `text`.
     """
     tables = {}
@@ -70,7 +70,7 @@ def fingerprint(path: Path, options: dict[str, Any], answers: Collection[str] = 
 
 
 def _audio_stats(wav_scp: Path) -> list[list[int] | None]:
-    """Size and time of every file that is named, in order; None where there is none."""
+    """Size and time of every audio file that is named, in order; None where there is none."""
     lines = wav_scp.read_bytes().splitlines() if wav_scp.is_file() else []
     stats: list[list[int] | None] = []
     for source in (os.fsdecode(line.partition(b" ")[2].strip()) for line in lines):
@@ -89,7 +89,15 @@ def write_mark(
     warnings: int,
     answers: Collection[str] = (),
 ) -> None:
-    """Mark a set as checked, with its size and the number of warnings."""
+    """Mark a set as checked, with its size and the number of warnings.
+
+    Args:
+        path: the data dir.
+        options: options of the check.
+        summary: size of the set.
+        warnings: number of warnings.
+        answers: as for `fingerprint`.
+    """
     mark = {
         "fingerprint": fingerprint(path, options, answers),
         "options": options,
@@ -101,7 +109,16 @@ def write_mark(
 def read_mark(
     path: Path, options: dict[str, Any], answers: Collection[str] = ()
 ) -> tuple[SetSummary, int] | None:
-    """Summary and number of warnings of a set whose tables are those that were checked."""
+    """Read the mark of a set: its size and the number of warnings.
+
+    Args:
+        path: the data dir.
+        options: options of the check.
+        answers: as for `fingerprint`.
+
+    Returns:
+        None if the set was not checked with these options, or has changed since.
+    """
     if not (path / MARK).is_file():
         return None
     try:

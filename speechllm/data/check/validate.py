@@ -1,4 +1,4 @@
-"""Checks of a data dir. All faults are collected; each names file, line and what mends it."""
+"""Checks of a data dir. All faults are collected; each names file, line and remedy."""
 
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
@@ -29,7 +29,7 @@ from speechllm.errors import DataError, shell_word
 from speechllm.task import Task
 
 T = TypeVar("T")
-MOST_NAMED = 3  # characters of one transcript
+MOST_NAMED = 3  # invisible characters of one transcript that are named
 DURATION_TOLERANCE = 0.05  # seconds between utt2dur and the audio
 
 
@@ -54,12 +54,12 @@ def check_data_dir(
         max_seconds: longer utterances are warned about.
         transcript_limit: says why a transcript, or one with its answer, cannot be used, or
             returns None.
-        task: what the set is used for, if that is known.
-        others: tasks that it might be meant for, too, whose tables are looked at where they are.
+        task: the task that the set is used for, if that is known.
+        others: other tasks that it might be meant for; their tables are checked where they exist.
         least_seconds: gives the length of the shortest utterance that the encoder takes.
 
     Returns:
-        All complaints, in the order of the tables; an empty list for a flawless set.
+        All findings, in the order of the tables; an empty list for a flawless set.
     """
     check = _Check(Path(path), transcript_limit, task, "--allow_pipes " if allow_pipes else "")
     if not check.path.is_dir():
@@ -81,7 +81,7 @@ def check_data_dir(
 
 
 class _Check:
-    """The tables of one data dir, and the complaints so far."""
+    """Check under way: the tables of one data dir, and the findings so far."""
 
     def __init__(self, path: Path, transcript_limit: Limit, task: Task | None, options: str):
         self.path, self.task = path, task
@@ -143,7 +143,7 @@ class _Check:
                 self.complain(name, missing, item=utt)
 
     def text(self) -> None:
-        """Transcripts: there, and fit for an LLM."""
+        """Check that transcripts are there, and fit for an LLM."""
         if "text" not in self.rows:
             self.complain("text", "file is missing", remedy=NO_TEXT)
         for utt, row in sorted(self.rows.get("text", {}).items()):
@@ -159,7 +159,7 @@ class _Check:
                 self.complain("text", problem, row.line, remedy, utt)
 
     def characters(self, utt: str, row: Row) -> None:
-        """Characters that nobody sees; each kind of fault once."""
+        """Report invisible characters, each kind of fault once, and text that is not NFC."""
         faults: dict[tuple[str, str, Literal["error", "warning"]], list[Unseen]] = {}
         for odd in unseen(row.value):
             if odd.character == LOST and row.line in self.undecoded:
@@ -177,7 +177,7 @@ class _Check:
             self.complain("text", message, row.line, None, utt, "warning")
 
     def empty_transcript(self, utt: str, row: Row) -> None:
-        """An error, unless speech is to be answered with something else than what was said."""
+        """Report an empty transcript: a warning where speech has other answers, else an error."""
         if self.task and self.task.table != "text" and "wav.scp" in self.rows:
             message, remedy = "empty transcript: heard, but never read", "add it, if it is known"
             self.complain("text", message, row.line, remedy, utt, "warning")
@@ -185,7 +185,7 @@ class _Check:
             self.complain("text", "empty transcript", row.line, item=utt)
 
     def answers(self, others: Sequence[Task]) -> None:
-        """What the LLM is to answer, where that is not the transcript."""
+        """Check the LLM's answers, where they are not the transcripts."""
         text = self.rows.get("text", {})
         check_answers(
             self.path, text, self.task, self._scan, self.complain, self.transcript_limit, others
@@ -277,7 +277,7 @@ class _Check:
                     self.complain("entities", message, line, edit, item, "warning")
 
     def bias_lists(self) -> None:
-        """Lists of words that are likely to be said."""
+        """Check the bias lists."""
         if BIASING in self.rows:
             text, edit = self.rows.get("text", {}), "mend or delete the line"
             for utt, row in sorted(self.rows[BIASING].items()):
@@ -296,7 +296,7 @@ class _Check:
                 self.complain(BIAS_WORDS, error.fault, error.line, error.remedy)
 
     def entries_fit(self, name: str, entries: Iterable[str]) -> None:
-        """Warn about lists in another form than the transcripts, which no hypothesis would have."""
+        """Warn about lists in another form than the transcripts: no hypothesis would match them."""
         words = words_of_phrases(row.value for row in self.rows.get("text", {}).values())
         fit = compare(dict.fromkeys(entries, 1), words)
         if fit.is_odd(of_list=True):
@@ -334,5 +334,5 @@ def _entity_problem(entity: str, transcript: str) -> str | None:
 
 
 def _general(error: ValueError) -> str:
-    """The error without the value that caused it, so that equal faults are grouped."""
+    """Message of an error without the value that caused it, so that equal faults are grouped."""
     return str(error).split(": ")[0]

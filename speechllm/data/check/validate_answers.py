@@ -1,4 +1,4 @@
-"""Checks of what the LLM is to answer, where that is another table than the transcripts."""
+"""Checks of the LLM's answers, where they are another table than the transcripts."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ Limit = Callable[..., str | None]
 
 
 class Complain(Protocol):
-    """Notes a fault of a table."""
+    """Function that notes a fault of a table."""
 
     def __call__(
         self,
@@ -33,16 +33,16 @@ def check_answers(
     limit: Limit,
     others: Sequence[Task] = (),
 ) -> None:
-    """Complain about the answers of the given task, and about those of others that are there.
+    """Check the answers of the given task, and those of other tasks whose tables exist.
 
     Args:
         path: the data dir.
         text: its transcripts.
-        task: what the set is used for, whose table must be there and whole; None: not known.
+        task: the task that the set is used for, whose table must be complete; None: not known.
         scan: reads a table.
         complain: notes a fault.
-        limit: says why transcript and answer do not fit the LLM together, or returns None.
-        others: tasks that the set might be meant for, too.
+        limit: says why transcript and answer together do not fit the LLM, or returns None.
+        others: other tasks that the set might be meant for.
     """
     tables = {other.table: other for other in (*reversed(others), *([task] if task else []))}
     tables.pop("text", None)

@@ -52,7 +52,7 @@ def check_audio(
     """Yield (utterance, header or None, faults), in order, while showing progress.
 
     Args:
-        audio: utterance -> where its samples are.
+        audio: utterance -> place of its samples.
         allow_pipes: run the commands in `wav.scp`.
         full: decode all samples, not only those of float formats and those that must be counted.
         max_seconds: longer utterances are warned about.
@@ -87,7 +87,7 @@ def check_audio(
 
 
 def _is_shorter(seconds: float, least: float) -> bool:
-    """Compared in samples, as the encoder hears them."""
+    """Whether a length is below the least, compared in whole samples as the encoder gets them."""
     return round(seconds * SAMPLE_RATE) < round(least * SAMPLE_RATE)
 
 

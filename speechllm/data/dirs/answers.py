@@ -1,4 +1,4 @@
-"""What the LLM has to answer for each utterance of a data dir."""
+"""Answers that a data dir asks of the LLM, one for each utterance."""
 
 from speechllm.data.dirs.kaldi import DataDir
 from speechllm.data.dirs.tables import first_ids, read_table
@@ -10,7 +10,7 @@ def read_targets(task: Task, data_dir: DataDir) -> dict[str, str]:
     """Answers by utterance id, in the order of `data_dir.ids`; transcripts for ASR.
 
     Raises:
-        DataError: no such table, a line of it that cannot be read, or an utterance without one.
+        DataError: there is no such table, a line of it cannot be read, or an utterance has no line.
     """
     if task.table == "text":
         return data_dir.text

@@ -22,16 +22,16 @@ from speechllm.files.whole import whole_file
 
 BIASING, BIAS_WORDS = "biasing", "bias_words"
 MOST_ENTRIES = 200_000
-"""Entries of one list; more are refused, since a search would stand still without a word."""
+"""Entries of the largest list; more are refused, since the search would seem to hang."""
 
 
 @dataclass(frozen=True)
 class BiasLists:
-    """The lists of one set.
+    """Bias lists of one set.
 
     Attributes:
-        own: list by utterance, for utterances with a line in `biasing` (it may be empty).
-        words: the list of all others.
+        own: utterance -> list, for utterances with a line in `biasing`; a list may be empty.
+        words: the list of all other utterances.
     """
 
     own: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -41,17 +41,17 @@ class BiasLists:
         return bool(self.own or self.words)
 
     def of(self, utt: str) -> Sequence[str]:
-        """The list of an utterance."""
+        """Bias list of an utterance."""
         return self.own.get(utt, self.words)
 
     @property
     def entries(self) -> list[str]:
-        """All entries, each once."""
+        """Entries of all lists, each once."""
         own = (entry for entries in self.own.values() for entry in entries)
         return list(dict.fromkeys((*self.words, *own)))
 
     def folded(self, folds: Sequence[Fold]) -> "BiasLists":
-        """The lists in another form; entries that are equal there, or nothing, are left out."""
+        """Fold all entries; of those that become equal one is kept, empty ones are left out."""
         if not folds:
             return self
         form = {entry: fold(entry, folds) for entry in self.entries}
@@ -63,13 +63,13 @@ class BiasLists:
 
     @property
     def sha256(self) -> str:
-        """Hash of all entries: what a hypothesis may depend on."""
+        """Hash of all lists, on which hypotheses may depend."""
         text = json.dumps([sorted(self.own.items()), list(self.words)], ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
 def entry_problem(entry: object) -> str | None:
-    """Say why something cannot be an entry of a list, or None."""
+    """Say why something cannot be an entry of a list; None if it can."""
     if not isinstance(entry, str):
         return "entry is not a string"
     if not entry.strip():
@@ -82,12 +82,12 @@ def entry_problem(entry: object) -> str | None:
 
 
 def spaced(entry: str) -> str:
-    """With one blank between words: a search meets no other blanks."""
+    """Entry with single blanks between its words, as in hypotheses."""
     return " ".join(entry.split())
 
 
 def doubled(entries: Iterable[str]) -> list[str]:
-    """Entries that stand twice, in the order of their second places."""
+    """Entries that occur more than once, in the order of their repetitions."""
     seen: set[str] = set()
     twice = []
     for entry in entries:
@@ -101,8 +101,8 @@ def parse_biasing(value: str) -> list[str]:
     """Parse the value of a line of `biasing`.
 
     Raises:
-        ValueError: not a JSON list of words and phrases, an empty one, one that stands twice, or
-            too many.
+        ValueError: not a JSON list of words and phrases, an empty or repeated entry, or too many
+            entries.
     """
     entries = load_json(value)
     if not isinstance(entries, list):
@@ -118,7 +118,7 @@ def parse_biasing(value: str) -> list[str]:
 
 
 def scan_words(path: Path, report: Callable[[Fault], None]) -> list[str]:
-    """Read `bias_words` to its end and hand every fault of its lines to `report`.
+    """Read `bias_words` to its end and pass every fault of its lines to `report`.
 
     Raises:
         DataError: the file cannot be read, or has more than `MOST_ENTRIES`.
@@ -154,8 +154,8 @@ def read_words(path: Path) -> list[str]:
     """Read `bias_words`, strictly.
 
     Raises:
-        DataError: with the line, for bytes that are not UTF-8, an empty line, an entry that
-            cannot be one or stands twice; or as `scan_words`.
+        DataError: names the line: not UTF-8, empty, or with an entry that is invalid or repeated;
+            otherwise as `scan_words`.
     """
 
     def refuse(fault: Fault) -> None:
@@ -169,6 +169,7 @@ def read_bias_lists(path: Path, ids: Iterable[str]) -> BiasLists:
     """Read the lists of a data dir; a set without either file has none.
 
     Args:
+        path: the data dir.
         ids: the set's utterances.
 
     Raises:
@@ -199,7 +200,7 @@ def write_words(path: Path, words: Iterable[str]) -> None:
     """Write `bias_words` of a data dir.
 
     Raises:
-        DataError: an entry that cannot be one.
+        DataError: an invalid entry.
     """
     with whole_file(path / BIAS_WORDS) as stream:
         for entry in words:

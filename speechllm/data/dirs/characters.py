@@ -1,8 +1,8 @@
-"""Characters of a transcript that nobody sees, but that make another word of a word.
+"""Invisible characters of a transcript: they turn a word into a different one.
 
-Most carry nothing and can be left out, or stand for a blank. Some are spelling in one script and a
-leftover in another: joiners and variation selectors (Persian, Indic scripts, emoji), the zero
-width space (Thai, Khmer and others write no blanks).
+Most have no meaning and can be left out, or stand for a blank. Some belong to the spelling in one
+script and are leftovers in another: joiners and variation selectors (Persian, Indic scripts,
+emoji), the zero width space (Thai, Khmer and others write no blanks).
 """
 
 import re
@@ -20,9 +20,9 @@ SUSPECT = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164"
     "\ufe00-\ufe0f\ufeff\uffa0\ufff9-\uffff\U000e0000-\U000e0fff]"
 )
-REACH = 64  # characters that a joiner, a selector or a tag looks back for what it belongs to
+REACH = 64  # characters before a joiner, selector or tag in which its base is looked for
 VISIBLE = "\ufffc"  # stands for an object, and is drawn
-# As names of their letters begin: a joiner between these is no spelling.
+# Scripts by the first word of their letters' names. A joiner after a plain letter is no spelling.
 PLAIN_SCRIPTS = ("LATIN", "GREEK", "CYRILLIC", "COMBINING")
 SCRIPTS_WITHOUT_BLANKS = ("THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN", "TAI ", "NEW TAI", "CJK")
 
@@ -31,10 +31,10 @@ class Unseen(NamedTuple):
     """A character that should not be there.
 
     Attributes:
-        character: itself.
+        character: the character.
         column: its place in the text, from 1.
-        instead: what to put in its place, "" or " "; None takes somebody who knows the text.
-        is_control: it is a control character or ends a line, so that tools stumble over it.
+        instead: its replacement, "" or " "; None where only somebody who knows the text can tell.
+        is_control: it is a control character or a line end, which tools stumble over.
     """
 
     character: str
@@ -47,7 +47,7 @@ class Unseen(NamedTuple):
 
     @property
     def by_hand(self) -> str:
-        """What somebody who knows the text is to do."""
+        """Advice for a person who knows the text, where `instead` is None."""
         if self.character == LOST:
             return "a character was lost in decoding: take the text from its source again"
         if self.character == ZERO_WIDTH_SPACE:
@@ -64,7 +64,7 @@ def code(character: str) -> str:
 
 
 def unseen(text: str) -> list[Unseen]:
-    """Find what should not be there, in the order of its places."""
+    """Find the characters that should not be there, in order."""
     found: list[Unseen] = []
     if text.isascii() and text.isprintable():  # nearly all lines of nearly all tables
         return found
@@ -77,7 +77,10 @@ def unseen(text: str) -> list[Unseen]:
 
 
 def without_unseen(text: str) -> str:
-    """Leave out what carries nothing, and put one blank for what stands for blanks."""
+    """Remove invisible characters without meaning; put one blank for those that stand for blanks.
+
+    Characters whose `instead` is None stay.
+    """
     characters = list(text)
     for odd in unseen(text):
         if odd.instead is not None:
@@ -94,7 +97,7 @@ def _instead(character: str) -> str | None:
 
 
 def _belongs(text: str, place: int) -> bool:
-    """Whether a suspect is spelling, where it stands."""
+    """Whether a suspect character belongs to the spelling at this place."""
     character = text[place]
     nearest_first = reversed(text[max(0, place - REACH) : place])
     before = next((c for c in nearest_first if not SUSPECT.match(c)), " ")

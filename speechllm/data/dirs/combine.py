@@ -1,4 +1,4 @@
-"""Several sets as one."""
+"""Union of several sets."""
 
 import logging
 from collections.abc import Sequence
@@ -17,15 +17,16 @@ def combine(sets: Sequence[SetTables], path: Path) -> SetTables:
     """Join the tables of sets.
 
     Where some sets are cut by `segments` and others are not, the others' recordings become segments
-    to their end. A table that only some of the sets have is dropped, and said; `entities` and
-    `biasing` are not. `bias_words` are joined.
+    to their end. A table that only some of the sets have is dropped with a warning, except
+    `entities`, `reco2channel` and `biasing`. `bias_words` are joined.
 
     Args:
+        sets: at least one.
         path: the new data dir.
 
     Raises:
-        DataError: some sets have audio and others have not, one utterance stands in two sets, or
-            one recording or speaker is two different things; the new data dir is one of the old.
+        DataError: only some sets have audio, an utterance is in two sets, a recording or speaker
+            has two different values, or the new data dir would replace one of the sets.
     """
     for tables in sets:
         refuse_inside(tables.path, path)
@@ -53,7 +54,7 @@ def combine(sets: Sequence[SetTables], path: Path) -> SetTables:
 
 
 def _with_segments(tables: SetTables) -> SetTables:
-    """Make whole recordings segments, and the tables of both tables of recordings."""
+    """Turn whole recordings into segments; `wav.scp` and `reco2channel` are then by recording."""
     if "segments" in tables.utterances:
         return tables
     utterances = dict(tables.utterances)

@@ -1,9 +1,8 @@
-"""How words are written: their case, their punctuation, their Unicode form.
+"""Written form of words: case, punctuation, Unicode form.
 
-Bias lists, language models, lexicons, training text: all of them meet transcripts word by word, and
-a word in another form is another word, which never matches and says nothing. Whoever compares a
-resource with texts asks `compare` what part of it stands there as it is written, and what would in
-another form.
+Bias lists, language models, lexicons, training text: all of them meet transcripts word by word. A
+word in another form is a different word: it never matches, and nobody is warned. `compare` counts
+how many items of such a resource occur in texts as written, and how many would in another form.
 """
 
 import re
@@ -19,7 +18,7 @@ Fold = Literal["nfc", "lower", "upper", "punctuation"]
 Folding = Annotated[
     tuple[Fold, ...], BeforeValidator(lambda v: (v,) if isinstance(v, str) else v or ())
 ]
-"""In a config: one of them or a list; all that is folded is composed (Unicode NFC)."""
+"""Config value: one fold or a list; folded text is always composed (Unicode NFC)."""
 
 SAYS: dict[Fold, str] = {
     "nfc": "in Unicode form NFC",
@@ -35,22 +34,22 @@ CANDIDATES: tuple[tuple[Fold, ...], ...] = (
     ("lower", "punctuation"),
     ("upper", "punctuation"),
 )
-"""What `compare` tries; of equally good ones the first."""
+"""Folds that `compare` tries; of equally good ones it takes the first."""
 MUCH = 0.05
-"""Of all that stands in the texts in some form, the part in another one that is worth a warning."""
+"""Share worth a warning: items found in another form only, of all items found in any form."""
 MUCH_MIXED = 0.25
-"""The same where no folding makes it fit. Two texts with capitals and punctuation, both written
-alike, have up to an eighth: `stones` is in the one, `stones?` in the other."""
+"""Share worth a warning where no single fold makes the items fit. Two texts with capitals and
+punctuation, written alike, have up to an eighth: `stones` is in one, `stones?` in the other."""
 SAMPLE = 2000
-"""Items by which the form is chosen, of those that fit and of those that do not."""
+"""Items by which the form is chosen: so many that fit, and so many that do not."""
 CLOSING = '.,;:!?\u2026)]}"\u201d\u00bb\u3002\uff0c\u3001\uff1b\uff1a\uff1f\uff01'
-"""Marks that end a word, so that it is the same word with them."""
+"""Punctuation at the end of a word that does not make it another word."""
 _MARKS = re.compile(r"[^\w\s]|_")
 _CURLY = re.compile("[\u2018\u2019\u02bc]")
 
 
 def fold(text: str, folds: Iterable[Fold]) -> str:
-    """A text in another form, with single blanks; as it is where there is nothing to be folded."""
+    """Text in another form, with single blanks; unchanged if `folds` is empty."""
     folds = tuple(folds)
     if not folds:
         return text
@@ -82,23 +81,23 @@ def strip_punctuation(text: str) -> str:
 
 
 def count_words(texts: Iterable[str]) -> Counter[str]:
-    """How often each word stands in texts."""
+    """Count of each word in texts."""
     return Counter(word for text in texts for word in text.split())
 
 
 def words_of_phrases(texts: Iterable[str]) -> set[str]:
-    """Words of texts that an entry of a bias list may be: as they are, and without what follows."""
+    """Words of texts that bias entries may match: as written, and without closing punctuation."""
     words = {word for text in texts for word in text.split()}
     return words | {word.rstrip(CLOSING) for word in words} - {""}
 
 
 def unlike(texts: Iterable[str], known: Collection[str], where: str) -> str | None:
-    """Say how far texts are written otherwise than others, one sentence; None if they are not.
+    """Say in one sentence how far texts differ in form from other texts; None if they do not.
 
     Args:
-        texts: which should be written as the others are.
+        texts: texts that should be written as the others are.
         known: words of the others.
-        where: these others.
+        where: name of the others, for the sentence.
     """
     fit = compare(count_words(texts), known)
     return fit.says("words", where) if fit.is_odd() else None
@@ -106,15 +105,15 @@ def unlike(texts: Iterable[str], known: Collection[str], where: str) -> str | No
 
 @dataclass(frozen=True)
 class Fit:
-    """What part of some items stands in texts.
+    """Counts of items (words or phrases) that occur in texts, as written and in another form.
 
     Attributes:
-        total: items.
-        fits: those that stand there as they are written; of a phrase, one word is enough.
-        would: those of which more would in another form.
-        folds: that form; empty where no folding of all items makes it, as in texts with mixed case.
-        example: one of them, and what it is there.
-        sure: the texts are wholly in that case, so that not one of these can be meant.
+        total: number of items.
+        fits: items that occur as written; of a phrase, one word is enough.
+        would: items of which more words would occur in another form.
+        folds: that form; empty where no single fold leads to it, as in texts of mixed case.
+        example: such an item, and its form in the texts.
+        sure: the texts are wholly in that case, so no item of `would` can be right as written.
     """
 
     total: int
@@ -126,45 +125,45 @@ class Fit:
 
     @property
     def unknown(self) -> int:
-        """Items that do not stand there as they are written."""
+        """Number of items that do not occur as written."""
         return self.total - self.fits
 
     @property
     def unknown_percent(self) -> float:
-        """Their share, to one digit."""
+        """Percentage of unknown items, to one digit."""
         return round(100 * self.unknown / max(1, self.total), 1)
 
     def is_odd(self, of_list: bool = False) -> bool:
-        """Whether so much would fit in another form that somebody has to know.
+        """Whether so many items would fit in another form that a warning is due.
 
         Args:
-            of_list: the items were chosen one by one, so that each counts where it is `sure`.
+            of_list: the items were chosen by hand, so a single one is enough where it is `sure`.
         """
         least = (MUCH if self.folds else MUCH_MIXED) * (self.fits + self.would)
         return self.would > 0 and (self.would >= least or (of_list and self.sure))
 
     def says(self, items: str, where: str) -> str:
-        """The finding of a list, as one sentence without its end."""
+        """Finding about a list, as one sentence without full stop."""
         found = f"{self.fits:,} of {self.total:,} {items} stand in {where} as they are written"
         return f"{found}, {self.would:,} more would {self._form}" if self.would else found
 
     def says_unknown(self, words: str, where: str) -> str:
-        """The finding of a text, as one sentence without its end."""
+        """Finding about a text, as one sentence without full stop."""
         percent = f"{self.unknown_percent} %"
         found = f"{self.unknown:,} of {self.total:,} {words} ({percent}) are unknown to {where}"
         return f"{found}, {self.would:,} of them are known {self._form}" if self.would else found
 
     @property
     def _form(self) -> str:
-        """The form in which more would fit, in words, with an example."""
+        """Form in which more items would fit, in words, with an example."""
         form = " and ".join(SAYS[name] for name in self.folds) or "in another form"
-        # Two forms of Unicode look alike.
+        # Two Unicode forms of a word look alike, so they are shown as escapes.
         alike = len({unicodedata.normalize("NFC", side) for side in self.example}) == 1
         ours, theirs = map(ascii if alike else repr, self.example)
         return f"{form} ({ours} is {theirs} there)"
 
     def assignment(self, key: str) -> str:
-        """The setting that folds the items, e.g. `biasing.fold=lower`; "" where none does."""
+        """Setting that folds the items, e.g. `biasing.fold=lower`; "" where none does."""
         if len(self.folds) > 1:
             return f"'{key}=[{','.join(self.folds)}]'"
         return f"{key}={self.folds[0]}" if self.folds else ""
@@ -173,12 +172,12 @@ class Fit:
 def compare(items: Mapping[str, int], known: Collection[str], folds: Sequence[Fold] = ()) -> Fit:
     """Compare words and phrases with words, as they are written and in other forms.
 
-    An item fits if any of its words is known, and no more of them are in the other form.
+    An item fits if any of its words is known, and the other form makes no more of them known.
 
     Args:
-        items: how often each counts.
+        items: item -> its weight.
         known: words of the texts, or of a vocabulary.
-        folds: of the items, which are done already.
+        folds: folds that the items get in any case; other forms come on top.
     """
     known = known if isinstance(known, (set, frozenset, dict)) else set(known)
     total = sum(items.values())
@@ -189,10 +188,10 @@ def compare(items: Mapping[str, int], known: Collection[str], folds: Sequence[Fo
     as_written = Fit(total, sum(items[item] for item in fits))
 
     def gain(item: str, words: Sequence[str], vocabulary: Collection[str]) -> float:
-        """By which share of its words more of the item is known in this form; or less."""
+        """Gain in the known share of the item's words in this form; negative if it is a loss."""
         now = sum(word in vocabulary for word in words)
         if 0 < now < len(words) and len(words) != len(split[item]):
-            return 0.0  # what was one word and is cut into several is known if all of them are
+            return 0.0  # an item that is cut into more words is known only if all of them are
         return now / max(1, len(words)) - found[item] / max(1, len(split[item]))
 
     samples = [_sampled(open_ones), _sampled([i for i in items if found[i] == len(split[i])])]
@@ -216,7 +215,7 @@ def compare(items: Mapping[str, int], known: Collection[str], folds: Sequence[Fo
         bares = [bare(word) for word in item.split()]
         return [part for b in bares for part in ([b] if b in there else b.split())]
 
-    if net(alike, there) > max(0, 2 * most):  # texts of no one form
+    if net(alike, there) > max(0, 2 * most):  # the texts have no single form
         form = ()
         better = {i for i in open_ones if gain(i, alike(i), there) > 0}
     elif most > 0:
@@ -231,26 +230,26 @@ def compare(items: Mapping[str, int], known: Collection[str], folds: Sequence[Fo
         sum(items[item] for item in better),
         form,
         (shown, " ".join(words if form else (there.get(word, word) for word in words))),
-        # Not of marks: the apostrophe of `lovers'` may be spelling that these texts do not need.
+        # Never sure of punctuation: the apostrophe of `lovers'` may be right, though not in these.
         bool(form) and "punctuation" not in form and all(fold(w, form) == w for w in known),
     )
 
 
 def _sampled(items: Sequence[str]) -> tuple[float, Sequence[str]]:
-    """Some of many, evenly, and how many each of them stands for."""
+    """Evenly spaced sample of items, after the number of items that each of them stands for."""
     some = items[:: -(-len(items) // SAMPLE) or 1]
     return len(items) / max(1, len(some)), some
 
 
 def _joined(folds: Sequence[Fold], more: Sequence[Fold]) -> tuple[Fold, ...]:
-    """Both, the latter's case instead of the former's."""
+    """Union of both; the case of `more` replaces that of `folds`."""
     cases = {"lower", "upper"}
     kept = [name for name in folds if not (name in cases and cases & set(more))]
     return tuple(dict.fromkeys((*kept, *more)))
 
 
 def bare(text: str) -> str:
-    """A text without case and punctuation, to find out whether it is the same at all."""
+    """Text without case and punctuation, to compare texts whatever their form."""
     if text.isascii() and text.isalnum():
         return text.lower()
     return fold(unicodedata.normalize("NFKC", text).casefold(), ("punctuation",))

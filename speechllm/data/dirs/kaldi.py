@@ -1,5 +1,5 @@
-"""Kaldi data dirs: `wav.scp`, `segments`, `text`, `utt2spk`, `spk2utt`, `utt2dur`, `entities`,
-bias lists (`speechllm.data.dirs.bias_lists`), and, which Kaldi does not have, `reco2channel`.
+"""Kaldi data dirs: `wav.scp`, `segments`, `text`, `utt2spk`, `spk2utt`, `utt2dur`; and, beyond
+Kaldi, `reco2channel`, `entities` and bias lists (`speechllm.data.dirs.bias_lists`).
 
 A set without `wav.scp` is a text-only set.
 """
@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 MOST_SECONDS = 1e9
-"""Some thirty years; a time beyond is a slip."""
+"""Largest time, some thirty years; a larger one is a mistake."""
 
 
 def parse_segment(value: str) -> tuple[str, float, float | None]:
@@ -114,13 +114,13 @@ def spk2utt_of(utt2spk: Mapping[str, str]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Audio:
-    """Where an utterance's samples are.
+    """Place of an utterance's samples.
 
     Attributes:
         source: a path, or a shell command that ends in `|`.
         start, end: the cut in seconds; None is the recording's beginning or end.
         recording: the key of the `wav.scp` line, for messages.
-        channel: the one that is meant, counted from 0; None is the mean of all.
+        channel: the channel to take, counted from 0; None is the mean of all.
     """
 
     source: str
@@ -142,11 +142,15 @@ class DataDir:
     """One set: what is said, where the samples are, who speaks.
 
     Attributes:
+        path: the folder.
+        name: the folder's name.
         ids: the utterances of `text`, sorted.
+        text: utterance -> transcript.
         audio: empty for a text-only set, else one entry for every id.
-        utt2dur: seconds; empty when the file is missing.
+        utt2spk: utterance -> speaker; empty when the file is missing.
+        utt2dur: utterance -> seconds; empty when the file is missing.
         entities: utterance -> list of `{"type": ..., "text": ...}`; only annotated utterances.
-        samples: hash of the audio files' contents, once features were opened that know it.
+        samples: hash of the audio files' contents; None until features that record it are opened.
     """
 
     path: Path
@@ -165,7 +169,7 @@ class DataDir:
 
     @cached_property
     def bias_lists(self) -> BiasLists:
-        """Words and phrases that are likely to be said, read when asked for.
+        """Bias lists: words and phrases that are likely to be said; read when asked for.
 
         Raises:
             DataError: a list is malformed.
@@ -177,8 +181,9 @@ class DataDir:
         """Read a data dir; audio files are not opened.
 
         Args:
-            with_text: False leaves `text` and `entities` shut, whether they are there or not:
-                every utterance of `wav.scp` then has an empty transcript.
+            path: the data dir.
+            with_text: False never opens `text` and `entities`: every utterance of `wav.scp` then
+                has an empty transcript.
 
         Raises:
             DataError: a missing or malformed table, or tables that do not fit together.
@@ -221,7 +226,7 @@ def _read_text(path: Path) -> dict[str, str]:
 
 
 def _read_audio(path: Path) -> dict[str, Audio]:
-    """Join `wav.scp` and, where there are such, `reco2channel` and `segments`."""
+    """Join `wav.scp` with `reco2channel` and `segments`, where they exist."""
     if not (path / "wav.scp").is_file():
         raise DataError("this set has no audio, and it is needed", path)
     wav = read_table(path / "wav.scp")
@@ -241,15 +246,15 @@ def _read_audio(path: Path) -> dict[str, Audio]:
 
 
 def whole_recordings(wav: Mapping[str, str], channels: Mapping[str, int]) -> dict[str, Audio]:
-    """Recordings uncut: those of `wav.scp` with their channels of `reco2channel`."""
+    """Uncut recordings of `wav.scp`, with their channels of `reco2channel`."""
     return {rec: Audio(source, None, None, rec, channels.get(rec)) for rec, source in wav.items()}
 
 
 def parsed_table(path: Path, parse: Callable[[str], Any]) -> dict[str, Any]:
-    """Read a table whose values are parsed.
+    """Read a table and parse its values.
 
     Raises:
-        DataError: as `read_table`, or with the line where `parse` raises ValueError.
+        DataError: as `read_table`; or `parse` raises ValueError, then with the line.
     """
     parsed = {}
     # read_table refuses empty lines, so the n-th entry stands on line n.
@@ -275,9 +280,10 @@ def write_data_dir(
     """Write all tables of a set, sorted, each whole; tables not given are removed.
 
     Args:
+        path: the data dir.
         text: utterance -> transcript.
         wav: recording (or utterance, without `segments`) -> path or command.
-        channels: recording -> the channel that is meant, from 0, where that is not their mean.
+        channels: recording -> channel to take, from 0; without an entry, the mean of all.
         segments: utterance -> (recording, start, end), seconds; an end of None is the last sample.
         utt2spk: utterance -> speaker; by default each utterance of an audio set is its own.
         utt2dur: utterance -> seconds.

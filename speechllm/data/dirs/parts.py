@@ -1,4 +1,4 @@
-"""What was made of a set: the sizes of its parts, and what is in none of them."""
+"""Report on a set that was split: the sizes of its parts, and ids that are in none of them."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path

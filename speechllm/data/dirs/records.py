@@ -1,8 +1,8 @@
-"""A record: all that a data dir knows of one utterance. Every format of `data.formats` reads and
-writes records.
+"""Records: all that a data dir knows of one utterance. Every format of `data.exchange.formats`
+reads and writes records.
 
-As fields (columns of a table, keys of a JSON object) a record has the names of its attributes;
-what other per-utterance tables hold is `tables.<name>`.
+The fields of a record (columns of a table, keys of a JSON object) are named like its attributes;
+the value in another per-utterance table is the field `tables.<name>`.
 """
 
 import json
@@ -32,15 +32,17 @@ class Record:
     Times are decimals, so that they come back as they were written.
 
     Attributes:
-        id: empty when the source has none; whoever collects records then names it.
+        id: empty when the source has none; `import_set` then makes one.
+        text: the transcript.
         audio: a path, or a command that ends in `|`; None without audio.
-        channel: of the audio, from 0; None: the mean of all that there are.
+        channel: channel of the audio, from 0; None is the mean of all channels.
         content: the audio file itself, for formats that hold it.
-        recording: what `start` and `end` cut; None when the utterance is a recording of its own.
+        recording: id of the recording that is cut; None when the utterance is a whole recording.
         start, end: seconds; a start of None: not cut; an end of None: the recording's end.
+        speaker: None where it is not known.
         duration: seconds, as in `utt2dur`.
         entities: as in the table `entities`; None without.
-        tables: values of the set's other per-utterance tables, by the name of the table.
+        tables: values in the set's other per-utterance tables, by table.
         file, line: where the record was read, for messages; the line is 1-based.
     """
 
@@ -74,10 +76,15 @@ def to_fields(record: Record) -> Fields:
 def from_fields(
     fields: Mapping[str, Any], path: Path | None = None, line: int | None = None
 ) -> Record:
-    """Make a record of fields; None and the empty string are no value, other names are ignored.
+    """Make a record of fields; None and the empty string are no value, unknown names are ignored.
+
+    Args:
+        fields: field -> value; may hold numbers as strings, and entities as JSON.
+        path: the file that was read, for messages.
+        line: 1-based line in it.
 
     Raises:
-        DataError: there is no text, or a value is not of its field's kind.
+        DataError: there is no text, or a value has the wrong type.
     """
     given = {name: value for name, value in fields.items() if value is not None and value != ""}
     values: Fields = {}
@@ -120,7 +127,7 @@ def seconds(value: object) -> Decimal:
     """Return a time as the decimal that it was written as.
 
     Raises:
-        ValueError: not a number, or one that no recording has.
+        ValueError: not a number, or one that is too large for a time.
     """
     try:
         number = Decimal(str(value))
@@ -141,7 +148,13 @@ def format_seconds(value: Decimal) -> str:
 
 
 def cut_name(audio: str, start: Decimal, end: Decimal | None) -> str:
-    """Name a cut after its file and its hundredths of a second: `a` -> `a-0000125-0000310`."""
+    """Name a cut after its file and its hundredths of a second: `a` -> `a-0000125-0000310`.
+
+    Args:
+        audio: path of the file.
+        start: seconds.
+        end: seconds; None is the end of the file, and is left out of the name.
+    """
     times = [f"-{int(time * 100):07d}" for time in (start, end) if time is not None]
     return file_name(audio) + "".join(times)
 
@@ -152,9 +165,16 @@ def file_name(audio: str | None) -> str:
 
 
 def not_derived(record: Record, as_read: Record) -> Fields:
-    """Fields that a reader of a format's own fields would get wrong or miss, None included.
+    """Fields of a record that cannot be read back from a format's own fields.
 
-    A format writes them beside its own, so that what is read back is equal.
+    A format writes them beside its own fields, so that reading gives an equal record.
+
+    Args:
+        record: the record to write.
+        as_read: the record that the format's own fields alone would give.
+
+    Returns:
+        Field -> value; None for a field of `as_read` that the record does not have.
     """
     right, wrong = to_fields(record), to_fields(as_read)
     names = [name for name in {**right, **wrong} if right.get(name) != wrong.get(name)]
@@ -162,7 +182,7 @@ def not_derived(record: Record, as_read: Record) -> Fields:
 
 
 def correct(record: Record, fields: Mapping[str, Any]) -> Record:
-    """Apply the fields that `not_derived` returned to what a format's own fields gave."""
+    """Correct a record read from a format's own fields by the fields that `not_derived` gave."""
     known = {k: v for k, v in fields.items() if k in FIELDS or k.startswith(TABLE)}
     if not known:
         return record

@@ -1,5 +1,5 @@
-"""All tables of a data dir as they stand, those that this toolkit does not know included, so that a
-part of a set, or a union of sets, has them all.
+"""All tables of a data dir as they are, unknown ones included, so that a part of a set, or a union
+of sets, has them all.
 """
 
 import logging
@@ -23,14 +23,14 @@ MADE_FOLDERS = ("audio", ".backup")  # what may stand in a data dir beside files
 
 @dataclass
 class SetTables:
-    """One set.
+    """Tables of one set.
 
     Attributes:
         path: the data dir.
         utterances: table -> utterance -> value; `text` is always there. Without `segments`,
             `wav.scp` is one of them.
-        recordings: tables of recordings, `wav.scp` first, where there are `segments`.
-        speakers: tables of speakers, such as `spk2gender`; not `spk2utt`.
+        recordings: tables by recording, `wav.scp` first, where there are `segments`.
+        speakers: tables by speaker, such as `spk2gender`; not `spk2utt`.
         bias_words: the set's bias list, which all parts of it keep.
     """
 
@@ -46,7 +46,7 @@ class SetTables:
 
     @property
     def names(self) -> list[str]:
-        """Names of all tables, as they are written."""
+        """Names of all tables that `write` writes, known ones first."""
         tables = {**self.utterances, **self.recordings, **self.speakers}
         made = [SPEAKERS] if "utt2spk" in tables else []
         known = [name for name in TABLES if name in tables or name in made]
@@ -94,7 +94,7 @@ class SetTables:
         """Write a data dir that appears whole; one that is there already is replaced.
 
         Raises:
-            DataError: there is something else in that place.
+            DataError: there is something in that place that is not just a data dir.
         """
         with whole_folder(path, is_data_dir) as folder:
             self.write_into(folder)
@@ -133,8 +133,10 @@ def is_data_dir(path: Path) -> bool:
 
 
 def read_set(path: Path) -> SetTables:
-    """Read a set; says which files are no tables of its utterances, recordings or speakers, and
-    which of their keys nobody knows.
+    """Read a set with all its tables.
+
+    Files that are no tables of its utterances, recordings or speakers, and unknown keys, are left
+    out with a warning.
 
     Raises:
         DataError: as `DataDir.load`.
@@ -170,10 +172,10 @@ def read_set(path: Path) -> SetTables:
 
 
 def further_tables(path: Path) -> tuple[dict[str, Table], list[DataError]]:
-    """Read the files of a data dir that this toolkit does not know; hidden ones are passed over.
+    """Read the files of a data dir that this toolkit does not know; hidden ones are skipped.
 
     Returns:
-        The tables by name, and what is wrong with the files that are none.
+        The tables by name, and the errors of files that are not tables.
     """
     tables, errors = {}, []
     for file in sorted(path.iterdir()):

@@ -1,4 +1,4 @@
-"""A set in parts: N of equal length for jobs, or some of given shares for training and testing."""
+"""Splits of a set: N parts of equal length for jobs, or parts of given shares to train and test."""
 
 import heapq
 import random
@@ -13,11 +13,13 @@ Units = dict[str, list[str]]
 
 
 def split_evenly(tables: SetTables, parts: int, by_utterance: bool = False) -> list[list[str]]:
-    """Cut a set into `parts` of about equal length (seconds; words, where no durations are known).
+    """Split a set into parts of about equal length (seconds; words, where durations are unknown).
 
     The longest units go first, each to the part that is shortest so far.
 
     Args:
+        tables: the set.
+        parts: number of parts.
         by_utterance: units are utterances, not speakers.
 
     Raises:
@@ -37,13 +39,15 @@ def split_evenly(tables: SetTables, parts: int, by_utterance: bool = False) -> l
 def split_by_share(
     tables: SetTables, shares: Sequence[float], seed: int = 0, by_utterance: bool = False
 ) -> list[list[str]]:
-    """Cut a set at random into parts whose lengths are as the shares; no speaker is in two parts.
+    """Split a set at random into parts whose lengths are as the shares.
 
-    Every part gets a unit; after that each goes to the part that lacks most.
+    Each unit goes to the part that lacks most; every part gets at least one.
 
     Args:
+        tables: the set.
         shares: above 0, in any unit.
-        by_utterance: units are utterances, not speakers.
+        seed: of the random order.
+        by_utterance: units are utterances; by default speakers, so that no speaker is in two parts.
 
     Raises:
         DataError: there are fewer units than parts, or no speakers.
@@ -73,7 +77,7 @@ def shared_recordings(tables: SetTables, parts: Sequence[Sequence[str]]) -> list
 
 
 def _units(tables: SetTables, by_utterance: bool, parts: int) -> Units:
-    """What goes to one part as a whole."""
+    """Units, each of which goes to one part as a whole: name -> utterances."""
     if by_utterance:
         units = {utt: [utt] for utt in tables.ids}
     elif "utt2spk" in tables.utterances:
@@ -92,7 +96,7 @@ def _units(tables: SetTables, by_utterance: bool, parts: int) -> Units:
 
 
 def _sizes(tables: SetTables, units: Units) -> dict[str, Decimal]:
-    """Seconds of each unit; its words where no durations are known."""
+    """Seconds of each unit; its number of words where durations are unknown."""
     if "utt2dur" in tables.utterances:
         lengths = tables.lengths()
     else:

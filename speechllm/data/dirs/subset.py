@@ -1,4 +1,4 @@
-"""A part of a set: some utterances, hours or speakers; larger parts hold the smaller ones."""
+"""Subset of a set: some utterances, hours or speakers; a larger subset holds the smaller ones."""
 
 import random
 from collections.abc import Iterator
@@ -19,14 +19,14 @@ Order = Literal["random", "first", "last", "shortest", "longest"]
 
 @dataclass(frozen=True)
 class Amount:
-    """How much is wanted: one of the three, or `utterances` of every speaker.
+    """Size of a subset: exactly one of utterances, hours and speakers.
 
     Attributes:
-        utterances: their number; of whole speakers, at least that many.
-        hours: never more than these.
-        speakers: their number.
-        whole_speakers: speakers are taken with all that they say.
-        per_speaker: `utterances` is meant for each speaker; one who says less is taken whole.
+        utterances: number of utterances; with `whole_speakers`, at least that many.
+        hours: upper limit of the length.
+        speakers: number of speakers.
+        whole_speakers: take speakers with all their utterances.
+        per_speaker: take `utterances` of each speaker; a speaker with fewer is taken whole.
     """
 
     utterances: int | None = None
@@ -46,12 +46,22 @@ class Amount:
 def choose(tables: SetTables, amount: Amount, order: Order = "random", seed: int = 0) -> list[str]:
     """Choose utterances: the front of the set in the given order.
 
-    For one order and seed, what a larger amount chooses holds what a smaller one chooses. `random`
-    is the order in which `data.mixture.subset` draws.
+    For one order and seed, a larger amount chooses all that a smaller one chooses. `random` is the
+    order in which `speechllm.slot.mixture.subset` draws.
+
+    Args:
+        tables: the set.
+        amount: how much to choose.
+        order: order of the utterances, or of whole speakers.
+        seed: of the random order.
+
+    Returns:
+        Utterance ids, sorted.
 
     Raises:
-        DataError: the set has less than that, nothing would be left, or lengths are not known.
-        SpeechLLMError: whole speakers have no length to be ordered by.
+        DataError: the set has less than that, nothing would be left, or lengths or speakers are
+            needed and not known.
+        SpeechLLMError: whole speakers are to be ordered by length.
     """
     if amount.per_speaker:
         assert amount.utterances is not None
@@ -68,7 +78,7 @@ def choose(tables: SetTables, amount: Amount, order: Order = "random", seed: int
 
 
 def _units(tables: SetTables, order: Order, seed: int, whole: bool) -> Iterator[list[str]]:
-    """Yield what is taken or left together, in the order in which it is taken."""
+    """Yield groups of utterances that are taken together, in the order of choice."""
     if not whole:
         yield from ([utt] for utt in _ordered(tables, tables.ids, order, seed))
         return
@@ -116,11 +126,15 @@ def _front(tables: SetTables, units: list[list[str]], amount: Amount) -> Iterato
 
 
 def listed(tables: SetTables, path: Path, speakers: bool) -> list[str]:
-    """Choose the utterances (or all of the speakers) that stand in a file, one on each line; what
-    follows the id in its line is ignored.
+    """Choose the utterances that a file lists, one id on each line.
+
+    Args:
+        tables: the set.
+        path: the file; the rest of a line after its first word is ignored.
+        speakers: the ids are speakers, all of whose utterances are chosen.
 
     Raises:
-        DataError: an id that the set does not have.
+        DataError: an id that the set does not have, or an empty file.
     """
     lines = read_text(path).split("\n")
     wanted = {line.split(maxsplit=1)[0] for line in lines if line.strip()}

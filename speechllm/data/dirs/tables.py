@@ -19,7 +19,7 @@ from speechllm.files.whole import whole_file
 
 FIRST_IDS = 5
 CHANNELS = "reco2channel"
-"""Recording -> the channel that is meant, where that is not the mean of all."""
+"""Table of recording -> channel to take; without an entry, the mean of all channels."""
 TABLES = ("text", "wav.scp", CHANNELS, "segments", "utt2spk", "spk2utt", "utt2dur", "entities")
 """Those that `speechllm data fix` mends."""
 NO_DATA_DIR = "check the path; a recipe makes its data dirs in stage 1 (data)"
@@ -59,12 +59,13 @@ def first_ids(ids: Iterable[str]) -> str:
 
 
 def scan_table(path: str | Path, report: Callable[[Fault], None]) -> list[Row]:
-    """Read a table to its end and hand every fault of its lines to `report`.
+    """Read a table to its end and pass every fault of its lines to `report`.
 
-    Returns all rows that have a key, duplicates included, without line ends and stray spaces.
+    Returns:
+        All rows that have a key, duplicates included, without line ends and stray spaces.
 
     Raises:
-        DataError: the file is missing, cannot be read, or has two or four bytes a character.
+        DataError: the file is missing, cannot be read, or is UTF-16 or UTF-32.
     """
     path = Path(path)
     rows: list[Row] = []
@@ -131,27 +132,27 @@ class _Remedies:
         self.fix = f"speechllm data fix {shell_word(path.parent)}" if known else None
 
     def by(self, command: str) -> str:
-        """Let `command` write {new} of {}."""
+        """Remedy by `speechllm fix`, else by `command`, which writes {new} from {}."""
         old, new = shell_word(self.path), shell_word(f"{self.path}.new")
         return self.fix or f"{command.format(old, new=new)} && mv {new} {old}"
 
     def double(self, equal: bool) -> str:
-        """Two lines with one id: only lines that are equal can be mended without asking."""
+        """Remedy for two lines with one id; only equal lines can be fixed without asking."""
         mend = self.fix if self.fix and equal else "delete one of its lines"
         return f"{mend}; an id with a space in it looks like this too: rename such ids"
 
 
 def read_table(path: str | Path, strict: bool = True) -> dict[str, str]:
-    """Read a table; the value of a line that holds just a key is "". Returns it sorted by key.
+    """Read a table, sorted by key; the value of a line that holds just a key is "".
 
     Args:
-        path: of the table.
-        strict: False for files that other tools wrote, such as hypotheses: what is harmless (any
-            order, Windows line ends, empty lines, a byte-order mark) is taken as it is.
+        path: the table.
+        strict: False for files that other tools wrote, such as hypotheses: harmless faults (any
+            order, Windows line ends, empty lines, a byte-order mark) are accepted.
 
     Raises:
-        DataError: with the line, for a duplicate or odd id, or bytes that are not UTF-8; if
-            strict, also for what is harmless.
+        DataError: names the line: a duplicate or invalid id, or bytes that are not UTF-8; if
+            strict, also a harmless fault.
     """
 
     with suppress(Untidy):
@@ -174,7 +175,7 @@ def write_table(path: str | Path, table: Mapping[str, str]) -> None:
     """Write `table` sorted by key, whole or not at all.
 
     Raises:
-        DataError: an id that cannot be one, or a value with a line end in it.
+        DataError: an invalid id, or a value with a line end in it.
     """
     with whole_file(path) as stream:
         for key in sorted(table):

@@ -1,7 +1,7 @@
-"""Tables without a single fault, read some thousand lines at a time.
+"""Fast path for tables without a single fault: thousands of lines are checked at once.
 
-Nearly all tables are of this kind, and what takes a look at each line of the others can be asked of
-all of these lines at once. `scan_table` says what is wrong with a table that is not tidy.
+Nearly all tables are of this kind. For any other, `scan_table` goes line by line and says what is
+wrong.
 """
 
 from collections.abc import Iterator
@@ -16,11 +16,11 @@ BLOCK = 1 << 20  # bytes
 
 
 class Untidy(Exception):
-    """Something in a table is worth a closer look."""
+    """Raised for a table that needs a look at each line."""
 
 
 class Block(NamedTuple):
-    """Lines of a table that follow on one another.
+    """Consecutive lines of a table.
 
     Attributes:
         keys: their ids, each greater than the one before.
@@ -34,16 +34,16 @@ class Block(NamedTuple):
 
 
 def tidy_blocks(path: str | Path) -> Iterator[Block]:
-    """Read a table in which `scan_table` finds no fault, and none of whose lines it has to trim.
+    """Read a table in which `scan_table` would find no fault and trim no line.
 
     Raises:
-        Untidy: it is no such table, or cannot be read. What came before is right all the same.
+        Untidy: the table is not like that, or cannot be read. Blocks before that are right.
     """
     last = ""
     for text in _texts(path):
         if "\t" in text or "\r" in text or "\0" in text or " \n" in text or text.endswith(" "):
             raise Untidy(path)
-        # Nothing but strings is kept: of many tuples the garbage collector would make much work.
+        # Only strings are kept: many tuples would cost the garbage collector much time.
         lines = text.split("\n")
         keys = [line.partition(" ")[0] for line in lines]
         values = [line[len(key) + 1 :] for line, key in zip(lines, keys, strict=True)]
@@ -58,7 +58,7 @@ def tidy_blocks(path: str | Path) -> Iterator[Block]:
 
 
 def _texts(path: str | Path) -> Iterator[str]:
-    """Whole lines, some thousand at a time, without the last line's end."""
+    """Whole lines, thousands at a time, without the last line's end."""
     try:
         with open(path, "rb") as stream:
             while content := stream.read(BLOCK):

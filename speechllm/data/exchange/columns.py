@@ -1,4 +1,4 @@
-"""Takes records out of rows of named columns: lines of CSV or JSON, rows of a dataset."""
+"""Records from rows of named columns: lines of CSV or JSON, rows of a dataset."""
 
 import logging
 from collections import Counter
@@ -15,13 +15,13 @@ log = logging.getLogger(__name__)
 
 
 class Columns:
-    """Which column is which field of a record; counts the columns that are none.
+    """Map columns to fields of a record; columns without a field are counted.
 
     Args:
         path: the file, for messages.
         columns: field -> column, where the column has another name than the field; "" for a field
             that is not to be taken, although a column has its name.
-        keep: columns that belong to no field, to become tables of that name.
+        keep: columns without a field that become tables of their name.
         must_occur: a column of `columns` that never occurs is an error, not an absent field.
 
     Attributes:
@@ -47,7 +47,7 @@ class Columns:
                 raise SpeechLLMError(f"a record has no '{name}'{did_you_mean(name, FIELDS)}")
         if len(set(self.columns.values())) < len(self.columns):
             raise SpeechLLMError("a column is named for two fields")
-        # A column that is named for a field no longer is what it is called itself.
+        # A column given for one field no longer counts as the field of its own name.
         named = {*columns.values(), *keep}
         own = [name for name in FIELDS if name not in columns and name not in named]
         self.columns |= {name: name for name in own}
@@ -61,7 +61,7 @@ class Columns:
         """Make a record of one row.
 
         Raises:
-            DataError: there is no text, or a value is not of its field's kind.
+            DataError: there is no text, or a value has the wrong type.
         """
         fields = {}
         for column, value in row.items():
@@ -78,10 +78,10 @@ class Columns:
         return from_fields(fields, self.path, line)
 
     def finish(self) -> None:
-        """Say which columns were not taken; to be called after the last row.
+        """Log the columns that were not taken; call it after the last row.
 
         Raises:
-            DataError: a column that was named never occurred.
+            DataError: a column that must occur never had a value.
         """
         for column in sorted(self._wanted - self._seen.keys()):
             near = did_you_mean(column, self._seen)
@@ -97,7 +97,7 @@ class Columns:
 
 
 def table_problem(name: str) -> str | None:
-    """Say why `name` cannot be that of a further table of a data dir, or None."""
+    """Say why a further table of a data dir cannot be called `name`; None if it can."""
     if name in TABLES or name.startswith("."):
         return f"{', '.join(TABLES)} and hidden files have a meaning of their own"
     return id_problem(name)

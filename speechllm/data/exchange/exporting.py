@@ -1,7 +1,7 @@
-"""Records of a data dir, to be written in a format; what the format cannot hold is refused or said.
+"""Export of a data dir as records of a format; what the format cannot hold is refused or logged.
 
-Audio paths become absolute ones, which mean the same to every reader, or relative to the folder of
-the result, so that it can be moved together with its audio.
+Audio paths become absolute, so that they mean the same to every reader, or relative to the folder
+of the result, so that it can be moved together with its audio.
 """
 
 import logging
@@ -30,13 +30,16 @@ def export_set(
     allow_pipes: bool = False,
     options: Mapping[str, Any] | None = None,
 ) -> int:
-    """Write a data dir in the format that the module `form` is; return the number of utterances.
+    """Write a data dir in a format; return the number of utterances.
 
     Args:
+        data_dir: the set to export.
+        form: module of the format (`speechllm.data.exchange.formats`).
+        target: file or folder to write.
         relative_paths: audio paths start at the folder of the result.
         audio_dir: first write each utterance's samples to a file there.
         allow_pipes: take commands in `wav.scp`, and run them where their audio is needed.
-        options: those that `form.write` has.
+        options: options of `form.write`.
 
     Raises:
         DataError: the set cannot be read, or the format cannot hold it.
@@ -56,13 +59,14 @@ def export_set(
 
 
 class SetRecords(Collection[Record]):
-    """The utterances of a set as records, in the order of their ids; made when asked for.
+    """Records of a set's utterances, in the order of their ids; made when asked for.
 
     Args:
+        tables: the set.
         copies: utterance -> file with just its samples, where such were written.
 
     Attributes:
-        folder: where audio paths start; None: they are absolute.
+        folder: audio paths are relative to it; None: they are absolute.
     """
 
     def __init__(self, tables: SetTables, copies: Mapping[str, str] | None = None):
@@ -149,7 +153,7 @@ def _check_holds(records: SetRecords, form: ModuleType) -> None:
 
 
 def _say_what_is_left(tables: SetTables) -> None:
-    """Tables that are not of utterances, and recordings that no utterance needs."""
+    """Log what is not exported: tables not by utterance, and recordings that no utterance needs."""
     others = [name for name in tables.recordings if name not in ("wav.scp", CHANNELS)]
     for name in (*others, *tables.speakers):
         log.warning("%s: not exported: records are of utterances", tables.path / name)

@@ -1,4 +1,4 @@
-"""A data dir made of records, whatever format they come from; what is changed or lost is said.
+"""Import of records of any format as a data dir; what is changed or lost is logged.
 
 Relative audio paths of a source start at a root, by default the folder of the source. In the data
 dir they start at the current directory.
@@ -39,13 +39,15 @@ def import_set(
     """Write a data dir that appears whole; one that is there already is replaced.
 
     Args:
-        audio_root: where relative audio paths start.
-        number_ids: name utterances with this and their number, instead of what the source says.
+        records: the utterances.
+        out: the data dir.
+        audio_root: folder where relative audio paths start.
+        number_ids: prefix; utterances get it and their number as ids, instead of the source's ids.
         text_only: leave out all audio.
         allow_pipes: take commands that write audio; they are not run.
 
     Raises:
-        DataError: names the source's file and line; see `_Import`.
+        DataError: names the source's file and line; see `_Import.add` and `_Import.finish`.
     """
     with whole_folder(out, is_data_dir) as folder:
         made = _Import(out, folder, audio_root, number_ids, text_only, allow_pipes)
@@ -57,11 +59,12 @@ def import_set(
 
 
 class _Import:
-    """The tables so far.
+    """Import under way: the tables so far.
 
     Args:
         out: the data dir that is made.
-        folder: where it is made.
+        folder: temporary folder in which it is made.
+        audio_root, number_ids, text_only, allow_pipes: as for `import_set`.
     """
 
     def __init__(
@@ -80,17 +83,18 @@ class _Import:
         self.wav: Table = {}
         self.channels: Table = {}
         self.own_recordings: list[str] = []
-        self.recordings: dict[str, str] = {}  # path -> its name, for cuts of recordings without
+        self.recordings: dict[str, str] = {}  # path -> name that a recording got for want of one
         self.silent: list[Record] = []
-        self.unseen: dict[str | None, list[str]] = {}  # utterances by what is put in the place
+        self.unseen: dict[str | None, list[str]] = {}  # replacement of a character -> utterances
 
     def add(self, record: Record) -> None:
         """Take one record.
 
         Raises:
-            DataError: an id that is missing, odd or there twice; a speaker that cannot be one; a
-                command that is not allowed; an address instead of a file; a cut that ends before
-                it starts; a recording that is two files; a table that cannot have its name.
+            DataError: an id that is missing, invalid or repeated; an invalid speaker; a command
+                that is not allowed; an address instead of a file; a cut that ends before it
+                starts; a duration not above 0; a recording that is two files; a table that cannot
+                have its name, or a line end in its value.
         """
         record = self._named(record)
         utt = record.id
@@ -166,14 +170,14 @@ class _Import:
             raise _error(record, f"the recording {name} is {self.wav[name]} in an earlier line")
 
     def _side(self, name: str, path: str, channel: int | None) -> str:
-        """Name a recording that earlier lines hear another channel of, after its channel too."""
+        """Name of a recording; with its channel, if earlier lines take another channel of it."""
         said = "" if channel is None else str(channel)
         if self.wav.get(name) == path and self.channels.get(name, "") != said:
             return f"{name}-{said or 'mean'}"
         return name
 
     def _path(self, record: Record) -> str:
-        """Return what stands in wav.scp."""
+        """Return the entry of wav.scp."""
         if record.content is not None:
             return self._write(record, record.content)
         assert record.audio is not None
@@ -196,7 +200,7 @@ class _Import:
         return str(self.out / AUDIO / name)
 
     def _recording_of(self, path: str) -> str:
-        """Name a recording after its file, and its folders where files have one name."""
+        """Name a recording after its file, and after its folders too where file names are equal."""
         if path in self.recordings:
             return self.recordings[path]
         parts = PurePath(path).with_suffix("").parts
@@ -208,7 +212,7 @@ class _Import:
         return name
 
     def finish(self) -> SetTables:
-        """Fill up what some records lack; say what was changed.
+        """Fill in what some records lack; log what was changed.
 
         Raises:
             DataError: there is no record, or only some have audio.

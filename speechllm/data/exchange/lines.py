@@ -16,7 +16,7 @@ from speechllm.files.strict_json import load_json
 from speechllm.files.utf8 import PEEKED, not_utf8, refuse_wide
 from speechllm.files.whole import whole_file
 
-LONGEST = 1 << 26  # bytes of a line: gzip makes gigabytes of nothing out of little
+LONGEST = 1 << 26  # bytes of a line: a small gzip file may unpack to gigabytes
 LINES_SHOWN = 1000
 FETCH_AGAIN = "fetch or make the file again"
 
@@ -25,7 +25,7 @@ def read_lines(path: Path) -> Iterator[str]:
     """Yield the lines with their ends, while showing progress; a byte-order mark is left out.
 
     Raises:
-        DataError: the file cannot be read, or a line is not UTF-8, or endless.
+        DataError: the file cannot be read, or a line is not UTF-8 or longer than `LONGEST`.
     """
     number = 1
     try:
@@ -56,7 +56,7 @@ def _megabytes(size: int) -> float:
 
 
 def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield (line number, object) of JSON lines; empty lines are passed over.
+    """Yield (line number, object) of JSON lines; empty lines are skipped.
 
     Raises:
         DataError: as `read_lines`; a line is not a JSON object.

@@ -1,4 +1,4 @@
-"""The audio of records: its length, and copies of its parts as files of their own."""
+"""Audio of records: its length, and copies of utterances as files of their own."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -14,13 +14,15 @@ from speechllm.files.progress import track
 
 def length_of(record: Record, folder: Path) -> Decimal:
     """Return an utterance's length in seconds: that of the cut, else the duration that is known,
-    else what the audio's header says.
+    else that of the audio, by its header.
 
     Args:
-        folder: where a relative path starts.
+        record: the utterance.
+        folder: folder where a relative path starts.
 
     Raises:
         AudioError: the audio cannot be read.
+        DataError: no length is known, and there is no audio.
     """
     if record.start is not None and record.end is not None:
         return record.end - record.start
@@ -34,11 +36,17 @@ def length_of(record: Record, folder: Path) -> Decimal:
 def copy_utterances(records: Collection[Record], folder: Path, allow_pipes: bool) -> dict[str, str]:
     """Write each utterance's samples to a file of its own, `<folder>/<id>.flac` (or `.wav`).
 
+    Args:
+        records: utterances with audio.
+        folder: folder of the files.
+        allow_pipes: run commands that write audio.
+
     Returns:
-        utterance -> path.
+        Utterance -> path.
 
     Raises:
         AudioError: the audio cannot be read, or is a command and `allow_pipes` is false.
+        DataError: a record has no audio.
     """
     shown = track(records, f"writing audio to {folder}", len(records))
     return {r.id: str(copy_utterance(_audio(r), folder / r.id, allow_pipes)) for r in shown}

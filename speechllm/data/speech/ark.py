@@ -1,11 +1,11 @@
-"""Feature matrices in ark + scp: the only module that knows kaldiio.
+"""Feature matrices in ark + scp; the only module that knows kaldiio.
 
-Kaldi's own binary matrices are float32 or float64. float16 is kept bit for bit by kaldiio's
-`numpy` records (key, `NPY`, length, an .npy array), so an ark takes half the disk.
+Kaldi's own binary matrices are float32 or float64. kaldiio's `numpy` records (key, `NPY`, length,
+an .npy array) keep float16 bit for bit, so an ark takes half the disk space.
 
-An scp line is `utterance path:offset`; a relative path is relative to the scp's own folder, so
-that a dump folder can be moved or read from anywhere. A table beside it, `feats.crc`, has the
-CRC-32 of every record, which is compared at each reading: 0.4 ms for the megabyte of ten seconds.
+An scp line is `utterance path:offset`; a relative path starts at the scp's own folder, so that a
+dump folder can be moved or read from anywhere. A table beside it, `feats.crc`, has the CRC-32 of
+every record, which is compared at each reading: 0.4 ms for the megabyte of ten seconds.
 """
 
 import os
@@ -28,7 +28,7 @@ REMEDY = "run stage 3 (features) again"
 CRC = ".crc"
 """Suffix of the table of checksums beside an scp."""
 _LENGTH_BYTES = 8
-_HEADER_BYTES = 4 + _LENGTH_BYTES  # NPY, one byte that counts the length's bytes, and those
+_HEADER_BYTES = 4 + _LENGTH_BYTES  # NPY, one byte with the size of the length, and the length
 
 
 class ArkWriter:
@@ -64,8 +64,9 @@ class ArkWriter:
             matrix: float16 [T, D], finite.
 
         Raises:
-            DataError: NaN or Inf (float16 ends at 65504), or an id that cannot be one.
+            DataError: NaN or Inf (float16 ends at 65504), or an invalid id.
             ValueError: another type or shape, or an id that was written before.
+            SpeechLLMError: the file cannot be written.
         """
         if matrix.dtype != np.float16 or matrix.ndim != 2:
             raise ValueError(f"{utt_id}: want float16 [T, D], got {matrix.dtype} {matrix.shape}")
@@ -113,10 +114,13 @@ class ArkWriter:
 
 
 class ArkReader(Mapping[str, np.ndarray]):
-    """Utterance -> float16 [T, D], read on access.
+    """Mapping of utterance -> float16 [T, D], read on access.
 
-    Archives are opened once and read with `pread`, which has no file position to share: a reader
-    may be used by forked workers. It may also be pickled.
+    Archives are opened once and read with `pread`, which shares no file position: forked workers
+    may use one reader. It may also be pickled.
+
+    Args:
+        scp_path: the index.
 
     Raises:
         DataError: on opening, for a malformed scp, or a missing or truncated archive; on access,
@@ -162,7 +166,7 @@ class ArkReader(Mapping[str, np.ndarray]):
             except (OSError, ValueError) as error:  # ValueError: a name with a NUL
                 raise self._broken(ark, f"archive cannot be read ({error})") from error
         head = os.pread(self._files[ark], _HEADER_BYTES, offset)
-        # Never handed on to kaldiio unseen: it would unpickle a record that starts with PKL.
+        # kaldiio does not read it: it would unpickle a record that starts with PKL.
         if head and not head.startswith(b"NPY"[: len(head)]):
             raise self._broken(ark, f"no feature record at byte {offset}")
         size = head[3] if len(head) > 3 else 0
@@ -175,7 +179,7 @@ class ArkReader(Mapping[str, np.ndarray]):
         return os.pread(self._files[ark], end, offset)
 
     def _broken(self, ark: Path, message: str) -> DataError:
-        # Stage 3 makes a chunk anew whose own scp is gone, and writes the joint one in any case.
+        # Stage 3 makes a chunk anew if the chunk's scp is gone; it always writes the joint scp.
         return DataError(
             message, ark, remedy=f"rm {shell_word(ark.with_suffix('.scp'))}, then {REMEDY}"
         )
@@ -230,7 +234,7 @@ def merge_scps(
 
 
 def _matrix(record: bytes) -> np.ndarray:
-    """The matrix of a `numpy` record; nothing is allocated for what its header only says."""
+    """Matrix of a `numpy` record; memory is taken for its bytes, not for what its header claims."""
     stream = BytesIO(record[4 + record[3] :])
     headers = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
     shape, by_column, dtype = headers[np.lib.format.read_magic(stream)[0]](stream)
@@ -257,7 +261,7 @@ def _crc(record: bytes) -> str:
 
 
 def _read_crcs(scp: Path, places: Mapping[str, object]) -> dict[str, str]:
-    """Checksums of all utterances of an scp; none where an older version wrote it."""
+    """Checksums of all utterances of an scp; empty if an older version wrote it."""
     path = scp.with_suffix(CRC)
     if not path.is_file():
         return {}

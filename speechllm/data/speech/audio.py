@@ -35,19 +35,18 @@ __all__ = [
 ]
 
 SAMPLE_RATE = 16000
-CANCELLED = 1e-3  # a mean with less than this part of its channels' energy has lost them
+CANCELLED = 1e-3  # channels whose mean has less than this share of their energy cancel out
 
 
 class AudioHeader(NamedTuple):
-    """What a recording is, and how long the cut that was asked of it.
+    """Properties of a recording, and the length of the utterance in it.
 
     Attributes:
         sample_rate: Hz.
         channels: number of channels.
-        seconds: length of the utterance (the cut, where there is one): that of its samples, which
-            a header need not tell.
+        seconds: true length of the utterance (of the cut, where there is one); headers may lie.
         is_float: samples are stored as floats, so they may be NaN or Inf.
-        notes: what is odd about the file, in words that are the same for all such files.
+        notes: oddities of the file, worded equally for all such files.
     """
 
     sample_rate: int
@@ -62,8 +61,8 @@ class Sound(NamedTuple):
 
     Attributes:
         samples: float32 [samples], one channel.
-        notes: what is odd about the file or the samples, as in `AudioHeader`.
-        mixed: how many channels were mixed; 1 where there was one, or one was named.
+        notes: oddities of the file or the samples, as in `AudioHeader`.
+        mixed: number of channels that were averaged; 1 where there was one, or one was named.
     """
 
     samples: np.ndarray
@@ -79,7 +78,7 @@ def load_audio(
     Channels are averaged, unless one is named. Another rate is resampled with soxr at quality HQ.
 
     Args:
-        audio: where the samples are.
+        audio: place of the samples.
         sample_rate: wanted rate in Hz.
         allow_pipes: run `audio.source` in bash when it ends in `|`. Such a command can do all
             that you can do: allow it only for a wav.scp that you trust.
@@ -89,14 +88,14 @@ def load_audio(
 
     Raises:
         AudioError: missing, unreadable or truncated file, zero length, a cut beyond the end, no
-            such channel, NaN or Inf, a rate that is none; a command that is not allowed, fails, or
-            writes too much.
+            such channel, NaN or Inf, an impossible rate; a command that is not allowed, fails,
+            runs too long or writes too much.
     """
     return read_audio(audio, sample_rate, allow_pipes).samples
 
 
 def read_audio(audio: Audio, sample_rate: int | None, allow_pipes: bool = False) -> Sound:
-    """Read the samples of one utterance, and what is odd about them.
+    """Read the samples of one utterance, with notes on what is odd about them.
 
     Args:
         audio, allow_pipes: as for `load_audio`.
@@ -123,12 +122,12 @@ def read_audio(audio: Audio, sample_rate: int | None, allow_pipes: bool = False)
 
 
 def read_header(audio: Audio, allow_pipes: bool = False) -> AudioHeader:
-    """Read of one utterance's recording what can be told without its samples, and check the cut.
+    """Read the properties of one utterance's recording without its samples, and check the cut.
 
     Where a header does not tell the length, samples are counted by decoding them.
 
     Raises:
-        AudioError: as `load_audio`, as far as can be told.
+        AudioError: as `load_audio`, as far as can be told without the samples.
     """
     recording = facts(audio, allow_pipes)
     _Mixer(audio, recording.channels)
@@ -152,7 +151,7 @@ def audio_duration(audio: Audio, allow_pipes: bool = False) -> float:
 
 
 def guessed_duration(audio: Audio, allow_pipes: bool = False) -> float:
-    """Seconds for a progress bar or a batch: as a header says, true or not; nothing is decoded.
+    """Rough length in seconds, for a progress bar or a batch: by the header, true or not.
 
     Raises:
         AudioError: the recording cannot be opened.
@@ -163,13 +162,18 @@ def guessed_duration(audio: Audio, allow_pipes: bool = False) -> float:
 
 
 def copy_utterance(audio: Audio, stem: Path, allow_pipes: bool = False) -> Path:
-    """Write the samples of one utterance to a file of its own, `<stem>.flac`.
+    """Write the samples of one utterance to a file of its own, `<stem>.flac`; return its path.
 
-    Rate, channels (but for a channel that is named) and bits stay as they are; what FLAC cannot
-    hold (floats, 32 bits) becomes `<stem>.wav`, lossy formats become 16 bits.
+    Rate, channels (unless one is named) and bits stay as they are; what FLAC cannot hold (floats,
+    32 bits) becomes `<stem>.wav`, lossy formats become 16 bits.
+
+    Args:
+        audio: place of the samples.
+        stem: path of the new file without its suffix.
+        allow_pipes: as for `load_audio`.
 
     Raises:
-        AudioError: as `load_audio`, but for NaN and Inf.
+        AudioError: as `load_audio`, except that NaN and Inf are copied.
     """
     with _opened(audio, allow_pipes) as recording:
         dtype, subtype, suffix = _COPIES.get(recording.subtype, ("int16", "PCM_16", "flac"))
@@ -188,12 +192,18 @@ def copy_utterance(audio: Audio, stem: Path, allow_pipes: bool = False) -> Path:
 
 
 def write_audio(path: Path, samples: np.ndarray, rate: int, subtype: str | None = None) -> None:
-    """Write samples, float32 or integers [samples] or [samples, channels], as the suffix says.
+    """Write samples to an audio file.
+
+    Args:
+        path: the file; its suffix says the format.
+        samples: floats or integers, [samples] or [samples, channels].
+        rate: Hz.
+        subtype: libsndfile's name for the coding of samples; None is the format's default.
 
     Raises:
-        OSError: names `path`.
+        OSError: the file cannot be written; names `path`.
     """
-    content = BytesIO()  # to a file, libsndfile cannot say what the system refuses
+    content = BytesIO()  # writing to a file itself, libsndfile would hide the system's error
     soundfile.write(content, samples, rate, subtype, format=path.suffix[1:].upper())
     with whole_file(path, "wb") as stream:
         stream.write(content.getbuffer())
@@ -208,12 +218,12 @@ _COPIES = {
 
 
 def mixed(channels: int) -> str:
-    """Words for what happens to several channels when none is named."""
+    """Message about several channels of which none is named."""
     return f"{channels} channels are mixed down to their mean"
 
 
 class _Mixer:
-    """Blocks of several channels -> one channel: the one that is named, or the mean."""
+    """Mixer of blocks of several channels into one: the one that is named, or the mean."""
 
     def __init__(self, audio: Audio, channels: int):
         self.audio = audio
@@ -238,7 +248,7 @@ class _Mixer:
         return mean.astype(np.float32)
 
     def notes(self) -> Iterator[str]:
-        """What was lost, once all blocks are mixed."""
+        """Warnings about the mean, once all blocks are mixed."""
         if self.energy_of_mean < CANCELLED * self.energy:
             yield "the channels cancel each other out: their mean is silent"
 
@@ -248,7 +258,7 @@ def _is_cut(audio: Audio) -> bool:
 
 
 def _opened(audio: Audio, allow_pipes: bool) -> AbstractContextManager[OpenRecording]:
-    """Open a recording for all of it, or so that its cut can be read."""
+    """Open a recording: to read it from its start, or, if it is cut, so that it can be sought."""
     return (opened_for_cuts if _is_cut(audio) else opened)(audio, allow_pipes)
 
 

@@ -1,10 +1,10 @@
-"""What is wrong with audio, by the entry of wav.scp that names it."""
+"""Errors of audio; each names the entry of wav.scp."""
 
 from speechllm.data.dirs.kaldi import Audio
 from speechllm.errors import DataError
 
 LEAST_SECONDS = 0.025
-"""A window of the filter banks and first convolutions that are in use: no encoder takes less."""
+"""Shortest audio that any encoder takes: one window of its filter bank or first convolution."""
 
 
 class AudioError(DataError):
@@ -12,6 +12,7 @@ class AudioError(DataError):
 
     Attributes:
         reason: what is wrong in general terms, equal for all utterances with the same fault.
+        detail: what is particular to this utterance; may be "".
     """
 
     def __init__(self, reason: str, audio: Audio, detail: str = "", remedy: str | None = None):
@@ -29,8 +30,8 @@ class WaveError(ValueError):
     """A wave that the encoder cannot take.
 
     Attributes:
-        position: which of the waves that were given.
-        least_seconds: what the encoder needs.
+        position: index of the wave among those given.
+        least_seconds: shortest wave that the encoder takes.
     """
 
     def __init__(self, position: int, least_seconds: float):
@@ -39,5 +40,5 @@ class WaveError(ValueError):
 
 
 def too_short(least_seconds: float) -> str:
-    """Words for an utterance that is shorter than its encoder's least."""
+    """Message about an utterance that is shorter than `least_seconds`, its encoder's least."""
     return f"audio is shorter than {least_seconds:g} s, the least that the encoder takes"

@@ -1,10 +1,10 @@
-"""What a set's features were made from: the encoder, the audio; and whether they are still whole.
+"""Records of a set's features: which encoder and audio made them, and hashes of their own files.
 
-key.json          encoder, its settings, and the hash of wav.scp and segments
+key.json          encoder, its settings, and the hash of wav.scp, reco2channel and segments
 made_from.json    the encoder's files
 made_from.N.json  the audio of chunk N, and the files of the chunk
 merged.json       the files that `merge` made of the chunks
-wav.sha256        recording, hash of its samples' file: the audio, wherever it lies
+wav.sha256        recording, and the hash of its audio file (of a command, that of its text)
 """
 
 import hashlib
@@ -39,18 +39,35 @@ NO_SETTINGS: Settings = {}
 def feature_folder(
     dump: Path, encoder: str, data_dir: DataDir, settings: Settings = NO_SETTINGS
 ) -> Path:
-    """Where a set's features lie."""
+    """Folder of a set's features.
+
+    Args:
+        dump: root of the cache.
+        encoder: folder or hub id.
+        data_dir: the set.
+        settings: settings of the encoder that are not the default.
+    """
     return dump / encoder_id(encoder, settings) / data_dir.name
 
 
 def audio_hash(data_dir: DataDir) -> str:
-    """Changes when utterances point to other audio (file names and times, not samples)."""
+    """Hash of the tables that name a set's audio (file names and times, not samples)."""
     tables = [data_dir.path / name for name in ("wav.scp", CHANNELS, "segments")]
     return sha256_of([table for table in tables if table.is_file()])
 
 
 def check_key(folder: Path, encoder: str, data_dir: DataDir, settings: Settings) -> None:
-    """Raise DataError, naming what changed, if features are of another encoder or other tables."""
+    """Refuse features that another encoder made, or that were made for other tables.
+
+    Args:
+        folder: folder of the features; without features in it all is well.
+        encoder: folder or hub id.
+        data_dir: the set.
+        settings: settings of the encoder that are not the default.
+
+    Raises:
+        DataError: names what has changed.
+    """
     if not _is_used(folder):
         return
     old = read_mapping(folder / KEY, made_again(folder))
@@ -71,14 +88,21 @@ def check_key(folder: Path, encoder: str, data_dir: DataDir, settings: Settings)
 
 
 def write_key(folder: Path, encoder: str, data_dir: DataDir, settings: Settings) -> None:
-    """Make `folder` the place of these features."""
+    """Record in a folder without features which encoder and tables its features will be of.
+
+    Args:
+        folder: folder of the features.
+        encoder: folder or hub id.
+        data_dir: the set.
+        settings: settings of the encoder that are not the default.
+    """
     if not _is_used(folder):
         write_record(folder / MADE_FROM, encoder_files(encoder))
         write_json(folder / KEY, _key(encoder, data_dir, settings))
 
 
 def _is_used(folder: Path) -> bool:
-    """Whether anything is there that could be stale: not after a failure in the first chunk."""
+    """Whether features are there that could be stale; False after a failure in the first chunk."""
     return (folder / KEY).is_file() and any(folder.glob("feats.*"))
 
 
@@ -87,18 +111,31 @@ def _key(encoder: str, data_dir: DataDir, settings: Settings) -> dict[str, str]:
 
 
 def audio_record(data_dir: DataDir, ids: Sequence[str]) -> Record:
-    """Of the audio of some utterances, to be taken before it is encoded."""
+    """Record of the audio files of some utterances; take it before they are encoded."""
     files = _audio_files(data_dir, ids)
     return take({name: path if path.is_file() else None for name, path in files.items()})
 
 
 def write_chunk(folder: Path, number: int, audio: Record) -> None:
-    """Write the record of a chunk whose files are all there: with it, the chunk is done."""
+    """Write the record of a chunk whose files are all there; it marks the chunk as done.
+
+    Args:
+        folder: folder of the features.
+        number: number of the chunk.
+        audio: record of its audio, from `audio_record`.
+    """
     write_json(_record(folder, number), audio | take(_own_files(folder, number)))
 
 
 def chunk_problem(folder: Path, number: int, data_dir: DataDir, ids: Sequence[str]) -> str | None:
-    """Why a chunk that is there must be made anew; None if it need not."""
+    """Reason to make an existing chunk anew; None if there is none.
+
+    Args:
+        folder: folder of the features.
+        number: number of the chunk.
+        data_dir: the set.
+        ids: utterances of the chunk.
+    """
     own = _own_files(folder, number)
     names = changed_since(_record(folder, number), own | _audio_files(data_dir, ids))
     if names is None:
@@ -110,7 +147,13 @@ def chunk_problem(folder: Path, number: int, data_dir: DataDir, ids: Sequence[st
 
 
 def write_merged(folder: Path, data_dir: DataDir, chunks: Sequence[tuple[int, list[str]]]) -> None:
-    """Write the table of the audio, and the record of what was merged."""
+    """Write the hashes of the set's audio, and the record of the merged files.
+
+    Args:
+        folder: folder of the features.
+        data_dir: the set.
+        chunks: number and utterances of each chunk.
+    """
     hashes: dict[str, str] = {}
     known = all(_record(folder, number).is_file() for number, _ in chunks)
     for number, ids in chunks if known else ():
@@ -127,7 +170,16 @@ def write_merged(folder: Path, data_dir: DataDir, chunks: Sequence[tuple[int, li
 
 
 def check_whole(folder: Path, data_dir: DataDir, chunks: Sequence[tuple[int, list[str]]]) -> None:
-    """Raise DataError if what was merged is damaged, or audio has changed since it was encoded."""
+    """Refuse merged features that are damaged, or whose audio has changed since it was encoded.
+
+    Args:
+        folder: folder of the features.
+        data_dir: the set.
+        chunks: number and utterances of each chunk.
+
+    Raises:
+        DataError: names the files that have changed.
+    """
     names = changed_since(folder / MERGED, _merged_files(folder))
     refuse_changes(folder, None, REMEDY) if names is None else None
     for number, ids in chunks:
@@ -143,18 +195,18 @@ def check_whole(folder: Path, data_dir: DataDir, chunks: Sequence[tuple[int, lis
 
 
 def audio_table(folder: Path) -> Path | None:
-    """The table of a set's audio by content; None where it is not known."""
+    """Table of the hashes of a set's audio; None where they are not known."""
     return folder / AUDIO if (folder / AUDIO).is_file() else None
 
 
 def _audio_files(data_dir: DataDir, ids: Sequence[str]) -> dict[str, Path]:
-    """Files by the names that wav.scp has for them."""
+    """Audio files by the names that wav.scp has for them."""
     audio = (data_dir.audio[utt] for utt in ids)
     return {one.source: Path(one.source) for one in audio if not one.is_pipe}
 
 
 def _is_there(name: str) -> bool:
-    """Audio that was removed leaves its features as they are."""
+    """Whether an audio file exists; features stay valid when their audio was removed."""
     return Path(name).exists()
 
 

@@ -1,4 +1,4 @@
-"""The cache of frozen encoder output: computed once, keyed by what it depends on.
+"""Cache of the frozen encoder's output: computed once, keyed by what it depends on.
 
 A set is cut into chunks of utterances. A chunk's files appear whole or not at all, so a run that
 was killed goes on with the chunks that are missing, and any number of jobs can share the work.
@@ -76,7 +76,8 @@ def open_features(
         dump: root of the cache.
         encoder: folder or hub id.
         data_dir: a set with audio.
-        settings: of the encoder, where not the default (`ModelConfig.encoder_settings`).
+        settings: settings of the encoder that are not the default
+            (`ModelConfig.encoder_settings`).
 
     Raises:
         DataError: they are missing, incomplete, or were made by another encoder or of other audio.
@@ -108,12 +109,20 @@ def open_features(
 def check_features(
     dump: Path, encoder: str, data_dir: DataDir, settings: Settings = NO_SETTINGS
 ) -> Path | None:
-    """Where the content of a set's audio is recorded; None where it has no features, or old ones.
+    """Check that a set's features are not stale, and set `data_dir.samples`.
 
-    The set's `samples` are known afterwards.
+    Args:
+        dump: root of the cache.
+        encoder: folder or hub id.
+        data_dir: a set with audio.
+        settings: settings of the encoder that are not the default.
+
+    Returns:
+        Table of the hashes of the set's audio; None if the set has no features, or if an older
+        version made them.
 
     Raises:
-        DataError: the features are stale: of another encoder, or of other audio.
+        DataError: the features are stale (of another encoder, or of other audio) or damaged.
     """
     folder = feature_folder(dump, encoder, data_dir, settings)
     if not (folder / "feats.scp").is_file():
@@ -146,13 +155,13 @@ def extract(
         load_encoder: gives the function from waves to frames; called only if there is work.
         job, jobs: this is job `job` (1-based) of `jobs`.
         batch_seconds: budget of a batch, utterances x longest utterance.
-        allow_pipes: let wav.scp hold commands.
-        settings: of the encoder, where not the default.
-        threads: how many read audio, encode it and check its frames; asked only if there is work.
-            With more than one, the encoder's function is called by all of them.
+        allow_pipes: run the commands in wav.scp.
+        settings: settings of the encoder that are not the default.
+        threads: gives the number of threads that read audio, encode it and check its frames; called
+            only if there is work. With more than one, all of them call the encoder's function.
 
     Raises:
-        DataError: names the utterance whose audio cannot be used, or of which no frame can be made.
+        DataError: names the utterance whose audio cannot be used, or gives no frame.
     """
     work = []
     for data_dir in data_dirs:
@@ -176,7 +185,7 @@ def extract(
             with locked(folder / f".feats.{number}.lock", f"chunk {number} of {folder}"):
                 is_there = _scp(folder, number).is_file()
                 if is_there and chunk_problem(folder, number, data_dir, ids) is None:
-                    progress.advance(len(ids))  # since we looked
+                    progress.advance(len(ids))  # another job has made it since
                     continue
                 audio = audio_record(data_dir, ids)
                 batches = _batches(data_dir, ids, batch_seconds, allow_pipes)
@@ -189,7 +198,7 @@ def extract(
 def _write_frames(
     folder: Path, number: int, batches: Iterable[Encoded], progress: Progress, name: str
 ) -> None:
-    """Write a chunk's frames as they come, batch by batch; their making counts as its time."""
+    """Write a chunk's frames batch by batch; the time noted for it includes computing them."""
     started = time.perf_counter()
     with ArkWriter(folder / f"feats.{number}.ark", _scp(folder, number)) as ark:
         counts = {}
@@ -204,7 +213,7 @@ def _write_frames(
 
 
 def _encoded(data_dir: DataDir, encode: Encode, allow_pipes: bool, batch: Sequence[str]) -> Encoded:
-    """Frames of a batch's utterances, all of which have some, and only numbers in them."""
+    """Frames of a batch's utterances; refuses audio that cannot be used or gives no good frames."""
     waves = []
     for utt_id in batch:
         try:
@@ -238,8 +247,14 @@ def merge(
 ) -> None:
     """Join every set's chunks into feats.scp and utt2num_frames.
 
+    Args:
+        data_dirs: sets with audio.
+        dump: root of the cache.
+        encoder: folder or hub id.
+        settings: settings of the encoder that are not the default.
+
     Raises:
-        DataError: names the utterances that no chunk has.
+        DataError: a chunk is missing, the features are stale, or an utterance has none.
     """
     for data_dir in data_dirs:
         folder = feature_folder(dump, encoder, data_dir, settings)
@@ -274,7 +289,7 @@ def _chunks(data_dir: DataDir) -> list[tuple[int, list[str]]]:
 def _batches(
     data_dir: DataDir, ids: list[str], batch_seconds: float, allow_pipes: bool
 ) -> list[list[str]]:
-    """Utterances of like length, as many as the budget of padded seconds holds."""
+    """Batches of utterances of like length, as many as the budget of padded seconds holds."""
     seconds = {
         i: data_dir.utt2dur.get(i) or guessed_duration(data_dir.audio[i], allow_pipes) for i in ids
     }

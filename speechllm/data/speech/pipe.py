@@ -1,4 +1,4 @@
-"""The commands of a wav.scp: what they write to their standard output, within bounds."""
+"""Commands of a wav.scp, run within bounds of time and output."""
 
 import contextlib
 import os
@@ -11,8 +11,8 @@ from functools import partial
 from speechllm.data.dirs.kaldi import Audio
 from speechllm.data.speech.audio_error import AudioError
 
-PIPE_BYTES = 1 << 30  # most that a command in wav.scp may write
-PIPE_SECONDS = 600.0  # longest that it may run
+PIPE_BYTES = 1 << 30  # bytes that a command in wav.scp may write at most
+PIPE_SECONDS = 600.0  # seconds that it may run at most
 
 
 def output_of(audio: Audio) -> bytes:
@@ -31,7 +31,7 @@ def output_of(audio: Audio) -> bytes:
         start_new_session=True,
     )
     assert process.stdout is not None and process.stderr is not None
-    # Its complaints are read beside its output, or a full pipe would stop it; the tail is kept.
+    # A thread reads its stderr, since a full pipe would block it; only the tail is kept.
     complaint: deque[bytes] = deque(maxlen=2)
     pieces = iter(partial(process.stderr.read1, 4096), b"")
     reader = threading.Thread(target=complaint.extend, args=(pieces,), daemon=True)

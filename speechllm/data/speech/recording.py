@@ -1,7 +1,7 @@
-"""An opened recording: how many samples it holds, and its samples in blocks.
+"""Open recordings: how many samples they hold, and their samples in blocks.
 
-A header is believed only where its container makes it true. Elsewhere samples are counted by
-decoding them, and a cut is taken from the recording as it sounds from its beginning on.
+A header is believed only where its container guarantees it. Elsewhere samples are counted by
+decoding them, and a cut is taken from a recording that was decoded from its beginning.
 """
 
 import tempfile
@@ -29,8 +29,10 @@ STRETCHES = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "NIST")
 
 
 class Stream(soundfile.SoundFile):
-    """Reads on and on. What says that it can seek is made to by soundfile after every read, to
-    where it is; a FLAC file of unknown length cannot, and the rest of an Opus file is then wrong.
+    """SoundFile that claims not to be seekable, so that it is only read on.
+
+    soundfile makes a seekable file seek after every read, to where it is. A FLAC file of unknown
+    length cannot do that, and an Opus file decodes wrongly from there on.
     """
 
     def seekable(self) -> bool:
@@ -42,12 +44,13 @@ class OpenRecording:
 
     Attributes:
         rate: Hz.
-        channels: their number.
+        channels: number of channels.
         subtype: libsndfile's name for how samples are coded.
-        is_exact: their number is known, and any of them can be sought.
-        is_decoded: they are neither coded one by one nor as FLAC, so a decoder makes them.
-        guess: samples of each channel as the header says, which need not be true; 0 if it does not.
-        notes: what is odd about the file.
+        is_exact: the number of samples is known, and any sample can be sought.
+        is_decoded: samples are neither coded one by one nor as FLAC, so a decoder makes them.
+        is_counted: the number of samples is known.
+        guess: samples of each channel by the header, true or not; 0 if it does not tell.
+        notes: oddities of the file.
     """
 
     def __init__(self, audio: Audio, file: soundfile.SoundFile, layout: Layout):
@@ -59,7 +62,7 @@ class OpenRecording:
             frames = min(frames, layout.size // (WIDTHS[file.subtype] * self.channels))
         self.is_exact = layout.seekable and (coded or file.format == "FLAC")
         self.is_decoded = not (coded or file.format == "FLAC")
-        # What a container says of samples that can be sought is not true of a codec's blocks.
+        # A container may promise that samples can be sought; blocks of a codec still cannot.
         is_known = layout.known and self.is_exact == layout.seekable
         self._count = frames if layout.counted is None else layout.counted
         self.guess = self._count if self._count < MOST else 0
@@ -80,7 +83,7 @@ class OpenRecording:
         """Number of samples of each channel; decodes them where nothing else tells.
 
         Raises:
-            AudioError: there is none, or they cannot be decoded.
+            AudioError: there are no samples, or they cannot be decoded.
         """
         if not self.is_counted:
             self._count = sum(len(block) for block in self.blocks("float32"))
@@ -90,7 +93,7 @@ class OpenRecording:
         return self._count
 
     def can_seek(self, seconds: float) -> bool:
-        """Whether a cut can begin there; if not, the recording must be opened again."""
+        """Whether a cut can begin at a time; if not, the recording must be opened again."""
         try:
             self._file.seek(min(round(seconds * self.rate), self._count))
         except soundfile.LibsndfileError:
@@ -101,12 +104,12 @@ class OpenRecording:
         """Samples [n, channels] in order, a bounded number at a time.
 
         Args:
-            dtype: of the samples.
-            first: the first sample; others than 0 only where `is_exact`.
+            dtype: type of the samples.
+            first: the first sample; other than 0 only if `is_exact`.
             last: the sample to stop before; None is the end.
 
         Raises:
-            AudioError: they cannot be decoded, or are fewer than promised.
+            AudioError: the samples cannot be decoded, or are fewer than promised.
         """
         if last is None and self.is_exact:
             last = self._count
@@ -136,12 +139,12 @@ def opened(audio: Audio, allow_pipes: bool = False) -> Iterator[OpenRecording]:
     """Open a recording.
 
     Args:
-        audio: names it; its cut is not looked at.
-        allow_pipes: run the command, if it is one.
+        audio: the recording; its cut is ignored.
+        allow_pipes: run the source, if it is a command.
 
     Raises:
-        AudioError: it is missing or truncated, cannot be read, or is a command that is not allowed
-            or fails.
+        AudioError: the recording is missing or truncated, cannot be read, or is a command that is
+            not allowed or fails.
     """
     with ExitStack() as stack:
         source, stream = _source(audio, allow_pipes)
@@ -154,15 +157,15 @@ def opened(audio: Audio, allow_pipes: bool = False) -> Iterator[OpenRecording]:
         try:
             file = stack.enter_context(Stream(source))
         except (soundfile.LibsndfileError, OSError, TypeError) as error:
-            # A TypeError is soundfile's answer to a name that ends in .raw, which has no header.
-            # Without the name, which stands in the message, or is an object's in memory.
+            # soundfile raises TypeError for a name that ends in .raw, which has no header.
+            # error_string leaves out the name: our message has it, or it is an object's.
             detail = getattr(error, "error_string", str(error))
             raise AudioError("audio file cannot be read", audio, detail) from error
         yield OpenRecording(audio, file, layout)
 
 
 def _source(audio: Audio, allow_pipes: bool) -> tuple[str | bytes, BinaryIO]:
-    """What libsndfile is to open, and a stream of the same bytes."""
+    """Name or bytes for libsndfile to open, and a stream of the same bytes."""
     if audio.is_pipe:
         if not allow_pipes:
             remedy = "write the audio to files, or give --allow_pipes if you trust the wav.scp"
@@ -180,7 +183,7 @@ def _source(audio: Audio, allow_pipes: bool) -> tuple[str | bytes, BinaryIO]:
 
 @contextmanager
 def _in_memory(content: bytes) -> Iterator[BinaryIO | str]:
-    """As something that libsndfile opens; its reader of MP3 refuses all but files with a name."""
+    """Wrap bytes so that libsndfile opens them; its MP3 reader takes only files with a name."""
     if not mp3.may_be(content[:12]):
         yield BytesIO(content)
         return

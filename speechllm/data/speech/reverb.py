@@ -1,4 +1,4 @@
-"""Rooms: impulse responses, made or recorded, and speech as it sounds in them."""
+"""Reverberation: room impulse responses, made or recorded, and speech as it sounds in rooms."""
 
 import random
 from collections.abc import Callable
@@ -11,18 +11,18 @@ from speechllm.errors import ConfigError
 from speechllm.files.utf8 import read_text
 
 DIRECT_TO_REVERBERANT_DB = 6.0
-"""By how much the direct sound's energy is above the reverberation's in a made room."""
+"""Direct-to-reverberant energy ratio of a made room, in dB."""
 
 Room = Callable[[str, np.ndarray], np.ndarray]
 """(utterance id, dry speech [n]) -> the speech in the room that the utterance draws, [m]."""
 
 
 def made_response(rt60: float, rng: np.random.Generator) -> np.ndarray:
-    """Exponentially decaying noise (Polack 1988) behind the direct sound.
+    """Make a room impulse response: the direct sound, then decaying noise (Polack 1988).
 
     Args:
         rt60: seconds in which the reverberation falls by 60 dB; the response has that length.
-        rng: of the noise.
+        rng: generator of the noise.
 
     Returns:
         float32 [rt60 * 16000], beginning with the direct sound.
@@ -43,8 +43,8 @@ def read_responses(path: str) -> list[np.ndarray]:
         path: a file with the path of an audio file in each line.
 
     Raises:
-        ConfigError: the list cannot be read, or names nothing.
-        AudioError: an audio file that cannot be used.
+        ConfigError: the list cannot be read or names no file, or a response is silent.
+        AudioError: an audio file cannot be used.
     """
     lines = read_text(path, ConfigError, "room_responses").split("\n")
     found = [load_audio(Audio(line.strip())) for line in lines if line.strip()]
@@ -57,7 +57,7 @@ def read_responses(path: str) -> list[np.ndarray]:
 
 
 def reverberate(samples: np.ndarray, response: np.ndarray) -> np.ndarray:
-    """Convolve; the loudest sample stays as loud as it was.
+    """Convolve speech with a room impulse response; its peak stays as loud as it was.
 
     Args:
         samples: [n].
@@ -74,7 +74,17 @@ def reverberate(samples: np.ndarray, response: np.ndarray) -> np.ndarray:
 
 
 def make_room(rt60: float | None, responses: str | None, seed: int) -> Room:
-    """A function that puts utterances into rooms, or leaves them dry without either."""
+    """Make the function that puts utterances into rooms.
+
+    Args:
+        rt60: reverberation time of made rooms, in seconds.
+        responses: file that lists recorded responses, which take the place of made ones. Without
+            this and `rt60`, utterances stay dry.
+        seed: of the choice of rooms; an utterance always draws the same.
+
+    Raises:
+        ConfigError, AudioError: as `read_responses`.
+    """
     recorded = read_responses(responses) if responses else []
 
     def room(utt_id: str, samples: np.ndarray) -> np.ndarray:

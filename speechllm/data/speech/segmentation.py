@@ -65,7 +65,7 @@ def cut_at_pauses(
 
 
 def around_speech(wave: np.ndarray, margin: float = 0.15) -> tuple[int, int]:
-    """Where the speech of a recording begins and ends, with a little of the silence around it.
+    """Find the begin and end of the speech in a recording, with a little silence around it.
 
     Args:
         wave: [samples] at 16 kHz.
@@ -82,7 +82,7 @@ def around_speech(wave: np.ndarray, margin: float = 0.15) -> tuple[int, int]:
 
 
 def _loudness(wave: np.ndarray) -> np.ndarray:
-    """Energy of each block above `LOWEST` in dB, smoothed; the last block may be filled up."""
+    """Energy above `LOWEST` of each block in dB, smoothed; the last block may be padded."""
     blocks = -(-len(wave) // BLOCK)
     energy = [
         _energy(wave, first, min(first + AT_ONCE, blocks)) for first in range(0, blocks, AT_ONCE)

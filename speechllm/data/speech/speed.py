@@ -1,4 +1,4 @@
-"""A set at another speed (Ko et al., Interspeech 2015), as Kaldi's perturb_data_dir_speed.sh."""
+"""Speed perturbation of a set (Ko et al., Interspeech 2015), like perturb_data_dir_speed.sh."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -27,14 +27,14 @@ OF_THE_AUDIO = (
 
 
 def perturb(source: Path, speed: float, target: Path, allow_pipes: bool = False) -> SetTables:
-    """Write `source` `speed` times as fast, and so higher in pitch.
+    """Write a copy of `source` that is `speed` times as fast, and its pitch as much higher.
 
-    Utterances and speakers become others, `sp<speed>-<id>`. All tables that do not speak of the
-    audio itself are kept, those that this toolkit does not know included.
+    Utterances and speakers get new ids, `sp<speed>-<id>`. Tables that are not about the audio
+    itself are kept, unknown ones included.
 
     Args:
         source: data dir to read.
-        speed: 0.9 makes it slower, and longer.
+        speed: factor; 0.9 makes speech slower, and longer.
         target: data dir to write, with a FLAC file at 16 kHz for each utterance; it appears whole.
         allow_pipes: run the commands of `wav.scp`.
 

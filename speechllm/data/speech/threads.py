@@ -1,4 +1,4 @@
-"""Work on items in several threads, whose results come in the items' order."""
+"""Work on items in several threads, with results in the items' order."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -9,13 +9,14 @@ T, U = TypeVar("T"), TypeVar("U")
 
 
 def in_order(work: Callable[[T], U], items: Iterable[T], threads: int) -> Iterator[U]:
-    """What `work` makes of each item; the first error ends it.
+    """Yield the result of `work` for each item, in order; the first error ends it.
+
+    At most `threads` results are in work or waiting to be taken, so that memory is bounded.
 
     Args:
         work: may be called by several threads at once, unless `threads` is 1.
-        items: of which no more are in work or waiting to be taken than there are threads, so that
-            memory is bounded.
-        threads: that work; 1 is the caller's own.
+        items: taken one by one, as threads become free.
+        threads: number of threads; with 1, the caller's own does the work.
     """
     if threads == 1:
         yield from map(work, items)

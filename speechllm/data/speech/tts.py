@@ -1,8 +1,8 @@
 """Speech and phones from text with espeak-ng, whose library and voices come in a Python wheel.
 
 The samples depend on the arguments alone, not on what was synthesised before, so that any number
-of processes make the same data. espeak's own voices break this in three ways, mended here: its
-noise (breath) is drawn from one generator, which is seeded again for every text; and the phase of
+of processes make the same data. espeak by itself breaks this, which is fixed here: its noise
+(breath) comes from one random generator, which is seeded again for every text; and the phase of
 `flutter`, the cycle of `roughness` and the tail of `echo` outlive an utterance, so these three are
 switched off. Two things still vary by some samples: the trilled r of en-gb-scotland, and the noise
 of the Klatt variants with breath, caleb and Reed.
@@ -32,8 +32,8 @@ _SEPARATOR = ord("_") << 8
 
 _DROPPED_LINES = ("language", "name", "flutter", "roughness", "echo")
 
-# What one inventory for all English accents makes of espeak's IPA: a sound that stands for another
-# accent's (Scottish "oː" is "oʊ"), or several phones in one. Other sounds stand for themselves.
+# espeak's IPA in one phone inventory for all English accents: the sound of another accent (Scottish
+# "oː" is "oʊ"), or several phones where espeak has one. Other sounds stand for themselves.
 _ENGLISH = dict(
     line.split(maxsplit=1)
     for line in """
@@ -164,6 +164,8 @@ class Espeak:
         """Return `text` in IPA as espeak writes it: with stress, words parted by spaces.
 
         Args:
+            text: the text.
+            accent: see `Voice.accent`.
             separator: a character between phones, as espeak takes it; none by default.
 
         Raises:
@@ -182,7 +184,7 @@ class Espeak:
         return re.sub(r"\([a-z-]+\)", "", b" ".join(clauses).decode())
 
     def _use(self, accent: str, variant: str) -> None:
-        """Give espeak the voice anew, which also makes it forget the text before.
+        """Set espeak's voice anew, which also makes it forget the text before.
 
         Not by name ("en-us+m3"): that would bring flutter, roughness and echo along.
         """

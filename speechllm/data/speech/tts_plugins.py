@@ -25,9 +25,9 @@ Speak = Callable[[str, str], np.ndarray]
 """(utterance id, text) -> float32 [samples] at 16 kHz."""
 
 MOST_SECONDS = 600
-"""Longest speech of one utterance."""
+"""Longest speech of one utterance that is accepted."""
 MOST_BYTES = 1 << 28
-"""Most that a command may write, to its audio file and to its log."""
+"""Most bytes that a command may write to its audio file, and to its log."""
 POLL_SECONDS = 0.1
 TEXT_FILE, OUT = "{text_file}", "{out}"
 
@@ -38,11 +38,11 @@ class EspeakVoices(Section):
     accents: Annotated[tuple[str, ...], Field(min_length=1)] = ("en-us",)
     variants: Annotated[tuple[str, ...], Field(min_length=1)] = ("m1", "m3", "m7", "f1", "f2", "f4")
     rate: tuple[Annotated[int, Field(ge=80)], Annotated[int, Field(le=450)]] = (150, 200)
-    """Words a minute, from and to."""
+    """Speaking rates in words a minute: [lowest, highest]."""
     pitch: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(le=99)]] = (35, 65)
-    """From and to, 0 to 99; 50 is the variant's own pitch."""
+    """Pitches, 0 to 99: [lowest, highest]; 50 is the variant's own pitch."""
     say: Annotated[dict[str, str], Field(default_factory=dict)]
-    """Words that espeak is given otherwise, as it would misread them: `a: eigh` is the letter."""
+    """Respelling of words that espeak would misread: `a: eigh` reads `a` as the letter."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -51,7 +51,7 @@ class EspeakVoices(Section):
         return self
 
     def draw(self, seed: int, utt_id: str) -> Voice:
-        """The voice of an utterance."""
+        """Draw the voice of an utterance."""
         rng = random.Random(f"voice {seed} {utt_id}")
         return Voice(
             rng.choice(self.accents),
@@ -61,7 +61,7 @@ class EspeakVoices(Section):
         )
 
     def spelled(self, text: str) -> str:
-        """The text as espeak is given it."""
+        """Text with the words of `say` respelled, for espeak."""
         return " ".join(self.say.get(word, word) for word in text.split()) if self.say else text
 
 
@@ -69,9 +69,9 @@ class CommandTts(Section):
     """A program that reads a text file and writes an audio file; run without a shell."""
 
     argv: tuple[str, ...]
-    """The program and its arguments, with {text_file} and {out} where the two paths go."""
+    """Program and arguments, with {text_file} and {out} where the two paths go."""
     timeout: PositiveFloat = 60.0
-    """Seconds that it may take for one utterance."""
+    """Longest time for one utterance, in seconds."""
 
     @model_validator(mode="after")
     def _has_places(self) -> Self:
@@ -82,14 +82,14 @@ class CommandTts(Section):
 
 
 class TtsConfig(Section):
-    """One plug-in."""
+    """Config of speech synthesis: exactly one of the plug-ins espeak, command and python."""
 
     espeak: EspeakVoices | None = None
     command: CommandTts | None = None
     python: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")] | None = None
-    """`module:function`; called with the text, it returns (samples [n], sample rate in Hz)."""
+    """Function, as `module:function`: text -> (samples [n], sample rate in Hz)."""
     allow_commands: bool = False
-    """Let `command` and `python` run. They can do all that you can do: only what you trust."""
+    """Let `command` and `python` run. They can do all that you can do: run only what you trust."""
 
     @model_validator(mode="after")
     def _one_allowed(self) -> Self:
@@ -102,7 +102,11 @@ class TtsConfig(Section):
 
 
 def make_speaker(config: TtsConfig, seed: int) -> Speak:
-    """The plug-in as a function.
+    """Make the function that speaks with a plug-in.
+
+    Args:
+        config: the plug-in.
+        seed: of the choice of espeak's voices.
 
     Returns:
         A function that raises ConfigError, naming the utterance, whatever goes wrong inside.

@@ -1,5 +1,5 @@
-"""What was found out about audio files, for the many cuts of one recording: how long it is, and its
-samples where cutting takes all of them to be decoded. Forgotten when a file changes.
+"""Cache for the many cuts of one recording: its length, and its samples where a cut is possible
+only after all of them are decoded. A file that changes is read anew.
 """
 
 import os
@@ -25,7 +25,7 @@ Stamp = tuple[str, int, int]
 
 
 class Facts(NamedTuple):
-    """What a recording is; `length` is the number of samples of each channel."""
+    """Properties of a recording; `length` is the number of samples of each channel."""
 
     rate: int
     channels: int
@@ -35,7 +35,7 @@ class Facts(NamedTuple):
 
 
 def facts(audio: Audio, allow_pipes: bool = False) -> Facts:
-    """Look at a recording, unless it was looked at before.
+    """Properties of a recording, from the cache if it was opened before.
 
     Raises:
         AudioError: it cannot be opened, holds no sample, or must be decoded and cannot be.
@@ -50,10 +50,10 @@ def facts(audio: Audio, allow_pipes: bool = False) -> Facts:
 
 @contextmanager
 def opened_for_cuts(audio: Audio, allow_pipes: bool = False) -> Iterator[OpenRecording]:
-    """Open a recording so that it is exact, if need be by decoding it first, once.
+    """Open a recording so that any sample can be sought, if need be by decoding it first, once.
 
     Raises:
-        AudioError: as `opened` and `Recording.blocks`.
+        AudioError: as `opened` and `OpenRecording.blocks`; or there is no room for its samples.
     """
     stamp = _stamp(audio)
     samples = _unpacked.peek(stamp)
@@ -64,7 +64,7 @@ def opened_for_cuts(audio: Audio, allow_pipes: bool = False) -> Iterator[OpenRec
             elif recording.can_seek(audio.start or 0.0):
                 yield recording
                 return
-    if samples is None:  # it was opened in vain
+    if samples is None:  # seeking failed
         samples = _unpacked.get(stamp, lambda: _unpack(audio, allow_pipes))
     with samples.opened(audio) as recording:
         yield recording
@@ -76,7 +76,7 @@ def _unpack(audio: Audio, allow_pipes: bool) -> "_Unpacked":
 
 
 class _Unpacked:
-    """Decoded samples in a file without a name, which goes when nobody needs it any more."""
+    """Decoded samples in a file without a name, which is removed together with this object."""
 
     def __init__(self, recording: OpenRecording):
         self.lock = threading.Lock()
@@ -105,7 +105,12 @@ class _Unpacked:
 
 
 class _Kept(Generic[T]):
-    """What was made last, each of it once, also where several threads ask at the same time."""
+    """Cache of the latest entries; each is made once, even if several threads ask for it at once.
+
+    Args:
+        most: greatest sum of weights.
+        weight: weight of an entry.
+    """
 
     def __init__(self, most: int, weight: Callable[[T], int]):
         self.most, self.weight = most, weight
@@ -145,7 +150,7 @@ _unpacked = _Kept[_Unpacked](KEPT_BYTES, lambda unpacked: unpacked.size)
 
 
 def _stamp(audio: Audio) -> Stamp | None:
-    """Changes when a file does; None for a command, and for a file that is not there."""
+    """Key that changes when a file does; None for a command, and for a file that is not there."""
     try:
         stat = os.stat(audio.source)
     except (OSError, ValueError):

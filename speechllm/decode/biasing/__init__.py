@@ -1,1 +1,1 @@
-"""Bias lists in the beam, and in the prompt."""
+"""Contextual biasing: bias lists in the beam, and in the prompt."""

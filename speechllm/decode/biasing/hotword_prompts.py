@@ -15,17 +15,17 @@ SAMPLE = 1000  # entries by which the length of prompts is estimated
 
 
 def hotword_sentence(template: str, words: Sequence[str]) -> str:
-    """What a prompt says of hotwords; nothing where there are none."""
+    """Sentence of hotwords for the prompt; empty if there are none."""
     return template.replace("{}", ", ".join(words)) if words else ""
 
 
 class HotwordPrompts:
-    """Gives examples the prompts that their lists ask for.
+    """Puts entries of bias lists into the prompts of examples.
 
     Args:
-        model: whose prompt it is.
-        config: how entries are chosen, and what is said of them.
-        lists: of the set.
+        model: its prompt is extended.
+        config: how entries are chosen, and the sentence that names them.
+        lists: bias lists of the set.
         reader: the encoder's CTC head, for `filter: ctc`.
 
     Raises:
@@ -55,7 +55,7 @@ class HotwordPrompts:
 
     @property
     def growth(self) -> int:
-        """LLM positions that a prompt grows by, estimated from the longest entries."""
+        """LLM positions that hotwords add to a prompt, estimated from the longest entries."""
         entries = [entry for words in self._lists.own.values() for entry in words[:20]]
         entries = [*self._lists.words[:SAMPLE], *entries[:SAMPLE]]
         chosen = sorted(entries, key=len)[-self.config.most :]
@@ -63,15 +63,15 @@ class HotwordPrompts:
         return len(self._model.tokenizer(sentence, add_special_tokens=False).input_ids)
 
     def choose_all(self, examples: Sequence[Example], heard: Sequence[str]) -> list[list[str]]:
-        """`choose` for each of several utterances."""
+        """Choose entries for several utterances (`choose`)."""
         return [self.choose(e, h) for e, h in zip(examples, heard, strict=True)]
 
     def choose(self, example: Example, heard: str) -> list[str]:
         """Entries for one utterance, the likeliest first.
 
         Args:
-            example: whose frames the CTC head may hear.
-            heard: the first pass; not looked at by the other filters.
+            example: the utterance; `filter: ctc` reads its frames.
+            heard: transcript of the first pass; other filters ignore it.
         """
         most, least = self.config.most, self.config.least
         utt = example.utt_id
@@ -89,7 +89,7 @@ class HotwordPrompts:
         return words.near(self._reader.heard(example.slot), most, least)
 
     def with_prompt(self, example: Example, words: Sequence[str]) -> Example:
-        """The example with these hotwords in its prompt; as it was where there are none."""
+        """Example with these hotwords in its prompt; unchanged if there are none."""
         if not words:
             return example
         sentence = hotword_sentence(self.config.template, words)

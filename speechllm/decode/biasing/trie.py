@@ -1,8 +1,8 @@
-"""Phrases as a prefix tree of token ids, and what a prefix of a hypothesis has earned by it.
+"""Prefix tree of phrases over token ids, and the bonus of a hypothesis so far.
 
-Every token along a phrase earns 1 while the phrase is under way. It is kept when the phrase ends
-where a word ends, and taken back when the phrase is left unfinished, as in the context graphs of
-WeNet and icefall. No tensors in here.
+Every token along a phrase earns 1 while the phrase is under way. The bonus is kept when the phrase
+ends where a word ends, and taken back when the phrase is left unfinished, as in the context graphs
+of WeNet and icefall. No tensors in here.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,22 +12,22 @@ from typing import Any
 from speechllm.data.dirs.forms import CLOSING
 
 CARRIER = "a"
-"""A word before a phrase, to see how the phrase is tokenised inside a sentence."""
-SPACES = ("\u2581", "\u0120", " ")  # what marks a word's beginning: SentencePiece, byte-level BPE
+"""Word put before a phrase, to see how the phrase is tokenised inside a sentence."""
+SPACES = ("\u2581", "\u0120", " ")  # marks of a word's beginning: SentencePiece, byte-level BPE
 END = -1
 Node = dict[int, Any]
-"""Nodes by token id; the key `END` where a phrase ends."""
+"""Node of the tree: child nodes by token id; the key `END` if a phrase ends there."""
 
 
 @dataclass(frozen=True)
 class TrieState:
-    """Where a hypothesis stands.
+    """Phrases that a hypothesis has finished and begun.
 
     Attributes:
-        length: its tokens.
-        kept: bit p is set where the token at p is part of a finished phrase; so no token earns
+        length: number of its tokens.
+        kept: bit p is set if the token at p is part of a finished phrase; so no token earns
             twice, though phrases may overlap.
-        active: phrases under way, as (node, where it began), the longest first.
+        active: phrases under way, as (node, place of the first token), the longest first.
     """
 
     length: int = 0
@@ -36,7 +36,7 @@ class TrieState:
 
     @property
     def total(self) -> int:
-        """Tokens that earn now: of finished phrases, and of the longest one under way."""
+        """Number of tokens that earn now: of finished phrases, and of the longest under way."""
         under_way = _bits(self.active[0][1], self.length) if self.active else 0
         return (self.kept | under_way).bit_count()
 
@@ -46,10 +46,10 @@ def _bits(start: int, end: int) -> int:
 
 
 def begins_word(tokenizer: Any, size: int) -> list[bool]:
-    """For each of `size` token ids, whether a word begins with it.
+    """Whether a word begins with a token, for each of `size` ids.
 
-    By the mark that a tokenizer puts on the space before a word. Where no token has a mark and
-    more (a tokenizer of characters), every token may begin a phrase and end a word.
+    Told by the mark that a tokenizer puts on the space before a word. If no token is longer than
+    such a mark (a tokenizer of characters), every token may begin a phrase and end a word.
     """
     tokens = tokenizer.convert_ids_to_tokens(list(range(min(size, len(tokenizer)))))
     marked = [isinstance(t, str) and len(t) > 1 and t.startswith(SPACES) for t in tokens]
@@ -61,19 +61,20 @@ def begins_word(tokenizer: Any, size: int) -> list[bool]:
 
 
 def closes_word(tokenizer: Any, size: int) -> list[int]:
-    """Those of `size` token ids that begin with a mark behind a word, as a full stop."""
+    """Token ids below `size` that begin with closing punctuation, such as a full stop."""
     tokens = tokenizer.convert_ids_to_tokens(list(range(min(size, len(tokenizer)))))
     return [i for i, t in enumerate(tokens) if isinstance(t, str) and t.startswith((*CLOSING,))]
 
 
 class Trie:
-    """A bias list, ready for the search.
+    """Prefix tree of a bias list.
 
     Args:
         phrases: words and phrases.
         tokenizer: of the LLM.
         word_start: for each token id, whether a word begins with it (`begins_word`).
-        ends: token ids that end a word without beginning one: a mark, or a hypothesis's end.
+        ends: token ids that end a word without beginning one: closing punctuation, or the end of a
+            hypothesis.
     """
 
     def __init__(
@@ -85,9 +86,9 @@ class Trie:
     ):
         self.word_start, self.ends = word_start, frozenset(ends)
         self.first: Node = {}
-        """Phrases as they begin a hypothesis: mostly without a space."""
+        """Phrases tokenised as at the beginning of a hypothesis: mostly without a space."""
         self.later: Node = {}
-        """Phrases as they stand behind a word."""
+        """Phrases tokenised as after another word."""
         if not phrases:
             return
         carrier = tokenizer(CARRIER, add_special_tokens=False).input_ids
@@ -99,19 +100,19 @@ class Trie:
             _add(self.first, ids)
 
     def roots(self, state: TrieState) -> Node:
-        """What may begin here."""
+        """Root of the phrases that may begin at this state."""
         return self.first if state.length == 0 else self.later
 
     def ends_word(self, token: int) -> bool:
-        """Whether the word before a token is over."""
+        """Whether a token ends the word before it."""
         return token in self.ends or self.word_start[token]
 
     def leave(self, state: TrieState, over: bool) -> TrieState:
-        """The state behind a token of no phrase; `over`: the word before that token is over."""
+        """State after a token of no phrase; `over`: whether that token ends the word before it."""
         return TrieState(state.length + 1, self._kept(state, over))
 
     def step(self, state: TrieState, token: int) -> TrieState:
-        """The state behind a token."""
+        """State after one more token."""
         over = self.ends_word(token)
         starts = self.word_start[token] or state.length == 0
         active = [(node[token], start) for node, start in state.active if token in node]

@@ -16,14 +16,13 @@ from speechllm.slot.collate import Batch
 class TrieBoost(Scorer):
     """Adds `boost` nats for every token along a phrase of the utterance's list.
 
-    What a hypothesis has been given for a phrase is taken back at the token that leaves the phrase
-    unfinished, so that nothing is gained by beginnings. Phrases begin at word starts only, and
-    each utterance has its own tree.
+    The bonus of a phrase is taken back at the token that leaves the phrase unfinished, so that
+    beginnings gain nothing. Phrases begin at word starts only, and each utterance has its own tree.
 
     Args:
-        model: whose tokens the phrases are cut into.
-        lists: of the set that is decoded.
-        boost: nats a token.
+        model: its tokenizer cuts the phrases into tokens.
+        lists: bias lists of the set that is decoded.
+        boost: nats for each token.
     """
 
     name = "bias"
@@ -52,7 +51,7 @@ class TrieBoost(Scorer):
         self._states = {}
 
     def score(self, hypotheses: Sequence[Hypothesis]) -> list[float]:
-        """Tokens of finished phrases."""
+        """Number of tokens in finished phrases, for each hypothesis."""
         found = []
         for hypothesis in hypotheses:
             trie, state = self._trie(hypothesis.utt_id), TrieState()
@@ -92,12 +91,12 @@ class TrieBoost(Scorer):
         if not ids:
             return TrieState()
         before = self._states.get((utterance, tuple(ids[:-1])))
-        if before is None:  # a search that does not go on where the last step was
+        if before is None:  # the prefix extends none of the last step
             before = self._state(trie, utterance, ids[:-1])
         return trie.step(before, ids[-1])
 
     def _give(self, row: Tensor, trie: Trie, state: TrieState, roots: Tensor) -> None:
-        """Fill [V] with the tokens that each next token earns or loses."""
+        """Fill [V] with the bonus, in tokens, that each next token adds or takes back."""
         now = state.total
         if state.active:
             over = trie.leave(state, True).total - now

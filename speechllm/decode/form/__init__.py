@@ -1,1 +1,1 @@
-"""Answers of a prescribed form."""
+"""Constrained decoding: answers of a prescribed form."""

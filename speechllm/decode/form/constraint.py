@@ -1,9 +1,9 @@
-"""Answers of a given form: a regular expression over the tokens inside the search.
+"""Constrained decoding: the search follows a regular expression, token by token.
 
 outlines-core turns the expression into an automaton whose steps are tokens (Willard and Louf,
-"Efficient guided generation for large language models", 2307.09702). Beside it stands how many
-tokens each state is from an end, so that an answer that nears its bound is brought to an end in
-time: whatever is cut short is still of the form.
+"Efficient guided generation for large language models", 2307.09702). For each state, the number of
+tokens to an end is known too. So an answer that nears its bound is ended in time, and is still of
+the form.
 """
 
 from collections.abc import Sequence
@@ -23,22 +23,22 @@ from speechllm.slot.prompt import Prompt
 from speechllm.task import Form
 
 NEVER = np.iinfo(np.int32).max // 2
-"""Steps to an end from where there is none."""
+"""Number of steps to an end from a state that leads to none."""
 
 
 class TokenAutomaton:
-    """Which tokens may follow which answers.
+    """Automaton of a regular expression, whose steps are the tokens of a tokenizer.
 
     Args:
         tokenizer: the LLM's.
         pattern: a regular expression for whole answers; a blank may stand before them, since
-            some tokenizers cannot write a word without.
-        sample: an answer of the form, to see that the tokens are understood.
+            some tokenizers cannot write a word without one.
+        sample: an answer of the form, to check that the tokens are understood.
         eos: the token that ends an answer.
 
     Raises:
         SpeechLLMError: outlines-core is not installed.
-        ConfigError: a tokenizer of an unknown kind, or one that cannot write any answer.
+        ConfigError: the tokenizer is of an unknown kind, or cannot write any answer.
     """
 
     def __init__(self, tokenizer: Any, pattern: str, sample: str, eos: int):
@@ -76,7 +76,7 @@ class TokenAutomaton:
         self.steps_left = self._steps_left()
 
     def _steps_left(self) -> NDArray[np.int64]:
-        """[states] fewest tokens to an end, without the one that ends the answer."""
+        """[states] fewest tokens to an end, not counting `eos`."""
         left = np.where(self.final, 0, NEVER)
         moving = [state for state, tokens in enumerate(self.tokens) if len(tokens)]
         sizes = [len(self.following[state]) for state in moving]
@@ -91,7 +91,7 @@ class TokenAutomaton:
             left = shorter
 
     def step(self, state: int | None, token: int) -> int | None:
-        """The state after one more token; None where it cannot follow."""
+        """State after one more token; None if the token cannot follow."""
         if state is None:
             return None
         place = np.searchsorted(self.tokens[state], token)
@@ -100,20 +100,20 @@ class TokenAutomaton:
         return int(self.following[state][place])
 
     def allowed(self, state: int, left: int) -> NDArray[np.int64]:
-        """Tokens that may follow if `left` tokens may still come, this one included."""
+        """Tokens that may follow, if an end can be reached within `left` tokens, this included."""
         in_time = self.steps_left[self.following[state]] < left
         return self.tokens[state][in_time]
 
 
 class Constraint(Scorer):
-    """Lets the search write only answers of the form.
+    """Scorer that forbids all answers but those of the form.
 
-    Equal ids have equal states, so that nothing must follow when the beam is reordered. A beam
-    whose ids are of no form has no probability left and is not touched any more.
+    A state is looked up by its ids, so no state has to be reordered with the beam. A row whose ids
+    already break the form has no probability left, and is not changed.
 
     Args:
         automaton: the form.
-        ends: tokens after which an answer is over.
+        ends: tokens that end an answer.
     """
 
     name = "constraint"
@@ -124,10 +124,10 @@ class Constraint(Scorer):
         self._states: dict[tuple[int, ...], int | None] = {}
 
     def begin(self, batch: Batch) -> None:
-        """Take note of a new batch.
+        """Prepare for a new batch.
 
         Raises:
-            ConfigError: no answer is as short as an utterance's bound.
+            ConfigError: the bound of an utterance is below the shortest answer.
         """
         shortest = int(self.automaton.steps_left[self.automaton.start])
         if min(self.bounds) < shortest:
@@ -139,7 +139,7 @@ class Constraint(Scorer):
         self._states = {(): self.automaton.start}
 
     def score(self, hypotheses: Sequence[Hypothesis]) -> list[float]:
-        """Nothing: it forbids, and prefers none of what it lets pass."""
+        """Zeros: it forbids tokens, and prefers none of those allowed."""
         return [0.0] * len(hypotheses)
 
     def __call__(self, ids: Tensor, scores: Tensor, heard: Sequence[int]) -> Tensor:
@@ -164,12 +164,12 @@ class Constraint(Scorer):
 
 
 def constraint_of(form: Form, tokenizer: Any, prompt: Prompt) -> Constraint:
-    """What keeps hypotheses to the form of a task's answers.
+    """Scorer that keeps hypotheses to the form of a task's answers.
 
     Args:
         form: of the answers.
         tokenizer: the LLM's.
-        prompt: whose ends stand after an answer.
+        prompt: gives the tokens that end an answer.
 
     Raises:
         SpeechLLMError: outlines-core is not installed.

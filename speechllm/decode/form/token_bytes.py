@@ -1,4 +1,4 @@
-"""What each token of a tokenizer writes, in bytes."""
+"""Bytes that each token of a tokenizer writes."""
 
 import json
 import re
@@ -8,21 +8,21 @@ from speechllm.errors import ConfigError
 
 BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
-"""A blank, in SentencePiece."""
+"""Mark of a blank in SentencePiece."""
 
 
 def token_bytes(tokenizer: Any, sample: str) -> dict[int, bytes]:
-    """Bytes by token; special tokens, which write nothing, are left out.
+    """Bytes of each token, by id; special tokens, which write nothing, are left out.
 
-    Knows the two ways in which tokenizers of language models write bytes: GPT-2's, a letter for
-    each byte, and SentencePiece's, `<0x0A>` for those that have no piece of their own.
+    Tokenizers of language models write bytes in two ways: GPT-2's have a letter for each byte,
+    SentencePiece's have `<0x0A>` for bytes without a piece of their own.
 
     Args:
         tokenizer: a transformers tokenizer.
-        sample: a text that its tokens must give back, to see that they were understood.
+        sample: a text that its tokens must give back, to check that they are understood.
 
     Raises:
-        ConfigError: they do not.
+        ConfigError: the tokens do not give the sample back.
     """
     added = tokenizer.added_tokens_decoder
     special = {*tokenizer.all_special_ids, *(i for i, token in added.items() if token.special)}
@@ -60,7 +60,7 @@ def _is_byte_level(tokenizer: Any) -> bool:
 
 
 def _gpt2_letters() -> dict[str, int]:
-    """The letter that stands for each byte: itself if it can be seen, else one beyond Latin-1."""
+    """Byte of each letter: a visible byte is its own letter, others have letters past Latin-1."""
     seen = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     unseen = [byte for byte in range(256) if byte not in seen]
     return {chr(b): b for b in seen} | {chr(256 + n): b for n, b in enumerate(unseen)}

@@ -1,1 +1,1 @@
-"""What adds to the scores of the beam search: language models, n-grams, CTC."""
+"""Scorers that add to the beam search: language models, n-grams, CTC."""

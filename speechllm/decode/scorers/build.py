@@ -1,4 +1,4 @@
-"""From the settings of fusion and rescoring to what knows something: loaded, and hashed."""
+"""Scorers made from the settings of fusion and rescoring; hashes of their language models."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,14 +10,14 @@ from speechllm.lm.folder import find_lm, lm_hash, load_lm
 
 
 def with_places(values: Any, places: Mapping[str, str | None]) -> Any:
-    """A config's values with `{name}` in all of its strings replaced by what it stands for.
+    """Config values with `{name}` replaced in all strings.
 
     Args:
         values: as read from yaml.
-        places: by name; None where it was not given.
+        places: replacement of each name; None if it was not given.
 
     Raises:
-        ConfigError: one is needed that was not given.
+        ConfigError: a string uses a name that was not given.
     """
     if isinstance(values, dict):
         return {key: with_places(value, places) for key, value in values.items()}
@@ -34,7 +34,7 @@ def with_places(values: Any, places: Mapping[str, str | None]) -> Any:
 
 
 def lm_names(config: DecodeConfig) -> dict[str, str]:
-    """The language models that a config names, by key."""
+    """Language models that a config names, by key."""
     names: dict[str, str | None] = {}
     if config.fusion:
         names = {"fusion.lm": config.fusion.lm, "fusion.source_lm": config.fusion.source_lm}
@@ -47,20 +47,20 @@ def knowledge_hashes(config: DecodeConfig) -> dict[str, str]:
     """Hashes of the language models that a config names, by key. Imports no torch.
 
     Raises:
-        ConfigError: one is not there.
+        ConfigError: a language model does not exist.
     """
     return {key: lm_hash(find_lm(name, key)) for key, name in lm_names(config).items()}
 
 
 def make_scorers(config: DecodeConfig, model: Any) -> dict[str, list[Any]]:
-    """Load what the search, and what the choice afterwards is to know.
+    """Load the scorers of the search and of rescoring.
 
     Args:
-        config: weights that are null count as zero.
+        config: of the decoding; weights that are null count as 0.
         model: the recogniser, on its device.
 
     Returns:
-        Sources by the section that they are of: "fusion", "rescore".
+        Scorers by section of the config: "fusion", "rescore".
     """
     return {"fusion": _fusion(config, model), "rescore": _rescore(config, model)}
 
@@ -121,7 +121,7 @@ def _source(
 
 
 def _own(name: str, begin: Sequence[int], weight: float, model: Any, with_end: bool = True) -> Any:
-    """The recogniser's own LLM as a language model of text."""
+    """Scorer by the recogniser's own LLM, as a language model of text."""
     from speechllm.decode.scorers.lm_scorer import LMScorer
     from speechllm.lm.network import CausalNetwork
     from speechllm.lm.token_lm import TokenLM

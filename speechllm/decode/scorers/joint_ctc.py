@@ -1,9 +1,9 @@
-"""The projector's CTC inside the search: what the LLM writes has to be what was heard.
+"""Joint decoding: prefix scores of the projector's CTC are added inside the search.
 
-An LLM that knows a domain likes its words, spoken or not. Here every next token is also weighed by
-the prefix score of CTC: the log-probability that what was heard goes on so, as in hybrid
-CTC/attention decoding (Watanabe et al. 2017, "Hybrid CTC/Attention Architecture for End-to-End
-Speech Recognition", section IV-B).
+An LLM that knows a domain prefers its words, spoken or not. CTC keeps it to the speech: to every
+next token it adds the log-probability that the speech goes on with it, as in hybrid CTC/attention
+decoding (Watanabe et al. 2017, "Hybrid CTC/Attention Architecture for End-to-End Speech
+Recognition", section IV-B).
 """
 
 from collections.abc import Sequence
@@ -20,21 +20,21 @@ from speechllm.model.speech_llm import SpeechLLM
 from speechllm.slot.collate import Batch
 
 FLOOR = -100.0
-"""Least that a candidate or an end is given, in nats, so that a search never stands still."""
+"""Lowest score of a candidate or an end, in nats, so that the search always has a next token."""
 NEVER = -1e8
-"""A log-probability of 0: finite, as differences are taken."""
+"""Logarithm of a probability of 0: finite, since differences are taken."""
 
 
 class CtcState(NamedTuple):
-    """How the speech up to each position can have been read as a prefix.
+    """CTC forward variables: log-probabilities that speech up to each position reads as a prefix.
 
     Attributes:
-        symbol: [N, P + 1] log-probability with the prefix's last symbol at the end; the first
-            column is before all positions.
-        blank: [N, P + 1] the same with a blank at the end.
-        begins: [N] log-probability that the whole speech is read as something that begins so.
-        last: [N] the last symbol; 0 where there is none yet.
-        heard: [N] the utterance, a row of what was read.
+        symbol: [N, P + 1] of paths that end with the prefix's last symbol; the first column is
+            before all positions.
+        blank: [N, P + 1] of paths that end with a blank.
+        begins: [N] log-probability that the whole speech begins with the prefix.
+        last: [N] the last symbol; 0 if there is none yet.
+        heard: [N] the utterance: a row of `read`, the log-probabilities of a batch.
     """
 
     symbol: Tensor
@@ -48,11 +48,11 @@ class CtcState(NamedTuple):
 
     @property
     def ends(self) -> Tensor:
-        """[N] log-probability that the whole speech is read as just the prefix."""
+        """[N] log-probability that the whole speech reads as the prefix and no more."""
         return torch.logaddexp(self.symbol[:, -1], self.blank[:, -1])
 
     def where(self, is_so: Tensor, other: "CtcState") -> "CtcState":
-        """Rows of this state where `is_so` [N], else those of another."""
+        """Rows of this state where `is_so` [N] holds, else those of `other`."""
         pairs = zip(self, other, strict=True)
         return CtcState(
             *(torch.where(is_so.view(-1, *[1] * (a.dim() - 1)), a, b) for a, b in pairs)
@@ -63,7 +63,7 @@ class JointCtc(Scorer):
     """Scores the LLM's likeliest next tokens by CTC prefix scores, once for each prefix.
 
     Args:
-        model: whose projector has CTC (speechllm.decode.suits).
+        model: its projector has CTC (speechllm.decode.suits).
         config: weight and number of candidates.
     """
 
@@ -80,16 +80,16 @@ class JointCtc(Scorer):
         self._state: CtcState | None = None
         self._known = self._totals = torch.empty(0)
         self._given: dict[tuple[int, bytes], tuple[float, float]] = {}
-        """What each prefix of the batch was given, and what its end was, by utterance and ids."""
+        """Scores of each prefix of the batch and of its end, by utterance and ids."""
 
     def begin(self, batch: Batch) -> None:
         model = self.model
         assert model.ctc is not None and batch.frames is not None
-        self._read = torch.empty(0)  # the last batch's, which may be large
+        self._read = torch.empty(0)  # frees the last batch's, which may be large
         with torch.inference_mode():
             speech = model.projector(batch.frames, batch.frame_lengths)
             logits = model.ctc.logits(speech, model.unit_embeddings).log_softmax(-1)
-        # Positions beyond an utterance are blanks for certain, which changes nothing.
+        # Positions beyond an utterance are certain blanks, which changes no score.
         beyond = torch.full((1, logits.shape[1]), NEVER, device=logits.device)
         beyond[:, 0] = 0.0
         rows = [row if len(row) else beyond for row in logits.split(model.speech_lengths(batch))]
@@ -138,7 +138,7 @@ class JointCtc(Scorer):
         return found
 
     def _spelled(self, tokens: Tensor, state: CtcState) -> Tensor:
-        """[N, K] tokens -> [N, K, L] symbols that they are read as, with zeros behind them."""
+        """[N, K] tokens -> [N, K, L] CTC symbols that spell them, padded with zeros."""
         firsts = (state.last == 0).tolist()
         rows = [
             [self._of(token, first) for token in row]
@@ -158,17 +158,17 @@ class JointCtc(Scorer):
 
 
 def _gain(after: Tensor, state: CtcState) -> Tensor:
-    """[N] in float32: what prefixes are given for going on; the least if none is in the speech."""
+    """[N] float32 log-probability of going on from `state`; FLOOR if it is not in the speech."""
     gain = (after - state.begins).clamp(min=FLOOR, max=0.0)
     return gain.masked_fill(state.begins < NEVER / 2, FLOOR).float()
 
 
 def nothing_read(read: Tensor, heard: Tensor) -> CtcState:
-    """The state of no symbol: blanks alone.
+    """State of the empty prefix: blanks alone.
 
     Args:
-        read: [B, P, 1 + U] log-probabilities of the positions, the blank's first.
-        heard: [N] rows of it.
+        read: [B, P, 1 + U] log-probabilities at each position, the blank's first.
+        heard: [N] the utterance of each prefix: a row of `read`.
     """
     blank = nn.functional.pad(read[heard, :, 0].double().cumsum(1), (1, 0))
     begins = torch.zeros_like(blank[:, 0])
@@ -176,7 +176,13 @@ def nothing_read(read: Tensor, heard: Tensor) -> CtcState:
 
 
 def read_all(state: CtcState, read: Tensor, symbols: Tensor) -> CtcState:
-    """The state after further symbols: [N, L], zeros are none."""
+    """State after further symbols.
+
+    Args:
+        state: of N prefixes.
+        read: [B, P, 1 + U] log-probabilities at each position, the blank's first.
+        symbols: [N, L], padded with zeros.
+    """
     for symbol in symbols.unbind(1):
         ways, said = _ways(state, read, symbol)
         longer = _recurrence(ways, said)
@@ -187,7 +193,13 @@ def read_all(state: CtcState, read: Tensor, symbols: Tensor) -> CtcState:
 
 
 def begins_with(state: CtcState, read: Tensor, symbols: Tensor) -> Tensor:
-    """[N] `begins` after further symbols [N, L]; the last of them needs no state of its own."""
+    """[N] `begins` after further symbols; cheaper than `read_all`, as the last needs no state.
+
+    Args:
+        state: of N prefixes.
+        read: [B, P, 1 + U] log-probabilities at each position, the blank's first.
+        symbols: [N, L], padded with zeros.
+    """
     begins = state.begins.clone()
     rows = torch.arange(len(symbols), device=symbols.device)
     while symbols.shape[1] and (there := symbols[:, 0] > 0).any():
@@ -201,9 +213,9 @@ def begins_with(state: CtcState, read: Tensor, symbols: Tensor) -> Tensor:
 
 
 def _ways(state: CtcState, read: Tensor, symbol: Tensor) -> tuple[Tensor, Tensor]:
-    """How likely the symbol can come at each position [N, P], and how likely it is there [N, P].
+    """Log-probabilities [N, P] that a symbol may come at each position, and of the symbol there.
 
-    A symbol comes twice only with a blank in between.
+    A symbol comes twice in a row only with a blank in between.
     """
     ways = torch.logaddexp(state.symbol, state.blank)
     ways = torch.where((symbol == state.last)[:, None], state.blank, ways)[:, :-1]
@@ -213,7 +225,7 @@ def _ways(state: CtcState, read: Tensor, symbol: Tensor) -> tuple[Tensor, Tensor
 def _recurrence(enters: Tensor, stays: Tensor) -> Tensor:
     """x[p] = stays[p] + logaddexp(x[p - 1], enters[p - 1]), x[0] = NEVER: [N, P] -> [N, P + 1].
 
-    All at once, by taking the sum of `stays` up to each position out of it.
+    Computed for all positions at once, by factoring out the cumulative sum of `stays`.
     """
     total = stays.cumsum(1)
     found = total + (enters - total + stays).logcumsumexp(1)

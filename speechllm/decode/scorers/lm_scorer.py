@@ -1,8 +1,8 @@
-"""A language model over the LLM's tokens, as a source of the search.
+"""Scorer by a language model over the LLM's tokens.
 
-With a positive weight: shallow fusion (Gulcehre et al., 1503.03535), score + w log p_lm. With a
-negative one it takes a prior away: of a source-domain LM in the density ratio (McDermott et al.,
-2002.11268), of the recogniser's own LLM in internal-LM subtraction (Meng et al., 2011.01991).
+With a positive weight it is shallow fusion (Gulcehre et al., 1503.03535): score + w log p_lm. With
+a negative one it subtracts a prior: a source-domain LM in the density ratio (McDermott et al.,
+2002.11268), the recogniser's own LLM in internal-LM subtraction (Meng et al., 2011.01991).
 """
 
 from collections.abc import Sequence
@@ -16,18 +16,18 @@ from speechllm.decode.scorers.scorer import Prefixes, Scorer
 from speechllm.lm.token_lm import TokenLM
 
 FLOOR = -100.0
-"""Log-probability of tokens that the LM has no row for."""
+"""Lowest log-probability of a token; that of tokens which the LM has no row for."""
 
 
 class LMScorer(Scorer):
     """Scores every next token, once for each distinct prefix in the batch.
 
     Args:
-        name: in N-best lists.
-        lm: on the LLM's tokens.
-        weight: of its log-probabilities.
-        ends: tokens that end a hypothesis; each is given the probability of the LM's own end.
-        with_end: whether `score` counts the end; not where hypotheses stand in a longer text.
+        name: key of its scores in n-best lists.
+        lm: language model over the LLM's tokens.
+        weight: factor of its log-probabilities.
+        ends: tokens that end a hypothesis; each gets the probability of the LM's own end.
+        with_end: whether `score` counts the end; False if hypotheses are part of a longer text.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class LMScorer(Scorer):
         return scores + self.weight * known[step.prefix_of].to(scores.device)
 
     def _fitted(self, known: Tensor, size: int) -> Tensor:
-        """[N, V] over the recogniser's own rows, whose number may differ by some of no token."""
+        """[N, size] for the recogniser's rows; models of one vocabulary may have spare rows."""
         end = known[:, [self.lm.end]]
         short = size - known.shape[1]
         known = torch.nn.functional.pad(known, (0, short), value=FLOOR) if short else known

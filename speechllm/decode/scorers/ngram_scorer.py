@@ -1,4 +1,4 @@
-"""A word n-gram as a source of the search: a word is scored when it is over."""
+"""Scorer by a word n-gram: a word is scored when it is over."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -14,20 +14,20 @@ from speechllm.decode.scorers.scorer import Prefixes, Scorer
 from speechllm.lm.ngram import BEGIN, END, NGram
 
 BLANKS = ("\u2581", "\u0120", " ", "\u010a", "\n")
-"""What stands for a blank or a line end at the beginning of a token: SentencePiece's and the
-byte-level BPE's."""
+"""Marks of a blank or a line end at the beginning of a token, in SentencePiece and in byte-level
+BPE."""
 
 
 REMEMBERED = 1 << 18
 
 
 class _State(NamedTuple):
-    """Where a prefix stands.
+    """State of a prefix.
 
     Attributes:
         history: words that are over.
-        tokens: those since.
-        charged: what the word that they begin has been given already.
+        tokens: tokens of the unfinished word.
+        charged: score that the unfinished word has already got.
     """
 
     history: tuple[str, ...]
@@ -36,7 +36,7 @@ class _State(NamedTuple):
 
 
 def begins_word(tokenizer: Any) -> Tensor:
-    """[tokens] bool: those in front of which the word before is over."""
+    """[tokens] bool: whether a token begins a word, so that the word before is over."""
     vocabulary = tokenizer.get_vocab()
     found = torch.zeros(max(vocabulary.values()) + 1, dtype=torch.bool)
     for token, number in vocabulary.items():
@@ -47,19 +47,20 @@ def begins_word(tokenizer: Any) -> Tensor:
 class NGramScorer(Scorer):
     """Adds log p(word | words before) once the next token begins another word, or ends.
 
-    Alone, that would reward never to end a word. So a word that has begun is charged in advance
-    what its letters cost, log p(a word that begins like this | words before) (the look-ahead of
-    Hori et al., 1808.02608), and at its end only the rest. The sum is the same. The charge comes
-    with the token after, so that it costs one number for each prefix, and not one for each token.
+    Alone, that would reward hypotheses that never end a word. So an unfinished word gets the score
+    of its letters in advance, log p(a word that begins like this | words before) (the look-ahead of
+    Hori et al., 1808.02608), and at its end only the rest. The sum is the same. The advance is
+    added with the token after, so that it takes one number for each prefix, not for each token.
 
     Args:
-        name: in N-best lists.
-        ngram: of words.
-        weight: of its log-probabilities.
+        name: key of its scores in n-best lists.
+        ngram: the n-gram of words.
+        weight: factor of its log-probabilities.
         tokenizer: the LLM's; SentencePiece's or a byte-level BPE.
         ends: tokens that end a hypothesis.
-        folds: forms that words are brought into before the n-gram is asked for them.
-        place, section: of the n-gram and of its settings, for messages.
+        folds: normalisation of words before the n-gram scores them.
+        place: file of the n-gram, for messages.
+        section: config section of its settings, for messages.
     """
 
     def __init__(
@@ -114,11 +115,11 @@ class NGramScorer(Scorer):
         return total + (self._end(state) if ended else 0.0)
 
     def _inside(self, state: _State) -> float:
-        """What a token is given that goes on with the word."""
+        """Score of a token that goes on with the word."""
         return self._ahead(state) - state.charged
 
     def _over(self, state: _State) -> float:
-        """What a token is given that begins another word."""
+        """Score of a token that begins another word."""
         return self._close(state)[1] - state.charged
 
     def _end(self, state: _State) -> float:
@@ -130,14 +131,14 @@ class NGramScorer(Scorer):
         return _State(state.history, (*state.tokens, token), self._ahead(state))
 
     def _ahead(self, state: _State) -> float:
-        """What the word costs so far."""
+        """Look-ahead score of the unfinished word."""
         words = self._words(state.tokens)
-        if len(words) != 1:  # none yet; or a token that holds several, which are charged when over
+        if len(words) != 1:  # none yet; or several in one token, which are scored when over
             return state.charged
         return self._prefix_log_prob(state.history, words[0])
 
     def _close(self, state: _State) -> tuple[tuple[str, ...], float]:
-        """History and score once the word is over."""
+        """History and score of the word once it is over."""
         history, total = state.history, 0.0
         for word in self._words(state.tokens):
             total += self._log_prob(history, word)
@@ -148,5 +149,5 @@ class NGramScorer(Scorer):
         if not tokens:
             return []
         text = self.tokenizer.decode(tokens, skip_special_tokens=True)
-        text = text.rstrip("\ufffd")  # a letter of which not all bytes are there yet
+        text = text.rstrip("\ufffd")  # a letter with bytes still to come
         return fold(text, self.folds).split()

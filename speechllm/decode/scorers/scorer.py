@@ -1,4 +1,4 @@
-"""What a knowledge source is: something that knows which words are likely, inside the search."""
+"""Interface of scorers that add to the beam search."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,12 +12,12 @@ from speechllm.slot.collate import Batch
 class Scorer:
     """Adds to the log-probabilities of the next token.
 
-    Equal ids have equal states, so a state is found by its ids (`Prefixes`): nothing must follow
-    when rows change places or leave.
+    A state is looked up by its ids (`Prefixes`), so no state has to be reordered when rows of the
+    beam change places or leave.
 
     Attributes:
-        name: under which nbest.jsonl lists what it gives to a hypothesis.
-        weight: by which that is multiplied when it is added.
+        name: key of its scores in nbest.jsonl.
+        weight: factor of its scores.
         bounds: most tokens of each utterance of the batch; set before `begin`.
     """
 
@@ -26,31 +26,39 @@ class Scorer:
     bounds: Sequence[int] = ()
 
     def begin(self, batch: Batch) -> None:
-        """Take note of a new batch."""
+        """Prepare for a new batch."""
 
     def __call__(self, ids: Tensor, scores: Tensor, heard: Sequence[int]) -> Tensor:
-        """Add what it knows, in greedy search too.
+        """Add its weighted scores of the next token; called in greedy search too.
 
         Args:
-            ids: [N, T] those generated of each row; T = 0 in the first step. Rows of an utterance
+            ids: [N, T] tokens generated in each row; T = 0 in the first step. Rows of an utterance
                 lie side by side, and all that go on are there.
-            scores: [N, V] log-probabilities of the next token, other sources' sums included.
-            heard: [N] the utterance of each row, a row of the batch.
+            scores: [N, V] log-probabilities of the next token, scores of other scorers included.
+            heard: [N] the utterance of each row, as its place in the batch.
+
+        Returns:
+            [N, V] the new scores.
         """
         raise NotImplementedError
 
     def score(self, hypotheses: Sequence[Hypothesis]) -> list[float]:
-        """What it gives to whole hypotheses of the batch, not multiplied: nats, or a bonus."""
+        """Unweighted scores of whole hypotheses of the batch: nats, or a bonus.
+
+        Raises:
+            NotImplementedError: a subclass lacks this method.
+        """
         raise NotImplementedError
 
 
 class Step(NamedTuple):
-    """One step of the search, each distinct prefix once.
+    """Distinct prefixes of one step of the search.
 
     Attributes:
-        rows: [N] a row in which each of the N prefixes stands.
-        before: [N] number of the prefix, among those of the last step, that it goes on from.
-        prefix_of: [rows] number of each row's prefix.
+        rows: [N] a row that holds each of the N prefixes.
+        before: [N] index of the prefix that it extends, among those of the last step; empty in
+            the first step.
+        prefix_of: [rows] index of each row's prefix.
     """
 
     rows: list[int]
@@ -59,16 +67,16 @@ class Step(NamedTuple):
 
 
 class Prefixes:
-    """Tells which prefixes go on from which, so that a state is computed once for each.
+    """Finds distinct prefixes and those that they extend, so that each state is computed once.
 
-    Rows are told apart by their utterances, where these are given.
+    Equal ids of different utterances are different prefixes, if utterances are given.
     """
 
     def __init__(self) -> None:
         self._last: dict[tuple[int, bytes], int] = {}
 
     def step(self, input_ids: Tensor, heard: Sequence[int] | None = None) -> Step:
-        """Take the next step; one without any ids is the first of a search."""
+        """Take the next step; one with empty ids is the first of a search."""
         ids = input_ids.cpu().numpy()
         heard = heard or [0] * len(ids)
         numbers: dict[tuple[int, bytes], int] = {}

@@ -1,1 +1,1 @@
-"""Beam search: a batch of prompts -> N-best lists."""
+"""Beam search: a batch of prompts -> n-best lists."""

@@ -1,8 +1,8 @@
 """Beam search over the tokens of an LLM; an utterance leaves the batch when it is done.
 
-Hypotheses are those of transformers' `generate`: sums of log-probabilities are compared by
-score / length ** length_penalty, and an utterance is done once none of its beams, as they stand,
-is better than the worst of `beam` hypotheses that have ended.
+Hypotheses are those of transformers' `generate`. They are ranked by score / length **
+length_penalty, where the score is a sum of log-probabilities. An utterance is done once `beam`
+hypotheses have ended, and no unfinished one ranks above the worst of them at its present length.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,12 +15,12 @@ from torch import Tensor
 from speechllm.decode.search.reader import Reader
 
 Knowledge = Callable[[Tensor, Tensor, Sequence[int]], Tensor]
-"""Generated ids [N, T], logits of the next token [N, V], the utterance of each row [N] -> scores of
-the next token [N, V]: log-probabilities and all that is added to them."""
+"""Function that scores next tokens: generated ids [N, T], logits [N, V], the utterance of each row
+[N] -> scores [N, V]: log-probabilities plus all that scorers add."""
 
 
 class Ended(NamedTuple):
-    """A hypothesis.
+    """Hypothesis that has ended.
 
     Attributes:
         score: log-probability in nats of tokens and end; an end at the bound costs nothing.
@@ -35,31 +35,31 @@ class _Beam(NamedTuple):
     score: float
     ids: tuple[int, ...]
     row: int
-    """Of the step that it comes from."""
+    """Row of the step before that it extends."""
 
 
 @dataclass
 class _Utterance:
-    """What was found of one utterance so far."""
+    """Search of one utterance so far."""
 
     number: int
     bound: int
     beams: list[_Beam]
     ended: list[tuple[float, Ended]] = field(default_factory=list)
-    """With what they are ranked by, best first."""
+    """Length-normalised score and hypothesis, best first."""
     done: bool = False
 
 
 class BeamSearch:
-    """A search in one batch.
+    """Beam search in one batch.
 
     Args:
         reader: of the batch's prompts.
         bounds: most tokens of each utterance, at least 1.
         ends: tokens that end a hypothesis.
-        beam: hypotheses of each utterance that go on together; 1 is greedy.
+        beam: unfinished hypotheses of each utterance; 1 is greedy.
         length_penalty: exponent of the length.
-        knowledge: what makes scores of logits.
+        knowledge: makes scores from logits.
     """
 
     def __init__(
@@ -73,12 +73,12 @@ class BeamSearch:
     ):
         self._reader, self._knowledge = reader, knowledge
         self._ends, self._beam, self._penalty = set(ends), beam, length_penalty
-        # So many that enough are left when the likeliest next tokens of all beams are ends.
+        # Enough that the beam stays full if the likeliest next tokens of all beams are ends.
         self._most = max(2, 1 + len(self._ends)) * beam
         self._all = [_Utterance(n, bound, [_Beam(0.0, (), n)]) for n, bound in enumerate(bounds)]
 
     def run(self) -> list[list[Ended]]:
-        """Up to `beam` hypotheses of each utterance, best first."""
+        """Search, and return up to `beam` hypotheses of each utterance, best first."""
         going, logits = self._all, self._reader.first
         while True:
             self._step(going, logits)
@@ -92,7 +92,7 @@ class BeamSearch:
             )
 
     def _step(self, going: Sequence[_Utterance], logits: Tensor) -> None:
-        """Take each utterance a token further."""
+        """Extend each utterance by one token."""
         ids = [beam.ids for one in going for beam in one.beams]
         heard = [one.number for one in going for _ in one.beams]
         scores = self._knowledge(
@@ -134,7 +134,7 @@ class BeamSearch:
 
 
 def _without_done(going: Sequence[_Utterance]) -> list[_Utterance]:
-    """Those that go on. The last ones take the places of those that are done: few rows move."""
+    """Unfinished utterances. The last ones take the places of done ones, so that few rows move."""
     left = sum(not one.done for one in going)
     last = iter([one for one in going[left:] if not one.done])
     return [next(last) if one.done else one for one in going[:left]]

@@ -1,4 +1,4 @@
-"""Keys and values of a search: tokens are written into room that is made ahead."""
+"""Key-value cache of a search: tokens are written into memory that is allocated ahead."""
 
 from typing import Any
 
@@ -10,12 +10,12 @@ from transformers.cache_utils import DynamicCache, DynamicLayer
 class BeamLayer(DynamicLayer):
     """Keys and values of one layer, [rows, heads, T, D].
 
-    transformers' own layer copies all of them for each token, and once more when beams change
-    places. Here a token is written into its place, and rows that go on from another one of the
-    same utterance take over only what came after the prompt, which they share.
+    transformers' own layer copies all of them for each token, and once more when beams are
+    reordered. Here a token is written in place. A row that extends another row of its utterance
+    copies only what came after the prompt, which both share.
 
     Args:
-        room: positions that may come after the prompt.
+        room: most positions after the prompt.
     """
 
     def __init__(self, room: int):
@@ -25,7 +25,7 @@ class BeamLayer(DynamicLayer):
     def update(
         self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
     ) -> tuple[Tensor, Tensor]:
-        """Add those of further positions; return those of all."""
+        """Add keys and values of further positions; return those of all."""
         start, self.length = self.length, self.length + key_states.shape[-2]
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
@@ -41,7 +41,7 @@ class BeamLayer(DynamicLayer):
         return self.length
 
     def spread(self, rows: Tensor, most: int) -> None:
-        """Give prompts to the rows of the search: row r has that of utterance rows[r]."""
+        """Copy prompts to the rows of the search: row r gets that of utterance rows[r]."""
         shape = (most, self.keys.shape[1], self.prompt + self.room)
         prompts = (self.keys[rows], self.values[rows])
         self.held_keys, self.held_values = (
@@ -51,7 +51,7 @@ class BeamLayer(DynamicLayer):
         self.keys[:], self.values[:] = prompts
 
     def go_on(self, rows: Tensor, moved: Tensor) -> None:
-        """Let row r go on from row rows[r]; of those in `moved` the prompt is another, too."""
+        """Let row r extend row rows[r]; rows in `moved` change utterance, so also the prompt."""
         for held in (self.held_keys, self.held_values):
             held[: len(rows), :, self.prompt : self.length] = held[
                 rows, :, self.prompt : self.length
@@ -66,9 +66,9 @@ class BeamLayer(DynamicLayer):
 
 
 class BeamCache(DynamicCache):
-    """What an LLM's layers keep of the rows of a search.
+    """Key-value cache of an LLM for the rows of a search.
 
-    Layers that see a window alone, or keep a state, are transformers' own.
+    Layers with a sliding window or a recurrent state are transformers' own.
 
     Args:
         config: the LLM's.
@@ -80,11 +80,11 @@ class BeamCache(DynamicCache):
         self.layers = [BeamLayer(room) if type(x) is DynamicLayer else x for x in self.layers]
 
     def spread(self, rows: Tensor, most: int) -> None:
-        """Give the prompts read to the rows of the search: row r has that of utterance rows[r].
+        """Copy the prompts to the rows of the search: row r gets that of utterance rows[r].
 
         Args:
-            rows: [N].
-            most: rows that there will be, at most.
+            rows: [N] utterance of each row.
+            most: most rows that the search will have.
         """
         for layer in self.layers:
             if isinstance(layer, BeamLayer):
@@ -93,11 +93,11 @@ class BeamCache(DynamicCache):
                 layer.reorder_cache(rows)
 
     def go_on(self, rows: Tensor, moved: Tensor) -> None:
-        """Let row r go on from row rows[r]: the search has len(rows) rows from now on.
+        """Let row r extend row rows[r]; the search has len(rows) rows from now on.
 
         Args:
-            rows: [N].
-            moved: [M] places in it where the utterance is not the same as before.
+            rows: [N] row of the last step that each row extends.
+            moved: [M] rows that now hold another utterance than before.
         """
         for layer in self.layers:
             if isinstance(layer, BeamLayer):

@@ -1,9 +1,9 @@
-"""Greedy search with a draft: what CTC has read is checked by the LLM, many tokens at once.
+"""Greedy search with a draft: the LLM checks the CTC transcript, many tokens at once.
 
-Token by token, an LLM reads all of its weights for each token. A draft it reads in one pass, as in
-training, and says at each place what it would have written. Up to the first other token that is the
-greedy hypothesis itself; behind it what is left of the draft is tried again. So the text is that of
-greedy search, whatever the draft, and only the passes are fewer: speculative decoding (2211.17192)
+Without a draft, an LLM reads all of its weights for each token. It checks a draft in one pass, as
+in training: it predicts the token at each place. Up to the first one that differs, the draft is the
+greedy hypothesis; after it, the rest of the draft is tried again. So the text is that of greedy
+search, whatever the draft; only the passes are fewer. This is speculative decoding (2211.17192)
 with the projector's CTC in place of a small LLM.
 """
 
@@ -17,16 +17,16 @@ from speechllm.decode.search.beam import Ended
 from speechllm.model.llm import base_of, head_sees_only
 
 MOST = 24  # tokens of a draft in a pass: so many cost little more than one
-LOOK = 4  # tokens of a draft, ahead and back, in which it may go on after another token
+LOOK = 4  # tokens, ahead and back, within which a draft is resumed after a token that differs
 
 
 class Draft:
-    """What may come next.
+    """Draft of a hypothesis, and the place reached in it.
 
     Args:
-        ids: of the draft.
+        ids: tokens of the draft.
         end: the token that ends a hypothesis.
-        begins: whether a word begins with a token.
+        begins: says whether a token begins a word.
     """
 
     def __init__(self, ids: Sequence[int], end: int, begins: Callable[[int], bool]):
@@ -36,17 +36,17 @@ class Draft:
         return [*self.ids[self.place :], self.end][:most]
 
     def follow(self, right: int, instead: Sequence[int]) -> None:
-        """Go on behind `right` tokens that were right.
+        """Move on after a check by the LLM.
 
         Args:
-            right: how many.
-            instead: what the LLM has in place of the next ones; empty where all tried were right.
+            right: number of tokens that were right.
+            instead: the LLM's tokens in place of the next ones; empty if all tried were right.
         """
         place = self.place = self.place + right
         if not instead:
             return
-        # With the draft before them its later answers are mostly better than the draft. The first
-        # comes right behind what was wrong, and is not.
+        # The LLM's later tokens are mostly better than the draft's. The first of them is not: it
+        # comes right after the wrong token.
         for later, token in enumerate(instead[2:], place + 2):
             if later < len(self.ids):
                 self.ids[later] = token
@@ -57,25 +57,25 @@ class Draft:
         elif self.begins(instead[0]) or not self._is_word(place):  # another word than this one
             words = (p for p in range(place + 1, len(self.ids)) if self._is_word(p))
             self.place = next(words, len(self.ids))
-        # Else the word before is longer than it was thought to be.
+        # Else the word before is longer than in the draft: stay at this place.
 
     def _is_word(self, place: int) -> bool:
         return place >= len(self.ids) or self.begins(self.ids[place])
 
 
 def can_check(llm: nn.Module) -> bool:
-    """Whether an LLM of transformers can take back positions that it has read."""
+    """Whether an LLM of transformers can remove positions from its cache."""
     layers = DynamicCache(config=base_of(llm).config).layers
     return all(type(layer) is DynamicLayer for layer in layers)
 
 
 def write(llm: nn.Module, prompt: Tensor, draft: Draft, bound: int, ends: Sequence[int]) -> Ended:
-    """The greedy hypothesis of an utterance.
+    """Find the greedy hypothesis of an utterance with a draft.
 
     Args:
-        llm: one that `can_check`.
-        prompt: [L, E] its embeddings.
-        draft: what may be right.
+        llm: must pass `can_check`.
+        prompt: [L, E] embeddings of the prompt.
+        draft: guess of the hypothesis.
         bound: most tokens, at least 1.
         ends: tokens that end a hypothesis.
     """
@@ -85,7 +85,7 @@ def write(llm: nn.Module, prompt: Tensor, draft: Draft, bound: int, ends: Sequen
     unread, score = prompt[None], 0.0
     while len(ids) < bound:
         tried = draft.rest(min(MOST, bound - len(ids)))
-        # The last one is not read: whether it is right, the position before says.
+        # The last one is not read: the position before it says whether it is right.
         read = torch.tensor([tried[:-1]], dtype=torch.long, device=prompt.device)
         embeddings = torch.cat([unread, embed(read)], 1)
         asked = torch.zeros(embeddings.shape[:2], dtype=torch.bool, device=prompt.device)

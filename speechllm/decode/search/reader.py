@@ -1,4 +1,4 @@
-"""The LLM as a search asks it: prompts first, then a token for each row."""
+"""Passes of the LLM in a search: the prompts first, then one token of each row."""
 
 import inspect
 from collections.abc import Iterator, Sequence
@@ -14,13 +14,13 @@ from speechllm.model.llm import base_of, head_sees_only
 
 
 class Reader:
-    """Reads the prompts of a batch once, and goes on from there in the rows of a search.
+    """Reads the prompts of a batch once, then tokens in the rows of a search.
 
     Args:
         llm: a causal LM of transformers, or its PEFT model.
         filled: prompts of a batch, padded on the left.
-        beam: rows of an utterance, at most.
-        room: positions that the search adds, at most.
+        beam: most rows of an utterance.
+        room: most positions that the search adds.
     """
 
     def __init__(self, llm: nn.Module, filled: Filled, beam: int, room: int):
@@ -33,12 +33,12 @@ class Reader:
         """[B, V] logits of the first token of each utterance."""
 
     def go_on(self, rows: Sequence[int], heard: Sequence[int], tokens: Sequence[int]) -> Tensor:
-        """Let row r go on from row rows[r] of the last step by a token.
+        """Extend row rows[r] of the last step by a token; the result is row r.
 
         Args:
-            rows: [N]; in the first step they are the utterances themselves.
-            heard: [N] the utterance of each.
-            tokens: [N].
+            rows: [N] rows of the last step; in the first step, utterances.
+            heard: [N] the utterance of each new row.
+            tokens: [N] the token that each new row adds.
 
         Returns:
             [N, V] logits of the next token.
@@ -60,7 +60,7 @@ class Reader:
         return self._logits(self._llm.get_input_embeddings()(ids), mask)
 
     def _logits(self, embeddings: Tensor, mask: Tensor) -> Tensor:
-        """[N, V] after the last of embeddings [N, T, E]."""
+        """[N, V] logits after the last of embeddings [N, T, E]."""
         options: dict[str, Any] = {}
         if self._takes_positions:
             positions = (mask.cumsum(-1) - 1).clamp(min=0)
@@ -79,10 +79,10 @@ class Reader:
 
 @contextmanager
 def quick_attention(llm: nn.Module) -> Iterator[None]:
-    """Inside the block an LLM that attends eagerly does so by torch's kernel, if it knows how.
+    """Switch an LLM from eager attention to torch's SDPA inside the block, if it supports that.
 
-    Eager attention copies the keys of each head for all the queries that share it, at each token.
-    It is chosen on a CPU for training (speechllm.model.llm.attention).
+    Eager attention copies each head's keys for all queries that share them, at each token. It is
+    the choice for training on a CPU (speechllm.model.llm.attention).
     """
     base = base_of(llm)
     config = base.config.get_text_config(decoder=True)

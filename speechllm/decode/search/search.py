@@ -25,7 +25,7 @@ from speechllm.slot.collate import Batch
 
 
 def token_bound(seconds: float, config: DecodeConfig) -> int:
-    """Most tokens that an utterance of so many seconds may have."""
+    """Most tokens of a hypothesis, by the duration of the utterance."""
     return max(config.min_tokens, round(seconds * config.max_tokens_per_second))
 
 
@@ -44,7 +44,7 @@ def search(
         batch: collated without transcripts.
         seconds: duration of each utterance, which bounds its hypothesis.
         config: beam and penalties; a beam of 1 is greedy.
-        sources: further knowledge, each added to what those before it have left.
+        sources: scorers; each gets the scores that those before it have returned.
 
     Returns:
         For each row, in the batch's order, up to `config.nbest` hypotheses, best first. The best
@@ -52,7 +52,7 @@ def search(
     """
     bounds = [token_bound(s, config) for s in seconds]
     ends = [model.prompt.eos, *model.prompt.stops]
-    # Whoever names a kind of attention has it in the search, too.
+    # A kind of attention that the config names is used in the search, too.
     attention = (
         quick_attention(model.llm) if model.config.llm_attention == "auto" else nullcontext()
     )
@@ -71,7 +71,7 @@ def search(
     nbest: list[list[Hypothesis]] = []
     for example, bound, ended in zip(batch.examples, bounds, beams, strict=True):
         found: dict[tuple[int, ...], Hypothesis] = {}
-        for score, ids in ended:  # the same ids twice, where they ended in two ways
+        for score, ids in ended:  # the same ids may come twice, ended by different tokens
             text = " ".join(model.tokenizer.decode(ids, skip_special_tokens=True).split())
             hypothesis = Hypothesis(example.utt_id, text, ids, len(ids) >= bound, score)
             found.setdefault(ids, hypothesis)
@@ -82,11 +82,17 @@ def search(
 def draft_of(
     model: SpeechLLM, batch: Batch, config: DecodeConfig, sources: Sequence[Scorer]
 ) -> Draft | None:
-    """What CTC has read, where it can be checked instead of searched for.
+    """Draft of the hypothesis from CTC; None if the search cannot use one.
 
-    That is where the search is the LLM's alone, greedy, of one utterance (in a batch, a pass over
-    drafts costs what it saves), and in float32: in half precision a pass over many tokens rounds
-    otherwise than one over a single token.
+    A draft needs a greedy search by the LLM alone, of one utterance (in a batch, a pass over drafts
+    costs what it saves), in float32: in half precision, a pass over many tokens rounds otherwise
+    than one over a single token.
+
+    Args:
+        model: in eval mode.
+        batch: collated without transcripts.
+        config: of the decoding.
+        sources: scorers of the search; with any there is no draft.
     """
     plain = config.beam == 1 and not config.no_repeat_ngram and config.repetition_penalty == 1.0
     single = config.precision == "fp32" and model.llm.dtype == torch.float32
@@ -100,13 +106,13 @@ def draft_of(
 
     def begins(token: int) -> bool:
         written = model.tokenizer.convert_ids_to_tokens(token)
-        return isinstance(written, str) and written.startswith(BLANKS)  # some rows have no token
+        return isinstance(written, str) and written.startswith(BLANKS)  # None: a row of no token
 
     return Draft([token for token in read if token not in ends], model.prompt.eos, begins)
 
 
 def _knowledge(config: DecodeConfig, sources: Sequence[Scorer]) -> Knowledge:
-    """What makes scores of logits."""
+    """Function that makes scores from logits: penalties first, then scorers."""
     penalties = LogitsProcessorList()
     if config.repetition_penalty != 1.0:
         penalties.append(RepetitionPenaltyLogitsProcessor(config.repetition_penalty))
@@ -115,7 +121,7 @@ def _knowledge(config: DecodeConfig, sources: Sequence[Scorer]) -> Knowledge:
 
     def known(ids: Tensor, logits: Tensor, heard: Sequence[int]) -> Tensor:
         scores = logits.float()
-        if config.beam == 1:  # as transformers' greedy search has it
+        if config.beam == 1:  # as in transformers' greedy search
             scores = penalties(ids, scores).log_softmax(-1)
         else:
             scores = penalties(ids, scores.log_softmax(-1))

@@ -1,1 +1,1 @@
-"""Weights and boosts, chosen on a dev set."""
+"""Tuning of weights and boosts on a dev set."""

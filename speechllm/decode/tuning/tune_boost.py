@@ -1,4 +1,7 @@
-"""The boost of a bias trie that is best on a dev set. Each value decodes: it steers the beam."""
+"""Tune the boost of a bias trie on a dev set, which is decoded with each value.
+
+A boost changes the beam, so the n-best lists of one search do not suffice.
+"""
 
 import logging
 import time
@@ -26,17 +29,17 @@ log = logging.getLogger(__name__)
 def tune_boost(
     model: SpeechLLM, corpus: Corpus, bundle: Path, config: DecodeConfig, out: Path
 ) -> BoostTuning:
-    """Decode a dev set with every boost of the grid; what was tuned already is read.
+    """Decode a dev set with every boost of the grid, or read what was tuned already.
 
     Args:
         model: in eval mode, on its device.
         corpus: the dev set, with frames opened and bias lists; never a test set.
         bundle: the model's folder.
-        config: with all other weights given.
+        config: of the decoding, with all other weights given.
         out: folder of tuning.json.
 
     Raises:
-        DataError: the set has no bias lists.
+        DataError: the set has no bias lists, or nothing to count errors on.
         SpeechLLMError: the folder's boost was tuned for another model or other settings.
     """
     data_dir = corpus.dirs[0]

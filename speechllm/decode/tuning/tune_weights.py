@@ -1,4 +1,4 @@
-"""Decode a dev set once, with N-best lists, and tune weights on it."""
+"""Decode a dev set once, with n-best lists, and tune weights on it."""
 
 import time
 from dataclasses import replace
@@ -18,13 +18,13 @@ from speechllm.slot.corpus import Corpus
 def tune_on(
     model: SpeechLLM, corpus: Corpus, bundle: Path, config: DecodeConfig, out: Path
 ) -> Tuning:
-    """Choose the weights that `config` leaves open; a killed run goes on.
+    """Tune the weights that are null in `config`; a killed run is resumed.
 
     Args:
         model: in eval mode, on its device.
         corpus: the dev set, with frames opened; never a test set.
         bundle: the model's folder.
-        config: of the decoding that the weights are for.
+        config: decode config that the weights are for.
         out: folder of the dev set's hypotheses and of tuning.json.
     """
     if config.tune.utterances:
@@ -34,7 +34,7 @@ def tune_on(
     search = config.model_copy(
         update={"beam": config.tune.beam, "nbest": config.tune.beam, "biasing": None, "guard": None}
     )
-    # What has no weight in the search is only listed: hypotheses stay in the search's order.
+    # A scorer without weight in the search is only listed: hypotheses keep the search's order.
     inside = made["fusion"][:1] if config.tune.fusion_weight else []
     listed = [*made["fusion"][len(inside) :], *made["rescore"]]
     for source in inside:

@@ -1,4 +1,4 @@
-"""Weights that are best on a dev set, which is decoded once and then only scored anew.
+"""Tuning of weights on a dev set, which is decoded once and then only scored anew.
 
 Imports no torch.
 """
@@ -27,18 +27,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Tuning:
-    """What was tried, and what was best.
+    """Result of tuning weights: all points tried, and the best.
 
     Attributes:
         dev: name of the set.
         chosen: weight by key ("fusion.weight").
-        figure: which error is meant by all that follow: the key of the task's main one.
-        error: of that choice, in percent, `plain` normaliser.
-        error_without: of those among the same hypotheses that are best without language models.
-        error_oracle: of those with the fewest errors each.
+        figure: key of the metric of all errors here: the task's main one.
+        error: error of the chosen weights in percent, with the `plain` normaliser.
+        error_without: error of the choice among the same hypotheses without language models.
+        error_oracle: error of the hypotheses with the fewest errors.
         grid: every point, with its error.
         made_from: all that it depends on (`tuning_settings`).
-        seconds: that decoding and scoring took.
+        seconds: time of decoding and scoring.
     """
 
     dev: str
@@ -52,7 +52,7 @@ class Tuning:
     seconds: float = 0.0
 
     def apply(self, config: DecodeConfig) -> DecodeConfig:
-        """The config with the weights that were chosen."""
+        """Config with the chosen weights."""
         for key, weight in self.chosen.items():
             section, name = key.split(".")
             part = getattr(config, section).model_copy(update={name: weight})
@@ -60,23 +60,23 @@ class Tuning:
         return config
 
     def summary(self) -> dict[str, Any]:
-        """For decode.json."""
+        """Fields for decode.json."""
         return {k: v for k, v in asdict(self).items() if k not in ("grid", "made_from")}
 
 
 @dataclass(frozen=True)
 class BoostTuning:
-    """What was tried, and what was best.
+    """Result of tuning the boost: all values tried, and the best.
 
     Attributes:
         dev: name of the set.
-        utterances: of it that were decoded.
+        utterances: number of utterances decoded for each value.
         chosen: the boost.
-        figure: which error is meant: the key of the task's main one.
-        error: with it, in percent, `plain` normaliser.
+        figure: key of the metric of all errors here: the task's main one.
+        error: error with the chosen boost in percent, with the `plain` normaliser.
         grid: every boost with its error.
         made_from: all that it depends on (`tuning_settings`).
-        seconds: that all of it took.
+        seconds: time that tuning took.
     """
 
     dev: str
@@ -89,16 +89,16 @@ class BoostTuning:
     seconds: float = 0.0
 
     def apply(self, config: DecodeConfig) -> DecodeConfig:
-        """The config with the boost that was chosen."""
+        """Config with the chosen boost."""
         return with_boost(config, self.chosen)
 
     def summary(self) -> dict[str, Any]:
-        """For decode.json."""
+        """Fields for decode.json."""
         return {k: v for k, v in asdict(self).items() if k not in ("grid", "made_from")}
 
 
 def with_boost(config: DecodeConfig, boost: float) -> DecodeConfig:
-    """The config with another boost; it must have a trie."""
+    """Config with another boost; it must have a trie."""
     assert config.biasing and config.biasing.trie
     trie = config.biasing.trie.model_copy(update={"boost": boost})
     biasing = config.biasing.model_copy(update={"trie": trie})
@@ -121,7 +121,13 @@ def read_tuning(folder: Path) -> Tuning | None:
 
 
 def check_tuning(before: Mapping[str, Any], made_from: Mapping[str, Any], folder: Path) -> None:
-    """Raise SpeechLLMError, naming what changed, if weights were tuned on something else."""
+    """Raise SpeechLLMError, naming what changed, if weights were tuned on something else.
+
+    Args:
+        before: what the weights were tuned on (`Tuning.made_from`).
+        made_from: what they should be tuned on (`tuning_settings`).
+        folder: of tuning.json, for the message.
+    """
     if changed := changed_keys(dict(before), dict(made_from)):
         raise SpeechLLMError(
             f"{folder} was tuned with another {', '.join(changed)}",
@@ -132,7 +138,7 @@ def check_tuning(before: Mapping[str, Any], made_from: Mapping[str, Any], folder
 def _read(kind: type[T], folder: Path) -> T | None:
     path = folder / TUNING
     found = read_mapping(path) if path.is_file() else {}
-    # One that an older version wrote has other keys; it is tuned anew.
+    # A file of an older version has other keys; it is tuned again.
     return kind(**found) if found.keys() == {f.name for f in fields(kind)} else None
 
 
@@ -143,18 +149,17 @@ def tune(
     dev: str,
     task: Task,
 ) -> Tuning:
-    """Choose the weights that the config leaves open.
+    """Choose the weights that are null in the config, by the lowest error.
 
     Args:
-        lists: N-best lists by utterance id, as in nbest.jsonl; every source has its share among
-            `scores`.
-        references: what should have been answered, by the same ids.
-        config: with what is tuned, and over which grid.
+        lists: n-best lists by utterance id, as in nbest.jsonl; `scores` has every scorer's.
+        references: right answers by the same ids.
+        config: says which weights are tuned, and over which grids.
         dev: name of the set.
-        task: by whose main error weights are chosen.
+        task: its main error is minimised.
 
     Raises:
-        DataError: there is nothing that could be wrong, such as no word in the references.
+        DataError: the references hold nothing to count errors on, such as words.
     """
     ids = sorted(lists)
     metric = task.main
@@ -170,7 +175,7 @@ def tune(
         weights = dict(zip(grids, values, strict=True))
         chosen = scores.choose(_parts(config, weights))
         points.append({**weights, "error": errors.percent(chosen)})
-    # Of equal ones the least interference.
+    # Of equal errors, the one with the smallest weights.
     best = min(points, key=lambda p: (p["error"], sum(p[key] for key in grids)))
     for key, grid in grids.items():
         if len(grid) > 1 and best[key] == max(grid):
@@ -195,12 +200,12 @@ def _grids(config: DecodeConfig) -> dict[str, tuple[float, ...]]:
 
 
 def _without_lm(config: DecodeConfig) -> dict[str, float]:
-    """Factors of the parts that are no language model's."""
+    """Factors of the score parts that come from no language model."""
     return {"llm": 1.0} | ({"ctc": config.joint_ctc.weight} if config.joint_ctc else {})
 
 
 def _parts(config: DecodeConfig, weights: Mapping[str, float]) -> dict[str, float]:
-    """Factor of each part of a score, by its name in N-best lists."""
+    """Factor of each part of a score, by its name in n-best lists."""
 
     def weight(section: str, name: str) -> float:
         fixed = getattr(getattr(config, section), name)
@@ -232,13 +237,13 @@ class _Scores:
                     self.parts.setdefault(name, np.zeros(shape))[row, place] = score
 
     def choose(self, factors: Mapping[str, float]) -> np.ndarray:
-        """[utterances]: place of the best hypothesis."""
+        """[utterances] index of the best hypothesis."""
         total = sum(factor * self.parts[name] for name, factor in factors.items())
         return np.where(self.is_there, total / self.divisor, -np.inf).argmax(1)
 
 
 class _Errors:
-    """What is wrong with every hypothesis, and of how much: [utterances, most hypotheses]."""
+    """Errors of every hypothesis, and what they are a share of: [utterances, most hypotheses]."""
 
     def __init__(
         self, lists: Sequence[Sequence[Mapping[str, Any]]], references: Sequence[str], task: Task
@@ -257,16 +262,16 @@ class _Errors:
 
     @property
     def is_empty(self) -> bool:
-        """Nothing can be wrong."""
+        """Whether there is nothing to count errors on."""
         return not self.reference.any()
 
     @property
     def fewest(self) -> np.ndarray:
-        """[utterances]: place of the hypothesis with the fewest errors."""
+        """[utterances] index of the hypothesis with the fewest errors."""
         return self.errors.argmin(1)
 
     def percent(self, chosen: np.ndarray) -> float:
-        """Error rate of one hypothesis of each utterance."""
+        """Error rate in percent of one chosen hypothesis of each utterance."""
         rows = np.arange(len(chosen))
         reference = self.reference[rows, chosen].sum()
         errors = self.errors[rows, chosen].sum()

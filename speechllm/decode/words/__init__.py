@@ -1,1 +1,1 @@
-"""A second look at hypotheses: word times, confidence, perplexity; word for word."""
+"""Second pass over hypotheses: word times, confidences, perplexity."""

@@ -1,4 +1,4 @@
-"""Where in the speech the LLM looks while it writes each token of a hypothesis."""
+"""Attention of the LLM to speech, for each token of a hypothesis."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,10 +12,10 @@ from speechllm.slot.collate import IGNORED, Example, collate
 
 @torch.inference_mode()
 def speech_attention(model: SpeechLLM, example: Example) -> np.ndarray:
-    """Attention of the positions that predict tokens to the positions of speech.
+    """Attention from the positions that predict tokens to the positions of speech.
 
-    The mean over all heads and layers: which heads follow the speech differs from LLM to LLM, and
-    is not known of one that was trained here.
+    It is the mean over all heads and layers: the heads that follow the speech differ from LLM to
+    LLM, and are unknown for one that was trained here.
 
     Args:
         model: in eval mode.
@@ -26,7 +26,7 @@ def speech_attention(model: SpeechLLM, example: Example) -> np.ndarray:
     """
     batch = collate([example], model.prompt, model.projector.output_length).to(model.device)
     filled = model.fill(batch)
-    predicts = (filled.labels[0, 1:] != IGNORED).nonzero()[:-1, 0]  # end-of-sequence has no place
+    predicts = (filled.labels[0, 1:] != IGNORED).nonzero()[:-1, 0]  # without end-of-sequence
     speech = filled.speech_mask[0].nonzero()[:, 0]
     with _eager(model):
         layers = model.llm(
@@ -37,7 +37,7 @@ def speech_attention(model: SpeechLLM, example: Example) -> np.ndarray:
         ).attentions
     total = sum(layer[0].float().mean(0) for layer in layers if layer is not None)
     seen = total[predicts][:, speech] / len(layers)
-    if filled.kept is not None:  # nobody looks where nothing is left
+    if filled.kept is not None:  # positions that were dropped get no attention
         everywhere = seen.new_zeros(len(seen), len(filled.kept))
         everywhere[:, filled.kept] = seen
         seen = everywhere
@@ -46,7 +46,7 @@ def speech_attention(model: SpeechLLM, example: Example) -> np.ndarray:
 
 @contextmanager
 def _eager(model: SpeechLLM) -> Iterator[None]:
-    """The one way of computing attention that tells its weights."""
+    """Use eager attention inside the block, the only kind that returns its weights."""
     before = model.llm.config._attn_implementation
     if before == "eager":
         yield

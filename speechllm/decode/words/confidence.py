@@ -1,4 +1,4 @@
-"""How sure a model is of transcripts: of their tokens, their words and the whole."""
+"""Confidence of transcripts: of their tokens, of their words and of the whole."""
 
 import math
 from collections.abc import Sequence
@@ -13,16 +13,16 @@ from speechllm.slot.collate import IGNORED, Batch
 
 @torch.inference_mode()
 def token_log_probs(model: SpeechLLM, batch: Batch, temperature: float = 1.0) -> list[list[float]]:
-    """Score each row's transcript by itself.
+    """Log-probabilities of the tokens of each row's transcript.
 
     Args:
         model: in eval mode.
         batch: collated with transcripts.
-        temperature: what logits are divided by; above 1 a model that is too sure becomes less so.
+        temperature: divides the logits; above 1, an overconfident model becomes less so.
 
     Returns:
-        For each row the log-probability (nats) of each of its tokens, and of end-of-sequence at
-        last, given the tokens before it.
+        For each row, the log-probability (nats) of each token, end-of-sequence last, given the
+        tokens before it.
     """
     logits, wanted = model.label_logits(batch)
     nll = functional.cross_entropy(logits / temperature, wanted, reduction="none")
@@ -31,7 +31,7 @@ def token_log_probs(model: SpeechLLM, batch: Batch, temperature: float = 1.0) ->
 
 
 def mean_log_probs(model: SpeechLLM, batch: Batch) -> list[float]:
-    """For each row the mean of `token_log_probs`."""
+    """Mean of `token_log_probs` for each row."""
     return [sum(row) / len(row) for row in token_log_probs(model, batch)]
 
 
@@ -43,27 +43,27 @@ def utterance_confidence(log_probs: Sequence[float]) -> float:
 def word_confidences(
     log_probs: Sequence[float], places: Sequence[range], words: int
 ) -> list[float]:
-    """For each word the product of the probabilities of its tokens, 0 to 1.
+    """Confidence of each word, 0 to 1: the product of the probabilities of its tokens.
 
-    That is how likely the model thinks the whole word, the words before it given.
+    That is the model's probability of the whole word, given the words before it.
 
     Args:
-        log_probs: of the tokens, as `token_log_probs` gives them.
-        places: of the tokens, as `words_of_tokens` gives them.
-        words: their number.
+        log_probs: log-probabilities of the tokens (`token_log_probs`).
+        places: words of each token (`words_of_tokens`).
+        words: number of words.
     """
     sums = [0.0] * words
-    for place, log_prob in zip(places, log_probs, strict=False):  # end-of-sequence has no place
+    for place, log_prob in zip(places, log_probs, strict=False):  # end-of-sequence has no word
         for word in place:
             sums[word] += log_prob
     return [math.exp(total) for total in sums]
 
 
 def words_of_tokens(tokenizer: Any, ids: Sequence[int]) -> list[range]:
-    """For each token the numbers of the words that it is part of; mostly one.
+    """Indices of the words that each token is part of; mostly one.
 
-    Words are those of `" ".join(text.split())`, which hypotheses are. A token before the first
-    word is part of none; one that holds nothing but a space belongs to the word before it.
+    Words are those of the text split at white space, as hypotheses are. A token before the first
+    word is part of none; a token of a space alone belongs to the word before it.
     """
     counts = [
         len(tokenizer.decode(ids[:end], skip_special_tokens=True).split())

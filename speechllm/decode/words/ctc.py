@@ -1,4 +1,4 @@
-"""What the encoder's CTC head says of cached frames: rough symbols, and when words are said."""
+"""CTC head of the encoder on cached frames: most likely symbols, and times of words."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -18,11 +18,11 @@ TINY = np.finfo(np.float32).tiny
 
 
 class CtcReader:
-    """The head of a model's encoder.
+    """Reads frames with the CTC head of a model's encoder.
 
     Args:
-        model: whose encoder it is.
-        spelling: of words in the head's symbols.
+        model: its encoder has the head.
+        spelling: how words are spelled in the head's symbols.
 
     Raises:
         ConfigError: the encoder has no CTC head, or the lexicon cannot be read.
@@ -42,10 +42,10 @@ class CtcReader:
         self._between = [] if self._by_sound or delimiter is None else [delimiter]
 
     def spell(self, words: Iterable[str]) -> dict[str, list[int]]:
-        """Symbols of words and phrases; none for what cannot be spelled.
+        """Symbols of words and phrases, as ids; [] for those that cannot be spelled.
 
         Raises:
-            SpeechLLMError: espeak is needed and not there, or does not know the accent.
+            SpeechLLMError: espeak is needed and not installed, or does not know the accent.
         """
         words = list(words)
         if new := [word for word in words if word not in self._spelled]:
@@ -61,12 +61,18 @@ class CtcReader:
         return {word: self._spelled[word] for word in words}
 
     def heard(self, frames: np.ndarray) -> list[int]:
-        """The most likely symbols of [T, D] frames, collapsed."""
+        """Most likely symbols of frames [T, D]: repeats merged, blanks left out."""
         path = self._head.posteriors(frames).argmax(axis=1)
         return [int(s) for s, _ in groupby(path) if s not in self._head.special]
 
     def word_times(self, frames: np.ndarray, words: Sequence[str], seconds: float) -> Times:
-        """When words are said in [T, D] frames (speechllm.decode.words.word_times)."""
+        """Times of words by forced alignment (speechllm.decode.words.word_times).
+
+        Args:
+            frames: [T, D] of the utterance.
+            words: of the transcript.
+            seconds: duration of the utterance.
+        """
         log_probs = np.log(np.maximum(self._head.posteriors(frames), TINY))
         spelled = self.spell(words)
         symbols = [spelled[words[0]]] if words else []

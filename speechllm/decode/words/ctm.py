@@ -1,4 +1,4 @@
-"""Words with their times as NIST's ctm: `recording channel start duration word [confidence]`."""
+"""Word times in NIST's ctm format: `recording channel start duration word [confidence]`."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ SHORTEST = 0.01  # seconds; sclite takes no word of length 0
 
 
 def read_words(folder: Path) -> dict[str, Sequence[RecordedWord]]:
-    """Words of every utterance of a decode folder, as `word_times` has recorded them.
+    """Words of every utterance of a decode folder, with their times, by id.
 
     Raises:
         DataError: nothing was decoded there, or without word times.
@@ -40,11 +40,11 @@ def ctm_lines(
     gap between its neighbours.
 
     Args:
-        words: by utterance, as `read_words` gives them.
-        audio: by utterance; one that is not there is a recording of its own.
+        words: by utterance id (`read_words`).
+        audio: by utterance id; an utterance that it lacks is a recording of its own.
 
     Returns:
-        The lines, and the utterances with words whose times are such shares.
+        The lines, and the utterances that have words with such estimated times.
     """
     rows: list[tuple[str, float, str]] = []
     guessed = []
@@ -63,7 +63,7 @@ def ctm_lines(
 
 
 def _filled(words: Sequence[RecordedWord]) -> list[tuple[float, float]]:
-    """Times of all words."""
+    """Start and end of all words, with even shares of the gaps for words without times."""
     filled: list[tuple[float, float]] = []
     place = 0
     while place < len(words):

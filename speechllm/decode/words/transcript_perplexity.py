@@ -1,4 +1,4 @@
-"""How a text surprises a recogniser's own LLM: with nothing in the speech slot, and with speech."""
+"""Perplexity of text under a recogniser's own LLM: with an empty speech slot, and with speech."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -14,17 +14,17 @@ from speechllm.slot.views import Views
 
 FILE = "perplexity.json"
 SLOTS = {"empty_slot": "empty", "speech": "audio"}
-"""Views by the name of what the slot holds."""
+"""View for each content of the slot."""
 POSITIONS = 8000
 """Most positions of a batch."""
 
 
 def slot_perplexities(model: SpeechLLM, corpus: Corpus) -> dict[str, dict[str, Any]]:
-    """Perplexity of a corpus' answers by what the slot holds; without audio, empty only.
+    """Perplexity of a corpus's answers for each content of the slot; without audio, only empty.
 
     Args:
         model: in eval mode.
-        corpus: measured; with frames opened where it has audio.
+        corpus: the text; with frames opened if it has audio.
     """
     slots = SLOTS if corpus.frames else {"empty_slot": SLOTS["empty_slot"]}
     return {name: _perplexity(model, corpus, view).figures() for name, view in slots.items()}

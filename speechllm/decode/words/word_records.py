@@ -1,4 +1,4 @@
-"""The words of hypotheses with confidence and times, as they stand in hyp.jsonl."""
+"""Words of hypotheses with confidences and times, as fields of hyp.jsonl."""
 
 import logging
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ Look = tuple[float | None, tuple[RecordedWord, ...] | None]
 
 
 class WordRecords:
-    """Looks at hypotheses once more, as far as the config asks for it.
+    """Computes confidences and times of the words of hypotheses, if the config asks for them.
 
     Args:
         model: in eval mode.
@@ -39,7 +39,7 @@ class WordRecords:
         reader: the encoder's CTC head, where it is loaded already.
 
     Attributes:
-        times_by: where times come from.
+        times_by: source of the times.
 
     Raises:
         ConfigError: `word_times: ctc` for an encoder without a CTC head.

@@ -1,6 +1,6 @@
-"""When each word of a hypothesis is said: by CTC forced alignment, or by the LLM's attention.
+"""Times of the words of a hypothesis: by CTC forced alignment, or by the LLM's attention.
 
-Numbers alone: no model in here. Times are in seconds from the beginning of the utterance.
+Arrays alone: no model in here. Times are in seconds from the beginning of the utterance.
 """
 
 from collections.abc import Sequence
@@ -9,16 +9,16 @@ from itertools import pairwise
 import numpy as np
 
 Times = list[tuple[float, float] | None]
-"""Beginning and end of each word; None where it cannot be told."""
+"""Start and end of each word; None if unknown."""
 
 
 def ctc_align(log_probs: np.ndarray, symbols: Sequence[int], blank: int) -> np.ndarray | None:
-    """The most likely CTC path through given symbols (Viterbi).
+    """Most likely CTC path through given symbols (Viterbi).
 
     Args:
         log_probs: [T, V] log-posteriors.
-        symbols: S of them, without blanks.
-        blank: its id.
+        symbols: ids of the S symbols, without blanks.
+        blank: id of the blank.
 
     Returns:
         [T]: for each frame the index (0 to S - 1) of its symbol, -1 for a blank; None where there
@@ -56,8 +56,8 @@ def ctc_word_times(
 ) -> Times:
     """Times of words that are spelled in the symbols of a CTC head.
 
-    A word begins with the first frame of its first symbol and ends with the last frame of its last
-    one; CTC's symbols are short spikes, so ends come early. Words without symbols have no times.
+    A word lasts from the first frame of its first symbol to the last frame of its last one. CTC's
+    symbols are short spikes, so ends come early. Words without symbols have no times.
 
     Args:
         log_probs: [T, V] log-posteriors of the utterance.
@@ -79,7 +79,7 @@ def ctc_word_times(
 
 
 def monotonic_path(cost: np.ndarray) -> np.ndarray:
-    """Dynamic time warping: the cheapest way through [N, P] that never goes back.
+    """Cheapest monotonic path through costs [N, P], by dynamic time warping.
 
     Returns:
         [N, 2]: first and last column of each row.
@@ -109,15 +109,16 @@ def monotonic_path(cost: np.ndarray) -> np.ndarray:
 def attention_word_times(
     attention: np.ndarray, places: Sequence[range], words: int, seconds: float
 ) -> Times:
-    """Times of words by the attention that their tokens pay to speech.
+    """Times of words by the attention of their tokens to speech.
 
-    As whisper times its words: each position's attention is standardised over the tokens, so that
-    positions which all tokens look at say nothing, and the dearest monotonic path is taken.
+    The method is Whisper's. Each position's attention is standardised over the tokens, so that
+    positions which all tokens attend to do not count. Then the monotonic path with the highest
+    attention is taken.
 
     Args:
         attention: [N, P] of N tokens to P positions of speech, mean over layers and heads.
-        places: for each token the words that it is part of.
-        words: their number.
+        places: words that each token is part of, by index.
+        words: number of words.
         seconds: duration of the utterance.
     """
     times: Times = [None] * words
@@ -136,7 +137,7 @@ def attention_word_times(
 
 
 def _parted(times: Times) -> Times:
-    """Let neighbours that share a position of speech share it half and half."""
+    """Split the overlap of neighbouring words in the middle."""
     for number, (one, other) in enumerate(pairwise(times)):
         if one and other and other[0] < one[1]:
             middle = (other[0] + one[1]) / 2

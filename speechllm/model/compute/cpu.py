@@ -1,4 +1,4 @@
-"""What this machine's processor can do."""
+"""Instruction sets of this machine's processor."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,6 +7,6 @@ import torch
 
 
 def abilities() -> Mapping[str, Any]:
-    """Instruction sets by name, and `cpu_name`; nothing where torch is too old to tell (2.10)."""
+    """Instruction sets by name, and `cpu_name`; empty if torch is older than 2.11."""
     tell = getattr(torch.cpu, "get_capabilities", None)
     return tell() if tell else {}

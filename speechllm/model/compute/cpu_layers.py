@@ -1,8 +1,8 @@
-"""Layers that a CPU computes faster than by torch's own choice of kernels, to the same end.
+"""Layers that compute the same as torch's own, with kernels that are faster on some CPUs.
 
-In float32 torch leaves matrices to MKL, which does without AVX-512 on processors of other makers
-than its own; oneDNN, which torch brings along too, does not. And outside of Intel's processors
-torch draws dropout's masks number by number.
+In float32 torch leaves matrix products to MKL, which uses AVX-512 on Intel's processors only;
+oneDNN, which comes with torch too, uses it on all. And on processors that are not Intel's, torch
+draws dropout masks number by number.
 """
 
 from functools import cache
@@ -16,11 +16,11 @@ from torch.nn import functional
 from speechllm.model.compute.cpu import abilities
 from speechllm.model.compute.rms_norm import with_quick_norms
 
-ROWS = 16  # that weights are laid out for; measured from 1 to 400, the layout for 1 is no gain
+ROWS = 16  # input rows that weights are laid out for; measured from 1 to 400: 1 gains nothing
 
 
 def with_cpu_layers(model: nn.Module) -> nn.Module:
-    """Let a model's plain linear layers and dropouts be those below, and its RMSNorms quick.
+    """Replace plain linear layers, dropouts and RMSNorms of a model by fast ones, in place.
 
     Weights stay as they are.
     """
@@ -33,18 +33,18 @@ def with_cpu_layers(model: nn.Module) -> nn.Module:
 
 
 class Linear(nn.Linear):
-    """A linear layer that is multiplied by `product`."""
+    """Linear layer that multiplies with `product`."""
 
     def forward(self, x: Tensor) -> Tensor:
         return product(x, self.weight, self.bias)
 
 
 def pack(model: nn.Module) -> None:
-    """Lay out the weights of a model's linear layers as oneDNN reads them, where `product` does.
+    """Lay out the weights of a model's linear layers for oneDNN, where `product` uses oneDNN.
 
     Products of few rows, which wait for weights, are 1.4 to 1.7 times as fast. The layers can no
-    more be trained, saved or moved. A head that shares its weights with the embeddings has its own
-    after that.
+    longer be trained, saved or moved. A head that shares its weights with the embeddings gets a
+    copy of its own.
     """
     if not onednn_is_faster():
         return
@@ -57,7 +57,7 @@ def pack(model: nn.Module) -> None:
 
 
 class Dropout(nn.Dropout):
-    """Dropout whose masks on a CPU are made of 16 random bits a number, not of a draw each."""
+    """Dropout that takes 16 random bits for each number of a mask on a CPU, not a draw for each."""
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or x.device.type != "cpu" or not 0 < self.p < 1:
@@ -69,9 +69,17 @@ class Dropout(nn.Dropout):
 
 
 def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """As `functional.linear`: [..., K] x [N, K] -> [..., N]; in float32 by oneDNN if it is faster.
+    """Product of a linear layer, as in `functional.linear`; float32 uses oneDNN if it is faster.
 
     Autocast to another precision is obeyed.
+
+    Args:
+        x: [..., K] input.
+        weight: [N, K].
+        bias: [N], or None.
+
+    Returns:
+        [..., N] x @ weight.T + bias.
     """
     if (
         not onednn_is_faster()
@@ -88,9 +96,9 @@ def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 @cache
 def onednn_is_faster() -> bool:
-    """Whether this is a processor with AVX-512 that MKL does not use.
+    """Whether this processor has AVX-512 and MKL does not use it.
 
-    It is asked, not timed: a run that goes on must round as it did before.
+    Decided by flags and name of the processor, not by timing: a resumed run must round as before.
     """
     known = abilities()
     is_other = known.get("avx512_f") and "Intel" not in known.get("cpu_name", "Intel")

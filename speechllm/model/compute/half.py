@@ -1,9 +1,9 @@
-"""Whether a part of a model computes in half precision, on this device, what it is meant to.
+"""Check that the parts of a model compute correctly in half precision on this device.
 
-Which kernel multiplies depends on processor, shape and precision, and one that is wrong raises
-nothing: with torch 2.13 on a CPU with AMX, a grouped Conv1d in bfloat16 with 8 channels a group and
-an even kernel is off by as much as its output. So a part is compared with itself in float32 once,
-on the first input that it gets.
+The kernel of a product depends on processor, shape and precision, and a wrong kernel raises no
+error: with torch 2.13 on a CPU with AMX, a grouped Conv1d in bfloat16 with 8 channels a group and
+an even kernel is off by as much as its output. So each part is compared with itself in float32
+once, on its first input.
 """
 
 import copy
@@ -18,22 +18,23 @@ from speechllm.errors import ConfigError
 log = logging.getLogger(__name__)
 
 ROUNDING = {torch.float16: 0.02, torch.bfloat16: 0.1}
-"""A difference, as a part of the output, that rounding in one layer does not explain. Layers of
-every architecture that the tests know stayed below 0.001 and 0.01; a wrong kernel gives about 1."""
+"""Least difference, as a part of the output, that rounding in one layer does not explain. Layers of
+every architecture in the tests stayed below 0.001 and 0.01; a wrong kernel gives about 1."""
 WITHOUT_AMX = "run with ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16 in the environment"
 
 
 def try_out(model: nn.Module, name: str, remedy: str) -> None:
     """Compare a model's parts with themselves in float32 when they first compute in half precision.
 
-    Half precision is what their weights are kept in, or what autocast gives them. One part of each
-    kind and shape is tried out, from a layer down to a single matrix; no float32 copy of the whole
-    model is made. Where rounding does not explain the difference, the part raises ConfigError.
+    Half precision comes from the dtype of their weights, or from autocast. One part of each kind
+    and shape is compared, from a layer down to a single matrix; no float32 copy of the whole
+    model is made. If rounding does not explain the difference, the part's forward raises
+    ConfigError.
 
     Args:
-        model: to be tried out when it is run.
-        name: what the error calls it.
-        remedy: how to do without half precision.
+        model: model to compare when it is run.
+        name: its name in the error message.
+        remedy: how to do without half precision, for the error message.
     """
     kinds = set()
     for path, part in model.named_modules():
@@ -75,9 +76,9 @@ def _try_out(part: nn.Module, name: str, remedy: str) -> None:
 
 
 def difference(found: Tensor, wanted: Tensor) -> float:
-    """How far vectors [..., D] are from those wanted, as a part of their length: the median.
+    """Median distance of vectors [..., D] from those wanted, as a part of the wanted length.
 
-    A median, since a position of padding may hold anything. NaN or Inf is as far as can be.
+    The median, since positions of padding may hold anything. NaN or Inf counts as infinitely far.
     """
     found, wanted = found.detach().float(), wanted.detach().float()
     length = wanted.norm(dim=-1)
@@ -86,7 +87,7 @@ def difference(found: Tensor, wanted: Tensor) -> float:
 
 
 def _half_precision(part: nn.Module) -> torch.dtype | None:
-    """What the part computes in, where that is half precision; None for weights of 4 bits too."""
+    """Half precision that the part computes in; None for float32 and for weights of 4 bits."""
     types = {parameter.dtype for parameter in part.parameters()}
     device = next(part.parameters()).device.type
     if device == "meta" or not all(dtype.is_floating_point for dtype in types):
@@ -98,7 +99,7 @@ def _half_precision(part: nn.Module) -> torch.dtype | None:
 
 @torch.no_grad()
 def _both(part: nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> tuple[Tensor, Tensor]:
-    """The part's output in half precision, without dropout, and in float32; no hooks are run."""
+    """Outputs of the part in half precision and in float32, without dropout and without hooks."""
     device = next(part.parameters()).device.type
     training = [module for module in part.modules() if module.training]
     part.eval()
@@ -115,7 +116,7 @@ def _both(part: nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> tu
 
 
 def _uncached(value: Any, full: bool = False) -> Any:
-    """What a part is given, without the cache of keys and values; on demand in float32."""
+    """Arguments of a part without the cache of keys and values; in float32 if `full`."""
     from transformers import Cache
 
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""In which numbers the forward pass computes: float32, or bfloat16 by autocast."""
+"""Precision of the forward pass: float32, or bfloat16 by autocast."""
 
 import torch
 from torch import nn
@@ -26,26 +26,26 @@ def multiplies_bfloat16(device: str) -> bool:
 
 
 def _onednn_uses_it() -> bool:
-    """Whether oneDNN, which multiplies for torch, may: ONEDNN_MAX_CPU_ISA can forbid it."""
+    """Whether oneDNN, which multiplies for torch, may use it; ONEDNN_MAX_CPU_ISA can forbid it."""
     return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 def resolve(precision: str, device: str) -> str:
-    """Return "fp32" or "bf16": for "auto", what is fast on the device."""
+    """Precision to compute in, "fp32" or "bf16"; "auto" takes the faster one on the device."""
     if precision == "auto":
         return "bf16" if multiplies_bfloat16(device) else "fp32"
     return precision
 
 
 def resolve_dtype(dtype: str, device: str) -> str:
-    """The same of the name of a dtype in which weights are kept."""
+    """Dtype to keep weights in; "auto" takes bfloat16 if the device multiplies it natively."""
     if dtype == "auto":
         return "bfloat16" if multiplies_bfloat16(device) else "float32"
     return dtype
 
 
 def autocast(precision: str, device: str) -> torch.autocast:
-    """Compute what is inside in that precision: "fp32", "bf16" or "auto"."""
+    """Context in which the forward pass computes in a precision: "fp32", "bf16" or "auto"."""
     enabled = resolve(precision, device) == "bf16"
     return torch.autocast(torch.device(device).type, torch.bfloat16, enabled)
 
@@ -53,8 +53,8 @@ def autocast(precision: str, device: str) -> torch.autocast:
 def round_weights(model: nn.Module) -> None:
     """Keep the weights of linear layers in bfloat16, as autocast rounds them in each product.
 
-    What is computed under autocast stays the same; a head that shares its weights with the
-    embeddings has its own after that.
+    Results under autocast stay the same. A head that shares its weights with the embeddings gets
+    a copy of its own.
     """
     for module in model.modules():
         if isinstance(module, nn.Linear) and module.weight.dtype == torch.float32:

@@ -1,6 +1,7 @@
-"""RMSNorm with a backward pass of its own: half of the passes over memory that autograd takes.
+"""RMSNorm with its own backward pass, which goes over memory half as often as autograd's.
 
-A small LLM's layers spend as much of a training step on a CPU in it as in attention.
+In a training step of a small LLM on a CPU, its layers spend as much time in RMSNorm as in
+attention.
 """
 
 from functools import cache
@@ -12,7 +13,7 @@ from torch.autograd.function import once_differentiable
 
 
 def with_quick_norms(model: nn.Module) -> nn.Module:
-    """Let the RMSNorms of a model be quick; which modules are such is tried out."""
+    """Replace the RMSNorms of a model by quick ones, in place; a trial run finds these modules."""
     for module in model.modules():
         if not isinstance(module, _Quick) and _is_rms_norm(module):
             module.__class__ = _quick(type(module))
@@ -20,8 +21,9 @@ def with_quick_norms(model: nn.Module) -> nn.Module:
 
 
 def _is_rms_norm(module: nn.Module) -> bool:
-    """Whether a module computes what `_Normalised` does; architectures have classes of their own,
-    and some add one to the weight.
+    """Whether a module computes the same as `_Normalised`.
+
+    Architectures have classes of their own, and some add one to the weight.
     """
     weight = getattr(module, "weight", None)
     epsilon = getattr(module, "variance_epsilon", None)
@@ -35,7 +37,7 @@ def _is_rms_norm(module: nn.Module) -> bool:
 
 
 class _Quick:
-    """Mixed into a class of RMSNorm, which computes all but float32 on a CPU."""
+    """Mix-in for an RMSNorm class: computes float32 on a CPU; the class computes all else."""
 
     weight: Tensor
     variance_epsilon: float

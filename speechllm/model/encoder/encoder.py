@@ -35,25 +35,26 @@ from speechllm.pretrained import resolve_folder
 log = logging.getLogger(__name__)
 
 AMPLE = SAMPLE_RATE  # samples that are enough for every encoder
-AT_ONCE = 240 * SAMPLE_RATE  # samples, with padding, of windows that are encoded at once
-AT_ONCE_ON_CPU = 16 * SAMPLE_RATE  # of any utterances: layers of more do not stay in its caches
+AT_ONCE = 240 * SAMPLE_RATE  # samples, with padding, of windows in one batch
+AT_ONCE_ON_CPU = 16 * SAMPLE_RATE  # samples in one batch on a CPU: more would not fit its caches
 TRIED = (9_123, 9_603, 10_083, 10_563, 20_000)
-"""Samples of what is encoded beside the longest of them: whole and broken stacks of 2 or 4 frames,
-since an encoder that squeezes them (SEW) lets padding into a broken one alone."""
+"""Lengths of a trial batch in samples; the first four are compared with and without padding. They
+make whole and broken stacks of 2 or 4 frames: an encoder that squeezes frames (SEW) lets padding
+into broken stacks only."""
 LEAK = {torch.float32: 1e-3, torch.float16: 2e-2, torch.bfloat16: 1e-1}
-"""A difference, as a part of a frame's length, that rounding does not explain."""
+"""Least difference, as a part of a frame's norm, that rounding does not explain."""
 LEAK_ON_GPU = 1e-2  # in float32, where convolutions round to TF32
 
 
 class Encoder:
-    """A speech encoder of transformers with its own feature extractor, never trained here.
+    """Frozen speech encoder of transformers with its own feature extractor.
 
     Everything about it (normalisation, frame rate, width, length of its window) comes from the
     model's folder. Frames never depend on what else is in the batch: whether padding leaks into
     them is tried out once, and an encoder that lets it in gets its utterances one by one.
 
-    Several threads may encode at once: one after the other runs the model, while the others are at
-    the extractor, which takes a CPU longer than the model takes a GPU.
+    Several threads may encode at once. One of them runs the model while the others run the
+    extractor, which takes longer on a CPU than the model on a GPU.
     """
 
     def __init__(
@@ -69,19 +70,19 @@ class Encoder:
         Args:
             name: folder or hub id of an encoder, of a recogniser whose encoder is taken, or of an
                 audio LLM whose tower is taken.
-            device: where to compute.
+            device: torch device to compute on.
             trust_remote_code: run the model's own code.
-            window: of an encoder that was trained on windows of one length (Whisper: 30 s).
-                `padded` fills the window with silence, as in its training; `cut` shows it the
-                utterance alone; `kept` is `padded`, but where the model around the encoder is
-                given the frames of that silence too (Voxtral), they are kept. A longer utterance
-                is heard window by window in any case.
-            dtype: of its weights: float32, float16 or bfloat16; auto is bfloat16 where the device
-                multiplies it natively, float32 elsewhere.
+            window: for an encoder that was trained on windows of one length (Whisper: 30 s):
+                `padded` fills the window with silence, as in training; `cut` encodes the
+                utterance alone; `kept` is `padded`, but keeps the frames of the silence where
+                the model around the encoder gets them too (Voxtral). A longer utterance is
+                encoded window by window in any case.
+            dtype: dtype of the weights: float32, float16 or bfloat16; auto is bfloat16 if the
+                device multiplies it natively, else float32.
 
         Raises:
-            ConfigError: no such encoder, none that can be used, or one that this device computes
-                wrongly in `dtype`; names the config key.
+            ConfigError: there is no such encoder, it cannot be used, or this device computes it
+                wrongly in `dtype`; the error names the config key.
         """
         folder = resolve_folder(name, "model.encoder")
         tower = find_tower(folder, name, trust_remote_code)
@@ -96,9 +97,14 @@ class Encoder:
     def sketch(
         cls, name: str, trust_remote_code: bool = False, window: str = "padded"
     ) -> "Encoder":
-        """The encoder with one layer and random weights, on the CPU; no weights are read.
+        """Build the encoder with one layer and random weights, on the CPU; reads no weights.
 
         Its frames have the right number and width, and mean nothing.
+
+        Args:
+            name: folder or hub id of the model.
+            trust_remote_code: run the model's own code.
+            window: see `Encoder`.
         """
         folder = resolve_folder(name, "model.encoder", weights=False)
         tower = find_tower(folder, name, trust_remote_code)
@@ -134,7 +140,7 @@ class Encoder:
         self.extractor = without_frame_loop(extractor) if is_slow else extractor
         self._extractor_takes = inspect.signature(type(extractor).__call__).parameters
         self._model_takes = inspect.signature(type(model).forward).parameters
-        # What is cached says in which precision it was computed, so there is no falling back.
+        # Cached frames name the precision of the encoder, so there is no fallback to another.
         try_out(model, f"model.encoder: {name}", "set model.encoder_dtype: float32")
         self.batches = self._padding_stays_out()
         if not self.batches:
@@ -151,7 +157,7 @@ class Encoder:
             The last layer's output as float16 [T, D] for each utterance, padding removed.
 
         Raises:
-            WaveError: a wave of less than `least_samples`.
+            WaveError: a wave has fewer than `least_samples` samples.
         """
         for position, wave in enumerate(waves):
             if len(wave) < AMPLE and len(wave) < self.least_samples:
@@ -166,7 +172,7 @@ class Encoder:
         ]
 
     def _most_at_once(self, longest: int, all_of_them: int) -> int:
-        """Pieces of up to `longest` samples that are encoded side by side."""
+        """Number of pieces of up to `longest` samples to encode in one batch."""
         if self.window_samples and not self.cut:
             longest = self.window_samples
         if self.device == "cpu":
@@ -175,7 +181,7 @@ class Encoder:
 
     @cached_property
     def least_samples(self) -> int:
-        """The fewest samples of which it makes a frame, found out by trying."""
+        """Fewest samples that give a frame, found by trying."""
         noise = np.random.default_rng(0).normal(0, 0.1, AMPLE).astype(np.float32)
         too_few, enough = 0, AMPLE
         while enough - too_few > 1:
@@ -188,7 +194,7 @@ class Encoder:
 
     @torch.inference_mode()
     def _takes(self, wave: np.ndarray) -> bool:
-        """Whether frames come of a wave: models and extractors fail in ways of their own."""
+        """Whether a wave gives frames; models and extractors raise errors of any kind if not."""
         try:
             with warnings.catch_warnings(action="ignore"):
                 frames = self._encode_batch([wave])[0]
@@ -216,9 +222,10 @@ class Encoder:
 
         Args:
             features: the extractor's, padded on the right.
-            mask: 0 on padding; None where the extractor tells none.
-            own: where windows are cut, each one's length before it was padded to the longest.
-            count: waves; features need not have an axis for them.
+            mask: 0 on padding; None if the extractor gives none.
+            own: length of each wave's features before they were padded to the longest; used
+                where windows are cut.
+            count: number of waves; `features` need not have an axis for them.
         """
         features = features.to(self.device, self.model.dtype)
         mask = None if mask is None else mask.to(self.device)
@@ -240,7 +247,7 @@ class Encoder:
         return [frames[:length] for frames, length in zip(hidden, lengths, strict=True)]
 
     def _extract(self, waves: list[np.ndarray]) -> Any:
-        """The extractor's output; it is told only what it can be told."""
+        """Output of the extractor; options that it does not take are left out."""
         options = {
             "sampling_rate": SAMPLE_RATE,
             "padding": "max_length" if self.window_samples and not self.cut else True,
@@ -253,7 +260,7 @@ class Encoder:
         return self.extractor(waves, **taken)
 
     def _masks(self, features: Tensor, mask: Tensor | None) -> dict[str, Tensor | None]:
-        """What the model is told about padding."""
+        """Mask arguments of the model's forward, for padding; none if it takes none."""
         if mask is None or self.cut:
             return {}
         if "input_features_mask" in self._model_takes:
@@ -264,10 +271,10 @@ class Encoder:
             return {"attention_mask": mask}
         if self.tower.masks_padding:
             return {"attention_mask": hide_padding(self.model, features, mask)}
-        return {}  # the rest of the window is silence, which it was trained to hear
+        return {}  # the rest of the window is silence, on which it was trained
 
     def _lengths(self, mask: Tensor | None, output: Any) -> list[int]:
-        """Valid output frames of each utterance; raises ValueError where nothing tells."""
+        """Number of valid output frames of each utterance; ValueError if they cannot be told."""
         if getattr(output, "attention_mask", None) is not None:
             return output.attention_mask.sum(-1).tolist()
         rows, most = output.last_hidden_state.shape[:2]
@@ -282,8 +289,8 @@ class Encoder:
             if not hasattr(self.model, name):
                 continue
             lengths_after = getattr(self.model, name)
-            # Some give the lengths after each of several steps: the step whose full length is
-            # what came out is the last one that was taken.
+            # Some give the lengths after each of several steps. The last step that was taken is
+            # the one whose full length is that of the output.
             of_full, of_valid = _steps(lengths_after(valid.new_tensor([full]))), None
             for step, length in enumerate(of_full):
                 if int(length) == most:
@@ -298,7 +305,7 @@ class Encoder:
         """Whether utterances' frames are the same with and without a longer one beside them.
 
         Raises:
-            ConfigError: the encoder cannot even encode one utterance, or float16 cannot hold it.
+            ConfigError: the encoder cannot encode one utterance, or float16 cannot hold its frames.
         """
         rng = np.random.default_rng(0)
         waves = [rng.normal(0, 0.1, length).astype(np.float32) for length in TRIED]
@@ -333,7 +340,7 @@ class Encoder:
 
 
 def _parts(found: Tensor, wanted: Tensor) -> Tensor:
-    """[T] how far frames [T, D] are from those wanted, as parts of their lengths."""
+    """[T] distance of frames [T, D] from those wanted, as a part of the wanted frame's norm."""
     found, wanted = found.float(), wanted.float()
     return (found - wanted).norm(dim=-1) / wanted.norm(dim=-1)
 
@@ -345,7 +352,7 @@ def encoder_width(name: str, trust_remote_code: bool = False) -> int:
 
 
 def _side_by_side(rows: list[Tensor]) -> Tensor:
-    """One tensor of some, each filled up with zeros at its end."""
+    """Batch of tensors, each padded with zeros at its end to the longest."""
     longest = max(row.shape[-1] for row in rows)
     return torch.cat([functional.pad(row, (0, longest - row.shape[-1])) for row in rows])
 

@@ -13,9 +13,9 @@ MEL_FLOOR = 1.192092955078125e-07
 
 
 def without_frame_loop(extractor: SeamlessM4TFeatureExtractor) -> SeamlessM4TFeatureExtractor:
-    """A copy of `extractor` that computes all frames at once, to be used and never saved.
+    """Copy of `extractor` that computes all frames at once; use it, but do not save it.
 
-    Its output is bit-equal, and numpy frees the lock that keeps threads from working side by side.
+    Its output is bit-equal, and numpy releases the GIL, so that threads can work side by side.
     """
     fast = copy.copy(extractor)
     fast._extract_fbank_features = partial(_fbank, extractor)

@@ -24,15 +24,15 @@ class Tower:
     """A speech encoder: a whole model, or the part of one that takes nothing but audio.
 
     Attributes:
-        path: its dotted name in the model (`audio_tower`, `encoder`); empty where it is the model.
-        cls: its class, one of transformers.
+        path: its dotted name in the model (`audio_tower`, `encoder`); empty if it is the model.
+        cls: its model class.
         config: its settings.
-        names: of its parameters and saved buffers.
-        parameters: how many numbers these are.
-        masks_padding: the model around it takes a mask of its audio's frames, so it hides the
+        names: names of its parameters and saved buffers.
+        parameters: how many numbers its parameters hold.
+        masks_padding: whether the model around it takes a mask of audio frames, and so hides the
             padding of a fixed window from the tower.
-        keeps_window: the model around it is given all frames of a fixed window, silence included,
-            as Voxtral's LLM is.
+        keeps_window: whether the model around it gets all frames of a fixed window, silence
+            included, as Voxtral's LLM does.
     """
 
     path: str
@@ -54,17 +54,17 @@ class Tower:
 def find_tower(folder: Path, name: str, trust_remote_code: bool = False) -> Tower:
     """Find the speech encoder of a model, without its weights.
 
-    The model is built on the meta device, and asked which of its parts take only audio: an
-    encoder is that itself (WavLM), the encoder half of a recogniser (Whisper, Parakeet), or the
+    The model is built on the meta device, and the part that takes only audio is chosen: the
+    whole of an encoder (WavLM), the encoder half of a recogniser (Whisper, Parakeet), or the
     audio tower of an audio LLM (Qwen2-Audio, Voxtral).
 
     Args:
-        folder: of the model.
-        name: what the config calls it, for the error message.
+        folder: the model's folder.
+        name: its name in the config, for the error message.
         trust_remote_code: run the model's own code.
 
     Raises:
-        ConfigError: it cannot be built, or none of its parts takes audio alone.
+        ConfigError: the model cannot be built, or none of its parts takes audio alone.
     """
     from transformers import AutoConfig, AutoModel, PreTrainedModel
 
@@ -109,12 +109,13 @@ def find_tower(folder: Path, name: str, trust_remote_code: bool = False) -> Towe
 def load_tower(
     tower: Tower, folder: Path, name: str, dtype: torch.dtype, trust_remote_code: bool = False
 ) -> Any:
-    """Load a speech encoder; of a larger model, only the tensors that are the encoder's are read.
+    """Load a speech encoder; from a larger model, only the encoder's tensors are read.
 
     Args:
-        tower: what `find_tower` found in `folder`.
-        folder, name: of the model.
-        dtype: of the weights.
+        tower: result of `find_tower` for `folder`.
+        folder: the model's folder.
+        name: its name in the config, for the error message.
+        dtype: dtype of the weights.
         trust_remote_code: run the model's own code.
 
     Raises:
@@ -137,7 +138,7 @@ def load_tower(
                 model = model.get_submodule(tower.path)
     except LOADING_ERRORS as error:
         raise cannot_be_loaded("model.encoder", name, error) from error
-    # What only masked pretraining needs is often left out of a saved encoder.
+    # A saved encoder often lacks the tensors that only masked pretraining needs.
     prefix = "" if tensors or not tower.path else f"{tower.path}."
     missing = sorted(
         key
@@ -155,6 +156,11 @@ def load_tower(
 
 def load_extractor(folder: Path, name: str, trust_remote_code: bool) -> Any:
     """Load a speech encoder's feature extractor.
+
+    Args:
+        folder: the model's folder.
+        name: its name in the config, for the error message.
+        trust_remote_code: run the model's own code.
 
     Raises:
         ConfigError: there is none, or it takes anything but audio of 16 kHz.
@@ -180,15 +186,15 @@ def load_extractor(folder: Path, name: str, trust_remote_code: bool) -> Any:
 def read_tensors(folder: Path, names: Iterable[str]) -> dict[str, Tensor] | None:
     """Read the tensors of one part of a saved model, and nothing else.
 
-    Where the part stands in the saved model is found by its names alone, since what stands before
-    them differs between the versions in which a model was saved.
+    The part is found by the ends of the saved names alone, since the prefix before them depends
+    on the version with which a model was saved.
 
     Args:
-        folder: of the model, with safetensors, in one file or in several.
-        names: the tensors' names inside the part.
+        folder: the model's folder, with safetensors in one file or in several.
+        names: names of the tensors inside the part.
 
     Returns:
-        Tensors by name inside the part; None where there are no safetensors with such a part.
+        Tensors by name inside the part; None if there are no safetensors with such a part.
     """
     names = set(names)
     places = _saved_tensors(folder)
@@ -208,7 +214,7 @@ def read_tensors(folder: Path, names: Iterable[str]) -> dict[str, Tensor] | None
 
 
 def _saved_tensors(folder: Path) -> dict[str, Path]:
-    """The file in which each tensor of a model lies."""
+    """File of each tensor of a model."""
     if (folder / INDEX).is_file():
         return {k: folder / v for k, v in read_mapping(folder / INDEX)["weight_map"].items()}
     path = folder / "model.safetensors"
@@ -219,7 +225,7 @@ def _saved_tensors(folder: Path) -> dict[str, Path]:
 
 
 def _inputs(model: Any) -> list[str]:
-    """What a model says that it takes: text, audio, image."""
+    """Modalities that a model says it takes: text, audio, image."""
     given = model.input_modalities
     return [given] if isinstance(given, str) else sorted(given)
 

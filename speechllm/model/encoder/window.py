@@ -10,14 +10,14 @@ from torch import Tensor, nn
 
 
 def window_samples(extractor: Any, model: nn.Module) -> int | None:
-    """Samples of the one window length that a model takes; None where it takes any."""
+    """Length in samples of the one window that a model takes; None if it takes any length."""
     if not hasattr(model.config, "max_source_positions"):
         return None
     return getattr(extractor, "n_samples", None)
 
 
 def can_be_cut(model: nn.Module) -> bool:
-    """Whether a model of one window length can be shown a shorter one."""
+    """Whether a model of one window length can be given a shorter window."""
     return all(hasattr(model, part) for part in ("embed_positions", "conv1", "conv2", "layers"))
 
 
@@ -27,7 +27,7 @@ def stride(model: Any) -> int:
 
 
 def pieces(wave: np.ndarray, size: int | None) -> list[np.ndarray]:
-    """A wave in windows of `size` samples, the last one shorter; whole where there is no size."""
+    """Windows of `size` samples of a wave, the last one shorter; the whole wave if no size."""
     if not size:
         return [wave]
     return [wave[start : start + size] for start in range(0, max(len(wave), 1), size)]
@@ -35,10 +35,10 @@ def pieces(wave: np.ndarray, size: int | None) -> list[np.ndarray]:
 
 @contextmanager
 def shortened(model: Any, positions: Sequence[int]) -> Iterator[None]:
-    """Inside the block, the model takes a batch of windows of so many positions, the first ones.
+    """Inside the block, the model takes a batch of shorter windows, with so many positions each.
 
-    It is given them padded with zeros to the longest, as its convolutions pad at their borders;
-    its layers do not attend to what is beyond the end of each.
+    Their input is padded with zeros to the longest, as convolutions pad at their borders; the
+    layers do not attend beyond the end of each window.
     """
     table, most = model.embed_positions, model.config.max_source_positions
     longest = max(positions)
@@ -63,15 +63,15 @@ def shortened(model: Any, positions: Sequence[int]) -> Iterator[None]:
 
 
 def hide_padding(model: Any, features: Tensor, mask: Tensor) -> Tensor | None:
-    """The mask with which a window's layers attend to the utterance and not to its padding.
+    """Attention mask that shows the layers the utterance in a window, and not its padding.
 
     Args:
-        model: that takes such a mask, as Qwen2-Audio's tower does.
+        model: model whose layers take such a mask, such as Qwen2-Audio's tower.
         features: [B, mels, F].
         mask: [B, F], 1 on frames of the utterance.
 
     Returns:
-        What the model's attention takes; None where nothing is hidden.
+        Mask in the form that the model's attention takes; None if nothing is hidden.
     """
     positions = features.shape[-1] // stride(model)
     valid = -(-mask.sum(-1, keepdim=True) // stride(model))
@@ -79,7 +79,7 @@ def hide_padding(model: Any, features: Tensor, mask: Tensor) -> Tensor | None:
 
 
 def attention_mask(model: Any, heard: Tensor) -> Tensor | None:
-    """What the layers' attention takes to look at positions that are `heard` ([B, T]) alone."""
+    """Attention mask of the model's layers that shows only the positions in `heard` ([B, T])."""
     from transformers.masking_utils import create_bidirectional_mask
 
     return create_bidirectional_mask(

@@ -1,7 +1,7 @@
-"""Families of trained Speech LLMs: what differs from one to the next, each in one class.
+"""Families of trained Speech LLMs: one class for each, with all that differs between them.
 
-To add a family, write a class here and name it in FAMILIES. What a class says: how frames become
-LLM positions, where the projector is, and how the model's own template shows it an utterance.
+To add a family, write a class here and name it in FAMILIES. A class says how frames become LLM
+positions, where the projector is, and how the model's own template makes the prompt.
 """
 
 from pathlib import Path
@@ -19,14 +19,14 @@ KEY = "model.speech_llm"
 
 
 class Family:
-    """What most families have in common.
+    """Base class of families, with what most of them have in common.
 
     Attributes:
-        instruction: what the user's turn says beside the audio, unless the config says otherwise.
-        language: of the speech, where the prompt names one and the config does not; None for a
-            family whose prompt names none.
-        has_template: a chat template makes the prompt, which the config may replace.
-        config: the model's.
+        instruction: text of the user's turn beside the audio; the config may replace it.
+        language: language named in the prompt if the config names none; None for a family whose
+            prompt names no language.
+        has_template: whether a chat template makes the prompt; the config may replace it.
+        config: the model's config.
     """
 
     instruction: ClassVar[str | None] = None
@@ -38,25 +38,25 @@ class Family:
 
     @property
     def window(self) -> int:
-        """Encoder frames that the projector takes together."""
+        """Number of encoder frames that the projector takes together."""
         return 1
 
     @property
     def positions(self) -> int:
-        """LLM positions that a window becomes."""
+        """Number of LLM positions that a window becomes."""
         return 1
 
     @property
     def width(self) -> int:
-        """Width of what the projector takes."""
+        """Width of the projector's input."""
         return self.config.audio_config.hidden_size
 
     def projector(self, model: nn.Module) -> nn.Module:
-        """The part of the model between encoder and LLM."""
+        """Part of the model between encoder and LLM."""
         return model.model.multi_modal_projector
 
     def load_processor(self, folder: Path, **options: Any) -> Any:
-        """Whatever renders the model's chat template: its processor, or its tokenizer."""
+        """Load what renders the model's chat template: its processor, or its tokenizer."""
         from transformers import AutoProcessor
 
         return AutoProcessor.from_pretrained(folder, **options)
@@ -64,10 +64,16 @@ class Family:
     def render(
         self, processor: Any, instruction: str | None, language: str | None
     ) -> str | list[int]:
-        """The prompt of an utterance up to where the transcript begins, as text or as token ids.
+        """Prompt of an utterance up to where the transcript begins, as text or as token ids.
+
+        Args:
+            processor: result of `load_processor`.
+            instruction: text beside the audio; None for none.
+            language: language to name in the prompt; None for a family that names none.
 
         Raises:
-            ValueError: an instruction or a language that the model's prompt cannot hold.
+            ValueError: the model's prompt cannot hold the instruction or the language.
+            NotImplementedError: a subclass lacks it.
         """
         raise NotImplementedError
 
@@ -90,8 +96,8 @@ class Qwen2Audio(Family):
 class Qwen3ASR(Family):
     """Qwen3-ASR (2601.21337): 12.5 Hz, two linear layers for each frame.
 
-    The system's turn may hold words to expect; the answer begins with the language, which is
-    given, so that the transcript alone is left to be said.
+    The system's turn may hold words to expect. The answer begins with the language, which the
+    prompt gives, so that only the transcript is left to generate.
     """
 
     language = "English"
@@ -137,9 +143,9 @@ class Voxtral(Family):
 
 
 class GraniteSpeech(Family):
-    """Granite Speech (2505.08699): queries look at windows of frames.
+    """Granite Speech (2505.08699): queries attend to windows of frames.
 
-    Its audio token stands in the text, so that its tokenizer alone makes the prompt.
+    Its audio token stands in the text, so its tokenizer alone makes the prompt.
     """
 
     instruction = "can you transcribe the speech into a written format?"
@@ -147,7 +153,7 @@ class GraniteSpeech(Family):
         "Knowledge Cutoff Date: April 2024.\nToday's Date: April 9, 2025.\n"
         "You are Granite, developed by IBM. You are a helpful AI assistant"
     )
-    """The system's turn in the model's card."""
+    """System turn from the model's card."""
 
     @property
     def window(self) -> int:
@@ -183,14 +189,14 @@ FAMILIES: dict[str, type[Family]] = {
     "voxtral": Voxtral,
     "granite_speech": GraniteSpeech,
 }
-"""By the `model_type` in a model's config.json."""
+"""Families by the `model_type` in a model's config.json."""
 
 
 def find_family(config: ModelConfig, folder: Path) -> Family:
-    """The family of the model in a folder, which its config.json tells.
+    """Family of the model in a folder, found by its config.json.
 
     Raises:
-        ConfigError: it is of no known family.
+        ConfigError: the model is of no known family, or its config.json cannot be read.
     """
     from transformers import AutoConfig
 

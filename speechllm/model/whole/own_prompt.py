@@ -1,4 +1,4 @@
-"""The prompt of a Speech LLM that is trained already: the one that it was trained with."""
+"""Prompt of a Speech LLM that is trained already: the one that it was trained with."""
 
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,20 @@ ANSWER = "ANSWER"
 
 
 def load_prompt(config: ModelConfig) -> Prompt:
-    """The prompt of a Speech LLM, without its weights.
+    """Make the prompt of a Speech LLM, without its weights.
 
     Raises:
-        ConfigError: as `OwnPrompts`; or no model of a known family.
+        ConfigError: the model is of no known family, or its prompt cannot be made.
     """
     return own_prompts(config).make()
 
 
 def own_prompts(config: ModelConfig) -> "OwnPrompts":
-    """What makes the prompts of a Speech LLM, without its weights; raises ConfigError as these."""
+    """Load `OwnPrompts` of a Speech LLM, without its weights.
+
+    Raises:
+        ConfigError: the model is of no known family; or see `OwnPrompts`.
+    """
     folder = resolve_folder(config.speech_llm or "", KEY, weights=False)
     return OwnPrompts(config, folder, find_family(config, folder))
 
@@ -33,15 +37,16 @@ class OwnPrompts:
     """Makes the prompts that the model's own processor makes around an utterance.
 
     Args:
-        config: names the model, and what its prompt says.
-        folder: of the model.
-        family: of the model.
+        config: names the model, and the text of its prompt.
+        folder: the model's folder.
+        family: the model's family.
 
     Attributes:
-        tokenizer: the model's.
+        tokenizer: the model's tokenizer.
 
     Raises:
-        ConfigError: no processor there, or the config asks for a prompt that it cannot make.
+        ConfigError: the folder has no processor or no chat template, or the config asks for a
+            prompt that it cannot make.
     """
 
     def __init__(self, config: ModelConfig, folder: Path, family: Family):
@@ -69,10 +74,10 @@ class OwnPrompts:
         self._processor, self.tokenizer = processor, tokenizer
 
     def make(self, addition: str = "") -> Prompt:
-        """The prompt, with a sentence more behind the instruction.
+        """Make the prompt; `addition` is one more sentence after the instruction.
 
         Raises:
-            ConfigError: it cannot be made.
+            ConfigError: the prompt cannot be made.
         """
 
         config, family = self._config, self._family
@@ -91,7 +96,7 @@ class OwnPrompts:
             ) from error
         tokenizer = self.tokenizer
         if isinstance(ids, str):
-            # As the processors do: a template that writes bos itself gets no second one.
+            # A template that writes bos itself gets no second one, as in the processors.
             has_bos = tokenizer.bos_token and ids.startswith(tokenizer.bos_token)
             ids = tokenizer(ids, add_special_tokens=not has_bos).input_ids
             eos, stops = _ends(self._processor, tokenizer, self._folder)
@@ -101,7 +106,7 @@ class OwnPrompts:
 
 
 def _ends(processor: Any, tokenizer: Any, folder: Path) -> tuple[int, tuple[int, ...]]:
-    """What the model's template puts after an answer, and what else ends what it generates."""
+    """Token that the model's template puts after an answer, and other tokens that end one."""
     from transformers import GenerationConfig
 
     try:
@@ -114,7 +119,7 @@ def _ends(processor: Any, tokenizer: Any, folder: Path) -> tuple[int, tuple[int,
     turns = [{"role": "user", "content": "-"}, {"role": "assistant", "content": ANSWER}]
     try:
         written = processor.apply_chat_template(turns, tokenize=False)
-    except Exception:  # one that only knows how to ask
+    except Exception:  # a template that only makes requests
         written = ""
     _, answer, rest = written.rpartition(ANSWER)
     after = tokenizer(rest, add_special_tokens=False).input_ids if answer else []

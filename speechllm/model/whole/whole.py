@@ -1,4 +1,4 @@
-"""A Speech LLM that is trained already, taken apart: its projector and its LLM."""
+"""Speech LLM that is trained already, taken apart into projector and LLM."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from speechllm.slot.prompt import Prompt
 
 
 class Whole(NamedTuple):
-    """The parts of a trained Speech LLM; its encoder is not among them, whose output is cached."""
+    """Parts of a trained Speech LLM, without the encoder, whose output is cached."""
 
     tokenizer: Any
     prompt: Prompt
@@ -26,13 +26,13 @@ class Whole(NamedTuple):
 
 
 def load_whole(config: ModelConfig) -> Whole:
-    """Load the model and take it apart; without weights inside `torch.device("meta")`.
+    """Load the model and take it apart; without weights in `torch.device("meta")`.
 
-    An adapter that the model brings (Granite Speech has one for speech) is folded into the
-    weights: everything here is about hearing, also text that stands in for speech.
+    An adapter that comes with the model (Granite Speech has one for speech) is folded into the
+    weights: every input here is speech, or text in place of speech.
 
     Raises:
-        ConfigError: no model of a known family, or files of it are missing.
+        ConfigError: the model is of no known family, or some of its files are missing.
     """
     from transformers import AutoModelForMultimodalLM
 
@@ -69,7 +69,7 @@ def _check_adapter(folder: Path, name: str) -> None:
 
 
 def _fold_adapters(model: nn.Module) -> None:
-    """Merge the LoRA that transformers has loaded with the model, and leave plain layers."""
+    """Merge the LoRA that transformers loaded with the model, and put plain layers back."""
     from peft.tuners.tuners_utils import BaseTunerLayer
 
     for name, layer in list(model.named_modules()):
@@ -80,10 +80,10 @@ def _fold_adapters(model: nn.Module) -> None:
 
 
 def _causal_lm(model: Any) -> nn.Module:
-    """The model's decoder and head as the causal LM that they were before speech was added.
+    """Decoder and head of the model, as the causal LM that they were before speech was added.
 
-    So what the LM's own class does to embeddings and logits (Granite multiplies the one and
-    divides the other) holds, and LoRA, search and losses meet an ordinary LLM.
+    So the LM's own class still scales embeddings and logits (Granite multiplies the one and
+    divides the other), and LoRA, search and losses get an ordinary LLM.
     """
     from transformers import AutoModelForCausalLM
 

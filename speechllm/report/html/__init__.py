@@ -1,6 +1,6 @@
-"""The report as a folder of web pages that opens from disk: no network, no server.
+"""Report as a folder of web pages that opens from disk: no network, no server.
 
-One way through: families -> test sets and their systems -> columns of data -> scripts, clips, plots
-and pages. What a transcript holds is data all the way: Jinja2 escapes it in pages, `scripts` in
-scripts, and the browser puts it into text nodes only.
+Data flow: families -> test sets and their systems -> columns of data -> scripts, clips, plots and
+pages. Transcripts are never markup or code: Jinja2 escapes them in pages, `scripts` in scripts, and
+the browser puts them into text nodes only.
 """

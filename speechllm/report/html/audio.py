@@ -1,7 +1,7 @@
-"""What a page plays for each utterance: a link into the data, a clip beside the page, or a reason.
+"""Audio of a page: for each utterance a link into the data, a clip, or a reason for having none.
 
-Browsers play wav, flac, ogg and mp3. Such a file is linked where it lies, a segment of it by its
-times; anything else (NIST sphere, raw, a shell command ...) is cut into a clip of its own.
+Browsers play wav, flac, ogg and mp3. Such a file is linked where it lies, and a segment of it by
+its times. Anything else (NIST sphere, raw, a shell command ...) is cut into a clip of its own.
 """
 
 import os
@@ -24,7 +24,7 @@ _MEGABYTE = 1 << 20
 
 @dataclass
 class Budget:
-    """How many bytes all clips of a report may take, and how many they do."""
+    """Limit on the size of all clips of a report, and the size used so far, in bytes."""
 
     limit: int
     used: int = 0
@@ -32,12 +32,13 @@ class Budget:
 
 @dataclass(frozen=True)
 class Request:
-    """How audio gets into a report.
+    """Settings for the audio of a report.
 
     Attributes:
         mode: `link` what can be played where it lies and cut the rest, `copy` all, or `none`.
         report: the report's folder, for relative links.
         allow_pipes: run the shell commands of wav.scp.
+        budget: size limit of the clips.
     """
 
     mode: str
@@ -48,13 +49,13 @@ class Request:
 
 @dataclass
 class AudioColumn:
-    """One entry for each utterance.
+    """Audio of a set, with one entry for each utterance.
 
     Attributes:
-        entries: a URL relative to the page; [URL, start, end] in seconds, end null for the
-            recording's end; or the number of a reason why there is none.
-        reasons: for people, with the number of utterances.
-        clips: how many were written, and their bytes.
+        entries: a URL relative to the page; or [URL, start, end] in seconds, with end None for
+            the recording's end; or, if there is no audio, the index of the reason in `reasons`.
+        reasons: why there is no audio, in words, with the number of utterances.
+        clips, bytes: number and total size of the clips written.
     """
 
     entries: list[Any] = field(default_factory=list)
@@ -76,11 +77,11 @@ def audio_column(
     """Link or cut the audio of a set.
 
     Args:
-        audios: of each utterance; None where there is none.
-        request: what is wanted.
+        audios: audio of each utterance; None where there is none.
+        request: settings.
         slug: the set's name in file names. Clips are numbered: ids never become paths.
         folder: the report's folder while it is being made.
-        absent: the reason to give where there is None.
+        absent: the reason to give for None.
     """
     column = AudioColumn()
     formats: dict[str, str | None] = {}
@@ -94,7 +95,7 @@ def audio_column(
         else:
             if audio.source not in formats:
                 formats[audio.source] = None if audio.is_pipe else playable_format(audio.source)
-            # A player plays all channels.
+            # A player plays all channels, so a single channel has to be cut out.
             suffix = formats[audio.source] if audio.channel is None else None
             if suffix and request.mode == "link":
                 column.entries.append(_link(audio, request.report))
@@ -104,9 +105,9 @@ def audio_column(
 
 
 def playable_format(path: str | Path) -> str | None:
-    """Return the suffix of a format that browsers play, told by the first bytes; None for others.
+    """Return the suffix of a format that browsers play, from the first bytes; None for others.
 
-    The name does not count: TIMIT's .wav files, for one, are NIST sphere.
+    The file's name does not count: TIMIT's .wav files, for one, are NIST sphere.
     """
     try:
         with open(path, "rb") as stream:

@@ -1,7 +1,7 @@
-"""Utterances and hypotheses as columns, the compact form in which pages get them.
+"""Utterances and hypotheses as columns, the compact form that pages load.
 
 An alignment is a CIGAR string as in SAM files, over words: `3=1X2D1I` is three words right, one
-substituted, two deleted, one inserted. Together with the words of both sides it is the alignment.
+substituted, two deleted, one inserted. A page restores the alignment from it and both texts.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,14 +29,14 @@ def _kind(pair: tuple[str | None, str | None]) -> str:
 
 
 def indexed(values: Sequence[str]) -> dict[str, Any]:
-    """A column with few different values: `names`, and for each row the number of its name."""
+    """Encode a column with few distinct values: `names`, and each row's index into them."""
     names = sorted(set(values))
     number = {name: i for i, name in enumerate(names)}
     return {"names": names, "rows": [number[value] for value in values]}
 
 
 def sparse(values: Iterable[Any]) -> list[list[Any]]:
-    """A column that is mostly empty, as pairs of row and value."""
+    """Encode a column that is mostly empty, as pairs of row and value."""
     return [[row, value] for row, value in enumerate(values) if value]
 
 
@@ -46,10 +46,16 @@ def entity_column(
     entities: Mapping[str, Sequence[Mapping[str, Any]]],
     normalize: Normalizer,
 ) -> dict[str, Any]:
-    """Where the annotated entities stand: `types`, and rows of [type, first word, words].
+    """Places of the annotated entities: `types`, and rows of [type, first word, words].
 
-    Places are found as in the entity error rate (docs/scoring.md): an annotation is the leftmost
-    place of its words that no equal one before it has taken. One that has no place is left out.
+    Places are found as in the entity error rate (docs/scoring.md): an annotation takes the leftmost
+    place of its words that no equal one before it has taken. One without a place is left out.
+
+    Args:
+        ids: ids of the utterances.
+        references: their normalised transcripts.
+        entities: annotations by id, each with `type` and `text`.
+        normalize: normaliser of the annotations.
     """
     types = sorted({entity["type"] for listed in entities.values() for entity in listed})
     rows = []
@@ -69,7 +75,7 @@ def entity_column(
 
 
 def aligned_columns(score: WordScore) -> dict[str, Any]:
-    """`ref`, `hyp` and `ops` of every utterance of a scored set, in the order of their ids."""
+    """Columns `hyp` (words) and `ops` (CIGAR strings) of a scored set, in the order of the ids."""
     return {
         "hyp": [" ".join(h for _, h in u.pairs if h is not None) for u in score.utterances],
         "ops": [cigar(u) for u in score.utterances],

@@ -1,4 +1,4 @@
-"""The figures of a system on a set, as its score and decode.json have them."""
+"""Metrics of a system on a set, from its score file and decode.json."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -7,7 +7,11 @@ from speechllm.report.tree import Decoding
 
 
 def system_figures(decoding: Decoding, normalizer: str) -> list[dict[str, Any]]:
-    """Return `{"name", "title", "percent", "interval"}` of each rate, main one first, and RTF."""
+    """Return the rates of a decoding, the main one first, and its RTF.
+
+    A rate is `{"name", "title", "percent", "interval", "counts"}`, the RTF is `{"name", "title",
+    "value"}`.
+    """
     figures = [
         {
             "name": name,
@@ -37,7 +41,7 @@ def _rates(
 
 
 def _counts(rate: Mapping[str, Any]) -> str:
-    """What the percentage is made of, in words."""
+    """Counts behind a percentage, in words."""
     kinds = ("substitutions", "deletions", "insertions")
     if all(kind in rate for kind in kinds):
         return ", ".join(f"{rate[kind]:,} {kind}" for kind in kinds)

@@ -1,4 +1,4 @@
-"""What a decode folder says of a hypothesis beside its text: confidence, guard, word times."""
+"""Details of hypotheses from a decode folder: confidence, guard, word times."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,12 +12,19 @@ TRUNCATED = "truncated"
 def record_columns(
     ids: Sequence[str], records: Mapping[str, HypothesisRecord], texts: Sequence[str | None]
 ) -> dict[str, Any]:
-    """Columns that a system has beside its texts; those without any value are left out.
+    """Columns that a system has besides its texts.
 
-    `confidence` in whole percent, null where there is none; `flags`, rows of names (what the guard
-    saw, and "truncated" for a hypothesis cut at its bound on tokens); `first`, rows of the text
-    before the guard's retry; `starts`, rows of each word's start in hundredths of a second (-1
-    where there is none) where as many words were timed as are shown.
+    Args:
+        ids: ids of the utterances.
+        records: records of hyp.jsonl, by id.
+        texts: hypotheses as they are shown; None where there is none.
+
+    Returns:
+        `confidence` in whole percent, None where there is none; left out if no hypothesis has one.
+        `flags`: the guard's flags, and "truncated" for a hypothesis cut at its bound on tokens.
+        `first`: the text before the guard's retry. `starts`: the start of each word in hundredths
+        of a second (-1 if unknown), only where the number of timed words is that of the text.
+        All but `confidence` are pairs of row and value; flags are indices into their `names`.
     """
     confidence, flags, first, starts = [], [], [], []
     for utt, text in zip(ids, texts, strict=True):

@@ -1,4 +1,4 @@
-"""The Jinja2 templates. All that is filled in is escaped."""
+"""Rendering of the Jinja2 templates. Every value is escaped."""
 
 import re
 from typing import Any
@@ -7,8 +7,8 @@ from markupsafe import Markup
 
 from speechllm.report.markdown import spans
 
-# A page may load what lies beside it and nothing else: no inline script or style, no network. From
-# disk, 'self' means nothing to some browsers, hence file:.
+# Content security policy: a page may load what lies beside it and nothing else, so no inline script
+# or style, and no network. For pages on disk some browsers ignore 'self', hence file:.
 POLICY = (
     "default-src 'none'; script-src 'self' file:; style-src 'self' file:; "
     "img-src 'self' file:; media-src 'self' file:; base-uri 'none'; form-action 'none'"
@@ -16,7 +16,7 @@ POLICY = (
 
 
 def render(template: str, **values: Any) -> str:
-    """Fill a template of the package."""
+    """Render a template of the package with `values`."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -31,7 +31,7 @@ def render(template: str, **values: Any) -> str:
 
 
 def inline(text: str) -> Markup:
-    """Turn the little Markdown of reports, `code` and **bold**, into HTML; the rest is escaped."""
+    """Turn the Markdown used in reports, `code` and **bold**, into HTML; escape the rest."""
     tags = {"": "{}", "code": "<code>{}</code>", "strong": "<strong>{}</strong>"}
     return Markup("").join(Markup(tags[kind]).format(shown) for kind, shown in spans(text))
 

@@ -1,4 +1,4 @@
-"""The figures of the overview, as SVG on a light and on a dark ground.
+"""Plots of the overview page, as SVG for a light and a dark theme.
 
 The same results give the same bytes. Only drawing needs matplotlib.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MARKERS = "s^DvPX<>ph"
-HUES = COLOURS[:-1]  # black would be lost on a dark ground
+HUES = COLOURS[:-1]  # black cannot be seen on a dark ground
 THEMES = {
     "light": {"ink": "#3a3d42", "faint": "#d9d7d0", "point": COLOURS[0], "base": "#8a8780"},
     "dark": {"ink": "#c9ccd1", "faint": "#3a3e45", "point": COLOURS[5], "base": "#8b919b"},
@@ -28,7 +28,7 @@ THEMES = {
 
 @dataclass(frozen=True)
 class PagePlot:
-    """A figure on disk, `plots/<name>.<theme>.svg`; the caption says all that it shows."""
+    """Plot on disk, `plots/<name>.<theme>.svg`; the caption describes all that it shows."""
 
     name: str
     title: str
@@ -38,10 +38,13 @@ class PagePlot:
 def draw_plots(
     family: BaseRuns, tag: str, normalizer: str, number: int, folder: Path
 ) -> list[PagePlot]:
-    """Draw what can be drawn of a base and its models under one decoding config.
+    """Draw the plots that a base and its models allow under one decode config.
 
     Args:
-        number: of the table that the plots stand below; part of their names.
+        family: a base and its models.
+        tag: tag of the decoding.
+        normalizer: name of the normaliser.
+        number: number of the table that the plots stand below; part of their names.
         folder: the report's folder.
     """
     plots = []
@@ -135,7 +138,7 @@ def _scatter(axes: "Axes", points: Sequence[_Point], colours: dict[str, str]) ->
             axes.axhline(point.source, **line)
             look |= {"color": colours["base"], "marker": "o", "zorder": 3}
         else:
-            # The same look in every panel: by the place of the name, not of the point.
+            # By the index of the name: a model looks the same in every panel.
             i = _names(points).index(point.model.name)
             look |= {"color": HUES[i % len(HUES)], "marker": MARKERS[i % len(MARKERS)]}
         axes.plot([point.error], [point.source], alpha=0.9, **look)
@@ -146,7 +149,7 @@ def _scatter(axes: "Axes", points: Sequence[_Point], colours: dict[str, str]) ->
 
 
 def _error(points: Sequence[_Point]) -> str:
-    """Name of the error rate that is drawn."""
+    """Title of the error rate that is drawn."""
     return points[0].model.task.main.title
 
 

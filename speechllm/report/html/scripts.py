@@ -13,7 +13,7 @@ _UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", 
 
 
 def script_json(value: Any) -> str:
-    """Return JSON that is safe inside a script, in one line.
+    """Return a value as JSON in one line that is safe inside a script.
 
     Lone surrogates, which UTF-8 cannot hold, become escapes as well.
     """
@@ -28,6 +28,11 @@ def write_script(path: Path, function: str, arguments: Sequence[Any]) -> int:
 
     The arguments travel in a string that the browser hands to JSON.parse: for megabytes that is
     faster than an object literal, and a key such as `__proto__` stays an ordinary key.
+
+    Args:
+        path: file to write.
+        function: JavaScript function that takes the data.
+        arguments: its arguments, as JSON can hold them.
     """
     packed = script_json(list(arguments)).replace("\\", "\\\\").replace("'", "\\'")
     with whole_file(path) as stream:

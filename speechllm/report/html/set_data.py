@@ -1,4 +1,4 @@
-"""Everything that a test set's page shows, as JSON can hold it."""
+"""Data of a test set's page, in a form that JSON can hold."""
 
 import hashlib
 import logging
@@ -23,13 +23,13 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class SetData:
-    """The data of one page.
+    """Data of one page.
 
     Attributes:
-        shared: what all systems have in common.
+        shared: data that do not depend on the system.
         systems: the columns of each system, in the order of the set's systems.
-        audio: what can be played.
-        remarks: what a reader must know: things that are absent or do not fit together.
+        audio: audio of the utterances.
+        remarks: notes for the reader on things that are absent or do not fit together.
     """
 
     shared: dict[str, Any]
@@ -46,7 +46,7 @@ def read_set(
     Args:
         test_set: the set and its systems.
         data: folder with the data dirs; None shows text alone.
-        normalizer: of the alignments.
+        normalizer: normaliser of the alignments.
         request, folder: see `speechllm.report.html.audio`.
 
     Raises:
@@ -103,12 +103,12 @@ def read_set(
 
 
 def _is_aligned(system: System) -> bool:
-    """Whether it was scored word by word, so that an alignment shows what was counted."""
+    """Whether a system was scored word by word, so that an alignment shows what was counted."""
     return system.decoding.task.is_aligned and bool(system.decoding.result)
 
 
 def _answers(test_set: TestSet, about: DataDir | None, ids: Sequence[str]) -> list[str] | None:
-    """What was to be answered, where that is not the transcript."""
+    """Reference answers where they are not the transcripts; else None."""
     tables = {system.decoding.task.table for system in test_set.systems} - {"text"}
     for table in sorted(tables):
         if about and (about.path / table).is_file():
@@ -128,7 +128,7 @@ def _data_dir(test_set: TestSet, data: Path | None, remarks: list[str]) -> DataD
 
 
 def _reference_file(test_set: TestSet, about: DataDir | None) -> Path | None:
-    """The data dir's transcripts, else those that the set was scored against, if still there."""
+    """Transcripts of the data dir, else those that the set was scored against, if still there."""
     if about:
         return about.path / "text"
     for system in test_set.systems:
@@ -155,7 +155,7 @@ def _system_columns(
     normalizer: Normalizer,
     remarks: list[str],
 ) -> dict[str, Any]:
-    """`hyp` (null where there is none), `ops` where the system was scored, and the records'."""
+    """Columns of a system: `hyp` (None if missing), `ops` if it is aligned, and its records."""
     known = set(ids)
     if unknown := sorted(text.keys() - known):
         remarks.append(
@@ -182,7 +182,7 @@ def _system_columns(
 
 
 def _compare_with_score(system: System, digest: str, remarks: list[str]) -> None:
-    """Say where the figures in the table above are not those of the texts below."""
+    """Add a remark if the scores in the page's table are not those of the texts it shows."""
     if system.decoding.is_stale:
         remarks.append(f"{system.label}: the hypotheses have changed since they were scored")
     if digest != system.decoding.result["made_from"]["reference"]["sha256"]:

@@ -1,4 +1,4 @@
-"""Which systems decoded which test set. A system is a model under one decoding config."""
+"""Test sets and the systems that decoded them. A system is a model under one decode config."""
 
 import re
 from collections import Counter
@@ -9,15 +9,16 @@ from pathlib import Path
 from speechllm.report.tree import BaseRuns, Decoding, Model
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
-TAKEN = ("index",)  # pages of the report that are not test sets
+TAKEN = ("index",)  # slugs of pages that are not test sets
 
 
 @dataclass(frozen=True)
 class System:
-    """What a reader chooses and compares on a set's page.
+    """Decoding of a set by a model, as chosen and compared on the set's page.
 
     Attributes:
-        key: its name in links, `<model folder>@<decode tag>`; stays when systems are added.
+        key: its name in links, `<model folder>@<decode tag>`; does not change when systems are
+            added.
         label: the shortest name that tells it from the others of its set.
     """
 
@@ -29,12 +30,12 @@ class System:
 
 @dataclass(frozen=True)
 class TestSet:
-    """A set that systems decoded.
+    """Test set and the systems that decoded it.
 
     Attributes:
-        name: as the recipe calls it; may be any text.
+        name: its name in the recipe; may be any text.
         slug: its name in file names and links.
-        systems: bases first.
+        systems: its systems, bases first.
     """
 
     __test__ = False  # for pytest, which would collect it by its name
@@ -50,16 +51,16 @@ def find_test_sets(
     """Gather every set that was decoded, in the order of their names.
 
     Args:
-        exp: keys of systems are paths from there.
+        exp: exp folder; keys of systems are relative to it.
         families: bases and their models.
-        tag: the main decoding, first among those of a model; see `Family.main_tag`.
+        tag: tag of the main decoding, a model's first; see `BaseRuns.main_tag`.
     """
     found: dict[str, list[tuple[Model, Decoding]]] = {}
     seen: set[Path] = set()
     for family in families:
         main = family.main_tag(tag)
         for model in family.models:
-            if model.folder in seen:  # a reference stands in every family
+            if model.folder in seen:  # a reference is part of every family
                 continue
             seen.add(model.folder)
             for decoding in sorted(model.decodings.values(), key=lambda d: (d.tag != main, d.tag)):
@@ -91,7 +92,7 @@ def _inside(exp: Path, model: Model) -> str:
 
 
 def _labels(exp: Path, pairs: Sequence[tuple[Model, Decoding]]) -> list[str]:
-    """Stem of the config, else folder, else path; with the decode tag if there are several."""
+    """Labels: stem of the config, else folder, else path; with the tag if there are several."""
     models = {model.folder: model for model, _ in pairs}
     for name in (lambda m: m.name, lambda m: m.folder.name, lambda m: _inside(exp, m)):
         names = {folder: name(model) for folder, model in models.items()}

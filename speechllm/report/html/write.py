@@ -1,4 +1,4 @@
-"""Write the report's folder: whole or not at all, and never over something else."""
+"""Writer of the report's folder: whole or not at all, and never over something else."""
 
 import logging
 import re
@@ -28,9 +28,9 @@ from speechllm.version import __version__
 
 log = logging.getLogger(__name__)
 
-MARKER = "report.json"  # what was written; a folder with it may be replaced by a newer report
+MARKER = "report.json"  # marks a folder that a newer report may replace
 FIGURES = ("svg", "png")
-# Of a set's page, in the order in which they need each other; all after the data but what takes it.
+# Scripts of a set's page in the order that they need; dom, store and the data are loaded before.
 SCRIPTS = (
     *("alignment", "state", "filters", "player", "row", "list", "controls"),
     *("systems", "confusions", "entities", "groups", "panels", "keys", "print", "main"),
@@ -44,14 +44,14 @@ def can_write_html() -> bool:
 
 @dataclass
 class Written:
-    """What a report holds.
+    """Summary of a written report.
 
     Attributes:
         index: the page to open.
-        data_bytes: texts and alignments.
-        clips, clip_bytes: audio files written into the report.
-        without_audio: reason -> utterances, over all sets.
-        remarks: what readers of pages are told, with the set's name.
+        data_bytes: size of texts and alignments.
+        clips, clip_bytes: number and size of the audio files written into the report.
+        without_audio: reason -> number of utterances, over all sets.
+        remarks: remarks shown on the pages, each with the set's name.
     """
 
     index: Path
@@ -73,20 +73,21 @@ def write_html(
     request: Request,
     grids: Sequence[Path] = (),
 ) -> Written:
-    """Write the folder `out`.
+    """Write a report as web pages.
 
     Args:
-        results: what RESULTS.md says.
+        out: folder to write; an older report there is replaced.
+        results: content of RESULTS.md.
         exp: the recipe's exp folder.
         title: heading of the overview.
-        normalizer: of the alignments; its name, or a file of rules.
-        tag: the decoding that is plotted, that of the main table.
-        data: folder with the data dirs.
-        request: how audio gets in.
+        normalizer: normaliser of the alignments: its name, or a file of rules.
+        tag: tag of the decoding that is plotted, which is that of the main table.
+        data: folder with the data dirs; None shows text alone.
+        request: settings for the audio.
         grids: files of comparisons (RESULTS.<grid>.md), whose figures are copied.
 
     Raises:
-        DataError: `out` is there and no report, or a table is malformed.
+        DataError: `out` holds something that is no report, or a table is malformed.
     """
     families = results.families
     normalize = find_normalizer(normalizer)
@@ -133,7 +134,7 @@ def write_html(
 
 
 def _page_of(name: str, pages: Mapping[str, str]) -> str | None:
-    """The page of what tables name: a set, a target, or `<decode tag>/<set>`."""
+    """Page of a name in a table: a set, a target, or `<decode tag>/<set>`; None without one."""
     found = (pages.get(each) for each in (name, target_set(name), name.partition("/")[2]))
     return next(filter(None, found), None)
 
@@ -163,7 +164,7 @@ def _write_page(path: Path, html: str) -> None:
 
 
 def _card(test_set: TestSet, content: SetData) -> dict[str, Any]:
-    """What the overview says of a set."""
+    """Entry of a set in the overview."""
     seconds = content.shared["seconds"]
     scored = [
         (system["figures"][0]["percent"], system["label"], system["figures"][0]["name"])
@@ -183,7 +184,7 @@ def _card(test_set: TestSet, content: SetData) -> dict[str, Any]:
 
 
 def _copy_figures(grid: Path, folder: Path, number_: int) -> dict[str, Any]:
-    """Copy the figures beside a comparison, `RESULTS.<grid>/`, one form of each."""
+    """Copy the figures of a comparison from `RESULTS.<grid>/`, each in one format."""
     figures = []
     source = grid.with_suffix("")
     for name in sorted({file.stem for file in source.glob("*") if file.suffix[1:] in FIGURES}):

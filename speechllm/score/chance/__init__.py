@@ -1,1 +1,1 @@
-"""What chance does to error rates: intervals, seeds, tests."""
+"""Statistics of error rates: confidence intervals, training seeds, significance tests."""

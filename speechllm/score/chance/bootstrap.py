@@ -5,7 +5,7 @@ Bisani and Ney, "Bootstrap estimates for confidence intervals in ASR performance
 repeat; the interval lies between the percentiles. Utterances of one speaker are not independent,
 so drawing utterances gives an interval that is somewhat too narrow; drawing speakers as blocks
 (Liu and Peng, "Statistical testing on ASR performance via blockwise bootstrap", Interspeech 2020)
-mends that where there are enough speakers.
+fixes that if there are enough speakers.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 LEVEL = 0.95
 DRAWS_AT_ONCE = 1 << 17  # few enough that their counts stay in a processor's cache
-MOST_DRAWS = 1 << 28  # of one set that are made unit by unit, and kept, a byte each
+MOST_DRAWS = 1 << 28  # of one set, up to which units are drawn one by one and kept, a byte each
 
 
 def bootstrap_rates(
@@ -24,16 +24,16 @@ def bootstrap_rates(
 ) -> NDArray[np.float64]:
     """Return the error rate of each resample.
 
-    The draws are those of `resampled_totals`. Only where there are so many units that these would
-    take minutes are kinds of units drawn, by a multinomial, which is the same by distribution:
-    units of one kind have the same errors and the same reference, and of a million utterances
-    there are some hundred kinds.
+    The draws are those of `resampled_totals`. If there are so many units that these would take
+    minutes, kinds of units are drawn instead, by a multinomial of the same distribution: units of
+    one kind have the same errors and the same reference, and a million utterances are of some
+    hundred kinds.
 
     Args:
         errors: [N] errors of each unit; they may be fractions.
-        reference: [N] reference tokens of each unit, or what else errors are a share of.
+        reference: [N] reference tokens of each unit, or another denominator.
         resamples: number of resamples R.
-        seed: of the draws.
+        seed: seed of the draws.
 
     Returns:
         [R] rates in percent; nan where a resample holds no reference token.
@@ -68,6 +68,11 @@ def resampled_totals(
 
     The draws depend only on the number of units, `resamples` and `seed`: two systems scored on the
     same units in the same order are resampled alike, so that their rates can be compared in pairs.
+
+    Args:
+        columns: [N, C] values of each unit.
+        resamples: number of resamples R.
+        seed: seed of the draws.
     """
     units = len(columns)
     drawn = (_kept_draws if units * resamples <= MOST_DRAWS else _draws)(units, resamples, seed)
@@ -80,7 +85,7 @@ def _kept_draws(units: int, resamples: int, seed: int) -> list[NDArray[np.uint8]
 
 
 def _draws(units: int, resamples: int, seed: int) -> Iterator[NDArray[np.uint8]]:
-    """Yield how often each unit is drawn, [some of R, N]: about once, so that a byte will do."""
+    """Yield how often each unit is drawn, [some of R, N]: about once, so a byte is enough."""
     draw = np.random.default_rng(seed)
     rows = max(1, DRAWS_AT_ONCE // units)
     for start in range(0, resamples, rows):
@@ -100,7 +105,14 @@ def bootstrap_interval(
 ) -> tuple[float, float] | None:
     """Return the 95 % percentile interval of an error rate, in percent.
 
-    None where it would mean nothing: fewer than two units, or no reference tokens.
+    Args:
+        errors: [N] errors of each unit.
+        reference: [N] reference tokens of each unit, or another denominator.
+        resamples: number of resamples.
+        seed: seed of the draws.
+
+    Returns:
+        (low, high); None if it would mean nothing: fewer than two units, or no reference tokens.
     """
     if len(np.asarray(errors)) < 2 or not np.sum(reference):
         return None

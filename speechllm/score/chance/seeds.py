@@ -1,4 +1,4 @@
-"""Error rates of one method over several training seeds, with what both kinds of chance do to them.
+"""Error rates of one method over several training seeds, with intervals over seeds and utterances.
 
 A method is trained with S seeds and every run decodes the same N utterances: S x N errors, crossed.
 The two-level ("pigeonhole") bootstrap of such a table draws its rows and its columns (Owen, "The
@@ -24,8 +24,8 @@ def mean_rate(errors: ArrayLike, reference: ArrayLike) -> float | None:
 
     Args:
         errors: [S, N] errors of each seed's run on each utterance; [N] is one seed.
-        reference: [N] reference tokens; [S, N] where what errors are a share of differs from run
-            to run, as with an F1.
+        reference: [N] reference tokens; [S, N] if the denominator differs from run to run, as
+            with an F1.
     """
     errors, totals = np.atleast_2d(errors), np.atleast_2d(reference).sum(axis=1)
     if not totals.all():
@@ -44,15 +44,15 @@ def resampled_rates(
 
     Utterances are drawn from (N, `resamples`, `seed`) alone, so two systems on the same utterances
     are drawn alike. Seeds are drawn from `stream` too: give each system its own. Runs of two
-    methods with the same seed may have data in common; to take them for unrelated is on the safe
+    methods with the same seed may have data in common; taking them as independent is on the safe
     side.
 
     Args:
         errors: [S, N] errors; [N] is one seed.
-        reference: [N] reference tokens; [S, N] where they differ from run to run.
+        reference: [N] reference tokens; [S, N] if they differ from run to run.
         resamples: number of resamples R.
-        seed: of the draws.
-        stream: of the draws of seeds.
+        seed: seed of all draws.
+        stream: number that, with `seed`, fixes the draws of training seeds.
 
     Returns:
         [R] rates in percent; nan where a resample holds no reference token.
@@ -67,7 +67,7 @@ def resampled_rates(
     weights = how_often(picked, seeds) / picked.shape[1]  # [R, S]
     with np.errstate(divide="ignore", invalid="ignore"):
         rates = 100 * totals[:, :seeds] / totals[:, seeds:]
-    # A run that was not drawn has no say, whatever its share of nothing is.
+    # A run that was not drawn does not count, even if its rate is 0 / 0.
     return np.where(weights > 0, rates * weights, 0).sum(axis=1)
 
 
@@ -83,7 +83,15 @@ def seed_interval(
 ) -> tuple[float, float] | None:
     """Return the 95 % interval of `mean_rate` over seeds and utterances.
 
-    None where it would mean nothing: fewer than two utterances, or no reference tokens.
+    Args:
+        errors: [S, N] errors; [N] is one seed.
+        reference: [N] reference tokens; [S, N] if they differ from run to run.
+        resamples: number of resamples.
+        seed: seed of the draws.
+
+    Returns:
+        (low, high); None if it would mean nothing: fewer than two utterances, or no reference
+        tokens.
     """
     if np.shape(reference)[-1] < 2 or mean_rate(errors, reference) is None:
         return None

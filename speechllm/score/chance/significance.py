@@ -1,4 +1,4 @@
-"""Do two systems differ, judged by the same utterances? Two tests, and a correction for many.
+"""Significance tests of two systems on the same utterances, and a correction for many tests.
 
 * Paired bootstrap: Bisani and Ney, "Bootstrap estimates for confidence intervals in ASR performance
   evaluation" (ICASSP 2004).
@@ -6,10 +6,10 @@
   recognition algorithms" (ICASSP 1989), with the segments of NIST's sc_stats.
 * Holm, "A simple sequentially rejective multiple test procedure" (Scand. J. Statistics 1979).
 
-A system may be one run or several that differ by their training seed; then its errors are their
-mean. The bootstrap draws seeds too, so it speaks about the method; MAPSSWE speaks about these very
-runs. MAPSSWE takes segments between two right words for independent, which a language model that
-sees the whole utterance need not grant; the bootstrap asks that of utterances only.
+A system is one run, or several that differ in their training seed; its errors are then their mean.
+The bootstrap draws seeds too, so it is about the method; MAPSSWE is about these very runs. MAPSSWE
+assumes that segments between two right words are independent, which may not hold with a language
+model that sees the whole utterance; the bootstrap assumes it of utterances only.
 """
 
 import math
@@ -27,13 +27,13 @@ FEWEST_SEGMENTS = 30  # below this a mean is not normal enough
 
 @dataclass(frozen=True)
 class Paired:
-    """The paired bootstrap's answer.
+    """Result of the paired bootstrap.
 
     Attributes:
         difference: error rate of the system minus that of the baseline, in points.
-        interval: its 95 % interval.
+        interval: 95 % interval of the difference.
         improvement: share of the resamples in which the system is better than the baseline.
-        p: two-sided; 1 for systems that make the same errors.
+        p: two-sided p-value; 1 for systems that make the same errors.
     """
 
     difference: float
@@ -50,19 +50,20 @@ def paired_bootstrap(
     seed: int = 0,
     baseline_reference: ArrayLike | None = None,
 ) -> Paired | None:
-    """Compare two systems on the same utterances; None where there is nothing to draw from.
+    """Compare two systems on the same utterances; None if there is nothing to draw from.
 
-    Twice the smaller share of resamples on either side of no difference is p, no difference
-    counting on both; one is added to share and resamples, so that p is never 0 (Davison and
-    Hinkley, "Bootstrap methods and their application", 1997, section 4.2).
+    p is twice the smaller of two shares of resamples: those where the difference is 0 or less,
+    and those where it is 0 or more. One is added to both counts of the share, so that p is never 0
+    (Davison and Hinkley, "Bootstrap methods and their application", 1997, section 4.2).
 
     Args:
         errors: [S, N] errors of the system, a row for each seed; [N] is one seed.
         baseline: [S', N] errors of the baseline.
-        reference: [N] reference tokens; [S, N] where what errors are a share of is the system's
-            own, as with an F1. It is then resampled with the errors.
-        resamples, seed: of the bootstrap (see `speechllm.score.chance.seeds`).
-        baseline_reference: [S', N] the baseline's own; None: `reference` is that of both.
+        reference: [N] reference tokens; [S, N] if the denominator is the system's own, as with an
+            F1. It is then resampled with the errors.
+        resamples: number of resamples (see `speechllm.score.chance.seeds`).
+        seed: seed of the draws.
+        baseline_reference: [S', N] the baseline's own; None if both share `reference`.
     """
     if baseline_reference is None:
         baseline_reference = reference
@@ -84,10 +85,11 @@ def paired_bootstrap(
 def matched_pairs(system: Sequence[WordScore], baseline: Sequence[WordScore]) -> float | None:
     """Return the two-sided p of MAPSSWE.
 
-    The mean difference of errors in a segment is taken for normal.
+    The mean difference of errors in a segment is assumed to be normally distributed.
 
     Args:
-        system, baseline: a score for each seed, all of the same references and normaliser.
+        system: scores of the system, one for each seed.
+        baseline: scores of the baseline, with the same references and normaliser.
 
     Returns:
         p; 1 if no segment differs, None if there are fewer than 30 segments.
@@ -103,13 +105,16 @@ def matched_pairs(system: Sequence[WordScore], baseline: Sequence[WordScore]) ->
 
 
 def matched_utterances(errors: ArrayLike, baseline: ArrayLike) -> float | None:
-    """The same where an answer has no parts to cut: each utterance is a segment.
+    """Return the two-sided p of matched pairs for answers without segments: whole utterances.
 
-    Only for errors that are shares of the same in both systems.
+    Only for errors that have the same denominator in both systems.
 
     Args:
         errors: [S, N] errors of the system.
         baseline: [S', N] errors of the baseline.
+
+    Returns:
+        p; 1 if no utterance differs, None if fewer than 30 have errors.
     """
     both = np.stack([np.atleast_2d(errors).mean(axis=0), np.atleast_2d(baseline).mean(axis=0)])
     return _mean_difference(both.T[both.any(axis=0)])
@@ -129,9 +134,9 @@ def _mean_difference(segments: NDArray[np.float64]) -> float | None:
 
 
 def segment_errors(runs: Sequence[AlignedUtterance]) -> list[NDArray[np.int64]]:
-    """Part one utterance where two words in a row, or more, are right in all runs.
+    """Cut one utterance into segments where two or more words in a row are right in all runs.
 
-    Two is what sc_stats takes.
+    sc_stats takes two as well.
 
     Args:
         runs: alignments of the same reference.
@@ -149,7 +154,7 @@ def segment_errors(runs: Sequence[AlignedUtterance]) -> list[NDArray[np.int64]]:
 
 
 def _errors_by_place(utterance: AlignedUtterance) -> NDArray[np.int64]:
-    """[2 W + 1] errors: gap before word 1 (insertions), word 1, gap, ..., word W, gap."""
+    """[2 W + 1] errors: the gap before word 1 (insertions), word 1, gap, ..., word W, gap."""
     places = np.zeros(2 * utterance.words.reference + 1, dtype=np.int64)
     place = 0
     for reference, hypothesis in utterance.pairs:
@@ -162,7 +167,7 @@ def _errors_by_place(utterance: AlignedUtterance) -> NDArray[np.int64]:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return the p-values of one family of tests, corrected step-down; same order."""
+    """Return the p-values of one family of tests with Holm's step-down correction; same order."""
     corrected = [0.0] * len(p_values)
     so_far = 0.0
     for rank, i in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):

@@ -1,1 +1,1 @@
-"""Errors by utterance: words, entities, phrases, meanings."""
+"""Error counts of each utterance: words, entities, phrases, intents."""

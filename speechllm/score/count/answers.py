@@ -1,12 +1,12 @@
 """Answers of a language model that should be JSON, read leniently by fixed rules.
 
-An answer is *valid* if it is one JSON object of the form of `semantics` and nothing else. Of any
-other the following is made use of, and it counts as *repaired*:
+An answer is *valid* if it is one JSON object of the form of `semantics` and nothing else. Any other
+is read by these rules, and counts as *repaired*:
 
-1. what stands before the first `{` and after its end is left out;
+1. text before the first `{`, and after the object that it begins, is left out;
 2. strings may stand in single quotes, keys and values in none;
 3. a quote inside a string stays there: one that ends a string is followed by `,` `:` `}` `]`,
-   another quote or nothing;
+   another quote or the end of the answer;
 4. commas may be missing or too many; brackets and quotes that are still open where the answer ends
    are closed, and a key without a value is left out;
 5. a bracket of the wrong kind closes what is open, so that `{"a": [{"b": "c"]}` is read as meant;
@@ -29,12 +29,12 @@ ESCAPES = {letter: " " for letter in "bfnrt"}
 
 @dataclass(frozen=True)
 class Answer:
-    """What an answer says.
+    """Contents of an answer.
 
     Attributes:
-        scenario, action: labels, empty where there are none.
-        entities: (type, filler) in their order, none of them empty.
-        state: whether it had to be repaired, or could not be.
+        scenario, action: labels; empty if there are none.
+        entities: (type, filler) in their order, neither of them empty.
+        state: `valid`, `repaired`, or `invalid` if it could not be repaired.
     """
 
     scenario: str = ""
@@ -148,7 +148,7 @@ class _AnswerReader:
         return "".join(said)
 
     def _escaped(self) -> str:
-        """What a backslash stands for with what follows it."""
+        """Read what follows a backslash: the character that both stand for."""
         code = re.match(r"u([0-9a-fA-F]{4})", self.text[self.place : self.place + 5])
         letter = self.text[self.place : self.place + 1]
         self.place += len(code[0]) if code else len(letter)

@@ -1,4 +1,4 @@
-"""Entities: how well the annotated names, crops, drugs ... came through, and which were made up.
+"""Entity metrics: how many annotated names, crops, drugs ... are recognised, and how many invented.
 
 2412.06967 reports an entity error rate (EER) without a formula; these definitions are ours, and
 docs/scoring.md has them in full.
@@ -75,8 +75,8 @@ class EntityScore:
     """Entities of a set; utterances are in the order of the `WordScore` they come from.
 
     Attributes:
-        overall: of all types.
-        by_type: sorted by type.
+        overall: counts of all types together.
+        by_type: counts of each type, sorted by type.
         unplaced: utterance -> texts of annotated entities that its reference does not hold.
     """
 
@@ -91,7 +91,7 @@ def score_entities(
     """Count the entities of a scored set.
 
     Args:
-        score: of the set.
+        score: word score of the set.
         entities: utterance id -> list of `{"type": ..., "text": ...}` (the data dir's `entities`).
     """
     texts = {entity["text"] for listed in entities.values() for entity in listed}
@@ -132,7 +132,7 @@ def score_entities(
 
 
 class _Spots:
-    """Where the words of both sides stand in an utterance's alignment."""
+    """Positions of the words of both sides in an utterance's alignment."""
 
     def __init__(self, utterance: AlignedUtterance):
         self.pairs = utterance.pairs
@@ -146,7 +146,7 @@ class _Spots:
         return [s for s in range(last) if tuple(self.said[s : s + len(words)]) == words]
 
     def pairs_between(self, start: int, stop: int) -> range:
-        """Pairs from one reference word to the one before another, insertions between included."""
+        """Pairs of the reference words from `start` up to `stop`, with insertions between them."""
         return range(self.reference[start], self.reference[stop - 1] + 1)
 
     def is_right(self, place: range) -> bool:
@@ -158,7 +158,7 @@ class _Spots:
         return sum(ref != hyp for ref, hyp in pairs), sum(ref is not None for ref, _ in pairs)
 
     def count_false(self, inventory: Phrases, right: Sequence[range]) -> int:
-        """Strings of the inventory that were heard and not said."""
+        """Number of strings of the inventory that are in the hypothesis and were not said."""
         covered = {i for place in right for i in place}
         free = [None if i in covered else self.pairs[i][1] for i in self.hypothesis]
         found = (

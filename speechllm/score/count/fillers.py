@@ -1,7 +1,7 @@
-"""Which entity of an answer stands for which of the reference, and how far their fillers differ.
+"""Match the entities of an answer with those of the reference, by type and by distance of fillers.
 
-The rules are those of SLURP's scorer (see `speechllm.score.count.slu`). Fillers come lower-cased,
-with single blanks.
+The rules are those of SLURP's scorer (see `speechllm.score.count.slu`). Fillers are lower-cased and
+have single blanks.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -12,14 +12,14 @@ import jiwer
 Entity = tuple[str, str]
 """Type and filler."""
 Found = tuple[str, float, float, float]
-"""Type, and what is to be added to its true positives, false positives and false negatives."""
+"""Type, and amounts to add to its true positives, false positives and false negatives."""
 
 
 @lru_cache(maxsize=100_000)
 def word_distance(reference: str, filler: str) -> float:
-    """WER of a filler, as a ratio: above 1 where much was inserted.
+    """WER of a filler, as a ratio; above 1 if much was inserted.
 
-    A normaliser may leave nothing of a filler: then they are equal (0) or wholly different (1).
+    If the normaliser leaves nothing of the reference: 0 if it leaves nothing of the filler, else 1.
     """
     return jiwer.wer(reference, filler) if reference else float(bool(filler))
 
@@ -35,7 +35,7 @@ def character_distance(reference: str, filler: str) -> float:
 
 
 def equal(reference: Sequence[Entity], answer: Sequence[Entity]) -> Iterator[Found]:
-    """Count entities as right if type and filler are equal, each reference once."""
+    """Count entities as right if type and filler are equal; each reference is matched once."""
     free = list(reference)
     for entity in answer:
         if entity in free:
@@ -50,9 +50,15 @@ def equal(reference: Sequence[Entity], answer: Sequence[Entity]) -> Iterator[Fou
 def nearest(
     reference: Sequence[Entity], answer: Sequence[Entity], distance: Callable[[str, str], float]
 ) -> Iterator[Found]:
-    """Count entities of equal type as right, but for the distance of their fillers.
+    """Count entities of equal type as right, with the distance of their fillers as an error.
 
-    In the order of the answer each takes the nearest that is free, of several the first.
+    In the order of the answer, each entity takes the nearest free one of its type in the
+    reference; of several the first.
+
+    Args:
+        reference: entities of the reference.
+        answer: entities of the answer.
+        distance: distance of two fillers, the reference's first.
     """
     free = list(reference)
     for kind, filler in answer:

@@ -1,4 +1,4 @@
-"""Hypotheses that went wrong as a whole: loops, and utterances that were lost."""
+"""Hypotheses that are wrong as a whole: loops, and utterances that are half or wholly deleted."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ FEWEST_WORDS = 6  # of the whole loop, so that "no no no" is none
 
 
 def longest_repeat(words: Sequence[str], unit: int) -> int:
-    """How often in a row some stretch of `unit` words stands in `words`; at least 1."""
+    """Largest number of times in a row that some `unit` words stand in `words`; at least 1."""
     longest = run = 0
     for one, other in zip(words, words[unit:], strict=False):
         run = run + 1 if one == other else 0
@@ -19,11 +19,11 @@ def longest_repeat(words: Sequence[str], unit: int) -> int:
 
 
 def is_loop(hypothesis: Sequence[str], reference: Sequence[str]) -> bool:
-    """Whether up to ten words stand three times in a row or more, six words or more in all.
+    """Whether up to ten words stand three or more times in a row, six or more words in all.
 
-    What the reference repeats as often is no loop.
+    A repetition that the reference has as often is no loop.
     """
-    if len(hypothesis) - len(set(hypothesis)) < FEWEST_WORDS - 2:  # too few words stand twice
+    if len(hypothesis) - len(set(hypothesis)) < FEWEST_WORDS - 2:  # too few repeated words
         return False
     for unit in range(1, LONGEST_UNIT + 1):
         repeats = longest_repeat(hypothesis, unit)
@@ -48,7 +48,7 @@ def looping(score: WordScore) -> list[str]:
 
 
 def half_lost(score: WordScore) -> list[str]:
-    """Ids of utterances of which at least half the reference words are deleted."""
+    """Ids of utterances with at least half of the reference words deleted."""
     return [
         utterance.id
         for utterance in score.utterances
@@ -57,7 +57,7 @@ def half_lost(score: WordScore) -> list[str]:
 
 
 def empty(score: WordScore) -> list[str]:
-    """Ids of utterances that hold reference words, and of which nothing at all was recognised."""
+    """Ids of utterances that have reference words and an empty hypothesis."""
     return [
         utterance.id
         for utterance in score.utterances

@@ -1,4 +1,4 @@
-"""Words and phrases of a list, found in a row of words: the longest first, from the left."""
+"""Search for the words and phrases of a list in a text: from the left, the longest first."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -6,7 +6,7 @@ Words = tuple[str, ...]
 
 
 class Phrases:
-    """A list to look up, however long it is.
+    """List of phrases that is searched quickly, however long it is.
 
     Args:
         phrases: each a tuple of words; empty ones are left out.
@@ -20,9 +20,9 @@ class Phrases:
         self._lengths = {word: sorted(found, reverse=True) for word, found in lengths.items()}
 
     def find(self, words: Sequence[str | None]) -> Iterator[tuple[int, int]]:
-        """Yield (start, stop) of each that stands in `words`; none overlaps another.
+        """Yield (start, stop) of each phrase in `words`; none overlaps another.
 
-        None among the words is a gap that no phrase can hold.
+        A None among the words is a gap; no phrase goes over it.
         """
         start = 0
         while start < len(words):

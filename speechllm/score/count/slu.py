@@ -1,6 +1,6 @@
 """Intent accuracy and SLU-F1, as SLURP defines them (Bastianelli et al., EMNLP 2020, section 4.3).
 
-* Accuracy: of scenario, of action, and of both (the intent); exact match: entities too.
+* Accuracy of scenario, of action, and of both (the intent). Exact match: entities are right too.
 * Entity F1: entities count as right if type and filler are equal.
 * Word-F1 and char-F1: an entity of the answer takes, in order, that free entity of the reference
   of the same type whose filler is nearest. It counts as one true positive, and its distance d is
@@ -12,7 +12,7 @@
 F1 = 2 TP / (2 TP + FP + FN) over sums of the whole set, so that 100 - F1 is an error rate: errors
 FP + FN, reference 2 TP + FP + FN, and every interval and test for ratios of sums holds for it.
 
-The figures equal those of SLURP's own scorer (checked on its published predictions), which
+The metrics equal those of SLURP's own scorer (checked on its published predictions), which
 lower-cases the fillers of references and expects the same of answers. Here both sides are
 lower-cased and blanks are joined, and an utterance without an answer counts as an empty answer,
 where that scorer leaves it out.
@@ -45,9 +45,9 @@ FIGURES = ("entities", "words", "characters")
 
 @dataclass(frozen=True)
 class F1:
-    """Counts of a set, or of one entity type in it, by utterance: each [N], not always whole.
+    """Counts of a set, or of one entity type in it: each [N], a number for each utterance.
 
-    The distances of near fillers make them fractions.
+    Distances of near fillers make them fractions.
     """
 
     true_positives: NDArray[np.float64]
@@ -61,23 +61,23 @@ class F1:
 
     @property
     def reference(self) -> NDArray[np.float64]:
-        """[N] 2 TP + FP + FN: what `errors` is a share of. It differs from system to system."""
+        """[N] 2 TP + FP + FN: denominator of `errors`. It differs from system to system."""
         return 2 * self.true_positives + self.errors
 
     @property
     def percent(self) -> float | None:
-        """F1 in percent; None where neither side holds an entity."""
+        """F1 in percent; None if neither side holds an entity."""
         total = self.reference.sum()
         return float(100 * (1 - self.errors.sum() / total)) if total else None
 
     @property
     def precision(self) -> float | None:
-        """In percent; None where nothing was answered."""
+        """Precision in percent; None if no answer holds an entity."""
         return _share(self.true_positives, self.false_positives)
 
     @property
     def recall(self) -> float | None:
-        """In percent; None where nothing was to be found."""
+        """Recall in percent; None if no reference holds an entity."""
         return _share(self.true_positives, self.false_negatives)
 
     def __add__(self, other: "F1") -> "F1":
@@ -93,15 +93,15 @@ class SluScore:
     """A scored set; all arrays are in the order of `ids`.
 
     Attributes:
-        ids: of the references, sorted.
-        scenario, action, intent, exact: [N] whether it is right.
+        ids: ids of the references, sorted.
+        scenario, action, intent, exact: [N] whether each is right.
         entities, words, characters, slu: F1 over all types.
         by_type: SLU-F1 of each entity type that either side has, sorted.
-        answers: what was read of each utterance's answer.
-        missing: references without an answer.
-        repaired, invalid: ids of answers that were mended, or could not be.
-        unknown: (kind, label) that answers hold and `labels` does not -> how often.
-        unknown_references: the same of references.
+        answers: contents of each utterance's answer.
+        missing: ids of references without an answer.
+        repaired, invalid: ids of answers that were repaired, or could not be.
+        unknown: (kind, label) that answers hold and `labels` lacks -> how often.
+        unknown_references: (kind, label) that references hold and `labels` lacks -> how often.
     """
 
     ids: tuple[str, ...]
@@ -132,9 +132,10 @@ def score_slu(
 
     Args:
         references: utterance id -> `{"scenario", "action", "entities": [{"type", "filler"}]}`.
-        answers: utterance id -> what the model wrote.
-        labels: the label set: "scenario", "action" and "type" -> labels; None counts no unknown.
-        normalizer: applied to the fillers of both sides; SLURP's figures are those of `plain`.
+        answers: utterance id -> the model's output.
+        labels: the label set: "scenario", "action" and "type" -> labels; None: do not count
+            unknown labels.
+        normalizer: applied to the fillers of both sides; `plain` gives SLURP's own metrics.
 
     Raises:
         SpeechLLMError: no references, or answers whose ids have no reference.
@@ -190,7 +191,7 @@ def accuracy(right: NDArray[np.bool_]) -> float:
 
 
 class _Table:
-    """Counts of [N] utterances by entity type."""
+    """Counts of N utterances by entity type."""
 
     def __init__(self, utterances: int):
         self.utterances = utterances

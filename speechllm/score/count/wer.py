@@ -63,8 +63,8 @@ class Counts(NamedTuple):
 
 Pair = tuple[str | None, str | None]
 Edits = list[tuple[str, int, int]]
-"""What makes the hypothesis of the reference, in order: replace, delete or insert, and where on
-either side."""
+"""Edits that turn the reference into the hypothesis, in order: replace, delete or insert, and the
+positions in reference and hypothesis."""
 
 
 class AlignedUtterance(NamedTuple):
@@ -89,8 +89,8 @@ class WordScore:
     """A scored set.
 
     Attributes:
-        normalizer: what both sides went through; `str` of it is its name.
-        utterances: one for each reference, sorted by id.
+        normalizer: normaliser of both sides; `str` gives its name.
+        utterances: aligned utterances, one for each reference, sorted by id.
         missing: ids of references without hypothesis, sorted.
     """
 
@@ -110,12 +110,12 @@ class WordScore:
 
     @cached_property
     def pairs(self) -> Counter[Pair]:
-        """How often each pair of words is aligned, in the order of their first places."""
+        """Number of times that each pair of words is aligned, in order of first appearance."""
         return Counter(chain.from_iterable(u.pairs for u in self.utterances))
 
     @cached_property
     def wrong_utterances(self) -> int:
-        """Utterances with at least one word error."""
+        """Number of utterances with at least one word error."""
         return sum(u.words.errors > 0 for u in self.utterances)
 
     @property
@@ -133,16 +133,16 @@ def score_texts(
     hypotheses: Mapping[str, str],
     normalizer: str | Normalizer = "plain",
 ) -> WordScore:
-    """Align and count.
+    """Align hypotheses with references, and count errors.
 
     Args:
         references: utterance id -> reference text; may be empty strings.
         hypotheses: utterance id -> hypothesis text.
-        normalizer: applied to both sides; its name, or itself.
+        normalizer: normaliser of both sides, or its name.
 
     Raises:
-        SpeechLLMError: no references, or hypotheses whose ids have no reference.
-        ConfigError: unknown normaliser.
+        SpeechLLMError: there are no references, or ids of hypotheses have no reference.
+        ConfigError: the normaliser is unknown.
     """
     if not references:
         raise SpeechLLMError("there are no references to score against")
@@ -161,14 +161,14 @@ def score_texts(
 
 
 class _Right(dict[str, Pair]):
-    """Word -> the pair of it and itself, made when asked for."""
+    """Word -> (word, word), made on demand."""
 
     def __missing__(self, word: str) -> Pair:
         return self.setdefault(word, (word, word))
 
 
 class _Aligner:
-    """Aligns utterance after utterance; what they share, words and pairs of words, is kept once."""
+    """Aligns one utterance after another; words and pairs that they share are stored once."""
 
     def __init__(self) -> None:
         self._right = _Right()
@@ -193,7 +193,7 @@ class _Aligner:
 
     def _aligned(self, left: list[str], right: list[str], edits: Edits) -> list[Pair]:
         pairs = list(map(self._right.__getitem__, left))
-        for kind, place, other in reversed(edits):  # from the end, so that places stay
+        for kind, place, other in reversed(edits):  # from the end, so that places stay valid
             heard = None if kind == "delete" else right[other]
             pair = (None if kind == "insert" else left[place], heard)
             stop = place if kind == "insert" else place + 1

@@ -30,8 +30,8 @@ def count_by_class(
     """Return for each class [N, 4]: hits, substitutions, deletions, insertions of each utterance.
 
     Args:
-        score: of the set.
-        classes: all that there are.
+        score: word score of the set.
+        classes: names of all classes.
         classes_of: see `ClassesOf`.
     """
     tables = {name: np.zeros((len(score.utterances), 4), np.int64) for name in classes}
@@ -55,9 +55,9 @@ def count_by_class(
 def count_biased(score: WordScore, lists: BiasLists) -> dict[str, NDArray[np.int64]]:
     """B-WER and U-WER (Le et al., 2104.02194): classes `BIASED` and `UNBIASED`.
 
-    A word is biased where an entry of the utterance's list stands: in the reference for words that
-    were said, in the hypothesis for inserted ones. For lists of single words that is the paper's
-    definition; a phrase biases its words only where all of it stands.
+    A word is biased if it is part of an entry of the utterance's list: in the reference for
+    reference words, in the hypothesis for inserted ones. For lists of single words that is the
+    paper's definition; words of a phrase are biased only where the whole phrase stands.
     """
     phrases = _Lists(lists, score.normalizer)
 
@@ -71,7 +71,7 @@ def count_biased(score: WordScore, lists: BiasLists) -> dict[str, NDArray[np.int
 
 
 class _Lists:
-    """Bias lists as phrases. Entries come through the normaliser once, lists are made when used."""
+    """Bias lists as phrases. Each entry is normalised once; a list is made at its first use."""
 
     def __init__(self, lists: BiasLists, normalizer: Normalizer):
         self.lists, self.normalizer = lists, normalizer
@@ -97,9 +97,9 @@ class _Lists:
 def count_by_frequency(
     score: WordScore, frequencies: Mapping[str, int]
 ) -> dict[str, NDArray[np.int64]]:
-    """Counts by how often the training text has the word: the keys are those of `FREQUENCIES`.
+    """Count by how often the training text has the word; the classes are the keys of `FREQUENCIES`.
 
-    Words of class "0" are those that the training text never had (out of vocabulary).
+    Words of class "0" are not in the training text (out of vocabulary).
     """
     names = list(FREQUENCIES)
     highest = [most for most in FREQUENCIES.values() if most is not None]

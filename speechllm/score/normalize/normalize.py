@@ -1,7 +1,7 @@
 """Find a text normaliser by name; it is applied to both sides before scoring.
 
-There are `plain` and `english` (`rules`), `whisper-english` (`whisper`) and files of rules
-(`rules_file`). Every figure names its own.
+There are `plain` and `english` (`rules`), `whisper-english` (`openai_whisper`) and files of rules
+(`rules_file`). Every score names its normaliser.
 """
 
 from speechllm.errors import ConfigError, did_you_mean
@@ -10,7 +10,7 @@ from speechllm.score.normalize.rules import NORMALIZERS, Normalizer
 from speechllm.score.normalize.rules_file import RULES_SUFFIXES, read_rules
 
 KNOWN = (*NORMALIZERS, WHISPER)
-"""Names of those that are not a file."""
+"""Names of the normalisers that are not a file."""
 
 
 def normalizer(name: str) -> Normalizer:
@@ -33,6 +33,6 @@ def describe(name: str) -> list[str]:
     """Return the rules of a normaliser, in the order in which they apply.
 
     Raises:
-        ConfigError: as `normalizer`.
+        ConfigError: see `normalizer`.
     """
     return [rule.says for rule in normalizer(name).rules]

@@ -1,6 +1,6 @@
 """Normalisers are lists of rules: each a sentence for the reader and a function for the text.
 
-So what is printed and what is done cannot drift apart. The two built-in ones are here.
+So the printed rules and the code cannot drift apart. The two built-in normalisers are here.
 """
 
 import re
@@ -34,7 +34,9 @@ class Rule:
     """One step of a normaliser: what it does in words, and the function that does it.
 
     Attributes:
-        words, pattern: what a rule of a file looks for, if it does.
+        says: what it does, in words.
+        apply: function of the text that does it.
+        words, pattern: what a rule of a rules file looks for; left out in other rules.
     """
 
     says: str

@@ -32,14 +32,14 @@ from speechllm.score.normalize.rules import NORMALIZERS, WHITESPACE, Normalizer,
 
 RULES_SUFFIXES = (".yaml", ".yml")
 FORMS = ("NFC", "NFD", "NFKC", "NFKD")
-WORDS_SHOWN = 12  # of a word map, in the rules that are printed
+WORDS_SHOWN = 12  # words of a `words` rule that are printed
 
 
 def read_rules(path: str | Path) -> Normalizer:
     """Read a file of rules.
 
     Raises:
-        ConfigError: the file is missing or malformed; names the line.
+        ConfigError: the file is missing or malformed; the error names the line.
     """
     try:
         content = Path(path).read_bytes()
@@ -60,7 +60,7 @@ def _parse(path: Path, content: bytes) -> Normalizer:
 
 
 class _RulesReader:
-    """Turns yaml's nodes, which know their lines, into rules."""
+    """Turns yaml nodes, which have line numbers for errors, into rules."""
 
     def __init__(self, path: Path):
         self.path = path

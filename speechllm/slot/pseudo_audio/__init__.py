@@ -1,1 +1,1 @@
-"""What stands in the slot in place of speech: frames and LLM inputs made of text."""
+"""Pseudo-audio: frames and LLM inputs made from text, which fill the slot in place of speech."""

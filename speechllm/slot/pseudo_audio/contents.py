@@ -1,4 +1,4 @@
-"""What may stand in the speech slot of an utterance."""
+"""Types of what may fill the speech slot of an utterance."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,18 +8,18 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Soft:
-    """So many positions whose vectors are learnt: the soft prompt in the model's scaffold."""
+    """Soft prompt of so many positions; its learnt vectors are in the model's scaffold."""
 
     length: int
 
 
 @dataclass(frozen=True)
 class Projected:
-    """What a projector might have given: float32 [N, E], which goes to the LLM as it is."""
+    """LLM inputs in place of a projector's output: float32 [N, E], used as they are."""
 
     vectors: np.ndarray
 
 
 Slot = np.ndarray | Sequence[int] | Soft | Projected | None
-"""Encoder frames [T, D], token ids, a soft prompt, or LLM inputs. None is no slot at all and no
-prompt around it: the target follows bos."""
+"""Encoder frames [T, D], token ids, a soft prompt, or LLM inputs. None stands for neither slot nor
+prompt: the target follows bos."""

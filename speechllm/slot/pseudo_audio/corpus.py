@@ -1,4 +1,4 @@
-"""Text that fills the speech slot with what its speech might have given."""
+"""Corpus of text whose speech is simulated."""
 
 import random
 from collections.abc import Mapping
@@ -8,12 +8,12 @@ from speechllm.slot.pseudo_audio.contents import Slot
 
 
 class PseudoAudio(Corpus):
-    """Utterances without audio that are heard all the same; a subclass says as what.
+    """Utterances without audio that are shown as speech, which a subclass simulates.
 
     Args:
-        name: of the text.
+        name: name of the text.
         text: transcript by utterance id.
-        targets: what the LLM has to answer, by utterance id.
+        targets: expected answer by utterance id.
     """
 
     def __init__(self, name: str, text: Mapping[str, str], targets: Mapping[str, str]):
@@ -21,5 +21,13 @@ class PseudoAudio(Corpus):
         self.name, self.text, self.targets = name, dict(text), dict(targets)
 
     def simulate(self, utt_id: str, rng: random.Random) -> Slot:
-        """Encoder frames [T, D], or `Projected`; the generator is the only source of chance."""
+        """Simulate encoder frames [T, D], or LLM inputs (`Projected`), for an utterance.
+
+        Args:
+            utt_id: utterance id.
+            rng: the only source of chance.
+
+        Raises:
+            NotImplementedError: a subclass lacks this method.
+        """
         raise NotImplementedError

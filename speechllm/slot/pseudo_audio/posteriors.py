@@ -1,9 +1,9 @@
 """Simulated CTC posteriors of text, as the vectors that they stand for (numpy alone).
 
 TASU (2511.03310) trains on simulated posteriors because its projector takes posteriors. Here a
-posterior p [V] becomes the vector that is expected under it, p @ C: an encoder frame where C [V, D]
-holds each symbol's mean frame in real speech, or an LLM input where the symbols are the LLM's
-tokens and C [V, E] their embeddings.
+posterior p [V] becomes the vector that is expected under it, p @ C. This is an encoder frame if
+C [V, D] holds each symbol's mean frame in real speech, or an LLM input if the symbols are the LLM's
+tokens and C [V, E] holds their embeddings.
 """
 
 import random
@@ -20,10 +20,10 @@ from speechllm.slot.pseudo_audio.corpus import PseudoAudio
 
 
 class Alphabet(NamedTuple):
-    """The symbols of a CTC classifier.
+    """Symbols of a CTC classifier.
 
     Attributes:
-        size: of all of them.
+        size: number of all symbols.
         blank: id of the blank.
         special: ids that stand for no sound: blank, unknown, begin and end.
     """
@@ -35,11 +35,11 @@ class Alphabet(NamedTuple):
 
 @dataclass(frozen=True)
 class CtcHead:
-    """The classifier on top of an encoder.
+    """CTC classifier on top of an encoder.
 
     Attributes:
-        weight: [V, D].
-        bias: [V].
+        weight: [V, D] weights.
+        bias: [V] biases.
         blank: id of the blank.
         special: ids that stand for no sound: blank, unknown, begin and end.
     """
@@ -54,7 +54,7 @@ class CtcHead:
         return Alphabet(len(self.weight), self.blank, self.special)
 
     def posteriors(self, frames: np.ndarray) -> np.ndarray:
-        """[T, D] frames -> [T, V] probabilities."""
+        """Compute posteriors: [T, D] frames -> [T, V] probabilities."""
         logits = frames.astype(np.float32) @ self.weight.T + self.bias
         exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
         return exponents / exponents.sum(axis=1, keepdims=True)
@@ -62,12 +62,12 @@ class CtcHead:
 
 @dataclass(frozen=True)
 class Codebook:
-    """What a CTC classifier makes of real speech.
+    """Statistics of a CTC classifier over real speech.
 
     Attributes:
-        frames: [V, D] the vector that stands for each symbol: its mean frame, weighted by the
-            symbol's posterior, or an embedding.
-        mass: [V] how often it was heard: frames, as sums of posteriors, or times.
+        frames: [V, D] vector for each symbol: its mean frame, weighted by the symbol's posterior,
+            or an embedding.
+        mass: [V] number of frames of each symbol: a sum of posteriors, or a count.
         runs: lengths of the runs of a symbol along the most likely path.
         gaps: lengths of the blank stretches between two runs; 0 where there is none.
         edges: lengths of the blank stretches at both ends.
@@ -81,11 +81,11 @@ class Codebook:
 
 
 def learn_codebook(head: CtcHead, utterances: Iterable[np.ndarray]) -> Codebook:
-    """Measure a codebook.
+    """Measure a codebook on speech.
 
     Args:
-        head: of the encoder.
-        utterances: encoder frames [T, D] of each.
+        head: CTC head of the encoder.
+        utterances: encoder frames [T, D] of each utterance.
     """
     size, width = head.weight.shape
     sums, mass = np.zeros((size, width)), np.zeros(size)
@@ -102,7 +102,7 @@ def learn_codebook(head: CtcHead, utterances: Iterable[np.ndarray]) -> Codebook:
 def stretches(
     paths: Iterable[Sequence[int] | np.ndarray], blank: int
 ) -> tuple[list[int], list[int], list[int]]:
-    """`Codebook.runs`, `gaps` and `edges` of most likely paths; no runs where all is blank."""
+    """`Codebook.runs`, `gaps` and `edges` of most likely paths; all-blank paths are skipped."""
     runs: list[int] = []
     gaps: list[int] = []
     edges: list[int] = []
@@ -118,16 +118,16 @@ def stretches(
 
 
 class SimulationConfig(Section):
-    """How far simulated posteriors stray from the text; the defaults are those of TASU."""
+    """Deviation of simulated posteriors from the text; the defaults are those of TASU."""
 
     drop: Fraction = 0.05
-    """Chance that a symbol is left out."""
+    """Probability that a symbol is left out."""
     insert: Fraction = 0.0
-    """Chance that a symbol is followed by more of itself or, as often, by more blanks."""
+    """Probability that a symbol is followed by more of itself or, as often, by more blanks."""
     substitute: Fraction = 0.0
-    """Chance that another symbol, drawn evenly, takes a symbol's place (not in TASU)."""
+    """Probability that another symbol, drawn evenly, replaces a symbol (not in TASU)."""
     smooth: Fraction = 0.1
-    """Each frame gives a part of its probability, drawn from 0 to this, evenly to all symbols."""
+    """Maximum share of a frame's probability, drawn from 0 on, that is spread over all symbols."""
 
 
 def simulate_path(
@@ -137,9 +137,17 @@ def simulate_path(
     config: SimulationConfig,
     rng: random.Random,
 ) -> list[int]:
-    """A CTC path through text: a symbol or the blank for each frame.
+    """Draw a CTC path through text: a symbol or the blank for each frame.
 
-    Without drops and substitutions it always collapses to `symbols`. If all are dropped, all stay.
+    Without drops and substitutions the path always collapses to `symbols`. If all symbols would be
+    dropped, all are kept.
+
+    Args:
+        symbols: CTC symbols of the text.
+        alphabet: all symbols.
+        book: lengths of runs and blanks in real speech.
+        config: probabilities of the deviations.
+        rng: the only source of chance.
     """
     others = [s for s in range(alphabet.size) if s not in alphabet.special]
     kept = [s for s in symbols if rng.random() >= config.drop] or symbols
@@ -160,7 +168,14 @@ def simulate_path(
 
 
 def smoothed(path: Sequence[int], size: int, smooth: float, rng: random.Random) -> np.ndarray:
-    """[T, V] posteriors: one-hot, but for an even share alpha ~ U(0, smooth) in each frame."""
+    """Posteriors [T, V] of a path: one-hot, but for an even share alpha ~ U(0, smooth) per frame.
+
+    Args:
+        path: symbol of each frame.
+        size: number V of symbols.
+        smooth: maximum share that is spread over all symbols.
+        rng: the only source of chance.
+    """
     alpha = np.array([rng.uniform(0, smooth) for _ in path], np.float32)[:, None]
     posteriors = np.repeat(alpha / size, size, axis=1)
     posteriors[np.arange(len(path)), np.array(path, int)] += 1 - alpha[:, 0]
@@ -168,15 +183,14 @@ def smoothed(path: Sequence[int], size: int, smooth: float, rng: random.Random) 
 
 
 class SimulatedCorpus(PseudoAudio):
-    """Target text that is heard through simulated posteriors, anew each time.
+    """Target text shown through simulated posteriors, which are drawn anew each time.
 
     Args:
-        text: transcript by utterance id.
-        targets: what the LLM has to answer, by utterance id.
+        name, text, targets: as for `PseudoAudio`.
         symbols: CTC symbols by utterance id.
-        alphabet, book, config: how they become vectors.
-        given: the vectors are the LLM's inputs: "all" of them, or "spoken" ones alone, without
-            blanks and with repeats merged. None: they are encoder frames.
+        alphabet, book, config: settings by which symbols become vectors.
+        given: which positions become LLM inputs: "all", or "spoken" ones alone, without blanks and
+            with repeats merged. None: the vectors are encoder frames.
     """
 
     def __init__(
@@ -204,12 +218,12 @@ class SimulatedCorpus(PseudoAudio):
         }
 
     def measure(self, tokenizer: Any, speech_length: Callable[[int], int]) -> "SimulatedCorpus":
-        """As of any corpus; what the LLM is given itself becomes no shorter."""
+        """Count tokens and speech positions; LLM inputs are counted without `speech_length`."""
         super().measure(tokenizer, (lambda count: count) if self.given else speech_length)
         return self
 
     def simulate(self, utt_id: str, rng: random.Random) -> Slot:
-        """float16 [T, D] frames that the encoder might have given, or what the projector might."""
+        """Simulate float16 [T, D] encoder frames, or LLM inputs, for an utterance."""
         path = simulate_path(self.symbols[utt_id], self.alphabet, self.book, self.config, rng)
         if self.given == "spoken":
             path = [s for s, _ in groupby(path) if s != self.alphabet.blank]

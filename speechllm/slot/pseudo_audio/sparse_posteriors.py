@@ -1,4 +1,4 @@
-"""Posteriors of few symbols each, and text that is heard through simulated ones (numpy alone)."""
+"""Sparse posteriors, and text that is shown through simulated ones (numpy alone)."""
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +11,7 @@ from speechllm.slot.pseudo_audio.corpus import PseudoAudio
 
 
 class Posteriors(NamedTuple):
-    """Distributions over the symbols of a CTC, at M positions: K likely symbols of each.
+    """Sparse distributions over CTC symbols at M positions: the K most likely symbols of each.
 
     Attributes:
         symbols: int32 [M, K], the most likely first; 0 is the blank.
@@ -22,12 +22,12 @@ class Posteriors(NamedTuple):
     shares: np.ndarray
 
     def vectors(self, table: np.ndarray) -> np.ndarray:
-        """[M, E] the expected rows of `table` [1 + U, E]."""
+        """Expected rows [M, E] of `table` [1 + U, E]."""
         return np.einsum("mk,mke->me", self.shares, table[self.symbols])
 
 
 def most_likely(shares: np.ndarray, count: int) -> Posteriors:
-    """Keep so many symbols of dense distributions [M, 1 + U], and let them add up to one."""
+    """Keep the `count` most likely symbols of dense distributions [M, 1 + U], renormalised."""
     count = min(count, shares.shape[1])
     some = np.argpartition(-shares, count - 1, axis=1)[:, :count]
     order = np.take_along_axis(shares, some, 1).argsort(1, kind="stable")[:, ::-1]
@@ -37,10 +37,10 @@ def most_likely(shares: np.ndarray, count: int) -> Posteriors:
 
 
 class PosteriorBank:
-    """Posteriors of real speech by their most likely symbol, and by bin.
+    """Posteriors of real speech by their most likely symbol, and by WER bin.
 
     Args:
-        heard: bin and posteriors of utterances.
+        heard: bin and posteriors of each utterance.
     """
 
     def __init__(self, heard: Iterable[tuple[int, Posteriors]]):
@@ -51,9 +51,14 @@ class PosteriorBank:
                     self._found.setdefault(key, []).append((symbols, shares))
 
     def dress(self, path: Sequence[int], bin: int, rng: random.Random) -> Posteriors:
-        """A real posterior for each symbol [M], of its bin if there is one.
+        """Draw a real posterior for each symbol of a path, from its bin if there is one.
 
-        A symbol that was never heard is certain.
+        A symbol that never occurs in real speech gets probability 1.
+
+        Args:
+            path: M symbols.
+            bin: WER bin.
+            rng: the only source of chance.
         """
         rows = [self._draw(symbol, bin, rng) for symbol in path]
         count = max(len(symbols) for symbols, _ in rows)
@@ -72,12 +77,12 @@ class SimulatedText(PseudoAudio):
     """Target text with simulated posteriors, of which one variant is drawn at each showing.
 
     Args:
-        name, text, targets: as of any pseudo-audio.
-        variants: of each utterance, by bin from easy to hard.
-        table: [1 + U, E] the vector that each symbol stands for.
+        name, text, targets: as for `PseudoAudio`.
+        variants: variants of each utterance, by bin from easy to hard.
+        table: [1 + U, E] vector of each symbol.
 
     Attributes:
-        open_bins: so many of the bins, the easiest, are drawn from.
+        open_bins: number of bins, the easiest, that are drawn from.
     """
 
     def __init__(
@@ -98,11 +103,11 @@ class SimulatedText(PseudoAudio):
         }
 
     def measure(self, tokenizer: Any, speech_length: object = None) -> "SimulatedText":
-        """As of any corpus; the LLM is given these positions themselves."""
+        """Count tokens and speech positions; each simulated position is one of the LLM's."""
         super().measure(tokenizer, lambda count: count)
         return self
 
     def simulate(self, utt_id: str, rng: random.Random) -> Projected:
-        """float32 [M, E] vectors of one variant."""
+        """Draw a variant from the open bins: float32 [M, E] LLM inputs."""
         bins = self.variants[utt_id][: self.open_bins]
         return Projected(rng.choice(rng.choice(bins)).vectors(self.table))

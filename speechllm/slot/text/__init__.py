@@ -1,1 +1,1 @@
-"""Text as it is written into slot and prompt: noise, spelling, pieces, hotwords."""
+"""Text in slot and prompt: noise, spelling, pieces, hotwords."""

@@ -1,9 +1,9 @@
-"""Noise as the projector makes it, for text that was never spoken.
+"""Noise that imitates the projector, for text that was never spoken.
 
-Where speech stands beside its transcript, the projector's output can be read as text
-(`projected_text`). Both aligned say what becomes of each letter; the same is then done to other
-text. 2601.20900 shows that projected text looks garbled, and imitates it with constants; to learn
-the garbling from pairs is this toolkit's own addition.
+For speech with a transcript, the projector's output can be read as text (`projected_text`). An
+alignment of both shows what each letter becomes; other text is then changed likewise. 2601.20900
+shows that projected text looks garbled, and imitates it with constants; learning it from pairs is
+this toolkit's own addition.
 """
 
 import random
@@ -14,17 +14,17 @@ from itertools import accumulate
 import jiwer
 
 START, END = "<s>", "</s>"
-"""Stand for the places before the first letter and after the last."""
+"""Symbols of the places before the first letter and after the last."""
 
 
 class Confusions:
-    """For each letter the strings that it becomes, as often as it was seen to become them.
+    """Strings that each letter becomes, with their frequencies.
 
-    Letters are taken one by one, without regard to their neighbours. One that never was in a
+    Letters are taken one by one, without regard to their neighbours. A letter that was in no
     transcript stays as it is.
 
     Args:
-        pairs: transcripts, and what they look like once projected.
+        pairs: transcript and projected text of utterances.
     """
 
     def __init__(self, pairs: Iterable[tuple[str, str]]):
@@ -38,7 +38,7 @@ class Confusions:
         }
 
     def corrupt(self, text: str, rng: random.Random) -> str:
-        """Let every letter become one of its strings, by chance."""
+        """Replace every letter by one of its strings, drawn by frequency."""
         return "".join(self._draw(letter, rng) for letter in (START, *text, END)).strip()
 
     def _draw(self, letter: str, rng: random.Random) -> str:
@@ -49,9 +49,9 @@ class Confusions:
 
 
 def aligned(transcript: str, projected: str) -> list[tuple[str, str]]:
-    """Each letter of a transcript with what stands for it, by an alignment of least edits.
+    """Align each letter of a transcript with its part of the projected text, by fewest edits.
 
-    What was inserted belongs to the letter before it; before and after all, to START and END.
+    An insertion belongs to the letter before it; at the beginning to START, at the end to END.
     """
     transcript, projected = transcript.strip(), projected.strip()
     if not transcript:

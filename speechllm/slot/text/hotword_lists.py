@@ -1,4 +1,4 @@
-"""Bias lists for training: an utterance's rare words among words that were not said."""
+"""Bias lists for training: an utterance's rare words among distractors, which were not said."""
 
 import random
 from collections import Counter
@@ -8,31 +8,31 @@ from functools import cache
 from speechllm.config import Fraction, PositiveInt, Section
 from speechllm.slot.text.hotwords import Hotwords
 
-NEIGHBOURS = 10  # of a word, among which its distractors are drawn
+NEIGHBOURS = 10  # nearest rare words of a word, which its distractors are drawn from
 
 
 class HotwordListsConfig(Section):
-    """How lists are drawn."""
+    """Settings by which bias lists are drawn."""
 
     common: PositiveInt = 5000
-    """So many of the corpus's commonest words are never on a list (2104.02194)."""
+    """Number of the corpus's most frequent words, which are never on a list (2104.02194)."""
     most: PositiveInt = 20
-    """Longest list; lengths are drawn evenly from 1 on."""
+    """Maximum length of a list; lengths are drawn evenly from 1 on."""
     empty: Fraction = 0.2
-    """Share of the utterances that have no list, and the prompt that they would have without."""
+    """Share of the utterances without a list; they have the model's own prompt."""
     keep: Fraction = 0.9
-    """Chance that a rare word of the utterance is on its list."""
+    """Probability that a rare word of the utterance is on its list."""
     near: Fraction = 0.5
-    """Share of the distractors that are like a word of the utterance, as those are that a filter
-    lets through."""
+    """Share of the distractors that resemble a word of the utterance, as those do that pass a
+    hotword filter."""
 
 
 class HotwordLists:
     """Draws lists for the utterances of a corpus.
 
     Args:
-        texts: of the corpus, from which distractors are drawn.
-        config: how.
+        texts: transcripts of the corpus, from which distractors are drawn.
+        config: settings.
     """
 
     def __init__(self, texts: Iterable[str], config: HotwordListsConfig):
@@ -45,7 +45,7 @@ class HotwordLists:
         self._neighbours = cache(self._find_neighbours)
 
     def draw(self, text: str, rng: random.Random) -> list[str]:
-        """A list for one utterance, a function of its text and `rng`; [] for no list."""
+        """Draw a list for one utterance, a function of its text and `rng`; [] for no list."""
         config = self.config
         if rng.random() < config.empty:
             return []
@@ -53,7 +53,7 @@ class HotwordLists:
         own = [word for word in said if word not in self.common and rng.random() < config.keep]
         size = max(rng.randint(1, config.most), min(len(own), config.most))
         chosen = dict.fromkeys(own[:size])
-        for _ in range(4 * config.most):  # of words that are drawn twice or were said there are few
+        for _ in range(4 * config.most):  # few draws are in vain (said, or drawn before)
             if len(chosen) == size or not (said and self.rare):
                 break
             near = rng.random() < config.near

@@ -1,7 +1,7 @@
-"""Which entries of a bias list are near to what a first pass heard, in spelling or in sound.
+"""Search for bias-list entries near to a first pass's hypothesis, in spelling or in sound.
 
-A prompt has room for some twenty words; lists have thousands. As CTC-assisted LLM-based ASR
-(2411.06437) does it, a rough transcript says which of them may have been said.
+A prompt has room for some twenty words; lists have thousands. As in CTC-assisted LLM-based ASR
+(2411.06437), a rough transcript decides which of them may have been said.
 """
 
 import re
@@ -42,10 +42,10 @@ def spelling(text: str) -> str:
 
 
 def sound(text: str) -> str:
-    """A rough key of how a text of Latin script sounds, as English reads it.
+    """Rough key for the sound of a text in Latin script, as English reads it.
 
-    Vowels are one, voiced and unvoiced consonants are one, silent letters go; letters of other
-    scripts stay as they are. Meant to rank, not to transcribe.
+    All vowels share one symbol, as do a voiced and its unvoiced consonant; silent letters are
+    dropped. Letters of other scripts stay as they are. The key is meant to rank, not to transcribe.
     """
     key = spelling(text)
     for pattern, replacement in _SOUNDS:
@@ -54,7 +54,7 @@ def sound(text: str) -> str:
 
 
 class Hotwords:
-    """A bias list that is searched by rough transcripts, one after the other.
+    """Bias list that is searched by rough transcripts.
 
     Args:
         entries: words and phrases.
@@ -68,14 +68,14 @@ class Hotwords:
     def near(self, heard: str, most: int, least: float) -> list[str]:
         """Entries that are near to some stretch of words, the nearest first.
 
-        A stretch has up to one word more than the longest entry, since what a recogniser does not
-        know it hears in pieces. Likeness is 1 - edit distance / longer length, the mean of that of
-        spellings and that of sounds: short keys of sounds are alike by chance.
+        A stretch has up to one word more than the longest entry, since a recogniser splits words
+        that it does not know. Likeness is 1 - edit distance / longer length, averaged over
+        spelling and sound, as short keys of sounds alone may be alike by chance.
 
         Args:
             heard: the rough transcript.
-            most: entries that are returned.
-            least: likeness that they have, 0 to 1.
+            most: maximum number of entries.
+            least: minimum likeness of an entry, 0 to 1.
         """
         words = heard.split()
         stretches = sorted(
@@ -102,10 +102,10 @@ class Hotwords:
 
 
 class SpelledHotwords:
-    """A bias list in the symbols of a CTC head, searched by the head's most likely symbols.
+    """Bias list in the symbols of a CTC head, searched by the head's most likely symbols.
 
     Args:
-        symbols: by entry; entries without any are never near.
+        symbols: CTC symbols by entry; entries without any are never near.
     """
 
     def __init__(self, symbols: Mapping[str, Sequence[int]]):
@@ -116,6 +116,11 @@ class SpelledHotwords:
         """Entries that are near to some stretch of symbols, the nearest first.
 
         Likeness is rapidfuzz's `partial_ratio`: that of the best stretch of the entry's length.
+
+        Args:
+            heard: the head's most likely symbols.
+            most: maximum number of entries.
+            least: minimum likeness of an entry, 0 to 1.
         """
         if not heard or not self.entries:
             return []
@@ -124,7 +129,14 @@ class SpelledHotwords:
 
 
 def best(entries: Sequence[str], likeness: np.ndarray, most: int, least: float) -> list[str]:
-    """The likeliest entries; of equally likely ones the first by name."""
+    """Entries with the highest likeness; equal ones are ordered by name.
+
+    Args:
+        entries: the entries.
+        likeness: likeness of each entry, 0 to 1.
+        most: maximum number of entries.
+        least: minimum likeness of an entry.
+    """
     wanted = [int(i) for i in np.flatnonzero(likeness >= least)]
     wanted.sort(key=lambda i: (-float(likeness[i]), entries[i]))
     return [entries[i] for i in wanted[:most]]

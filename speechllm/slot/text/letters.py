@@ -1,6 +1,6 @@
-"""Text spelled in tokens of one letter each, the symbols of CTC where speech is short.
+"""Text spelled in tokens of one letter each: the symbols of CTC if there is little speech.
 
-Twenty minutes of speech hold most of a vocabulary's tokens never or once, and each letter often.
+In twenty minutes of speech most tokens of a vocabulary occur never or once, but each letter often.
 """
 
 from typing import Any
@@ -8,18 +8,19 @@ from typing import Any
 from speechllm.errors import ConfigError
 
 LONGEST = 5
-"""Of such a token in the vocabulary: a mark for the space, and up to four bytes of UTF-8."""
+"""Maximum length of a letter's token in the vocabulary: a space mark and four bytes of UTF-8."""
 
 BYTE = "\N{REPLACEMENT CHARACTER}"
-"""What a part of a character is decoded to."""
+"""Text that a part of a character is decoded to."""
 
 
 class Letters:
-    """The tokens of single characters, at the beginning of a word and inside; `T`, `H`, `E` for
-    ` THE` are ` T`, `H` and `E`, so that no symbol is needed for what lies between words.
+    """Tokens of single characters, at the beginning of a word and inside.
+
+    ` THE` is spelled ` T`, `H`, `E`, so that no symbol is needed for the space between words.
 
     Args:
-        tokenizer: of the LLM.
+        tokenizer: the LLM's tokenizer.
 
     Raises:
         ConfigError: the tokenizer has no such tokens.
@@ -28,7 +29,7 @@ class Letters:
     def __init__(self, tokenizer: Any):
         self.tokenizer = tokenizer
         self.ids = _letters(tokenizer)
-        """All tokens that a text may be spelled in, sorted."""
+        """Ids of all tokens that a text may be spelled in, sorted."""
         self._known: dict[str, list[int]] = {}
         if tokenizer.decode(self("AB ab")).strip() != "AB ab":
             raise ConfigError(
@@ -37,11 +38,11 @@ class Letters:
             )
 
     def __call__(self, text: str) -> list[int]:
-        """Token ids; characters that have no token of their own are left out."""
+        """Token ids of a text; characters that have no token of their own are left out."""
         return self.part("".join(f" {word}" for word in text.split()))
 
     def part(self, text: str) -> list[int]:
-        """Token ids of a part of a text, in which a space begins a word."""
+        """Token ids of a part of a text, in which each space begins a word."""
         words = text.split(" ")
         spelled = [*words[0]]
         spelled += [c for word in words[1:] for c in (f" {word[:1]}", *word[1:])]
@@ -51,8 +52,8 @@ class Letters:
         """Token ids that a token of the LLM is spelled in.
 
         Args:
-            token: any; one that is no text, or a part of a character, is spelled in none.
-            begins: it is the first of a text, and so of a word, whether it has a space or not.
+            token: any token; one that is no text, or a part of a character, has no spelling.
+            begins: whether it is the first of a text, and so begins a word even without a space.
         """
         text = self.tokenizer.decode([token], skip_special_tokens=True)
         return self.part(f" {text.lstrip()}" if begins and text.strip() else text)
@@ -65,7 +66,15 @@ class Letters:
 
 
 def tokens_of(tokenizer: Any, alphabet: str) -> list[int]:
-    """Sorted ids of the tokens that these characters spell, with or without a space before."""
+    """Sorted ids of the tokens that these characters spell, with or without a space before.
+
+    Args:
+        tokenizer: the LLM's tokenizer.
+        alphabet: the characters.
+
+    Raises:
+        ConfigError: there is no such token.
+    """
     known = set(alphabet)
     special = set(tokenizer.all_special_ids)
     texts = tokenizer.batch_decode([[i] for i in range(len(tokenizer))])
@@ -83,6 +92,6 @@ def _letters(tokenizer: Any) -> list[int]:
 
 
 def _is_letter(text: str) -> bool:
-    """A character, a space before it, or a space alone, where vocabularies have no more."""
+    """Whether a token is a character, with or without a space before it, or a space alone."""
     character = text.removeprefix(" ")
     return text == " " or (len(character) == 1 and text.isprintable() and character != BYTE)

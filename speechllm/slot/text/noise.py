@@ -1,4 +1,4 @@
-"""Text corruption: what a transcript might look like after a weak recogniser."""
+"""Text corruption: transcripts changed as a weak recogniser might change them."""
 
 import random
 import string
@@ -14,9 +14,10 @@ KINDS_OF_LETTERS = ("AEIOUY", "BCDFGHJKLMNPQRSTVWXZ", "aeiouy", "bcdfghjklmnpqrs
 def corrupt(text: str, noise: NoiseConfig, rng: random.Random) -> str:
     """Corrupt a transcript.
 
-    Kinds: `naive` substitutes characters in a few long words, then repeats letters; `random`
-    replaces the text by as many random letters and spaces; `echo` keeps it; `empty` drops it.
-    `projector` is not among them, as it is learnt from pairs.
+    Kinds: `naive` substitutes characters in a few long words, then repeats letters; `misspelt`
+    drops, replaces or inserts letters; `random` replaces the text by as many random letters and
+    spaces; `echo` keeps it; `empty` drops it. `projector` is not among them, as it is learnt from
+    pairs (speechllm.slot.text.confusions).
 
     Args:
         text: a transcript.
@@ -66,7 +67,7 @@ def _random(text: str, noise: NoiseConfig, rng: random.Random) -> str:
 
 
 def _misspell(text: str, noise: NoiseConfig, rng: random.Random) -> str:
-    """A letter is left out, is another of its kind, or is followed by one; as often each."""
+    """Drop a letter, replace it by one of its kind, or insert one after it; equally often."""
     out = []
     for char in text:
         kind = next((k for k in KINDS_OF_LETTERS if char in k), "")

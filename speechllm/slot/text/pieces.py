@@ -1,8 +1,9 @@
 """Text spelled in an LLM's more frequent tokens: BPE with its first merges alone.
 
-A vocabulary of fifty thousand tokens has one for most words, and little speech holds most words
-never or once. The first thousand merges make word parts that an hour of speech holds often, and any
-word is made of them. As merges are made in order, every token of the LLM is a row of such pieces.
+A vocabulary of fifty thousand tokens has one for most words, but in little speech most words occur
+never or once. The first thousand merges make word parts that occur often in an hour of speech, and
+any word consists of them. As merges are applied in order, every token of the LLM is a sequence of
+such pieces.
 """
 
 import json
@@ -11,15 +12,15 @@ from typing import Any
 from speechllm.errors import ConfigError
 
 SPACE = "\N{LATIN CAPITAL LETTER G WITH DOT ABOVE}"
-"""How byte-level BPE writes a space."""
+"""Character that byte-level BPE writes for a space."""
 
 
 class Pieces:
-    """The tokens that the first merges make, and single characters.
+    """Tokens that the first merges make, and single characters.
 
     Args:
-        tokenizer: of the LLM; byte-level BPE.
-        merges: so many, the most frequent ones.
+        tokenizer: the LLM's tokenizer, a byte-level BPE.
+        merges: number of merges, the most frequent ones.
 
     Raises:
         ConfigError: the tokenizer is of another kind.
@@ -42,7 +43,7 @@ class Pieces:
         made = [m if isinstance(m, list) else m.split(" ") for m in model["merges"]]
         tokens = {"".join(pair) for pair in made} | {t for t in model["vocab"] if len(t) == 1}
         self.ids = sorted(model["vocab"][token] for token in tokens)
-        """All tokens that a text may be spelled in, sorted."""
+        """Ids of all tokens that a text may be spelled in, sorted."""
         self._special = set(tokenizer.all_special_ids)
         self._token_of = tokenizer.convert_ids_to_tokens
         known = set(self.ids) >= {*self("AB ab"), *self.part("AB")}
@@ -53,7 +54,7 @@ class Pieces:
             )
 
     def __call__(self, text: str) -> list[int]:
-        """Token ids; the first word has a space before it like all others."""
+        """Token ids of a text; the first word has a space before it like all others."""
         return self.part("".join(f" {word}" for word in text.split()))
 
     def part(self, text: str) -> list[int]:
@@ -64,8 +65,8 @@ class Pieces:
         """Token ids of the pieces that a token of the LLM is made of.
 
         Args:
-            token: any; control tokens are made of none.
-            begins: it is the first of a text, and so of a word, whether it has a space or not.
+            token: any token; control tokens consist of no pieces.
+            begins: whether it is the first of a text, and so begins a word even without a space.
         """
         if token in self._special:
             return []

@@ -1,4 +1,4 @@
-"""Text as the symbols of a CTC head: characters, phones of espeak, or phones of a lexicon."""
+"""Text in the symbols of a CTC head: characters, phones of espeak, or phones of a lexicon."""
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ from speechllm.files.utf8 import read_text
 
 Lexicon = dict[str, list[str]]
 MOST_UNKNOWN = 0.05
-"""Largest share of symbols that the head may not know."""
+"""Maximum share of symbols that are unknown to the head."""
 
 
 def spell(
@@ -26,15 +26,15 @@ def spell(
     """Spell texts with a lexicon if there is one, else by sound or by character.
 
     Args:
-        text: by utterance id.
-        tokenizer: of the CTC head.
-        accents: of espeak, one drawn for each utterance; empty for a head of characters.
+        text: texts by utterance id.
+        tokenizer: tokenizer of the CTC head.
+        accents: accents of espeak, one drawn for each utterance; empty for a head of characters.
         lexicon: file of lines `word symbol symbol ...`.
-        seed: of the accents.
-        folds: forms that words are brought into before the lexicon is asked for them.
+        seed: seed of the draw of accents.
+        folds: foldings of words before they are looked up in the lexicon.
 
     Returns:
-        Ids by utterance id without those that the head does not know, and the share of those.
+        Symbol ids by utterance id, without unknown ones, and the share of unknown ones.
 
     Raises:
         ConfigError: more than `MOST_UNKNOWN` of all symbols are unknown, a word is missing in
@@ -69,13 +69,13 @@ def spell(
 def other_form(
     asked: Mapping[str, int], lexicon: Lexicon, folds: Sequence[Fold], key: str = "fold"
 ) -> str | None:
-    """What helps where a lexicon has the words in another form; None where it has not.
+    """Remedy if a lexicon has the words in another form; None if it has not.
 
     Args:
-        asked: how often each word is needed.
-        lexicon: that is asked.
-        folds: of the words, which are done already.
-        key: that folds them.
+        asked: number of times each word is needed.
+        lexicon: lexicon in which the words are looked up.
+        folds: foldings of the words that are applied already.
+        key: config key of the foldings.
     """
     fit = compare(asked, lexicon, folds)
     if not fit.is_odd():
@@ -96,15 +96,16 @@ def spell_words(
     """Spell single words, one by one; unlike `spell`, what cannot be spelled is left out.
 
     Args:
-        words: any; of no language in particular.
-        tokenizer: of the CTC head.
-        by_sound: its symbols are phones.
-        accent: of espeak, for phones.
-        lexicon: goes before both; a phrase has the symbols of its words.
+        words: words or phrases, in any language.
+        tokenizer: tokenizer of the CTC head.
+        by_sound: whether the head's symbols are phones.
+        accent: accent of espeak, for phones.
+        lexicon: lexicon to use instead of espeak or characters; a phrase has the symbols of its
+            words.
         folds: as in `spell`.
 
     Returns:
-        Ids by word; none for a word that is not in the lexicon, or of unknown symbols.
+        Symbol ids by word; empty for a word that the lexicon lacks, or of unknown symbols alone.
     """
     words = list(dict.fromkeys(words))
     if lexicon is not None:
@@ -122,7 +123,7 @@ def spell_words(
 
 
 def read_lexicon(path: str) -> Lexicon:
-    """Read lines `word symbol symbol ...`; the first of several pronunciations counts.
+    """Read a lexicon of lines `word symbol symbol ...`; a word's first pronunciation counts.
 
     Raises:
         ConfigError: the file cannot be read, or a word has no symbols.
@@ -142,7 +143,7 @@ def _to_ids(spelled: Mapping[str, Iterable[str]], tokenizer: Any) -> dict[str, l
 
 
 def _characters(text: Mapping[str, str], tokenizer: Any) -> dict[str, list[int]]:
-    """Characters in the case in which the head knows most of them."""
+    """Symbol ids of the texts' characters, in the case with the fewest unknown ones."""
     best: dict[str, list[int]] = {}
     fewest = None
     for case in (str, str.lower, str.upper):

@@ -6,11 +6,11 @@ from typing import Any
 
 
 def upsample_and_mask(tokens: Sequence[int], mask: int, rng: random.Random) -> list[int]:
-    """Write each token once or twice, by chance, and mask half of all that then stands there.
+    """Write each token once or twice, by chance, and mask half of the result.
 
     Args:
-        tokens: of a transcript.
-        mask: the token that hides another.
+        tokens: token ids of a transcript.
+        mask: id of the token that hides another.
         rng: the only source of chance.
     """
     longer = [token for token in tokens for _ in range(rng.randint(1, 2))]
@@ -20,9 +20,9 @@ def upsample_and_mask(tokens: Sequence[int], mask: int, rng: random.Random) -> l
 
 
 def mask_token(tokenizer: Any) -> int:
-    """The tokenizer's own mask; for an LLM, which has none, its pad token, or else eos.
+    """Mask token of a tokenizer; for an LLM, which has none, its pad token, or else eos.
 
-    Both are tokens that never stand inside a text. The paper does not name its mask.
+    Neither of these occurs inside a text. The paper does not name its mask.
     """
     ids = (tokenizer.mask_token_id, tokenizer.pad_token_id, tokenizer.eos_token_id)
     return next(token for token in ids if token is not None)

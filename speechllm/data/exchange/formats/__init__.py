@@ -1,13 +1,13 @@
-"""Formats that data dirs are exchanged with, one module each: its name is the format's.
+"""Exchange formats of data dirs, one module each, which is named like its format.
 
 A format is a module with
 
 - `SUMMARY`: a line for `--help`;
 - `HOLDS`: what it can hold beside whole audio files;
-- `FOLDER`: whether it is written as a folder, else as a file;
-- `read(path, *, ...) -> Iterator[Record]`, which reads without holding the whole file, and raises
-  DataError with file and line;
-- `write(records, path, *, ...)`, whose result appears whole.
+- `FOLDER`: True if it is written as a folder, else as a file;
+- `read(path, *, ...) -> Iterator[Record]`, which reads without holding the whole file in memory,
+  and raises DataError with file and line;
+- `write(records, path, *, ...)`, whose result appears whole or not at all.
 
 The keyword parameters of the two are the options that `speechllm data import` and `export` have
 for the format (`FORMAT_OPTIONS` in `speechllm/commands/`). A record's relative audio path starts
@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 
 class Holds(NamedTuple):
-    """What a format can hold beside whole audio files.
+    """Contents that a format can hold beside whole audio files.
 
     Attributes:
         cuts: utterances that are a part of a recording, or one channel of it.

@@ -1,4 +1,4 @@
-"""Comma-separated values with a header; columns have the names of a record's fields, or others."""
+"""Comma-separated values with a header; columns are named like a record's fields, or as given."""
 
 import csv
 import json
@@ -32,8 +32,10 @@ def read(
     """Read a file; an empty cell is no value, and a quoted one may hold line ends.
 
     Args:
+        path: .csv or .csv.gz.
         columns: field -> column, for fields whose column has another name.
-        keep: further columns, to become tables.
+        keep: further columns, which become tables.
+        delimiter: character between cells.
     """
     taken = Columns(path, columns or {}, keep)
     for line, row in read_rows(path, delimiter):
@@ -45,7 +47,8 @@ def read_rows(path: Path, delimiter: str = ",") -> Iterator[tuple[int, dict[str,
     """Yield (line where the row ends, column -> cell).
 
     Raises:
-        DataError: there is no header, a column stands twice, or a row has not as many cells.
+        DataError: there is no header, a column name is repeated, a row has more or fewer cells than
+            the header, or is broken.
     """
     reader = csv.reader(read_lines(path), **_dialect(delimiter))
     try:
@@ -73,7 +76,13 @@ def write(
 ) -> None:
     """Write a file with a column for every field and table.
 
-    An empty value of a table cannot be told from none: such are counted, and said.
+    An empty value of a table reads back as no value; such values are counted and logged.
+
+    Args:
+        records: the utterances.
+        path: .csv or .csv.gz.
+        columns: field -> column, for fields whose column gets another name.
+        delimiter: character between cells.
 
     Raises:
         DataError: a tab in a value of a tab-separated file.
@@ -100,7 +109,7 @@ def write(
 
 
 def _dialect(delimiter: str) -> dict[str, Any]:
-    """Tab-separated files have no quotes: a quote in a transcript is a quote."""
+    """Settings of the csv module. Tab-separated files have no quoting: a quote is a character."""
     if delimiter == TAB:
         return {"delimiter": TAB, "quoting": csv.QUOTE_NONE, "quotechar": None}
     return {"delimiter": delimiter, "strict": True}

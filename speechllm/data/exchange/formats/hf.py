@@ -40,9 +40,10 @@ def read(
     """Read a dataset; a line in a message is a row, counted from 1.
 
     Args:
+        path: folder of the dataset.
         columns: field -> column, for fields whose column has another name.
-        keep: further columns, to become tables.
-        split: which dataset of a folder with several.
+        keep: further columns, which become tables.
+        split: name of the dataset in a folder with several.
     """
     datasets = _datasets()
     dataset = _load(datasets, path, split)
@@ -69,8 +70,8 @@ def _file(cell: Mapping[str, Any], column: str, path: Path) -> tuple[str | None,
     """Path and content of a cell of audio; samples become a file of 32-bit floats.
 
     Raises:
-        DataError: a cell of other fields.
-        ValueError: samples that are none.
+        DataError: the cell has other fields.
+        ValueError: there are no samples, or some are not finite.
     """
     if "bytes" in cell:
         return cell.get("path"), cell["bytes"]
@@ -103,11 +104,13 @@ def write(
     """Write a dataset with the columns that any record has a value for.
 
     Args:
-        columns: field -> column, for fields whose column has another name.
+        records: the utterances.
+        path: folder of the dataset.
+        columns: field -> column, for fields whose column gets another name.
         embed_audio: put the audio files into the dataset, instead of their paths.
 
     Raises:
-        DataError: a file is to be embedded of which the utterance is only a part.
+        DataError: audio is to be embedded, but an utterance is only a part of its file.
     """
     datasets = _datasets()
     if embed_audio and (cut := next((r for r in records if r.start is not None), None)):
@@ -149,7 +152,7 @@ def _row(
 
 
 def _write_table(rows: Iterator[dict[str, Any]], schema: Any, path: Path) -> None:
-    """Write an Arrow file by itself: `datasets` would want torchcodec for a column of audio."""
+    """Write an Arrow file with pyarrow: `datasets` would need torchcodec for a column of audio."""
     import pyarrow
 
     with pyarrow.OSFile(str(path), "wb") as sink, pyarrow.ipc.new_stream(sink, schema) as stream:

@@ -1,4 +1,4 @@
-"""JSON lines whose keys are a record's fields, or have names that are given."""
+"""JSON lines; keys are named like a record's fields, or as given."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,8 +20,9 @@ def read(
     """Read a file.
 
     Args:
+        path: .jsonl or .jsonl.gz.
         columns: field -> key, for fields whose key has another name.
-        keep: further keys, to become tables.
+        keep: further keys, which become tables.
     """
     taken = Columns(path, columns or {}, keep)
     for line, row in read_json_lines(path):
@@ -32,7 +33,13 @@ def read(
 def write(
     records: Collection[Record], path: Path, *, columns: Mapping[str, str] | None = None
 ) -> None:
-    """Write a file."""
+    """Write a file.
+
+    Args:
+        records: the utterances.
+        path: .jsonl or .jsonl.gz.
+        columns: field -> key, for fields whose key gets another name.
+    """
     names = Columns(path, columns or {}).columns
     with whole_text(path) as stream:
         for record in track(records, f"writing {path.name}", len(records)):

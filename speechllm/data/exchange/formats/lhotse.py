@@ -1,8 +1,8 @@
 """lhotse manifests: recordings and supervisions, JSON lines side by side in one folder; or cuts.
 
-Written as lhotse 1.x writes them, and read without it. Of cuts, each supervision is an utterance.
-What lhotse's own fields would not bring back stands in a supervision's `custom`, under the names of
-a record's fields.
+Files are written as lhotse 1.x writes them; lhotse itself is not needed. In cuts, each supervision
+is an utterance. What lhotse's own fields cannot hold stands in a supervision's `custom`, under the
+names of a record's fields.
 """
 
 import logging
@@ -33,12 +33,12 @@ SAVE_AUDIOS = (
     'python -c "from lhotse import CutSet; '
     "CutSet.from_file('{}').save_audios('cut_audio').to_file('saved_cuts.jsonl.gz')\""
 )
-"""What makes whole recordings of mixed, padded and speed-perturbed cuts."""
+"""Command that makes whole recordings of mixed, padded and speed-perturbed cuts."""
 THREADS = 4  # reading headers waits for the filesystem, not for the processor
 
 
 class CutRecording(NamedTuple):
-    """What a line of the recordings says; `source` is as in wav.scp."""
+    """Recording of a manifest; `source` is as in wav.scp."""
 
     source: str
     duration: Decimal
@@ -50,11 +50,16 @@ Row = tuple[int, dict[str, Any], CutRecording]
 
 
 def read(path: Path, *, keep: Sequence[str] = ()) -> Iterator[Record]:
-    """Read a folder with one file of each kind, a file of supervisions that has its recordings
-    beside it under the same name, or cuts.
+    """Read a folder or a file.
 
     Args:
-        keep: further keys of supervisions, or of their `custom`, to become tables.
+        path: a folder with one file of supervisions and one of recordings, or one of cuts; a file
+            of supervisions, whose recordings lie beside it under the same name; or a file of cuts.
+        keep: further keys of supervisions, or of their `custom`, which become tables.
+
+    Raises:
+        DataError: such files are not there; or with the line, something that is no supervision,
+            cut or recording, or channels that are neither one nor all of a recording's.
     """
     supervisions, recordings_file = _files(path)
     taken = Columns(supervisions, {}, keep)
@@ -96,7 +101,7 @@ def _of_recordings(supervisions: Path, recordings_file: Path) -> Iterator[Row]:
 
 
 def _of_cuts(path: Path) -> Iterator[Row]:
-    """Supervisions of cuts, with times in the recording; says which cuts have none."""
+    """Supervisions of cuts, with times in the recording; cuts without any are logged."""
     silent: list[str] = []
     for line, cut in read_json_lines(path):
         name = shortened(str(cut.get("id")))
@@ -129,7 +134,7 @@ def _of_cuts(path: Path) -> Iterator[Row]:
 
 
 def _channel(wanted: set[Any], channels: list[int]) -> int | None:
-    """The place in the file of the one channel that is wanted, where there are others."""
+    """Index in the file of the one channel wanted of several; None if it is not just one."""
     (*_, only) = wanted or (None,)
     return channels.index(only) if len(wanted) == 1 < len(channels) and only in channels else None
 
@@ -137,7 +142,9 @@ def _channel(wanted: set[Any], channels: list[int]) -> int | None:
 def _times(
     utt: str, name: str, recording: CutRecording, start: Decimal, duration: Decimal
 ) -> dict[str, Any]:
-    """Fields that lhotse's own times mean; only a recording under its own name is not a cut."""
+    """Fields of a record by lhotse's times; only an utterance that is a whole recording of the
+    same name is not a cut.
+    """
     fields: dict[str, Any] = {"audio": recording.source, "duration": duration}
     if utt == name and start == 0 and duration == recording.duration:
         return fields
@@ -199,6 +206,8 @@ def write(records: Collection[Record], path: Path, *, allow_pipes: bool = False)
     """Write a folder; the headers of all audio files are read, since lhotse wants their sizes.
 
     Args:
+        records: utterances with audio.
+        path: the folder.
         allow_pipes: run the commands among the records' audio, to know how long it is.
 
     Raises:

@@ -1,9 +1,9 @@
 """NeMo manifests: JSON lines of `audio_filepath`, `duration`, `text`, `offset` for cuts, and
 `channel_selector`.
 
-NeMo hands further keys through. `id`, `speaker` and what its own keys would not bring back stand
-there under the names of a record's fields; `utt2dur` is the record's duration where that is not
-NeMo's, which is the length of the cut.
+NeMo passes further keys through: `id`, `speaker` and what its own keys cannot hold, under the names
+of a record's fields. `utt2dur` is the record's duration where it differs from NeMo's `duration`,
+which is the length of the cut.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -29,7 +29,7 @@ TIMES = ("offset", "start", "end", UTT2DUR)
 
 
 def read(path: Path, *, keep: Sequence[str] = ()) -> Iterator[Record]:
-    """Read a manifest."""
+    """Read a manifest; the keys `keep` become tables."""
     taken = Columns(path, KEYS, keep, must_occur=False)
     for line, row in read_json_lines(path):
         own = {name: value for name, value in row.items() if name not in TIMES}
@@ -43,7 +43,7 @@ def read(path: Path, *, keep: Sequence[str] = ()) -> Iterator[Record]:
 
 
 def _channel(selector: object, path: Path, line: int) -> int | None:
-    """What a selector means: a channel, or the mean of all."""
+    """Channel that a selector means; None is the mean of all."""
     if isinstance(selector, list) and len(selector) == 1:
         selector = selector[0]
     if selector in (None, "average"):
@@ -57,7 +57,7 @@ def _channel(selector: object, path: Path, line: int) -> int | None:
 
 
 def _with_times(record: Record, offset: object) -> Record:
-    """Apply what an offset means: the utterance is a part of its file."""
+    """Record as a cut of its file, if there is an offset."""
     if offset is None:
         return record
     try:
@@ -69,7 +69,7 @@ def _with_times(record: Record, offset: object) -> Record:
 
 
 def write(records: Collection[Record], path: Path) -> None:
-    """Write a manifest; lengths that the records do not know are read from the audio's headers.
+    """Write a manifest; lengths that records lack are read from the headers of their audio.
 
     Raises:
         AudioError: such audio cannot be read.

@@ -1,7 +1,7 @@
 """JSON lines of SLAM-LLM: `key`, `source` (the audio file) and `target` (the transcript).
 
-What a record has beyond these stands in further keys, which SLAM-LLM does not look at. It reads
-whole files, so cuts cannot be held.
+Other fields of a record stand in further keys, which SLAM-LLM ignores. It reads whole files, so the
+format cannot hold cuts.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -19,7 +19,7 @@ KEYS = {"id": "key", "audio": "source", "text": "target"}
 
 
 def read(path: Path, *, keep: Sequence[str] = ()) -> Iterator[Record]:
-    """Read a file."""
+    """Read a file; the keys `keep` become tables."""
     taken = Columns(path, KEYS, keep, must_occur=False)
     for line, row in read_json_lines(path):
         yield taken.record(row, line)

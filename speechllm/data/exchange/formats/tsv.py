@@ -1,4 +1,4 @@
-"""Tab-separated values with a header, without quotes; otherwise as `csv`."""
+"""Tab-separated values with a header, without quotes; otherwise like csv."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,12 +14,24 @@ FOLDER = False
 def read(
     path: Path, *, columns: Mapping[str, str] | None = None, keep: Sequence[str] = ()
 ) -> Iterator[Record]:
-    """Read a file, as `csv.read` does."""
+    """Read a file, as `csv.read` does.
+
+    Args:
+        path: .tsv or .tsv.gz.
+        columns: field -> column, for fields whose column has another name.
+        keep: further columns, which become tables.
+    """
     return csv.read(path, columns=columns, keep=keep, delimiter=csv.TAB)
 
 
 def write(
     records: Collection[Record], path: Path, *, columns: Mapping[str, str] | None = None
 ) -> None:
-    """Write a file, as `csv.write` does."""
+    """Write a file, as `csv.write` does.
+
+    Args:
+        records: the utterances.
+        path: .tsv or .tsv.gz.
+        columns: field -> column, for fields whose column gets another name.
+    """
     csv.write(records, path, columns=columns, delimiter=csv.TAB)

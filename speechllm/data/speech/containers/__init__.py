@@ -1,5 +1,5 @@
-"""What the bytes of an audio file say of its samples, where libsndfile does not tell: more are
-promised than are there, more are there than are promised, or nothing is promised at all.
+"""Number of samples by the bytes of an audio file, where libsndfile does not tell the truth: the
+file promises more than it holds, holds more than it promises, or promises nothing.
 """
 
 from typing import BinaryIO
@@ -11,7 +11,7 @@ __all__ = ["Layout", "layout_of"]
 
 
 def layout_of(stream: BinaryIO) -> Layout:
-    """Look at a file; bytes that are no audio are libsndfile's to refuse."""
+    """Examine a file; libsndfile is left to refuse bytes that are no audio."""
     begin = mp3.behind_tags(stream)
     stream.seek(begin)
     if stream.read(4) == b"fLaC":

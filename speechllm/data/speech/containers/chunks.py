@@ -1,8 +1,8 @@
 """WAV (RIFF, RIFX, RF64, Wave64), AIFF, AU, CAF and NIST sphere: the samples are one stretch of
 bytes whose length stands in the header.
 
-libsndfile takes a half-copied file for a short one, and looks at nothing behind the stretch. Nor
-does it look for samples where a writer who could not go back has left a length of 0.
+libsndfile takes a half-copied file for a short one, and ignores what follows the stretch. It finds
+no samples either where a writer that could not seek back has left a length of 0.
 """
 
 import os
@@ -13,17 +13,23 @@ from typing import BinaryIO, NamedTuple
 
 from speechllm.data.speech.containers.layout import Layout
 
-UNKNOWN = 0x7FFF0000  # 2 or 4 GiB are what a writer promises who cannot go back to correct it
-UNKNOWN_LONG = 1 << 62  # likewise, in 64 bits; -1 is more
-LOOKED_AT = 1 << 20  # bytes behind the samples that are looked at
+UNKNOWN = 0x7FFF0000  # a writer that cannot seek back to the length leaves 2 or 4 GiB there
+UNKNOWN_LONG = 1 << 62  # likewise, in 64 bits; -1 is above it
+LOOKED_AT = 1 << 20  # bytes after the samples that are examined
 SPHERE_HEADER = 1024
 LEAST_HEADER = 24  # bytes, of AU
 
 
 class Stretch(NamedTuple):
-    """Where the samples are: `promised` bytes (None: to the end); `behind` them are so many that
-    are neither chunks nor padding. `form` is that of the length (struct), which ends at
-    `length_end`."""
+    """Place of the samples in a file.
+
+    Attributes:
+        start: offset of the first byte.
+        promised: bytes by the header; None: to the end of the file.
+        behind: bytes after these that are neither chunks nor padding.
+        length_end: offset of the end of the length in the header.
+        form: struct format of the length; "" where it is not to be corrected.
+    """
 
     start: int
     promised: int | None
@@ -33,7 +39,7 @@ class Stretch(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """A named part of a file, from `at` to `end`; its content begins at `start`."""
+    """Named part of a file from `at` to `end`; `size` bytes of content begin at `start`."""
 
     name: bytes
     at: int
@@ -83,7 +89,7 @@ def _stretch(stream: BinaryIO, head: bytes, size: int) -> Stretch | None:
 def _of_chunk(
     stream: BinaryIO, chunks: Iterator[Chunk], name: bytes, preface: int, size: int, form: str = ""
 ) -> Stretch | None:
-    """The first chunk of this name; all behind it must be chunks too."""
+    """Samples in the first chunk of this name, with the bytes after it that are no chunks."""
     found: Stretch | None = None
     for chunk in chunks:
         if found is None:
@@ -98,8 +104,8 @@ def _of_chunk(
 
 
 def _with_length(stream: BinaryIO, found: Stretch, size: int) -> bytes | None:
-    """The file with the true length in its header, where libsndfile takes the one that stands
-    there for true, or for damage; None where it does not."""
+    """Content of the file with the true length in its header; None where libsndfile needs no such
+    help, as it neither believes the wrong length nor takes it for damage."""
     is_refused = found.promised is None and found.form == ">Q"  # the "unknown" of CAF
     length = size - found.length_end
     if not (found.form and (is_refused or found.behind)) or length >= UNKNOWN:
@@ -162,7 +168,7 @@ def _sphere(stream: BinaryIO, size: int) -> Stretch | None:
 
 
 def _no_padding(stream: BinaryIO, at: int, size: int) -> int:
-    """Bytes from `at` to the end of the file, unless they are all zero."""
+    """Number of bytes from `at` to the end of the file; 0 if they are padding, all zero."""
     if at >= size:
         return 0
     stream.seek(at)

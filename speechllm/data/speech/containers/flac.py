@@ -1,7 +1,7 @@
-"""FLAC: the number of samples stands in the header, and in effect in every frame's header too.
+"""FLAC: the number of samples stands in the header, and follows from the last frame's header too.
 
-What a stream's writer could not count is 0; a wrong number stops libsndfile early, or makes it ask
-for memory that nobody has. https://www.rfc-editor.org/rfc/rfc9639
+It is 0 where the writer could not count. A wrong number stops libsndfile early, or makes it ask for
+more memory than there is. https://www.rfc-editor.org/rfc/rfc9639
 """
 
 import os
@@ -19,7 +19,7 @@ def layout(stream: BinaryIO, begin: int = 0) -> Layout:
 
     Args:
         stream: the file.
-        begin: where its magic word stands, behind tags.
+        begin: offset of its magic word, after any tags.
     """
     stream.seek(begin + 8)
     info = stream.read(STREAMINFO)
@@ -55,7 +55,7 @@ def _end_of_last_frame(tail: bytes, block: int) -> int | None:
 
 
 def _end_of_frame(head: bytes, block: int) -> int | None:
-    """Number of samples up to a frame's end, by its header; None if this is none."""
+    """Number of samples up to a frame's end, by its header; None if `head` is no frame header."""
     if len(head) < 6:
         return None
     first = head[4]

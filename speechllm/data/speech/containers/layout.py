@@ -1,23 +1,23 @@
-"""What a file's bytes say of its samples."""
+"""Result of examining the bytes of an audio file."""
 
 from typing import NamedTuple
 
 
 class Layout(NamedTuple):
-    """How far libsndfile's number of samples can be trusted.
+    """Trust in libsndfile's number of samples, and what to correct.
 
     Attributes:
-        known: the number is right.
+        known: libsndfile's number is right.
         seekable: any sample can be sought, and what follows is the same as without seeking.
-        size: bytes of the samples; libsndfile takes a little more for samples in some containers.
+        size: bytes of the samples; in some containers libsndfile reads a little beyond them.
         counted: the right number instead of libsndfile's; None where that is not known.
-        promised: what the header says, where it takes decoding to know whether that is true.
+        promised: number by the header, where only decoding shows whether it is true.
         missing: bytes of samples that are promised and not there, relative to those that are.
         behind: bytes that the header does not count and that are nothing else either, relative to
             those of the samples.
-        content: what libsndfile must read instead of the file, lest it stops early.
-        skip: samples at the beginning of `content` that are none of the file's.
-        note: what is odd, in words that are the same for all such files; "" where nothing is.
+        content: bytes that libsndfile must read instead of the file, or it would stop early.
+        skip: samples at the beginning of `content` that are not the file's.
+        note: oddity of the file, worded equally for all such files; "" where there is none.
     """
 
     known: bool = False

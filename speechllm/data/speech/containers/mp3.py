@@ -1,7 +1,7 @@
-"""MP3: a row of frames. How many there are may stand in the first one (Xing, Info, VBRI).
+"""MP3: a sequence of frames. The first one may hold their number (Xing, Info, VBRI).
 
-Without that libsndfile estimates it from the first frame's bit rate, and reads no further. A silent
-frame of the least bit rate before the others makes its estimate high enough.
+Without that, libsndfile estimates the number from the first frame's bit rate, and reads no further.
+A silent frame of the lowest bit rate before the others makes the estimate high enough.
 """
 
 from typing import BinaryIO, NamedTuple
@@ -23,25 +23,25 @@ MONO = 0xC0  # both bits of the channel mode; any other one is of two channels
 BITRATE_AND_PADDING, LEAST_BITRATE, NO_CHECKSUM = 0xF200, 0x1000, 0x10000
 ID3 = (21, 14, 7, 0)  # shifts of the four bytes of a tag's length
 APE = b"APETAGEX"
-SEARCHED = 1 << 20  # bytes of what is no frame, in which the next one is looked for
+SEARCHED = 1 << 20  # bytes that are no frame, within which the next frame is looked for
 
 
 class Frame(NamedTuple):
-    """What a frame's header says: its length in bytes and in samples."""
+    """Length of a frame in bytes and in samples, by its header."""
 
     size: int
     samples: int
 
 
 def may_be(head: bytes) -> bool:
-    """Whether a file that begins so is libsndfile's to read as MP3; other tags it takes for it by
-    the file's name."""
+    """Whether libsndfile reads a file that begins so as MP3. Files that begin with other tags it
+    takes for MP3 by their names."""
     is_frame = head[:1] == b"\xff" and len(head) > 1 and head[1] & 0xE0 == 0xE0
     return is_frame or head[:3] == b"ID3" or head[:8] == APE
 
 
 def layout(stream: BinaryIO) -> Layout:
-    """Count the frames, and compare with what the first one says."""
+    """Count the frames, and compare their number with the one in the first frame."""
     begin = behind_tags(stream)
     stream.seek(0)
     content = stream.read()
@@ -81,12 +81,12 @@ def _head(content: bytes, at: int) -> int:
 
 
 def _kind(head: int) -> tuple[int, bool]:
-    """What is the same in all frames of a file: version, layer, rate, and whether it is mono."""
+    """Properties that all frames of a file share: version, layer, rate, and whether it is mono."""
     return head & KIND, head & MONO == MONO
 
 
 def _frame(head: int) -> Frame | None:
-    """Read a header of 32 bits; None if it is none, or of a frame of any size."""
+    """Parse a header of 32 bits; None if it is no header, or that of a free-format frame."""
     version, layer = head >> 19 & 3, 4 - (head >> 17 & 3)
     bitrate, rate = head >> 12 & 15, head >> 10 & 3
     if head >> 21 != 0x7FF or version == 1 or layer == 4 or rate == 3 or not 0 < bitrate < 15:
@@ -101,7 +101,7 @@ def _frame(head: int) -> Frame | None:
 
 
 def behind_tags(stream: BinaryIO) -> int:
-    """Where a file goes on behind the ID3 tags at its beginning."""
+    """Offset of the first byte after the ID3 tags at the beginning of a file."""
     at = 0
     while True:
         stream.seek(at)
@@ -113,7 +113,7 @@ def behind_tags(stream: BinaryIO) -> int:
 
 
 def _next_frame(content: bytes, at: int, kind: tuple[int, bool] | None) -> int | None:
-    """The next place with a frame (of this kind) that ends where another begins, or at the end."""
+    """Offset of the next frame (of this kind) that is followed by another, or ends the file."""
     end_of_search = at + SEARCHED
     while (at := content.find(b"\xff", at, end_of_search)) >= 0:
         head = _head(content, at)
@@ -128,7 +128,7 @@ def _next_frame(content: bytes, at: int, kind: tuple[int, bool] | None) -> int |
 
 def _count(content: bytes, at: int) -> tuple[int, bool, int]:
     """Number of frames from the first one on, whether nothing but frames and tags is there, and
-    where the last frame ends."""
+    the offset where the last frame ends."""
     count, is_whole, kind = 0, True, _kind(_head(content, at))
     while True:
         head = _head(content, at)
@@ -145,7 +145,7 @@ def _count(content: bytes, at: int) -> tuple[int, bool, int]:
 
 
 def _frames_by_tag(frame: bytes) -> int | None:
-    """The number of frames that a first frame names, which then holds no sound."""
+    """Number of frames by the tag of a first frame, which then holds no sound; None without tag."""
     for name in (b"Xing", b"Info"):
         at = frame.find(name, 4, 44)
         if at >= 0 and len(frame) >= at + 12 and frame[at + 7] & 1:

@@ -10,7 +10,7 @@ FIRST, LAST = 2, 4  # of a page's flags
 
 
 def layout(stream: BinaryIO) -> Layout:
-    """Look for the mark of the end, and for further streams behind it, which are not decoded."""
+    """Look for the end mark, and for further streams after it, which are not decoded."""
     size = stream.seek(0, os.SEEK_END)
     at, ended, streams = 0, False, 0
     while at + PAGE <= size:

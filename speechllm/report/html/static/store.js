@@ -23,7 +23,7 @@
     if (system.ops) count(system);
   };
 
-  // Errors of each utterance. WER: NaN where nothing was said, Infinity if something was heard there.
+  // Errors of each utterance. WER of an empty reference: NaN, or Infinity with insertions.
   const count = (system) => {
     const size = speechllm.set.size;
     for (const name of ["subs", "dels", "inss", "errors"]) system[name] = new Int32Array(size);
