@@ -73,9 +73,12 @@ def read_text(root: Path, language: str, split: str) -> list[Utterance]:
         split: one of PARTS.
 
     Raises:
-        DataError: there is no such language, or a malformed line.
+        DataError: there is no such language or split, or a malformed line.
     """
     path = root / f"{language}.jsonl"
+    if split not in PARTS:
+        remedy = f"choose one of {', '.join(PARTS)}"
+        raise DataError(f"MASSIVE's text has no split '{split}'", path, remedy=remedy)
     remedy = "give the folder of MASSIVE that has <language>.jsonl in it"
     utterances = []
     for number, row in read_json_lines(path, remedy):

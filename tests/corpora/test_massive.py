@@ -83,6 +83,8 @@ def test_text_alone(tmp_path: Path) -> None:
     path.write_text("".join(json.dumps(r) + "\n" for r in rows))
     (found,) = read_text(tmp_path, "de-DE", "train")
     assert found.id == "de-DE-1" and found.audio is None and found.text == "weck mich um fünf"
+    with pytest.raises(DataError, match="no split 'train_115'"):
+        read_text(tmp_path, "de-DE", "train_115")
     del row["intent"]
     path.write_text(json.dumps(row))
     with pytest.raises(DataError, match="jsonl:1: not a line of MASSIVE: there is no 'intent'"):

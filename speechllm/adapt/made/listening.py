@@ -47,7 +47,7 @@ def listen(
     Returns:
         Hypotheses with their scores, by utterance id.
     """
-    model = workspace.model.to(workspace.device)
+    model = workspace.model
     texts, truncated = _decode(model, workspace.bundle, corpus, config, folder)
     log_probs = dict.fromkeys(corpus.text)
     if filters.min_log_prob is not None:
@@ -56,7 +56,6 @@ def listen(
     if filters.max_disagreement is not None:
         again = _decode_again(workspace, corpus, folder, config, second_model)
         disagreements = {utt: disagreement(texts[utt], again[utt]) for utt in corpus.text}
-    model.to("cpu")
     return {
         utt: Recognised(texts[utt], utt in truncated, log_probs[utt], disagreements[utt])
         for utt in corpus.text

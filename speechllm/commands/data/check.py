@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `speechllm check`."""
+    """Add the options of `speechllm data check`."""
     parser.add_argument("data", nargs="+", type=Path, help="data dirs to check")
     add_config_arguments(parser)
     parser.add_argument(

@@ -7,7 +7,7 @@ from speechllm.errors import bounded
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `speechllm combine`."""
+    """Add the options of `speechllm data combine`."""
     parser.add_argument("data", type=Path, help="data dir to write; it appears whole")
     parser.add_argument("sources", nargs="+", type=Path, help="data dirs to read")
 

@@ -7,7 +7,7 @@ from speechllm.errors import bounded
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `speechllm fix`."""
+    """Add the options of `speechllm data fix`."""
     parser.add_argument("data", nargs="+", type=Path, help="data dirs to mend")
     parser.add_argument(
         "--allow_pipes", action="store_true", help="run the shell commands in wav.scp"

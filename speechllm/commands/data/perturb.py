@@ -13,7 +13,7 @@ SLOWEST, FASTEST = 0.1, 10.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `speechllm perturb`."""
+    """Add the options of `speechllm data perturb`."""
     parser.add_argument("speed", type=real(SLOWEST, FASTEST), help="times as fast, e.g. 0.9")
     parser.add_argument("source", type=Path, help="data dir to read")
     parser.add_argument("data", type=Path, help="data dir to write; it appears whole")

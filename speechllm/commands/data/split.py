@@ -13,7 +13,7 @@ from speechllm.errors import bounded
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `speechllm split`."""
+    """Add the options of `speechllm data split`."""
     parser.add_argument("data", type=Path, help="data dir to read")
     parser.add_argument("parts", nargs="?", type=whole(1), help="number of equal parts")
     parser.add_argument(

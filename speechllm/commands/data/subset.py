@@ -19,7 +19,7 @@ ORDERS = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `speechllm subset`."""
+    """Add the options of `speechllm data subset`."""
     amount = parser.add_argument_group("how much: a number of utterances, or one of these")
     amount.add_argument("--hours", type=real(0.0), help="so many hours, not more")
     amount.add_argument("--n_speakers", type=whole(1), help="so many speakers, with all they say")

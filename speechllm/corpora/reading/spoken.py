@@ -27,5 +27,5 @@ def spoken_form(text: str) -> str:
     text = (
         unicodedata.normalize("NFKC", text).upper().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
     )
-    words = re.findall(r"[^\W_]+(?:'[^\W_]+)*|[&%+]", text.upper())
+    words = re.findall(r"[^\W_]+(?:'[^\W_]+)*|[&%+]", text)
     return " ".join(SPOKEN.get(word, word) for word in words)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from speechllm.data.dirs.bias_lists import BIASING
@@ -60,7 +61,7 @@ def _with_segments(tables: SetTables) -> SetTables:
     utterances = dict(tables.utterances)
     recordings = {n: utterances.pop(n) for n in ("wav.scp", CHANNELS) if n in utterances}
     utterances["segments"] = {utt: f"{utt} 0.0000 -1" for utt in recordings["wav.scp"]}
-    return SetTables(tables.path, utterances, recordings | tables.recordings, tables.speakers)
+    return replace(tables, utterances=utterances, recordings=recordings | tables.recordings)
 
 
 def _union(name: str, kind: str, holders: Sequence[SetTables]) -> Table:

@@ -132,7 +132,7 @@ class _Remedies:
         self.fix = f"speechllm data fix {shell_word(path.parent)}" if known else None
 
     def by(self, command: str) -> str:
-        """Remedy by `speechllm fix`, else by `command`, which writes {new} from {}."""
+        """Remedy by `speechllm data fix`, else by `command`, which writes {new} from {}."""
         old, new = shell_word(self.path), shell_word(f"{self.path}.new")
         return self.fix or f"{command.format(old, new=new)} && mv {new} {old}"
 

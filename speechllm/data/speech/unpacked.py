@@ -132,17 +132,20 @@ class _Kept(Generic[T]):
         with self.lock:
             turn = self.making.setdefault(stamp, threading.Lock())
         with turn:
-            found = self.peek(stamp)
-            if found is not None:
-                return found
-            made = make()
-            with self.lock:
-                self.made[stamp] = made
-                self.weighs += self.weight(made)
-                while len(self.made) > 1 and self.weighs > self.most:
-                    self.weighs -= self.weight(self.made.popitem(last=False)[1])
-                self.making.pop(stamp, None)
-            return made
+            try:
+                found = self.peek(stamp)
+                if found is not None:
+                    return found
+                made = make()
+                with self.lock:
+                    self.made[stamp] = made
+                    self.weighs += self.weight(made)
+                    while len(self.made) > 1 and self.weighs > self.most:
+                        self.weighs -= self.weight(self.made.popitem(last=False)[1])
+                return made
+            finally:
+                with self.lock:
+                    self.making.pop(stamp, None)
 
 
 _facts = _Kept[Facts](KEPT_FACTS, lambda facts: 1)

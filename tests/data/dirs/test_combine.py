@@ -68,6 +68,14 @@ def test_sets_that_share_recordings_and_speakers(tmp_path):
         joined(tmp_path, tmp_path / "one", tmp_path / "two")
 
 
+def test_bias_lists_of_whole_files_and_cuts_are_joined(make_data_dir, tmp_path):
+    one, two = make_data_dir("one", text={"a": "z"}), make_data_dir("two", text={"b": "x"})
+    write_table(two / "segments", {"b": "b 0.0 0.5"})
+    for path, word in ((one, "maize"), (two, "rye")):
+        (path / "bias_words").write_text(f"{word}\n")
+    assert (joined(tmp_path, one, two) / "bias_words").read_text() == "maize\nrye\n"
+
+
 def test_clashes(make_data_dir, tmp_path):
     one = make_data_dir("one", text={"a": "x", "b": "y"})
     two = make_data_dir("two", text={"b": "y"})

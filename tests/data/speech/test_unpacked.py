@@ -70,6 +70,11 @@ def test_what_is_kept_has_a_bound(tmp_path: Path, monkeypatch, opens: list[str])
         assert len(kept.made) <= 2
     load_audio(Audio(str(tmp_path / "b.ogg"), 3.0, 4.0))
     assert opens == [f"{name}.ogg" for name in "abcab"]
+    with pytest.raises(AudioError):
+        (tmp_path / "d.ogg").write_bytes(b"no audio")
+        load_audio(Audio(str(tmp_path / "d.ogg"), 1.0, 2.0))
+    load_audio(Audio(str(tmp_path / "b.ogg"), 3.0, 4.0))
+    assert not kept.making and not unpacked._facts.making  # no lock outlives its turn
 
 
 def test_a_fault_is_found_again_and_names_the_entry(tmp_path: Path) -> None:
