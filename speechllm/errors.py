@@ -64,7 +64,11 @@ def shell_word(path: object) -> str:
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
-    """Return ", did you mean 'x'?" for the nearest of `choices`, else the list of choices."""
+    """Return ", did you mean 'x'?" for the nearest of `choices`, else the list of choices.
+
+    >>> did_you_mean("denose", ["denoise", "audio"])
+    ", did you mean 'denoise'?"
+    """
     choices = list(choices)
     near = difflib.get_close_matches(name[:MOST_OF_A_NAME], choices, n=1, cutoff=0.5)
     if near:

@@ -25,6 +25,10 @@ def estimate(sentences: Iterable[Sequence[str]], order: int) -> NGram:
 
     Raises:
         ValueError: there is no sentence.
+
+    >>> model = estimate([["the", "rain"], ["the", "sun"], ["the", "rain", "falls"]], 2)
+    >>> model.score(["the", "rain"]) > model.score(["rain", "the"])
+    True
     """
     counts = _adjusted_counts(sentences, order)
     vocabulary = {word for (word,) in counts[0]} | {UNKNOWN}

@@ -2,7 +2,11 @@
 
 
 def gain(error: float | None, base: float | None) -> float | None:
-    """Relative reduction of the base's error, in percent; None where either is not known."""
+    """Relative reduction of the base's error, in percent; None where either is not known.
+
+    >>> gain(20.0, 25.0)
+    20.0
+    """
     return 100 * (base - error) / base if error is not None and base else None
 
 
@@ -18,6 +22,9 @@ def gap_closed(error: float | None, base: float | None, audio: float | None) -> 
         error: the model's error rate.
         base: error rate of the base.
         audio: error rate of the model fine-tuned on audio.
+
+    >>> gap_closed(20.0, 25.0, 15.0)
+    50.0
     """
     if error is None or base is None or audio is None or not has_gap(base, audio):
         return None

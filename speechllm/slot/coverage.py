@@ -18,6 +18,9 @@ def by_coverage(text: Mapping[str, str], known: Collection[str]) -> list[str]:
 
     Returns:
         All ids; those without a gain come last, in the order of the text.
+
+    >>> by_coverage({"a": "rain rain", "b": "wheat rust", "c": "wheat"}, {"rain"})
+    ['c', 'b', 'a']
     """
     often = Counter(word for words in text.values() for word in words.split())
     words = {utt: said.split() for utt, said in text.items()}

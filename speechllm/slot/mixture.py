@@ -77,6 +77,9 @@ def resolve_shares(shares: Sequence[float | None]) -> list[float]:
 
     Raises:
         ConfigError: a share outside [0, 1], a sum above 1, or below 1 with no null to fill it.
+
+    >>> resolve_shares([0.5, None, None])
+    [0.5, 0.25, 0.25]
     """
     given = [share for share in shares if share is not None]
     if any(not 0 <= share <= 1 for share in given):
@@ -122,6 +125,9 @@ def subset(
 
     Raises:
         ConfigError: `fraction` outside [0, 1].
+
+    >>> subset(["a", "b", "c", "d"], 0.5, 42)
+    ['a', 'd']
     """
     if not 0 <= fraction <= 1:
         raise ConfigError(f"a fraction must lie in [0, 1], not {fraction}")

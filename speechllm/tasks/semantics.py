@@ -61,7 +61,11 @@ def _check_text(value: Any, what: str) -> None:
 
 
 def write_answer(semantics: Mapping[str, Any]) -> str:
-    """Serialise semantics as the LLM answers them: one line of JSON."""
+    """Serialise semantics as the LLM answers them: one line of JSON.
+
+    >>> write_answer({"scenario": "alarm", "action": "set", "entities": []})
+    '{"scenario": "alarm", "action": "set", "entities": []}'
+    """
     entities = [
         {"type": _joined(e["type"]), "filler": _joined(e["filler"])} for e in semantics["entities"]
     ]

@@ -23,6 +23,9 @@ def spoken_form(text: str) -> str:
     A few abbreviations and signs are written out (`SPOKEN`).
 
     Digits stay: only the corpus can tell whether 76 was spoken as "SEVENTY SIX".
+
+    >>> spoken_form("The co-op's 50 % off, Dr. Lee.")
+    "THE CO OP'S 50 PERCENT OFF DOCTOR LEE"
     """
     text = (
         unicodedata.normalize("NFKC", text).upper().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")

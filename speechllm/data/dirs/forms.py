@@ -49,7 +49,11 @@ _CURLY = re.compile("[\u2018\u2019\u02bc]")
 
 
 def fold(text: str, folds: Iterable[Fold]) -> str:
-    """Text in another form, with single blanks; unchanged if `folds` is empty."""
+    """Text in another form, with single blanks; unchanged if `folds` is empty.
+
+    >>> fold("Sugar, Beet", ("lower", "punctuation"))
+    'sugar beet'
+    """
     folds = tuple(folds)
     if not folds:
         return text

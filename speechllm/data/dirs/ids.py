@@ -12,7 +12,11 @@ _BLANK_OR_CONTROL = re.compile(r"[\s\x00-\x1f\x7f-\x9f]")
 
 
 def id_problem(key: str) -> str | None:
-    """Say why `key` cannot be an id; None if it can. Ids become file names: no paths."""
+    """Say why `key` cannot be an id; None if it can. Ids become file names: no paths.
+
+    >>> id_problem("../x")
+    "id holds '/', '\\\\' or '..'"
+    """
     if _PLAIN_ID.fullmatch(key) and ".." not in key:
         return None
     if "/" in key or "\\" in key or ".." in key:
@@ -36,5 +40,9 @@ def speed_prefix(speed: float) -> str:
 
 
 def original(name: str) -> str:
-    """Id of what a speed-perturbed copy was made from; any other id is returned unchanged."""
+    """Id of what a speed-perturbed copy was made from; any other id is returned unchanged.
+
+    >>> original("sp0.9-u1")
+    'u1'
+    """
     return _SPEED.sub("", name)

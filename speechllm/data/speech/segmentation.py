@@ -44,6 +44,11 @@ def cut_at_pauses(
 
     Returns:
         (start, end) of each piece, in samples, in order; none where there is only silence.
+
+    >>> speech = np.random.default_rng(0).normal(0, 0.1, 4 * SAMPLE_RATE)
+    >>> wave = np.concatenate([speech, np.zeros(SAMPLE_RATE), speech])
+    >>> cut_at_pauses(wave, 6.0, vad="energy")
+    [(0, 72000), (72000, 144000)]
     """
     most = round(max_seconds * SAMPLE_RATE / BLOCK)
     if len(wave) <= max_seconds * SAMPLE_RATE:

@@ -45,6 +45,9 @@ def ctm_lines(
 
     Returns:
         The lines, and the utterances that have words with such estimated times.
+
+    >>> ctm_lines({"u1": [RecordedWord("rain", 0.9, 0.1, 0.4)]}, {})
+    (['u1 1 0.100 0.300 rain 0.9000'], [])
     """
     rows: list[tuple[str, float, str]] = []
     guessed = []

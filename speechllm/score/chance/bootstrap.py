@@ -113,6 +113,9 @@ def bootstrap_interval(
 
     Returns:
         (low, high); None if it would mean nothing: fewer than two units, or no reference tokens.
+
+    >>> bootstrap_interval(np.array([1, 0, 2, 0]), np.array([4, 5, 6, 5]), 200, 0)
+    (0.0, 30.0)
     """
     if len(np.asarray(errors)) < 2 or not np.sum(reference):
         return None

@@ -26,6 +26,9 @@ def mean_rate(errors: ArrayLike, reference: ArrayLike) -> float | None:
         errors: [S, N] errors of each seed's run on each utterance; [N] is one seed.
         reference: [N] reference tokens; [S, N] if the denominator differs from run to run, as
             with an F1.
+
+    >>> mean_rate(np.array([[1, 0], [0, 0]]), np.array([2, 2]))
+    12.5
     """
     errors, totals = np.atleast_2d(errors), np.atleast_2d(reference).sum(axis=1)
     if not totals.all():

@@ -22,6 +22,9 @@ def is_loop(hypothesis: Sequence[str], reference: Sequence[str]) -> bool:
     """Whether up to ten words stand three or more times in a row, six or more words in all.
 
     A repetition that the reference has as often is no loop.
+
+    >>> is_loop("no no no no no no no".split(), ["no"])
+    True
     """
     if len(hypothesis) - len(set(hypothesis)) < FEWEST_WORDS - 2:  # too few repeated words
         return False

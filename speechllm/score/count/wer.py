@@ -143,6 +143,10 @@ def score_texts(
     Raises:
         SpeechLLMError: there are no references, or ids of hypotheses have no reference.
         ConfigError: the normaliser is unknown.
+
+    >>> score = score_texts({"u1": "the sugar beet"}, {"u1": "the sugar beat"})
+    >>> score.words.summary()
+    '%WER 33.33 [ 1 / 3, 0 ins, 0 del, 1 sub ]'
     """
     if not references:
         raise SpeechLLMError("there are no references to score against")

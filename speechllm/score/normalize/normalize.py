@@ -18,6 +18,9 @@ def normalizer(name: str) -> Normalizer:
 
     Raises:
         ConfigError: no normaliser has that name, its package is missing, or the file is malformed.
+
+    >>> normalizer("english")("It's 5 O'Clock, Mr. Smith!")
+    "it's 5 o'clock mister smith"
     """
     if name in NORMALIZERS:
         return NORMALIZERS[name]
