@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from speechllm.data.dirs.kaldi import DataDir
-from tests import corpora
+from tests.helpers import corpora
 from tests.helpers.paths import ROOT
 from tests.helpers.tiny import make_encoder, make_llm
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from speechllm.data.dirs.kaldi import DataDir, read_table
-from tests import corpora
+from tests.helpers import corpora
 from tests.helpers.paths import ROOT
 from tests.recipes.test_corpora import copy_of, models, run, run_all
 

@@ -25,6 +25,7 @@ from speechllm.model.llm import add_lora, load_tokenizer
 from speechllm.slot.collate import IGNORED
 from speechllm.slot.corpus import Corpus
 from speechllm.slot.prompt import make_prompt
+from speechllm.task import load_task
 
 BATCH = 4
 
@@ -32,7 +33,9 @@ settings = json.loads(sys.argv[1])
 config = load(BaseConfig, Path(settings["conf"]) / "base.yaml", settings["models"])
 model = config.model
 tokenizer = load_tokenizer(model)
-prompt = make_prompt(tokenizer, model.prompt, model.chat_template)
+prompt = make_prompt(
+    tokenizer, load_task(model.task).with_prompt(model).prompt, model.chat_template
+)
 corpus = Corpus.load([settings["data"]])
 corpus.open_frames(Path(settings["dump"]), model.audio_model, model.encoder_settings)
 targets = {
