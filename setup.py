@@ -37,6 +37,7 @@ setup(
         "mini": ["espeakng-loader", "onnxruntime"],
         "import": ["gguf>=0.17"],
         "vad": ["silero-vad>=6.2.3,<7", "onnxruntime"],
+        "completion": ["shtab"],
         "report": ["matplotlib", "jinja2"],
         "score": ["whisper-normalizer==0.1.1"],  # later ones are not OpenAI's: score/whisper.py
         "tensorboard": ["tensorboard"],

@@ -74,7 +74,9 @@ _COMMANDS = {
         "compare_hyps",
         "two systems on the same utterances: tests, fixed and broken",
     ),
+    "cp": ("cp", "copy a recipe, to begin one of your own"),
     "run": ("run", "run an array of jobs, each with its own log"),
+    "completion": ("completion", "print what bash or zsh needs to complete commands"),
 }
 COMMANDS = {name: text for name, (_, text) in _COMMANDS.items()}
 OLD = {
