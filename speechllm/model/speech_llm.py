@@ -203,14 +203,14 @@ class SpeechLLM(nn.Module):
 
     def label_logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Teacher-forced logits [N, V] and ids [N] of transcripts and eos, row after row."""
-        filled = self.fill(batch)
-        labels = filled.labels[:, 1:]
-        predicts = functional.pad(labels != IGNORED, (0, 1))  # position i predicts label i + 1
+        filled = self.fill(batch)  # embeddings [B, L, E], labels [B, L]
+        labels = filled.labels[:, 1:]  # [B, L - 1]
+        predicts = functional.pad(labels != IGNORED, (0, 1))  # [B, L], i predicts label i + 1
         with head_sees_only(self.llm, predicts):
             logits = self.llm(
                 inputs_embeds=filled.embeddings, attention_mask=filled.attention_mask
-            ).logits.float()
-        return logits, labels[labels != IGNORED]
+            ).logits.float()  # [N, V], N positions in `predicts`
+        return logits, labels[labels != IGNORED]  # [N, V], [N]
 
     @torch.inference_mode()
     def snap(self, batch: Batch) -> list[str]:

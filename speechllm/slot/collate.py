@@ -109,10 +109,10 @@ def collate(
         around = example.prompt or prompt
         target = [*example.target, prompt.eos] if with_target else []
         head = [prompt.bos] if example.slot is None else [*around.prefix, *slot, *around.suffix]
-        rows.append(torch.tensor(head + target))
-        labels.append(torch.tensor([IGNORED] * len(head) + target))
-        position = torch.arange(len(head) + len(target)) - len(around.prefix)
-        inside = (position >= 0) & (position < len(slot))
+        rows.append(torch.tensor(head + target))  # [l]
+        labels.append(torch.tensor([IGNORED] * len(head) + target))  # [l]
+        position = torch.arange(len(head) + len(target)) - len(around.prefix)  # [l]
+        inside = (position >= 0) & (position < len(slot))  # [l] bool, the slot
         speech.append(inside & example.has_speech)
         soft.append(inside & isinstance(example.slot, Soft))
         projected.append(inside & isinstance(example.slot, Projected))
@@ -120,19 +120,19 @@ def collate(
     def pad(sequences: list[Tensor], value: int | bool) -> Tensor:
         return pad_sequence(sequences, batch_first=True, padding_value=value, padding_side="left")
 
-    spoken = [torch.from_numpy(e.slot).float() for e in examples if e.has_speech]
+    spoken = [torch.from_numpy(e.slot).float() for e in examples if e.has_speech]  # S of [T, D]
     own = [torch.from_numpy(e.slot.vectors) for e in examples if isinstance(e.slot, Projected)]
     return Batch(
         examples=examples,
-        input_ids=pad(rows, prompt.pad),
-        attention_mask=pad([torch.ones_like(row) for row in rows], 0),
-        labels=pad(labels, IGNORED),
-        speech_mask=pad(speech, False),
-        frames=pad_sequence(spoken, batch_first=True) if spoken else None,
-        frame_lengths=torch.tensor([len(s) for s in spoken]) if spoken else None,
-        soft_mask=pad(soft, False) if any(row.any() for row in soft) else None,
-        projected=torch.cat(own) if own else None,
-        projected_mask=pad(projected, False) if own else None,
+        input_ids=pad(rows, prompt.pad),  # [B, L]
+        attention_mask=pad([torch.ones_like(row) for row in rows], 0),  # [B, L]
+        labels=pad(labels, IGNORED),  # [B, L]
+        speech_mask=pad(speech, False),  # [B, L]
+        frames=pad_sequence(spoken, batch_first=True) if spoken else None,  # [S, T, D]
+        frame_lengths=torch.tensor([len(s) for s in spoken]) if spoken else None,  # [S]
+        soft_mask=pad(soft, False) if any(row.any() for row in soft) else None,  # [B, L]
+        projected=torch.cat(own) if own else None,  # [P, E]
+        projected_mask=pad(projected, False) if own else None,  # [B, L]
     )
 
 

@@ -93,12 +93,11 @@ class BeamSearch:
 
     def _step(self, going: Sequence[_Utterance], logits: Tensor) -> None:
         """Extend each utterance by one token."""
-        ids = [beam.ids for one in going for beam in one.beams]
-        heard = [one.number for one in going for _ in one.beams]
-        scores = self._knowledge(
-            torch.tensor(ids, dtype=torch.long, device=logits.device), logits, heard
-        )
-        best, tokens = scores.topk(min(self._most, scores.shape[1]), dim=-1)
+        ids = [beam.ids for one in going for beam in one.beams]  # R rows of n tokens
+        utterances = [one.number for one in going for _ in one.beams]  # R
+        prefixes = torch.tensor(ids, dtype=torch.long, device=logits.device)  # [R, n]
+        scores = self._knowledge(prefixes, logits, utterances)  # [R, V]
+        best, tokens = scores.topk(min(self._most, scores.shape[1]), dim=-1)  # [R, most] each
         rows = iter(enumerate(zip(best.tolist(), tokens.tolist(), strict=True)))
         for one in going:
             following = [
