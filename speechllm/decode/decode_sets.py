@@ -84,11 +84,11 @@ def _decode_missing(
             _append(out / LINES, (record.to_json() for record in records))
             done |= {record.id: record for record in records}
             progress.advance(len(ids))
-    heard = [record.text for record in done.values()]
+    hypotheses = [record.text for record in done.values()]
     if fits is not False:  # the model may write otherwise than the transcripts
         level = logging.DEBUG if fits else logging.INFO
-        say_fits(decoder, bias_lists, corpus.name, heard, "hypotheses", level)
-    say_form(corpus.name, heard, corpus.targets.values())
+        say_fits(decoder, bias_lists, corpus.name, hypotheses, "hypotheses", level)
+    say_form(corpus.name, hypotheses, corpus.targets.values())
     write_results(out, corpus.name, done, config, corpus.encode_seconds, extra, decoder.times_by)
 
 

@@ -62,13 +62,13 @@ def say_fits(
     return fine if words else None
 
 
-def say_form(name: str, heard: Iterable[str], wanted: Iterable[str]) -> None:
+def say_form(name: str, hypotheses: Iterable[str], wanted: Iterable[str]) -> None:
     """Warn if hypotheses are written in another form than their references.
 
     Args:
         name: name of the set.
-        heard: its hypotheses.
+        hypotheses: its hypotheses.
         wanted: its references.
     """
-    if said := unlike(heard, count_words(wanted), "what they are compared with"):
+    if said := unlike(hypotheses, count_words(wanted), "what they are compared with"):
         log.warning("%s: hypotheses: %s; errors by `plain`, as in tuning, count that", name, said)

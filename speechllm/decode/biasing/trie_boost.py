@@ -76,9 +76,9 @@ class TrieBoost(Scorer):
         tokens = [t for t in root if t != END and (anywhere or self._word_start[t])]
         return torch.tensor(tokens, dtype=torch.long, device=self._over.device)
 
-    def __call__(self, ids: Tensor, scores: Tensor, heard: Sequence[int]) -> Tensor:
+    def __call__(self, ids: Tensor, scores: Tensor, utterance_of: Sequence[int]) -> Tensor:
         states, given = {}, torch.zeros_like(scores)
-        for row, (utterance, prefix) in enumerate(zip(heard, ids.tolist(), strict=True)):
+        for row, (utterance, prefix) in enumerate(zip(utterance_of, ids.tolist(), strict=True)):
             trie = self._tries[utterance]
             key = (utterance, tuple(prefix))
             if key not in states:

@@ -142,7 +142,7 @@ class Constraint(Scorer):
         """Zeros: it forbids tokens, and prefers none of those allowed."""
         return [0.0] * len(hypotheses)
 
-    def __call__(self, ids: Tensor, scores: Tensor, heard: Sequence[int]) -> Tensor:
+    def __call__(self, ids: Tensor, scores: Tensor, utterance_of: Sequence[int]) -> Tensor:
         states: dict[tuple[int, ...], int | None] = {}
         forbidden = torch.zeros_like(scores, dtype=torch.bool)
         for row, prefix in enumerate(map(tuple, ids.tolist())):
@@ -151,7 +151,7 @@ class Constraint(Scorer):
                 after = self.automaton.step(before, prefix[-1]) if prefix else self._states[()]
                 states[prefix] = after
             state = states[prefix]
-            left = self.bounds[heard[row]] - len(prefix)
+            left = self.bounds[utterance_of[row]] - len(prefix)
             if state is None or left <= 0:
                 continue
             forbidden[row] = True

@@ -34,14 +34,14 @@ class CtcState(NamedTuple):
         blank: [N, P + 1] of paths that end with a blank.
         begins: [N] log-probability that the whole speech begins with the prefix.
         last: [N] the last symbol; 0 if there is none yet.
-        heard: [N] the utterance: a row of `read`, the log-probabilities of a batch.
+        utterance_of: [N] the utterance: a row of `read`, the log-probabilities of a batch.
     """
 
     symbol: Tensor
     blank: Tensor
     begins: Tensor
     last: Tensor
-    heard: Tensor
+    utterance_of: Tensor
 
     def of(self, rows: Tensor) -> "CtcState":
         return CtcState(*(part[rows] for part in self))
@@ -99,9 +99,9 @@ class JointCtc(Scorer):
         self._number = {e.utt_id: number for number, e in enumerate(batch.examples)}
         self._prefixes, self._given = Prefixes(), {}
 
-    def __call__(self, ids: Tensor, scores: Tensor, heard: Sequence[int]) -> Tensor:
-        step, read = self._prefixes.step(ids, heard), self._read
-        utterances = [heard[row] for row in step.rows]
+    def __call__(self, ids: Tensor, scores: Tensor, utterance_of: Sequence[int]) -> Tensor:
+        step, read = self._prefixes.step(ids, utterance_of), self._read
+        utterances = [utterance_of[row] for row in step.rows]
         rows = torch.tensor(step.rows, device=scores.device)
         before = torch.tensor(step.before, device=scores.device)
         given = torch.zeros(len(rows), device=scores.device)
@@ -163,16 +163,18 @@ def _gain(after: Tensor, state: CtcState) -> Tensor:
     return gain.masked_fill(state.begins < NEVER / 2, FLOOR).float()
 
 
-def nothing_read(read: Tensor, heard: Tensor) -> CtcState:
+def nothing_read(read: Tensor, utterance_of: Tensor) -> CtcState:
     """State of the empty prefix: blanks alone.
 
     Args:
         read: [B, P, 1 + U] log-probabilities at each position, the blank's first.
-        heard: [N] the utterance of each prefix: a row of `read`.
+        utterance_of: [N] the utterance of each prefix: a row of `read`.
     """
-    blank = nn.functional.pad(read[heard, :, 0].double().cumsum(1), (1, 0))
+    blank = nn.functional.pad(read[utterance_of, :, 0].double().cumsum(1), (1, 0))
     begins = torch.zeros_like(blank[:, 0])
-    return CtcState(torch.full_like(blank, NEVER), blank, begins, torch.zeros_like(heard), heard)
+    return CtcState(
+        torch.full_like(blank, NEVER), blank, begins, torch.zeros_like(utterance_of), utterance_of
+    )
 
 
 def read_all(state: CtcState, read: Tensor, symbols: Tensor) -> CtcState:
@@ -186,8 +188,8 @@ def read_all(state: CtcState, read: Tensor, symbols: Tensor) -> CtcState:
     for symbol in symbols.unbind(1):
         ways, said = _ways(state, read, symbol)
         longer = _recurrence(ways, said)
-        blank = _recurrence(longer[:, :-1], read[state.heard, :, 0].double())
-        after = CtcState(longer, blank, (ways + said).logsumexp(1), symbol, state.heard)
+        blank = _recurrence(longer[:, :-1], read[state.utterance_of, :, 0].double())
+        after = CtcState(longer, blank, (ways + said).logsumexp(1), symbol, state.utterance_of)
         state = after.where(symbol > 0, state)
     return state
 
@@ -219,7 +221,7 @@ def _ways(state: CtcState, read: Tensor, symbol: Tensor) -> tuple[Tensor, Tensor
     """
     ways = torch.logaddexp(state.symbol, state.blank)
     ways = torch.where((symbol == state.last)[:, None], state.blank, ways)[:, :-1]
-    return ways, read[state.heard, :, symbol].double()
+    return ways, read[state.utterance_of, :, symbol].double()
 
 
 def _recurrence(enters: Tensor, stays: Tensor) -> Tensor:

@@ -43,7 +43,7 @@ class LMScorer(Scorer):
         self._prefixes = Prefixes()
         self._state: Any = None
 
-    def __call__(self, ids: Tensor, scores: Tensor, heard: Sequence[int]) -> Tensor:
+    def __call__(self, ids: Tensor, scores: Tensor, utterance_of: Sequence[int]) -> Tensor:
         step = self._prefixes.step(ids)
         if ids.shape[1] == 0:
             known, self._state = self.lm.first()

@@ -84,7 +84,7 @@ class NGramScorer(Scorer):
         self._log_prob = lru_cache(REMEMBERED)(ngram.log_prob)
         self._prefix_log_prob = lru_cache(REMEMBERED)(ngram.prefix_log_prob)
 
-    def __call__(self, ids: Tensor, scores: Tensor, heard: Sequence[int]) -> Tensor:
+    def __call__(self, ids: Tensor, scores: Tensor, utterance_of: Sequence[int]) -> Tensor:
         step = self._prefixes.step(ids)
         if ids.shape[1] == 0:
             self._states = [_State((BEGIN,))]

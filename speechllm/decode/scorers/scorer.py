@@ -28,14 +28,14 @@ class Scorer:
     def begin(self, batch: Batch) -> None:
         """Prepare for a new batch."""
 
-    def __call__(self, ids: Tensor, scores: Tensor, heard: Sequence[int]) -> Tensor:
+    def __call__(self, ids: Tensor, scores: Tensor, utterance_of: Sequence[int]) -> Tensor:
         """Add its weighted scores of the next token; called in greedy search too.
 
         Args:
             ids: [N, T] tokens generated in each row; T = 0 in the first step. Rows of an utterance
                 lie side by side, and all that go on are there.
             scores: [N, V] log-probabilities of the next token, scores of other scorers included.
-            heard: [N] the utterance of each row, as its place in the batch.
+            utterance_of: [N] the utterance of each row, as its place in the batch.
 
         Returns:
             [N, V] the new scores.
@@ -75,18 +75,20 @@ class Prefixes:
     def __init__(self) -> None:
         self._last: dict[tuple[int, bytes], int] = {}
 
-    def step(self, input_ids: Tensor, heard: Sequence[int] | None = None) -> Step:
+    def step(self, input_ids: Tensor, utterance_of: Sequence[int] | None = None) -> Step:
         """Take the next step; one with empty ids is the first of a search."""
         ids = input_ids.cpu().numpy()
-        heard = heard or [0] * len(ids)
+        utterance_of = utterance_of or [0] * len(ids)
         numbers: dict[tuple[int, bytes], int] = {}
         rows: list[int] = []
         prefix_of = []
         for row, prefix in enumerate(ids):
-            number = numbers.setdefault((heard[row], prefix.tobytes()), len(numbers))
+            number = numbers.setdefault((utterance_of[row], prefix.tobytes()), len(numbers))
             if number == len(rows):
                 rows.append(row)
             prefix_of.append(number)
-        before = [self._last[heard[row], ids[row, :-1].tobytes()] for row in rows if ids.shape[1]]
+        before = [
+            self._last[utterance_of[row], ids[row, :-1].tobytes()] for row in rows if ids.shape[1]
+        ]
         self._last = numbers
         return Step(rows, before, prefix_of)

@@ -27,36 +27,38 @@ class Reader:
         self._llm = base_of(llm)
         self._cache, self._prompts = BeamCache(self._llm.config, room), filled.attention_mask
         self._most = beam * len(filled.embeddings)
-        self._heard: list[int] = []
+        self._utterance_of: list[int] = []
         self._takes_positions = "position_ids" in inspect.signature(self._llm.forward).parameters
         self.first = self._logits(filled.embeddings, filled.attention_mask)
         """[B, V] logits of the first token of each utterance."""
 
-    def go_on(self, rows: Sequence[int], heard: Sequence[int], tokens: Sequence[int]) -> Tensor:
+    def go_on(
+        self, rows: Sequence[int], utterance_of: Sequence[int], tokens: Sequence[int]
+    ) -> Tensor:
         """Extend row rows[r] of the last step by a token; the result is row r.
 
         Args:
             rows: [N] rows of the last step; in the first step, utterances.
-            heard: [N] the utterance of each new row.
+            utterance_of: [N] the utterance of each new row.
             tokens: [N] the token that each new row adds.
 
         Returns:
             [N, V] logits of the next token.
         """
         device = self._prompts.device
-        if not self._heard:
+        if not self._utterance_of:
             self._cache.spread(torch.tensor(rows, device=device), self._most)
-        elif list(rows) != list(range(len(self._heard))):
-            before = self._heard + [-1] * len(rows)
-            moved = [row for row, one in enumerate(heard) if one != before[row]]
+        elif list(rows) != list(range(len(self._utterance_of))):
+            before = self._utterance_of + [-1] * len(rows)
+            moved = [row for row, one in enumerate(utterance_of) if one != before[row]]
             self._cache.go_on(
                 torch.tensor(rows, device=device),
                 torch.tensor(moved, dtype=torch.long, device=device),
             )
-        self._heard = list(heard)
+        self._utterance_of = list(utterance_of)
         ids = torch.tensor(tokens, device=device)[:, None]
         read = self._cache.get_seq_length() - self._prompts.shape[1]
-        mask = nn.functional.pad(self._prompts[self._heard], (0, read + 1), value=1)
+        mask = nn.functional.pad(self._prompts[self._utterance_of], (0, read + 1), value=1)
         return self._logits(self._llm.get_input_embeddings()(ids), mask)
 
     def _logits(self, embeddings: Tensor, mask: Tensor) -> Tensor:

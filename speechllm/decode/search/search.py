@@ -119,14 +119,14 @@ def _knowledge(config: DecodeConfig, sources: Sequence[Scorer]) -> Knowledge:
     if config.no_repeat_ngram:
         penalties.append(NoRepeatNGramLogitsProcessor(config.no_repeat_ngram))
 
-    def known(ids: Tensor, logits: Tensor, heard: Sequence[int]) -> Tensor:
+    def known(ids: Tensor, logits: Tensor, utterance_of: Sequence[int]) -> Tensor:
         scores = logits.float()
         if config.beam == 1:  # as in transformers' greedy search
             scores = penalties(ids, scores).log_softmax(-1)
         else:
             scores = penalties(ids, scores.log_softmax(-1))
         for source in sources:
-            scores = source(ids, scores, heard)
+            scores = source(ids, scores, utterance_of)
         return scores
 
     return known

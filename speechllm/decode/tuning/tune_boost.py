@@ -70,10 +70,10 @@ def tune_boost(
         for boost in trie.grid:
             decoder.config = with_boost(search, boost)
             decoder.use_lists(data_dir.bias_lists)
-            heard = _heard(decoder, corpus, ids, progress)
-            error = _error(corpus, heard, task)
+            hypotheses = _hypotheses(decoder, corpus, ids, progress)
+            error = _error(corpus, hypotheses, task)
             points.append({"boost": boost, "error": round(error, 4)})
-    say_form(corpus.name, heard.values(), corpus.targets.values())
+    say_form(corpus.name, hypotheses.values(), corpus.targets.values())
     best = min(points, key=lambda point: (point["error"], point["boost"]))
     if len(points) > 1 and best["boost"] == max(trie.grid):
         log.warning("biasing.trie.boost: the best value, %g, is the end of its grid", best["boost"])
@@ -86,7 +86,9 @@ def tune_boost(
     return tuning
 
 
-def _heard(decoder: Decoder, corpus: Corpus, ids: list[str], progress: Progress) -> dict[str, str]:
+def _hypotheses(
+    decoder: Decoder, corpus: Corpus, ids: list[str], progress: Progress
+) -> dict[str, str]:
     """Hypotheses by utterance id."""
     seconds = {utt: s for d in corpus.dirs for utt, s in d.utt2dur.items()}
     views = Views(decoder.model.tokenizer, {"dev": corpus})
@@ -100,9 +102,9 @@ def _heard(decoder: Decoder, corpus: Corpus, ids: list[str], progress: Progress)
     return texts
 
 
-def _error(corpus: Corpus, heard: Mapping[str, str], task: Task) -> float:
+def _error(corpus: Corpus, hypotheses: Mapping[str, str], task: Task) -> float:
     """The task's main error in percent."""
-    counted = task.count({utt: corpus.targets[utt] for utt in heard}, heard)
+    counted = task.count({utt: corpus.targets[utt] for utt in hypotheses}, hypotheses)
     percent = counted.rates[task.main.key].percent
     if percent is None:
         what = task.main.unit or "answers"
