@@ -33,7 +33,7 @@ Config = TypeVar("Config", bound=BaseModel)
 Labels = Mapping[str, Sequence[str]]
 """Label names that occur in the answers of the training data: by kind, sorted."""
 Entities = Mapping[str, Sequence[Mapping[str, Any]]]
-"""Annotated entities by utterance id (docs/data.md)."""
+"""Annotated entities by utterance id (docs/data-formats.md)."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import types
 import pytest
 
 from speechllm import cli
+from speechllm.commands.options import register
 from speechllm.errors import DataError, SpeechLLMError, shown
 from tests.helpers.paths import ROOT
 
@@ -73,19 +74,21 @@ def test_every_command_has_a_module():
     missing = [
         name
         for name in cli.COMMANDS
-        if not (ROOT / f"speechllm/commands/{cli.place_of(name).replace('.', '/')}.py").is_file()
+        if not (
+            ROOT / f"speechllm/commands/{register.place_of(name).replace('.', '/')}.py"
+        ).is_file()
     ]
     assert missing == []
 
 
 def test_commands_of_a_group_and_their_old_names(capsys):
-    assert cli.find_command(["data", "check", "x"]) == ("data check", ["x"])
-    assert cli.find_command(["compare", "plan"]) == ("compare", ["plan"])
-    assert cli.find_command(["import-model", "x"]) == ("import_model", ["x"])
+    assert register.find_command(["data", "check", "x"]) == ("data check", ["x"])
+    assert register.find_command(["compare", "plan"]) == ("compare", ["plan"])
+    assert register.find_command(["import-model", "x"]) == ("import_model", ["x"])
     assert capsys.readouterr().err == ""
-    assert cli.find_command(["standin-llm", "x"]) == ("standin llm", ["x"])
+    assert register.find_command(["standin-llm", "x"]) == ("standin llm", ["x"])
     assert "its name is now `speechllm standin llm`" in capsys.readouterr().err
-    assert {cli.find_command([old])[0] for old in cli.OLD} == set(cli.OLD.values())
+    assert {register.find_command([old])[0] for old in register.OLD} == set(register.OLD.values())
 
 
 def test_a_group_alone_names_its_commands():
@@ -354,7 +357,7 @@ def test_warnings_of_other_packages_that_matter_are_logged():
 
 @pytest.mark.parametrize("command", cli.COMMANDS)
 def test_every_number_of_every_command_has_bounds(command):
-    module = cli.load_command(command)
+    module = register.load_command(command)
     parser = cli.Parser()
     module.add_arguments(parser)
     for action in parser._actions:

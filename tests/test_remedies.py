@@ -17,6 +17,7 @@ import soundfile
 
 import speechllm
 from speechllm import cli
+from speechllm.commands.options import register
 from speechllm.data.check.validate import check_data_dir
 from speechllm.data.dirs.kaldi import DataDir, read_table
 from speechllm.data.dirs.tables import NO_TEXT
@@ -51,7 +52,7 @@ def parsers() -> dict[str, set[str]]:
     options = {}
     for name in cli.COMMANDS:
         parser = cli.Parser()
-        cli.load_command(name).add_arguments(parser)
+        register.load_command(name).add_arguments(parser)
         options[name] = options_of(parser) | {"--debug"}
     return options
 
@@ -63,8 +64,8 @@ def test_a_command_that_is_named_is_there_with_its_options() -> None:
         for call in re.finditer(r"speechllm ([a-z][a-z_-]*[a-z])((?: (?:--\w+|\S+))*)", text):
             if text[: call.start()].endswith(("from ", "import ", "by ", "of ")):
                 continue
-            assert call[1].replace("-", "_") not in cli.OLD, f"{place}: {call[0]}"
-            name, _ = cli.find_command([call[1], *re.findall(r"\w+", call[2])[:1]])
+            assert call[1].replace("-", "_") not in register.OLD, f"{place}: {call[0]}"
+            name, _ = register.find_command([call[1], *re.findall(r"\w+", call[2])[:1]])
             options = re.findall(r"(?<= )--[a-z_]+", call[2])
             if name in known:
                 named += 1

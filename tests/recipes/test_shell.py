@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from speechllm import cli
+from speechllm.commands.options import register
 from tests.helpers.paths import ROOT
 
 STAGE_COMMANDS = (
@@ -635,10 +636,10 @@ def test_the_commands_take_the_options_that_the_stages_give():
         check=True,
     )
     commands = [shlex.split(line)[2:] for line in done.stdout.splitlines() if "$ speechllm" in line]
-    called = [cli.find_command(words) for words in commands]
+    called = [register.find_command(words) for words in commands]
     assert {name for name, _ in called} == set(STAGE_COMMANDS)
     for name, argv in called:
-        module = cli.load_command(name)
+        module = register.load_command(name)
         args = cli.parse(name, module, argv)
         if name == "run":
             assert args.words[:3] == ["JOB=1:2", "quick/exp/log/features.JOB.log", "speechllm"]

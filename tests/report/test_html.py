@@ -10,11 +10,12 @@ import pytest
 import soundfile
 
 from speechllm.data.dirs.kaldi import Audio
+from speechllm.decode.record import read_records
 from speechllm.errors import DataError
 from speechllm.report.html import write
 from speechllm.report.html.audio import Budget, Request, audio_column, playable_format
 from speechllm.report.html.columns import cigar, entity_column
-from speechllm.report.html.hypotheses import read_records, record_columns
+from speechllm.report.html.hypotheses import record_columns
 from speechllm.report.html.scripts import script_json, write_script
 from speechllm.report.html.systems import find_test_sets
 from speechllm.report.tree import read_families

@@ -15,7 +15,7 @@ from general_text import PIECES, utterance
 
 from speechllm.data.dirs.kaldi import write_data_dir, write_table
 from speechllm.data.speech.audio import write_audio
-from speechllm.data.speech.tts import SAMPLE_RATE, Voice, espeak
+from speechllm.data.speech.synthesis.tts import SAMPLE_RATE, Voice, espeak
 from speechllm.errors import SpeechLLMError
 from speechllm.files.progress import track
 

@@ -17,7 +17,7 @@ from speechllm.corpora.reading.utterances import Utterance, write_set
 from speechllm.data.dirs.ids import speed_prefix
 from speechllm.data.dirs.kaldi import Audio, read_table, write_table
 from speechllm.data.speech.audio import SAMPLE_RATE, load_audio, write_audio
-from speechllm.data.speech.tts import espeak
+from speechllm.data.speech.synthesis.tts import espeak
 from speechllm.errors import SpeechLLMError
 from speechllm.files.progress import track
 

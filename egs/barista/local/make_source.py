@@ -23,8 +23,8 @@ from speechllm.corpora.reading.rhino import RhinoGrammar
 from speechllm.corpora.reading.utterances import Utterance, write_set
 from speechllm.data.dirs.kaldi import Audio, DataDir, write_table
 from speechllm.data.speech.audio import write_audio
-from speechllm.data.speech.reverb import made_response, reverberate
-from speechllm.data.speech.tts import SAMPLE_RATE, Voice, espeak
+from speechllm.data.speech.synthesis.reverb import made_response, reverberate
+from speechllm.data.speech.synthesis.tts import SAMPLE_RATE, Voice, espeak
 from speechllm.errors import SpeechLLMError
 from speechllm.files.progress import track
 

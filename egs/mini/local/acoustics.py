@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 
-from speechllm.data.speech.tts import SAMPLE_RATE, Voice, espeak
+from speechllm.data.speech.synthesis.tts import SAMPLE_RATE, Voice, espeak
 
 NOISES = ("white", "pink", "hum", "babble")
 SNR_DB = (20.0, 40.0)

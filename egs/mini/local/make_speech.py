@@ -20,7 +20,7 @@ from piper import piper
 from voices import NATURAL, Speaker, speakers
 
 from speechllm.data.dirs.kaldi import DataDir, read_table, write_data_dir, write_table
-from speechllm.data.speech.tts import SAMPLE_RATE, Voice, espeak
+from speechllm.data.speech.synthesis.tts import SAMPLE_RATE, Voice, espeak
 from speechllm.errors import SpeechLLMError
 from speechllm.files.progress import Progress
 

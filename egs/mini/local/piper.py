@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import soxr
 
-from speechllm.data.speech.tts import SAMPLE_RATE, espeak
+from speechllm.data.speech.synthesis.tts import SAMPLE_RATE, espeak
 from speechllm.errors import SpeechLLMError
 
 PAD, BEGIN, END = "_", "^", "$"

@@ -14,9 +14,9 @@ from speechllm.config import PositiveFloat, PositiveInt
 from speechllm.data.dirs.kaldi import DataDir, write_data_dir
 from speechllm.data.speech.audio import write_audio
 from speechllm.data.speech.features import Encode, extract, merge
-from speechllm.data.speech.reverb import Room, make_room
-from speechllm.data.speech.tts import SAMPLE_RATE
-from speechllm.data.speech.tts_plugins import EspeakVoices, Speak, TtsConfig, make_speaker
+from speechllm.data.speech.synthesis.reverb import Room, make_room
+from speechllm.data.speech.synthesis.tts import SAMPLE_RATE
+from speechllm.data.speech.synthesis.tts_plugins import EspeakVoices, Speak, TtsConfig, make_speaker
 from speechllm.errors import ConfigError
 from speechllm.files.made_from import MADE_FROM, changed_since, write_record
 from speechllm.files.progress import Progress

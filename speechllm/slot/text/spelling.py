@@ -6,7 +6,7 @@ from typing import Any
 
 from speechllm.data.dirs.forms import Fold, compare, count_words, fold
 from speechllm.data.dirs.kaldi import first_ids
-from speechllm.data.speech.tts import espeak
+from speechllm.data.speech.synthesis.tts import espeak
 from speechllm.errors import ConfigError
 from speechllm.files.utf8 import read_text
 

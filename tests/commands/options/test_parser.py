@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from speechllm import cli
+from speechllm.commands.options import register
 
 # Every command with a list before its changes, as short as it can be called.
 CALLS = {
@@ -19,7 +20,7 @@ CALLS = {
 
 
 def parse(command: str, words: str):
-    return cli.parse(command, cli.load_command(command), words.split())
+    return cli.parse(command, register.load_command(command), words.split())
 
 
 @pytest.mark.parametrize("command", CALLS)
@@ -31,7 +32,7 @@ def test_a_change_behind_a_list_is_a_change(command: str) -> None:
 
 def test_every_command_that_takes_changes_is_among_these() -> None:
     for command in cli.COMMANDS:
-        place = cli.place_of(command).replace(".", "/")
+        place = register.place_of(command).replace(".", "/")
         source = Path(cli.__file__).with_name("commands") / f"{place}.py"
         assert (command in CALLS) == (
             '"overrides"' in source.read_text() or command == "transcribe"
@@ -66,8 +67,8 @@ def test_what_cannot_be_a_change_is_refused(
     call: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
-        command, words = cli.find_command(call.split())
-        cli.parse(command, cli.load_command(command), words)
+        command, words = register.find_command(call.split())
+        cli.parse(command, register.load_command(command), words)
     assert said in capsys.readouterr().err
 
 

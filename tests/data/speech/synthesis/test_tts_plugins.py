@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from speechllm.config import parse
-from speechllm.data.speech.tts_plugins import EspeakVoices, TtsConfig, make_speaker
+from speechllm.data.speech.synthesis.tts_plugins import EspeakVoices, TtsConfig, make_speaker
 from speechllm.errors import ConfigError
 
 TONE = """
@@ -82,7 +82,7 @@ def test_a_command_is_bounded_in_time_and_bytes(monkeypatch: pytest.MonkeyPatch)
     started = time.monotonic()
     with pytest.raises(ConfigError, match=r"utterance u: the command ran longer than 0.3 s"):
         make_speaker(command("import time; time.sleep(60)", timeout=0.3), 0)("u", "hello")
-    monkeypatch.setattr("speechllm.data.speech.tts_plugins.MOST_BYTES", 1000)
+    monkeypatch.setattr("speechllm.data.speech.synthesis.tts_plugins.MOST_BYTES", 1000)
     talkative = "import time; print('x' * 5000, flush=True); time.sleep(60)"
     with pytest.raises(ConfigError, match="utterance u: the command wrote more than 1000 bytes"):
         make_speaker(command(talkative), 0)("u", "hello")

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from speechllm.data.speech.tts import SAMPLE_RATE, Espeak, Voice, espeak
+from speechllm.data.speech.synthesis.tts import SAMPLE_RATE, Espeak, Voice, espeak
 from speechllm.errors import SpeechLLMError
 
 ENGLISH = ("en-us", "en-us-nyc", "en-gb", "en-gb-x-rp", "en-gb-scotland", "en-029")

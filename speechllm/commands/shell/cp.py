@@ -13,7 +13,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Copy the recipe's own files, and say how to go on."""
+    """Copy the recipe's own files, and say how to go on.
+
+    Raises:
+        DataError: no recipe to copy, or no place for a copy.
+        ConfigError: a name that no recipe can have.
+    """
     import re
     import shutil
 

@@ -25,7 +25,7 @@ echo "${COMPREPLY[@]}"
 def script() -> str:
     import shtab
 
-    from speechllm.commands.completion import whole_parser
+    from speechllm.commands.shell.completion import whole_parser
 
     return shtab.complete(whole_parser(), shell="bash")
 

@@ -18,7 +18,7 @@ from pydantic import Field, model_validator
 from speechllm.config import PositiveFloat, Section
 from speechllm.data.dirs.kaldi import Audio
 from speechllm.data.speech.audio import load_audio
-from speechllm.data.speech.tts import SAMPLE_RATE, Voice, espeak
+from speechllm.data.speech.synthesis.tts import SAMPLE_RATE, Voice, espeak
 from speechllm.errors import ConfigError, SpeechLLMError
 
 Speak = Callable[[str, str], np.ndarray]

@@ -13,7 +13,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Print the script."""
+    """Print the script.
+
+    Raises:
+        SpeechLLMError: shtab is not installed.
+    """
     from speechllm.errors import SpeechLLMError
 
     try:
@@ -26,8 +30,8 @@ def run(args: argparse.Namespace) -> None:
 
 def whole_parser() -> argparse.ArgumentParser:
     """Parser of all commands at once; groups are parsers with commands of their own."""
-    from speechllm.cli import COMMANDS, load_command
     from speechllm.commands.options.parser import Parser
+    from speechllm.commands.options.register import COMMANDS, load_command
 
     root = Parser(prog="speechllm")
     commands = root.add_subparsers(parser_class=Parser)

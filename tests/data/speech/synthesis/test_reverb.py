@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from speechllm.data.speech.reverb import made_response, make_room, read_responses, reverberate
+from speechllm.data.speech.synthesis.reverb import (
+    made_response,
+    make_room,
+    read_responses,
+    reverberate,
+)
 from speechllm.errors import ConfigError
 
 SPEECH = np.sin(np.arange(4000)).astype(np.float32) * 0.5

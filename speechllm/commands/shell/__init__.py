@@ -1,0 +1,1 @@
+"""Commands around a recipe: jobs, copies, completion."""
