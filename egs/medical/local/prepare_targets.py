@@ -33,7 +33,7 @@ def read_set(name: str, args: argparse.Namespace) -> list[Utterance]:
     with_audio = not (args.text_only and part == "train")
     if corpus == "pairs":
         text, audio, utt, speaker = args.columns
-        columns = pairs.Columns(text, audio if with_audio else "", utt, speaker)
+        columns = pairs.PairColumns(text, audio if with_audio else "", utt, speaker)
         return pairs.read_pairs(pairs.find_table(args.pairs_root, part), columns, spoken_form)
     if corpus == "mts_dialog" and part == "train":
         files = {k: args.mts_dialog_root / f"MTS-Dialog-{v}.csv" for k, v in MTS_DIALOG.items()}
