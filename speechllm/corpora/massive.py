@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from speechllm.corpora.reading.annotated import read_annotated
-from speechllm.corpora.reading.lines import read_json_lines
 from speechllm.corpora.reading.utterances import Utterance
 from speechllm.data.dirs.ids import id_problem
 from speechllm.data.dirs.kaldi import Audio
+from speechllm.data.exchange.lines import read_json_lines
 from speechllm.errors import DataError, SpeechLLMError
 from speechllm.files.guarded import guarded
 from speechllm.files.whole import whole_file
@@ -81,7 +81,7 @@ def read_text(root: Path, language: str, split: str) -> list[Utterance]:
         raise DataError(f"MASSIVE's text has no split '{split}'", path, remedy=remedy)
     remedy = "give the folder of MASSIVE that has <language>.jsonl in it"
     utterances = []
-    for number, row in read_json_lines(path, remedy):
+    for number, row in read_json_lines(path, remedy, keys_once=True):
         for key in ("id", "partition", "annot_utt", "scenario", "intent"):
             if key not in row:
                 raise DataError(f"not a line of MASSIVE: there is no '{key}'", path, number)

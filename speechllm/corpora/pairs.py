@@ -5,10 +5,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from speechllm.corpora.reading.lines import read_cells, read_json_lines
+from speechllm.corpora.reading.lines import read_cells
 from speechllm.corpora.reading.utterances import Utterance
 from speechllm.data.dirs.ids import id_problem
 from speechllm.data.dirs.kaldi import Audio, parse_channel
+from speechllm.data.exchange.lines import read_json_lines
 from speechllm.errors import DataError, did_you_mean
 
 SUFFIXES = (".csv", ".tsv", ".jsonl")
@@ -55,7 +56,7 @@ def column_names(path: Path) -> list[str]:
     Raises:
         DataError: the table has no row.
     """
-    rows = read_json_lines(path) if path.suffix == ".jsonl" else read_cells(path)
+    rows = read_json_lines(path, keys_once=True) if path.suffix == ".jsonl" else read_cells(path)
     for _, row in rows:
         return list(row)
     raise DataError("there is no utterance in it", path)
@@ -77,7 +78,7 @@ def read_pairs(
     """
     lines: dict[str, int] = {}
     utterances = []
-    rows = read_json_lines(path) if path.suffix == ".jsonl" else read_cells(path)
+    rows = read_json_lines(path, keys_once=True) if path.suffix == ".jsonl" else read_cells(path)
     for line, row in rows:
         cells = {column: _cell(row, column, path, line) for column in columns if column}
         text = form(cells[columns.text])

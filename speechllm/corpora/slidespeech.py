@@ -12,10 +12,10 @@ of 2601.20900; `<SLIDESPEECH_ROOT>` stands in them for the user's own folder.
 import re
 from pathlib import Path
 
-from speechllm.corpora.reading.lines import read_json_lines
 from speechllm.corpora.reading.utterances import Utterance
 from speechllm.data.dirs.kaldi import Audio
 from speechllm.data.dirs.tables import read_table
+from speechllm.data.exchange.lines import read_json_lines
 from speechllm.errors import DataError, did_you_mean
 
 PLACEHOLDER = "<SLIDESPEECH_ROOT>"
@@ -62,7 +62,7 @@ def read_split(path: Path, root: Path, with_audio: bool = True) -> list[Utteranc
     """
     lines: dict[str, int] = {}
     utterances = []
-    for number, row in read_json_lines(path):
+    for number, row in read_json_lines(path, keys_once=True):
         key, source, target = _fields(row, path, number)
         video = _video(key, path, number)
         if key in lines:

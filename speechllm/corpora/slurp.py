@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from speechllm.corpora.reading.lines import read_json_lines
 from speechllm.corpora.reading.utterances import Utterance, say_left_out
 from speechllm.data.dirs.kaldi import Audio, first_ids
+from speechllm.data.exchange.lines import read_json_lines
 from speechllm.errors import DataError
 from speechllm.files.guarded import guarded
 
@@ -78,7 +78,7 @@ def read_split(
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    for number, row in read_json_lines(path, REMEDY):
+    for number, row in read_json_lines(path, REMEDY, keys_once=True):
         for key in ("slurp_id", "scenario", "action", "tokens", "entities", "recordings"):
             if key not in row:
                 raise DataError(f"not a line of SLURP: there is no '{key}'", path, number)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from speechllm.errors import DataError
-from speechllm.files.strict_json import load_json
 from speechllm.files.utf8 import decode
 
 
@@ -62,19 +61,3 @@ def read_cells(path: Path, remedy: str | None = None) -> Iterator[tuple[int, dic
                 raise DataError(message, path, reader.line_num)
     except csv.Error as error:
         raise DataError(f"broken row: {error}", path, reader.line_num) from error
-
-
-def read_json_lines(path: Path, remedy: str | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield (line number, object) of JSON lines.
-
-    Raises:
-        DataError: as `read_lines`; a line is not a JSON object, or has a key twice.
-    """
-    for number, line in read_lines(path, remedy):
-        try:
-            row = load_json(line, keys_once=True)
-        except ValueError as error:
-            raise DataError(f"broken JSON: {error}", path, number) from error
-        if not isinstance(row, dict):
-            raise DataError("not a JSON object", path, number)
-        yield number, row

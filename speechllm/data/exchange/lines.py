@@ -21,8 +21,12 @@ LINES_SHOWN = 1000
 FETCH_AGAIN = "fetch or make the file again"
 
 
-def read_lines(path: Path) -> Iterator[str]:
+def read_lines(path: Path, remedy: str | None = None) -> Iterator[str]:
     """Yield the lines with their ends, while showing progress; a byte-order mark is left out.
+
+    Args:
+        path: of the file.
+        remedy: for a file that is not there.
 
     Raises:
         DataError: the file cannot be read, or a line is not UTF-8 or longer than `LONGEST`.
@@ -46,7 +50,9 @@ def read_lines(path: Path) -> Iterator[str]:
                 if number % LINES_SHOWN == 0:
                     progress.advance(_megabytes(raw.tell()) - progress.done)
     except FileNotFoundError as error:
-        raise DataError("no such file", path) from error
+        raise DataError("no such file", path, remedy=remedy) from error
+    except IsADirectoryError as error:
+        raise DataError("is a folder, no file", path, remedy=remedy) from error
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"gzip file is damaged ({error})", path, number, FETCH_AGAIN) from error
 
@@ -55,17 +61,24 @@ def _megabytes(size: int) -> float:
     return round(size / 1e6, 3)
 
 
-def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def read_json_lines(
+    path: Path, remedy: str | None = None, keys_once: bool = False
+) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield (line number, object) of JSON lines; empty lines are skipped.
 
+    Args:
+        path: of the file.
+        remedy: for a file that is not there.
+        keys_once: refuse an object that has a key twice.
+
     Raises:
-        DataError: as `read_lines`; a line is not a JSON object.
+        DataError: as `read_lines`; a line is not a JSON object, or has a key twice.
     """
-    for number, line in enumerate(read_lines(path), 1):
+    for number, line in enumerate(read_lines(path, remedy), 1):
         if not line.strip():
             continue
         try:
-            row = load_json(line)
+            row = load_json(line, keys_once=keys_once)
         except ValueError as error:
             message = f"broken JSON: {error}"
             raise DataError(message, path, number, "each line is one JSON object") from error
