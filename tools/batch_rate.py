@@ -19,7 +19,7 @@ from speechllm.decode.config import DecodeConfig
 from speechllm.decode.decode_sets import decode_batches
 from speechllm.decode.decoder import Decoder
 from speechllm.files.layout import MODEL
-from speechllm.model.between import weigh_adaptation
+from speechllm.model.adaptation_weight import weigh_adaptation
 from speechllm.model.bundle import load_bundle
 from speechllm.score.count.wer import score_texts
 from speechllm.slot.corpus import Corpus

@@ -10,7 +10,7 @@ from typing import Any
 from speechllm.adapt.method import Phase
 from speechllm.config import TrainConfig
 from speechllm.decode.monitor_decode import DevError
-from speechllm.decode.suits import check_joint_ctc
+from speechllm.decode.requirements import check_joint_ctc
 from speechllm.environment import environment
 from speechllm.files.layout import MODEL, PHASE, RUN, TENSORS
 from speechllm.files.own import made_again, read_mapping, read_tensors

@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> None:
     from speechllm.decode.scorers.build import knowledge_hashes, with_places
     from speechllm.decode.tuning.weights import check_tuning, read_boost, read_tuning
     from speechllm.files.layout import MODEL
-    from speechllm.model.between import check_adapted, weigh_adaptation
+    from speechllm.model.adaptation_weight import check_adapted, weigh_adaptation
     from speechllm.model.bundle_record import check_bundle, model_config
     from speechllm.model.description import task_of
 

@@ -1,1 +1,1 @@
-"""Data: Kaldi data dirs, audio, features, and what fills the speech slot."""
+"""Data dirs of Kaldi: their tables, checks, formats and audio. No torch model in here."""

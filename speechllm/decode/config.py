@@ -197,7 +197,7 @@ class DecodeConfig(Section):
     recorded. null: off."""
     adapted: Annotated[float, Field(ge=0, le=1)] = 1.0
     """Interpolation of weights from the base (0) to the adapted model (1)
-    (speechllm.model.between)."""
+    (speechllm.model.adaptation_weight)."""
     speech_temperature: Annotated[float, Field(ge=0.01, le=100)] | None = None
     """Temperature of CTC posteriors in place of `model.projector.ctc.temperature`, for vectors
     `expected` (LegoSLM, 2505.11352). A higher one trusts the LLM more than the speech. null: as in

@@ -11,7 +11,7 @@ from typing import Any
 from speechllm.data.dirs.bias_lists import BiasLists
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.decoder import Decoder
-from speechllm.decode.fits import say_fits, say_form
+from speechllm.decode.form_warnings import say_fits, say_form
 from speechllm.decode.record import LINES
 from speechllm.decode.results import NBEST, claim, write_results
 from speechllm.decode.search.search import token_bound

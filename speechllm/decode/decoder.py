@@ -12,11 +12,11 @@ from speechllm.decode.form.constraint import constraint_of
 from speechllm.decode.guard import GuardConfig, flags_of, prefers_retry
 from speechllm.decode.hypothesis import Hypothesis
 from speechllm.decode.record import GuardRecord, HypothesisRecord, RecordedWord
+from speechllm.decode.requirements import check_suits
 from speechllm.decode.scorers.build import knowledge_hashes, make_scorers
 from speechllm.decode.scorers.joint_ctc import JointCtc
 from speechllm.decode.scorers.scorer import Scorer
 from speechllm.decode.search.search import search, token_bound
-from speechllm.decode.suits import check_suits
 from speechllm.decode.words.ctc import CtcReader
 from speechllm.decode.words.word_records import WordRecords
 from speechllm.errors import ConfigError
@@ -124,7 +124,7 @@ class Decoder:
                 f"adapted: of this model's adaptation counts {model.adapted:g}, not "
                 f"{config.adapted:g}",
                 "in Python: load the model anew, and call `keep_to` (a recogniser's) or "
-                "`speechllm.model.between.weigh_adaptation` before the search",
+                "`speechllm.model.adaptation_weight.weigh_adaptation` before the search",
             )
         self.sources, self.rescorers, self.hashes = list(sources), rescorers, hashes or {}
         if config.joint_ctc:

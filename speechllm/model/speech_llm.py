@@ -63,7 +63,7 @@ class SpeechLLM(nn.Module):
         task: the model's task.
         before: the parent's values of tensors other than LoRA that adaptation trained, by
             parameter name; None if the model was not adapted from another one.
-        adapted: weight of its adaptation, from 0 to 1 (speechllm.model.between).
+        adapted: weight of its adaptation, from 0 to 1 (speechllm.model.adaptation_weight).
         spell: writes text into the speech slot, as letters or pieces; None uses the tokenizer.
         units: [U] sorted ids of the tokens that speech is read as.
         scaffold: modules that only training needs (soft prompts, temperatures of losses). They

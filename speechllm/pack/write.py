@@ -8,8 +8,8 @@ from typing import Any
 
 from speechllm.config import changed_keys
 from speechllm.decode.config import DecodeConfig
+from speechllm.decode.requirements import check_suits
 from speechllm.decode.scorers.build import lm_names
-from speechllm.decode.suits import check_suits
 from speechllm.errors import ConfigError, SpeechLLMError, shell_word
 from speechllm.files.layout import DESCRIPTION, MODEL, RUN, TENSORS
 from speechllm.files.made_from import seal_all

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from speechllm.score.counted_scores import counted_scores, metric_lines
+from speechllm.score.answer_scores import counted_scores, metric_lines
 from speechllm.score.inputs import Settings
 from speechllm.score.write import Scored
 from speechllm.task import Labels, Task

@@ -22,12 +22,12 @@ from speechllm.data.speech.segmentation import Vad, cut_at_pauses
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.decode_sets import decode_batches
 from speechllm.decode.decoder import Decoder
-from speechllm.decode.fits import say_fits
+from speechllm.decode.form_warnings import say_fits
 from speechllm.decode.hypothesis import Hypothesis
 from speechllm.decode.record import GuardRecord
 from speechllm.errors import ConfigError
 from speechllm.files.progress import Progress
-from speechllm.model.between import weigh_adaptation
+from speechllm.model.adaptation_weight import weigh_adaptation
 from speechllm.model.domains import DomainSwitch
 from speechllm.model.encoder.encoder import Encoder
 from speechllm.slot.collate import Example

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from speechllm.adapt.stages import TextFirst, TextSlot
+from speechllm.adapt.two_stages import TextFirst, TextSlot
 from speechllm.slot.mixture import Component
 
 

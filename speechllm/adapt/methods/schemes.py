@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from speechllm.adapt.method import Method
-from speechllm.adapt.stages import TextFirst, TextSlot, source_speech
+from speechllm.adapt.two_stages import TextFirst, TextSlot, source_speech
 from speechllm.config import Fraction
 from speechllm.slot.mixture import Component
 

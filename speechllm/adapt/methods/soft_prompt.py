@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import model_validator
 
 from speechllm.adapt.method import Method, Phase
-from speechllm.adapt.stages import inherit_train
+from speechllm.adapt.two_stages import inherit_train
 from speechllm.config import PositiveInt, TrainConfig
 from speechllm.slot.mixture import Component
 

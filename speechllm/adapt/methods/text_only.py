@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import Field, PrivateAttr, model_validator
 
 from speechllm.adapt.method import Method, Phase, Workspace
-from speechllm.adapt.stages import TextSlot
+from speechllm.adapt.two_stages import TextSlot
 from speechllm.config import Fraction, PositiveFloat, Section
 from speechllm.errors import ConfigError
 from speechllm.slot.mixture import Component

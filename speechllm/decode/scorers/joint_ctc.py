@@ -63,7 +63,7 @@ class JointCtc(Scorer):
     """Scores the LLM's likeliest next tokens by CTC prefix scores, once for each prefix.
 
     Args:
-        model: its projector has CTC (speechllm.decode.suits).
+        model: its projector has CTC (speechllm.decode.requirements).
         config: weight and number of candidates.
     """
 

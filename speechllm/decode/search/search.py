@@ -13,12 +13,12 @@ from transformers import (
 
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.hypothesis import Hypothesis
+from speechllm.decode.requirements import reads_transcripts
 from speechllm.decode.scorers.ngram_scorer import BLANKS
 from speechllm.decode.scorers.scorer import Scorer
 from speechllm.decode.search.beam import BeamSearch, Knowledge
 from speechllm.decode.search.draft import Draft, can_check, write
 from speechllm.decode.search.reader import Reader, quick_attention
-from speechllm.decode.suits import reads_transcripts
 from speechllm.model.compute.precision import autocast
 from speechllm.model.speech_llm import SpeechLLM
 from speechllm.slot.collate import Batch

@@ -12,7 +12,7 @@ from pathlib import Path
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.decode_sets import decode_batches
 from speechllm.decode.decoder import Decoder
-from speechllm.decode.fits import say_fits, say_form
+from speechllm.decode.form_warnings import say_fits, say_form
 from speechllm.decode.results import SETTINGS, check_settings, settings_of, tuning_settings
 from speechllm.decode.tuning.weights import TUNING, BoostTuning, read_boost, with_boost
 from speechllm.errors import DataError

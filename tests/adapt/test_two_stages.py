@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.adapt.stages import log_only
+from speechllm.adapt.two_stages import log_only
 from speechllm.config import MonitorConfig, StopAction
 from speechllm.errors import ConfigError
 from tests.adapt.test_methods import SIZES, method, shares

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from speechllm.errors import ConfigError
-from speechllm.model.between import check_adapted, weigh_adaptation
+from speechllm.model.adaptation_weight import check_adapted, weigh_adaptation
 from speechllm.model.bundle import load_bundle
 from speechllm.model.domains import DomainSwitch
 from speechllm.model.speech_llm import SpeechLLM

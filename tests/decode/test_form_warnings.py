@@ -13,7 +13,7 @@ from speechllm.data.dirs.bias_lists import BiasLists, write_words
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.decode_sets import decode_corpus
 from speechllm.decode.decoder import Decoder
-from speechllm.decode.fits import say_fits, say_form
+from speechllm.decode.form_warnings import say_fits, say_form
 from speechllm.decode.hypothesis import Hypothesis
 from speechllm.decode.scorers.build import make_scorers
 from speechllm.errors import ConfigError
