@@ -359,7 +359,7 @@ def data_sh(tmp_path, fails="none"):
     stub.parent.mkdir(exist_ok=True)
     stub.write_text(
         "#!/usr/bin/env bash\n"
-        'out=${*: -1}; echo "learning $1"\n'
+        'out=${*: -1}; echo "learning $1 $2"\n'
         f'[ "${{out##*/}}" != {fails} ] || exit 3\n'
         'mkdir -p "$out"; echo "{}" >"$out/config.json"\n'
     )
@@ -374,8 +374,8 @@ def data_sh(tmp_path, fails="none"):
 def test_standins_are_made_once(tmp_path):
     first = data_sh(tmp_path)
     assert first.returncode == 0, first.stderr
-    assert "encoder: learning standin_encoder" in first.stdout
-    assert "llm: learning standin_llm" in first.stdout
+    assert "encoder: learning standin encoder" in first.stdout
+    assert "llm: learning standin llm" in first.stdout
     again = data_sh(tmp_path)
     assert again.returncode == 0 and again.stdout == ""
 

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from speechllm.data.dirs.kaldi import Audio
-from speechllm.decode.record import read_records
+from speechllm.decode.record import HypothesisRecord, read_records
 from speechllm.errors import DataError
 from speechllm.report.html import write
 from speechllm.report.html.audio import Budget, Request, audio_column, playable_format
@@ -181,11 +181,16 @@ def test_the_main_decoding_comes_first(tmp_path):
 
 def test_records_as_columns():
     words = [{"word": "a", "start": 0.5}, {"word": "b", "start": None}]
-    records = {
-        "u1": {"confidence": 0.456, "words": words},
-        "u2": {"truncated": True, "guard": {"flags": ["loop"], "retried": True, "first": "x x"}},
-        "u3": {"confidence": None, "words": words},
-    }
+    lines = [
+        {"id": "u1", "confidence": 0.456, "words": words},
+        {
+            "id": "u2",
+            "truncated": True,
+            "guard": {"flags": ["loop"], "retried": True, "first": "x x"},
+        },
+        {"id": "u3", "confidence": None, "words": words},
+    ]
+    records = {line["id"]: HypothesisRecord.from_json(line) for line in lines}
     assert record_columns(["u1", "u2", "u3", "u4"], records, ["a b", "", "a", None]) == {
         "confidence": [46, None, None, None],
         "flags": {"names": ["loop", "truncated"], "rows": [[1, [0, 1]]]},

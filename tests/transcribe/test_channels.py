@@ -97,6 +97,7 @@ def test_a_constant_offset_changes_no_piece(
     wave = np.concatenate([speech[0], np.zeros(16000 * 30, np.float32), speech[1]])
     for name, offset in (("none", 0.0), ("some", 0.01)):
         soundfile.write(tmp_path / f"{name}.wav", wave + np.float32(offset), 16000)
-    none, some = recogniser.transcribe([tmp_path / "none.wav", tmp_path / "some.wav"])
+    paths = [tmp_path / "none.wav", tmp_path / "some.wav"]
+    none, some = recogniser.transcribe(paths, vad="energy")
     times = [(piece.start, piece.end) for piece in none.pieces]
     assert times == [(piece.start, piece.end) for piece in some.pieces] and len(times) == 2
