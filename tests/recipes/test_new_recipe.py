@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from speechllm.data.dirs.kaldi import DataDir
-from tests import corpora
+from tests.helpers import corpora
 from tests.helpers.paths import ROOT
 
 
