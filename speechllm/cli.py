@@ -74,7 +74,8 @@ _COMMANDS = {
         "compare_hyps",
         "two systems on the same utterances: tests, fixed and broken",
     ),
-    "run": ("run", "run an array of jobs, each with its own log"),
+    "run": ("shell.run", "run an array of jobs, each with its own log"),
+    "plan": ("shell.plan", "the commands of a recipe's stages, for its run.sh"),
 }
 COMMANDS = {name: text for name, (_, text) in _COMMANDS.items()}
 OLD = {

@@ -1,0 +1,1 @@
+"""Commands around a recipe: plans of its stages, jobs."""
