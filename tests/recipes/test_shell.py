@@ -75,7 +75,7 @@ from pathlib import Path
 command, *args = sys.argv[1:]
 if command == "data":
     command, *args = args
-if command == "run" or args[:1] in (["plan"], ["decodings"]):
+if command in ("plan", "run"):
     os.environ["PYTHONPATH"] = "{root}"
     os.execv("{python}", ["{python}", "-m", "speechllm", command, *args])
 with open("calls.txt", "a") as stream:
@@ -117,11 +117,12 @@ decodings:
 
 
 class Recipe:
-    """A copy of utils/ and a recipe that uses it, in a folder whose name has spaces."""
+    """A copy of utils/, a link to the package, and a recipe, in a folder whose name has spaces."""
 
     def __init__(self, checkout: Path, name: str = "toy"):
         self.checkout, self.folder = checkout, checkout / "egs" / name
         shutil.copytree(ROOT / "utils", checkout / "utils")
+        (checkout / "speechllm").symlink_to(ROOT / "speechllm")
         self.write("run.sh", RUN, executable=True)
         self.write("local/data.sh", DATA, executable=True)
         self.write("cmd.sh", 'export jobs_cmd="speechllm run"\n')
