@@ -11,7 +11,7 @@ from speechllm.errors import bounded
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `speechllm compare-hyps`."""
+    """Add the options of `speechllm compare hyps`."""
     parser.add_argument("a", type=Path, help="the baseline: decode folder or text file")
     parser.add_argument("b", type=Path, help="the other system")
     parser.add_argument(
