@@ -22,9 +22,9 @@ from speechllm.data.check.validate import check_data_dir
 from speechllm.data.dirs.kaldi import DataDir, read_table
 from speechllm.data.dirs.tables import NO_TEXT
 from speechllm.errors import DataError
+from speechllm.recipe.stages import STAGES
 
 PACKAGE = Path(speechllm.__file__).parent
-RECIPE = PACKAGE.parent / "utils/recipe.sh"
 
 
 def strings() -> Iterator[tuple[str, str]]:
@@ -78,7 +78,7 @@ def test_a_command_that_is_named_is_there_with_its_options() -> None:
 def test_an_option_that_is_named_is_one_of_a_command() -> None:
     every = set().union(*parsers().values())
     recipe = set(re.findall(r"^(\w+)=", "\n".join(p.read_text() for p in recipes()), re.MULTILINE))
-    others = re.compile(r"\b(?:pip|hf|git|sox|lhotse|llama-gguf-split|docker) |--revision")
+    others = re.compile(r"\b(?:pip|hf|git|sox|lhotse|llama-gguf-split|docker|torchrun) |--revision")
     odd = [
         f"{place}: {option}"
         for place, text in strings()
@@ -99,11 +99,7 @@ def recipes() -> list[Path]:
 
 
 def test_a_stage_that_is_named_has_that_number() -> None:
-    lines = re.findall(r'^    "(\w+)(?::(\w+))? ', RECIPE.read_text(), re.MULTILINE)
-    numbers, last = {}, 0
-    for name, label in lines:
-        last += not label
-        numbers[name] = label or str(last)
+    numbers = {stage.name: stage.label for stage in STAGES}
     said = [
         (place, number, name)
         for place, text in strings()

@@ -22,30 +22,14 @@ die() {
     exit 1
 }
 
-# nearest NAME WORD...: prints ", did you mean 'WORD'?" or, where none is near, the list of them.
-nearest() {
-    printf '%s\n' "$@" | awk '
-        function least(a, b) { return a < b ? a : b }
-        function distance(a, b,    i, j, above, here) {  # edits that make b of a
-            for (j = 0; j <= length(b); j++) above[j] = j
-            for (i = 1; i <= length(a); i++) {
-                here[0] = i
-                for (j = 1; j <= length(b); j++)
-                    here[j] = least(least(above[j], here[j - 1]) + 1,
-                        above[j - 1] + (substr(a, i, 1) != substr(b, j, 1)))
-                for (j = 0; j <= length(b); j++) above[j] = here[j]
-            }
-            return above[length(b)]
-        }
-        NR == 1 { name = $0; best = least(4, (length(name) + 1) / 2); next }
-        { known = known (NR > 2 ? ", " : "") $0 }
-        index($0, name) == 1 && length(name) > 1 && best > 1 { best = 1; near = $0 }
-        distance(name, $0) < best { best = distance(name, $0); near = $0 }
-        END {
-            if (near != "") printf ", did you mean \047%s\047?", near
-            else printf "; known: %s", known
-        }'
-}
+# plain_python WORD...: a python3 of 3.11 or newer (older ones know no -P), which finds this checkout's
+# speechllm; what needs the standard library alone can be asked before there is an environment.
+plain_python() { PYTHONPATH=$_checkout${PYTHONPATH:+:$PYTHONPATH} python3 -P "$@"; }
+_checkout=$(dirname "${BASH_SOURCE[0]}")/..
+
+# _nearest NAME WORD...: prints ", did you mean 'WORD'?" or, where none is near, the list of them;
+# nothing where there is no such python.
+_nearest() { plain_python -m speechllm plan --nearest "$@" 2>/dev/null || true; }
 
 # _list_options FILE LAST: prints "name<tab>comment" for each variable set in lines 1 to LAST.
 _list_options() {
@@ -106,7 +90,7 @@ _print_help() {
 # _set_option NAME VALUE WHERE: checks and sets one option.
 _set_option() {
     # shellcheck disable=SC2046  # names are words
-    _is_option "$1" || die "$3unknown option --$1$(nearest "$1" $(cut -f 1 <<<"$_options") help)"
+    _is_option "$1" || die "$3unknown option --$1$(_nearest "$1" $(cut -f 1 <<<"$_options") help)"
     if _is_option "$1" boolean && [[ "$2" != true && "$2" != false ]]; then
         die "$3--$1 is true or false, not '$2'"
     elif _is_option "$1" number && [[ ! "$2" =~ $_number ]]; then

@@ -47,9 +47,10 @@ def run(args: argparse.Namespace) -> None:
         DataError: no cell is finished, so there is nothing to report.
     """
     from speechllm.compare.plan import load_grid, plan
+    from speechllm.experiment import grid_folder
 
     grid = load_grid(args.config, args.overrides)
-    cells = plan(grid, args.base / args.config.stem, args.targets, args.adapt_opts)
+    cells = plan(grid, grid_folder(args.base, args.config), args.targets, args.adapt_opts)
     if args.action == "plan":
         for cell in cells:
             print(cell.folder, cell.config, cell.target, shlex.join(cell.overrides), sep="\t")

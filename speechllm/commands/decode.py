@@ -39,6 +39,7 @@ def run(args: argparse.Namespace) -> None:
     from speechllm.decode.results import is_decoded, tuning_settings
     from speechllm.decode.scorers.build import knowledge_hashes, with_places
     from speechllm.decode.tuning.weights import check_tuning, read_boost, read_tuning
+    from speechllm.experiment import decode_folder, stem
     from speechllm.files.layout import MODEL
     from speechllm.model.adaptation_weight import check_adapted, weigh_adaptation
     from speechllm.model.bundle_record import check_bundle, model_config
@@ -49,7 +50,7 @@ def run(args: argparse.Namespace) -> None:
     task = task_of(args.model)
     config = task.with_decode_defaults(parse(DecodeConfig, values, args.config))
     _check_dev(args, config)
-    bundle, folder = args.model / MODEL, args.model / f"decode_{args.tag or args.config.stem}"
+    bundle, folder = args.model / MODEL, args.model / decode_folder(args.tag or stem(args.config))
     check_bundle(bundle)
     check_adapted(bundle, config.adapted)
     recogniser = model_config(bundle)

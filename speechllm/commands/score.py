@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from speechllm.commands.options.numbers import MOST_RESAMPLES, whole
 from speechllm.errors import DataError, SpeechLLMError, bounded
+from speechllm.experiment import HYPOTHESES
 
 if TYPE_CHECKING:
     from speechllm.task import Labels, Task
@@ -120,7 +121,7 @@ def _jobs(args: argparse.Namespace) -> list[_Job]:
         raise SpeechLLMError(
             "give --exp and --data_root, or --ref and --hyp and --out (and --task)"
         )
-    hypotheses = sorted(args.exp.rglob("decode_*/*/text"))
+    hypotheses = sorted(args.exp.rglob(HYPOTHESES))
     if not hypotheses:
         raise DataError(
             "no decode_*/<set>/text below this folder", args.exp, remedy="run stage 6 (decode)"

@@ -12,11 +12,12 @@ from speechllm.compare.grid import BASE, Cell, Redecoding
 from speechllm.compare.redecode import changed_settings
 from speechllm.config import as_of_today, changed_keys
 from speechllm.errors import DataError
+from speechllm.experiment import arm_tag, target_set
 from speechllm.files.layout import CONFIG, LOG, MODEL, RUN, TENSORS
 from speechllm.files.made_from import MADE_FROM, changed_since
 from speechllm.files.own import made_again, read_mapping
 from speechllm.files.whole import sha256_of
-from speechllm.report.tree import Model, read_model, source_set, target_set
+from speechllm.report.tree import Model, read_model, source_set
 
 
 def gather(
@@ -62,7 +63,7 @@ def _redecoded(cell: Cell, name: str, decoding: Redecoding, tag: str, source: st
     cell = replace(cell, **arm, decodings={})
     if not cell.run:
         return cell
-    model, own = read_model(cell.folder / RUN), f"{tag}_{name}"
+    model, own = read_model(cell.folder / RUN), arm_tag(tag, name)
     for test in (target_set(cell.target), source):
         it, usual = model.decodings.get((own, test)), model.decodings.get((tag, test))
         if it and usual and (changed := changed_settings(it, usual, decoding.words)):

@@ -10,6 +10,7 @@ import yaml
 from pydantic import Field
 
 from speechllm.config import Fraction, PositiveFloat, Section
+from speechllm.experiment import target_set
 
 BASE = "base"
 """Label of the base model itself, which is part of every comparison."""
@@ -133,7 +134,7 @@ class Cell:
     @property
     def source_set(self) -> str:
         """Name of the source test set of a gathered cell: the one that is not the target's."""
-        (name,) = self.decodings.keys() - {f"{self.target}_test"}
+        (name,) = self.decodings.keys() - {target_set(self.target)}
         return name
 
     @property

@@ -6,8 +6,8 @@ from pathlib import Path
 from speechllm.compare.grid import BASE, Cell
 from speechllm.compare.results import ArmResults, Result
 from speechllm.data.dirs.kaldi import first_ids
+from speechllm.experiment import target_set
 from speechllm.report.gains import has_gap
-from speechllm.report.tree import target_set
 
 
 def notes(results: ArmResults, cells: Sequence[Cell], exp: Path, baseline: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ from speechllm.compare.budget import LENGTH_KEYS, budget_words
 from speechllm.compare.grid import BASE, Cell, Grid, GridMethod, arm_name, as_text, flat
 from speechllm.config import load
 from speechllm.errors import ConfigError, did_you_mean
+from speechllm.experiment import cell_name
 
 AUDIO_KEYS = ("fraction", "p")
 """Config keys by which methods set the share of the target's audio that they use."""
@@ -73,7 +74,7 @@ def plan(grid: Grid, home: Path, targets: Sequence[str], changes: Sequence[str] 
             fraction,
             seed,
             target,
-            home / f"{arm_name(label, fraction)}_s{seed}_{target}",
+            home / cell_name(arm_name(label, fraction), seed, target),
             entry.config,
             (*overrides, f"{SEED_KEY}={seed}"),
             entry.match or grid.match,

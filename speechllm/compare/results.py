@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from speechllm.compare.grid import BASE, Cell
 from speechllm.data.dirs.answers import read_targets
 from speechllm.data.dirs.kaldi import DataDir, read_table
+from speechllm.experiment import target_set
 from speechllm.model.description import labels_of, task_of
-from speechllm.report.tree import target_set
 from speechllm.score.chance.seeds import mean_rate, seed_interval
 from speechllm.score.counts import Counted
 from speechllm.task import Task, load_task

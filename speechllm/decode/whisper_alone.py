@@ -28,6 +28,7 @@ from speechllm.data.speech.feature_records import audio_hash
 from speechllm.decode.results import SETTINGS, SUMMARY, TEXT, WRITTEN, check_written
 from speechllm.environment import environment
 from speechllm.errors import ConfigError, DataError, SpeechLLMError, shell_word
+from speechllm.experiment import decode_folder
 from speechllm.files.layout import REFERENCE, RUN
 from speechllm.files.locks import locked_folder
 from speechllm.files.made_from import MADE_FROM, changed_since, digest, write_record
@@ -191,7 +192,7 @@ def decode_alone(
     _claim(name, weights, out, understanding.task if understanding else "asr")
     whisper = None
     for path, data_dir in open_sets.items():
-        folder = out / f"decode_{tag}" / path.name
+        folder = out / decode_folder(tag) / path.name
         with locked_folder(folder):
             settings = {
                 "model": weights,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from speechllm.errors import ConfigError, did_you_mean
+from speechllm.experiment import runs_below
 from speechllm.files.layout import DESCRIPTION, LOG, MODEL, RUN
 from speechllm.files.own import made_again, read_mapping, read_objects
 from speechllm.pack.manifest import BASE, domain_problem
@@ -42,7 +43,7 @@ def choose(base: Path, patterns: Sequence[str] = ()) -> dict[str, Choice]:
     """
     found: dict[Path, Model] = {}
     for pattern in patterns or ("*",):
-        files = [] if _leads_out(pattern) else sorted(base.glob(f"{pattern}/{RUN}"))
+        files = [] if _leads_out(pattern) else runs_below(base, pattern)
         if patterns and not files:
             names = [str(path.parent.relative_to(base)) for path in base.rglob(f"*/{RUN}")]
             raise ConfigError(
@@ -50,7 +51,7 @@ def choose(base: Path, patterns: Sequence[str] = ()) -> dict[str, Choice]:
                 f"{did_you_mean(pattern, sorted(names))}"
             )
         found |= {file.parent: read_model(file) for file in files}
-    if not found and (cells := sorted(base.glob(f"*/*/{RUN}"))):
+    if not found and (cells := runs_below(base, "*/*")):
         grid = cells[0].parents[1].name
         raise ConfigError(
             f"all models of {base} are those of a comparison",

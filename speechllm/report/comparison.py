@@ -4,10 +4,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from speechllm.experiment import target_set
 from speechllm.report.gains import forgetting, gain, gap_closed
 from speechllm.report.markdown import code, text
 from speechllm.report.table import ABSENT, Table, change, count, interval, number, rate, rtf
-from speechllm.report.tree import BaseRuns, Model, target_set
+from speechllm.report.tree import BaseRuns, Model
 from speechllm.task import Task
 
 

@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from speechllm.experiment import target_set
 from speechllm.report.comparison import contenders
 from speechllm.report.table import Table, number, rate
-from speechllm.report.tree import BaseRuns, Model, target_set
+from speechllm.report.tree import BaseRuns, Model
 
 HEADER = (
     *("target", "model", "entity error [95 %]", "recall", "precision", "F1"),

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from speechllm.data.dirs.kaldi import first_ids
+from speechllm.experiment import target_set
 from speechllm.report.gains import has_gap
-from speechllm.report.tree import BaseRuns, Model, target_set, unfinished
+from speechllm.report.tree import BaseRuns, Model, unfinished
 
 
 def notes(

@@ -1,14 +1,12 @@
 """Reader of an exp folder: its models, their decodings and their scores.
 
-    exp/<base>/run.json                              a base model
-    exp/<base>/<method>_<target>/run.json            a model adapted from it
-    exp/<base>/<comparison>/<cell>/run.json          left to `speechllm compare report`
-    exp/lm/<lm>_<target>/run.json                    a language model, not a recogniser
+    <model>/run.json                                 a model; speechllm/experiment.py names them
     exp/<reference>/run.json                         a recogniser that was not trained here
     <model>/decode_<tag>/<set>/{text,decode.json}    hypotheses, decoding time
     <model>/decode_<tag>/<set>/score/wer.json        their score; the task gives the name
     <model>/perplexity.json                          perplexity of the sets' texts
 
+Cells of a grid are left to `speechllm compare report`, and language models are no recognisers.
 Whatever is absent is None or an empty dict here; the report shows it as absent.
 """
 
@@ -21,6 +19,15 @@ from pathlib import Path
 from typing import Any
 
 from speechllm.errors import DataError, shell_word
+from speechllm.experiment import (
+    HYPOTHESES,
+    is_cell,
+    is_set_of,
+    method_of,
+    tag_of,
+    target_of,
+    target_set,
+)
 from speechllm.files.layout import CONFIG, LANGUAGE_MODEL, REFERENCE, RUN
 from speechllm.files.made_from import check_seal
 from speechllm.files.own import made_again, read_mapping
@@ -38,11 +45,6 @@ def source_set(names: Iterable[str], targets: Iterable[str]) -> str:
     """
     others = sorted(set(names) - {target_set(target) for target in targets})
     return SOURCE_SET if SOURCE_SET in others or not others else others[0]
-
-
-def target_set(target: str) -> str:
-    """Name of the set on which models of `target` are compared."""
-    return f"{target}_test"
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Decoding:
 
     @property
     def tag(self) -> str:
-        return self.folder.parent.name.removeprefix("decode_")
+        return tag_of(self.folder.parent.name)
 
     @cached_property
     def is_stale(self) -> bool:
@@ -146,7 +148,7 @@ class Model:
     @property
     def name(self) -> str:
         """Stem of its config: the folder's name without the target."""
-        return self.folder.name.removesuffix(f"_{self.target}" if self.target else "")
+        return method_of(self.folder.name, self.target)
 
     def expected_sets(self, source: str, targets: list[str]) -> list[str]:
         """Sets on which the recipe decodes this model."""
@@ -219,8 +221,8 @@ class BaseRuns:
         targets = {model.target for model in self.adapted if model.target}
         sources = {self.source, *self.source_sets}
         for _, name in self.base.decodings if self.base else ():
-            if name not in sources and name.endswith("_test"):
-                targets.add(name.removesuffix("_test"))
+            if name not in sources and (target := target_of(name)):
+                targets.add(target)
         return sorted(targets)
 
     def further_sets(self, target: str) -> list[str]:
@@ -229,7 +231,7 @@ class BaseRuns:
         return sorted(
             name
             for name in names - {self.source, *self.source_sets}
-            if name.startswith(f"{target}_") and not name.endswith("_test")
+            if is_set_of(target, name) and not target_of(name)
         )
 
     @property
@@ -265,9 +267,7 @@ def read_families(exp: Path, source_sets: Sequence[str] = ()) -> list[BaseRuns]:
         DataError: there is no model below `exp`.
     """
     models = {
-        file.parent: read_model(file)
-        for file in sorted(exp.rglob(RUN))
-        if not _is_cell(file.parent)
+        file.parent: read_model(file) for file in sorted(exp.rglob(RUN)) if not is_cell(file.parent)
     }
     models = {folder: m for folder, m in models.items() if m.run.get("kind") != LANGUAGE_MODEL}
     references = tuple(model for model in models.values() if model.is_reference)
@@ -290,20 +290,15 @@ def unfinished(exp: Path) -> list[Path]:
     return [
         config.parent
         for config in sorted(exp.rglob(CONFIG))
-        if not (config.parent / RUN).exists() and not _is_cell(config.parent)
+        if not (config.parent / RUN).exists() and not is_cell(config.parent)
     ]
-
-
-def _is_cell(folder: Path) -> bool:
-    """Whether it is a comparison's cell: that folder lies between it and the base."""
-    return not (folder.parent / CONFIG).exists() and (folder.parent.parent / CONFIG).exists()
 
 
 def read_model(run_file: Path) -> Model:
     """Read a model and its decodings."""
     task = task_of(run_file.parent)
     decodings = {}
-    for text in sorted(run_file.parent.glob("decode_*/*/text")):
+    for text in sorted(run_file.parent.glob(HYPOTHESES)):
         decoding = Decoding(
             text.parent,
             _decode_info(text.parent),

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from speechllm.compare.grid import BASE, Cell, Grid, arm_name
 from speechllm.data.dirs.kaldi import write_data_dir, write_table
+from speechllm.experiment import target_set
 from speechllm.files.whole import write_json
-from speechllm.report.tree import SOURCE_SET, target_set
+from speechllm.report.tree import SOURCE_SET
 
 UTTERANCES = 40
 CROPS = ("sugar beet", "winter wheat", "rye", "spelt")

@@ -15,9 +15,10 @@ from tests.helpers.paths import ROOT
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A checkout of utils/ and egs/TEMPLATE, where the template was run."""
+    """A checkout of utils/, the package and egs/TEMPLATE, where the template was run."""
     checkout = tmp_path / "a check out"
     shutil.copytree(ROOT / "utils", checkout / "utils")
+    (checkout / "speechllm").symlink_to(ROOT / "speechllm")
     shutil.copytree(ROOT / "egs/TEMPLATE", checkout / "egs/TEMPLATE")
     (checkout / "egs/TEMPLATE/exp").mkdir(exist_ok=True)
     return checkout

@@ -76,7 +76,7 @@ from pathlib import Path
 command, *args = sys.argv[1:]
 if command == "data":
     command, *args = args
-if command == "run" or args[:1] in (["plan"], ["decodings"]):
+if command in ("plan", "run"):
     os.environ["PYTHONPATH"] = "{root}"
     os.execv("{python}", ["{python}", "-m", "speechllm", command, *args])
 with open("calls.txt", "a") as stream:
@@ -118,11 +118,12 @@ decodings:
 
 
 class Recipe:
-    """A copy of utils/ and a recipe that uses it, in a folder whose name has spaces."""
+    """A copy of utils/, a link to the package, and a recipe, in a folder whose name has spaces."""
 
     def __init__(self, checkout: Path, name: str = "toy"):
         self.checkout, self.folder = checkout, checkout / "egs" / name
         shutil.copytree(ROOT / "utils", checkout / "utils")
+        (checkout / "speechllm").symlink_to(ROOT / "speechllm")
         self.write("run.sh", RUN, executable=True)
         self.write("local/data.sh", DATA, executable=True)
         self.write("cmd.sh", 'export jobs_cmd="speechllm run"\n')
@@ -283,7 +284,7 @@ def test_dry_run_prints_the_commands_and_makes_nothing(recipe):
 def test_a_speech_llm_takes_the_place_of_encoder_and_llm(recipe):
     output = recipe.run("--dry_run", "--speech_llm", "owner/name")
     commands = [line for line in output.splitlines() if line.startswith("$ ")]
-    for stage in ("check", "features", "base"):
+    for stage in ("data check", "features", "base"):
         found = [line for line in commands if f"speechllm {stage} " in line]
         assert found and all("--speech_llm owner/name" in line for line in found)
     assert "--encoder" not in output and "--llm" not in output
@@ -414,7 +415,7 @@ def test_a_target_of_text_alone_goes_without_what_needs_audio(recipe):
 def test_without_standins_the_base_config_names_the_models(recipe, options, expected):
     recipe.write("run.sh", RUN.replace("standins=true", ""), executable=True)
     output = recipe.run("--dry_run", *options)
-    for stage in ("check", "features", "base"):
+    for stage in ("data check", "features", "base"):
         (words, *_) = [shlex.split(s) for s in output.splitlines() if f"speechllm {stage} " in s]
         after = words[words.index("conf/base.yaml") + 1 :]
         assert after[: len(expected)] == expected

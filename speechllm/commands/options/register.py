@@ -51,6 +51,7 @@ _PLACES = {
     "cp": ("shell.cp", "copy a recipe, to begin one of your own"),
     "run": ("shell.run", "run an array of jobs, each with its own log"),
     "completion": ("shell.completion", "print what bash or zsh needs to complete commands"),
+    "plan": ("shell.plan", "the commands of a recipe's stages, for its run.sh"),
 }
 COMMANDS = {name: text for name, (_, text) in _PLACES.items()}
 OLD = {

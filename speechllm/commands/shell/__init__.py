@@ -1,1 +1,1 @@
-"""Commands around a recipe: jobs, copies, completion."""
+"""Commands around a recipe: plan, jobs, copies, completion."""

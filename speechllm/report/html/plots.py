@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from speechllm.experiment import target_set
 from speechllm.files.whole import whole_file
 from speechllm.report.canvas import COLOURS, STYLE, draw_legend
 from speechllm.report.comparison import contenders
-from speechllm.report.tree import BaseRuns, Model, target_set
+from speechllm.report.tree import BaseRuns, Model
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

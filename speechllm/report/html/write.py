@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from speechllm.experiment import target_set
 from speechllm.files.whole import whole_file, whole_folder, write_json
 from speechllm.report.canvas import can_plot
 from speechllm.report.html.audio import Request
@@ -22,7 +23,6 @@ from speechllm.report.html.set_data import SetData, read_set
 from speechllm.report.html.systems import TestSet, find_test_sets
 from speechllm.report.results import ReportResults
 from speechllm.report.table import ABSENT, number
-from speechllm.report.tree import target_set
 from speechllm.score.normalize.normalize import normalizer as find_normalizer
 from speechllm.version import __version__
 

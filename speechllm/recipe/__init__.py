@@ -1,0 +1,1 @@
+"""Recipes, as egs/*/run.sh runs them: the options of one, its stages, and what each runs."""
