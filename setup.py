@@ -39,7 +39,7 @@ setup(
         "vad": ["silero-vad>=6.2.3,<7", "onnxruntime"],
         "completion": ["shtab"],
         "report": ["matplotlib", "jinja2"],
-        "score": ["whisper-normalizer==0.1.1"],  # later ones are not OpenAI's: score/whisper.py
+        "score": ["whisper-normalizer==0.1.1"],  # later ones are not OpenAI's
         "tensorboard": ["tensorboard"],
         "wandb": ["wandb"],
         "datasets": ["datasets>=4"],

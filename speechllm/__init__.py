@@ -8,10 +8,13 @@ SpeechLLM.from_pretrained("exp/packed").transcribe("visit.wav", domain="medical"
 import os
 from typing import TYPE_CHECKING
 
+from speechllm.moved import understand_old_names
 from speechllm.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from speechllm.transcribe.recogniser import Recogniser
+
+understand_old_names()
 
 
 def load(

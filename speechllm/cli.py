@@ -152,7 +152,13 @@ def _run(command: str, rest: Sequence[str]) -> None:
         return
     group = [name.partition(" ")[2] for name in COMMANDS if name.startswith(f"{command} ")]
     if group and command not in COMMANDS:
+        if rest and rest[0] in ("-h", "--help", "help"):
+            print(
+                "\n".join(line for line in usage().splitlines() if line.startswith(f"  {command} "))
+            )
+            return
         known = did_you_mean(rest[0], group) if rest else ""
+        known = known if "did you mean" in known else ""
         fail(bounded(f"speechllm {command}: give one of {', '.join(group)}{known}"), 2)
     if command not in COMMANDS:
         known = did_you_mean(command, COMMANDS)

@@ -368,3 +368,8 @@ def test_every_number_of_every_command_has_bounds(command):
                 assert len(str(error)) < 6000
             else:
                 assert not isinstance(value, int | float)
+
+
+def test_help_of_a_group_lists_its_commands():
+    done = speechllm("data", "--help")
+    assert done.returncode == 0 and "  data check " in done.stdout and "adapt" not in done.stdout

@@ -22,10 +22,17 @@ die() {
     exit 1
 }
 
-# plain_python WORD...: a python3 of 3.11 or newer (older ones know no -P), which finds this checkout's
+# plain_python WORD...: a python of 3.11 or newer (older ones know no -P), which finds this checkout's
 # speechllm; what needs the standard library alone can be asked before there is an environment.
-plain_python() { PYTHONPATH=$_checkout${PYTHONPATH:+:$PYTHONPATH} python3 -P "$@"; }
+plain_python() { [ -n "$_python" ] && PYTHONPATH=$_checkout${PYTHONPATH:+:$PYTHONPATH} "$_python" -P "$@"; }
 _checkout=$(dirname "${BASH_SOURCE[0]}")/..
+_python=""
+for _name in python3 python3.13 python3.12 python3.11 python3.14 python; do
+    if "$_name" -P -c "" 2>/dev/null; then
+        _python=$_name
+        break
+    fi
+done
 
 # _nearest NAME WORD...: prints ", did you mean 'WORD'?" or, where none is near, the list of them;
 # nothing where there is no such python.

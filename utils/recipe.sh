@@ -76,6 +76,10 @@ settings+=(--jobs_cmd "$jobs_cmd" --recipe "${PWD##*/}" --called "$0" "$@")
 # --dry_run are quick, and mistakes are found, where there is no environment yet.
 planner=(plain_python -m speechllm)
 if [ -n "$compare" ] || ! plain_python -c 'import speechllm' 2>/dev/null; then
+    if { $list || $dry_run; } && [ -z "$_python" ] && ! command -v speechllm >/dev/null &&
+        [ ! -e ../../tools/environment ]; then
+        die "python 3.11 or newer is needed, and PATH has none"
+    fi
     # shellcheck source=/dev/null
     . ./path.sh
     planner=(speechllm)

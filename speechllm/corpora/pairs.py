@@ -34,6 +34,10 @@ class PairColumns(NamedTuple):
     channel: str = ""
 
 
+Columns = PairColumns
+"""Its name in recipes made of an older template."""
+
+
 def find_table(folder: Path, name: str) -> Path:
     """Path of the one table of this name in a folder, whatever its suffix.
 

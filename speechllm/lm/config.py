@@ -47,6 +47,7 @@ class LMTrainConfig(Section):
             warmup_steps=self.warmup_steps,
             schedule=self.schedule,
             weight_decay=self.weight_decay,
+            clip=self.clip,
         )
 
 

@@ -75,7 +75,10 @@ def score_set(
         **made_from(reference, hypothesis, settings),
     }
     old = read_mapping(file) if file.exists() and all_sealed(out) else {}
-    if not force and old.get("made_from") == source:
+    known = {
+        key: source[key] for key in ("task", "labels")
+    }  # a score of an older version lacks them
+    if not force and known | old.get("made_from", {}) == source:
         _warn(old, hypothesis, task.missing)
         return old
     found = task.scores(reference, hypothesis, settings, labels)

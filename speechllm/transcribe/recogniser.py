@@ -18,7 +18,7 @@ from speechllm.data.dirs.bias_lists import BiasLists
 from speechllm.data.dirs.tables import first_ids
 from speechllm.data.speech.audio import SAMPLE_RATE, AudioError, guessed_duration, mixed, read_audio
 from speechllm.data.speech.audio_error import WaveError, too_short
-from speechllm.data.speech.segmentation import Vad, cut_at_pauses
+from speechllm.data.speech.segmentation import Vad, check_vad, cut_at_pauses
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.decode_sets import decode_batches
 from speechllm.decode.decoder import Decoder
@@ -218,6 +218,8 @@ class Recogniser:
                 (`keep_to`).
         """
         domain = domain or self.domain
+        cut = cut or CutConfig()
+        check_vad(cut.vad)
         config = _without_records(config or self.decode)
         if self._precision not in (None, config.precision):
             raise ConfigError(
@@ -225,7 +227,7 @@ class Recogniser:
                 f"{config.precision}",
                 "load the model anew",
             )
-        decoder, cut = Decoder.load(self._switch.to(domain), config), cut or CutConfig()
+        decoder = Decoder.load(self._switch.to(domain), config)
         total = sum(_duration(recording, allow_pipes) for recording in recordings)
         started = time.perf_counter()
         read = kept = 0.0

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from speechllm.errors import DataError
-from speechllm.lm.config import NetworkConfig
+from speechllm.lm.config import LMTrainConfig, NetworkConfig
 from speechllm.lm.network import as_network, make_module
 from speechllm.lm.perplexity import Perplexity, Text
 from speechllm.lm.token_lm import TokenLM
@@ -80,3 +80,11 @@ def test_a_damaged_checkpoint_names_what_to_remove(tmp_path: Path) -> None:
     with pytest.raises(DataError) as error:
         trained(tmp_path)
     assert error.value.remedy and error.value.remedy.startswith("rm ")
+
+
+def test_the_optimiser_is_told_all_that_the_config_says() -> None:
+    values = {"steps": 9, "lr": 0.1, "clip": 0.25, "weight_decay": 0.5, "warmup_steps": 7}
+    config = LMTrainConfig.model_validate(values)
+    told = config.optimisation(9)
+    assert told.steps == 9 and told.clip != LMTrainConfig(steps=1).clip
+    assert {key: getattr(told, key) for key in values} == values

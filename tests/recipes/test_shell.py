@@ -647,6 +647,24 @@ def test_the_commands_take_the_options_that_the_stages_give():
             cli.parse("features", importlib.import_module("speechllm.commands.features"), argv[6:])
 
 
+@pytest.mark.parametrize("option", ["--list", "--dry_run"])
+def test_a_listing_without_a_python_installs_nothing(recipe, tmp_path: Path, option: str) -> None:
+    old = tmp_path / "old python"
+    old.mkdir()
+    for name in ("python3", "python", *(f"python3.{n}" for n in range(11, 15))):
+        (old / name).write_text("#!/bin/sh\nexit 2\n")
+        (old / name).chmod(0o755)
+    done = subprocess.run(
+        [recipe.folder / "run.sh", option],
+        env={"PATH": f"{old}:/usr/bin:/bin", "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert done.returncode == 1
+    assert done.stderr == "run.sh: error: python 3.11 or newer is needed, and PATH has none\n"
+
+
 def test_further_test_sets_and_a_whisper_alone(recipe):
     options = [
         "--dry_run",

@@ -1,6 +1,7 @@
 """print the commands of a recipe's stages, or the files that they make; run.sh asks for them"""
 
 import argparse
+import io
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -46,6 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Print a plan; what is wrong with a recipe is said in the name of its script."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # bytes of a word come out as they are
     if args.nearest:
         print(did_you_mean(args.nearest[0], args.nearest[1:]))
         return
@@ -91,8 +94,9 @@ def _commands(stage: "Stage", recipe: "Recipe", prepare: bool) -> Iterator[str]:
     if not commands:
         yield "# nothing to do"
     elif prepare and stage.as_jobs:
-        with whole_file(stage.task_file(recipe)) as stream:
-            stream.writelines(f"{command}\n" for command in commands)
+        text = "".join(f"{command}\n" for command in commands)
+        with whole_file(stage.task_file(recipe), "wb") as stream:
+            stream.write(text.encode(errors="surrogateescape"))
         yield quoted(stage.runner(recipe))
     else:
         yield from commands

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from speechllm.data.speech.audio import SAMPLE_RATE
-from speechllm.data.speech.vad import FRAME, has_silero, speech_probabilities
+from speechllm.data.speech.vad import FRAME, check_silero, has_silero, speech_probabilities
 
 BLOCK = SAMPLE_RATE // 100  # samples; lengths below are in blocks of 10 ms
 LOWEST = 300  # Hz; a telephone loses no word below it, and hum with its harmonics is lower
@@ -25,6 +25,12 @@ SURE = 0.5  # probability from which on a frame is speech
 
 Vad = Literal["auto", "silero", "energy"]
 """Detector of speech; auto is silero where it is installed."""
+
+
+def check_vad(vad: Vad) -> None:
+    """Raise ConfigError for a detector that is not installed, before any work is done."""
+    if vad == "silero":
+        check_silero()
 
 
 def cut_at_pauses(

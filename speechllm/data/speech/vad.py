@@ -25,6 +25,13 @@ def has_silero() -> bool:
     return all(importlib.util.find_spec(name) for name in PACKAGES)
 
 
+def check_silero() -> None:
+    """Raise ConfigError unless Silero VAD is installed."""
+    if not has_silero():
+        remedy = "pip install 'speechllm[vad]', or choose vad: energy"
+        raise ConfigError("vad: Silero VAD is not installed", remedy)
+
+
 def speech_probabilities(wave: np.ndarray) -> np.ndarray:
     """Probability that somebody speaks, float32 [frames], for each 32 ms.
 
@@ -34,9 +41,7 @@ def speech_probabilities(wave: np.ndarray) -> np.ndarray:
     Raises:
         ConfigError: Silero VAD is not installed.
     """
-    if not has_silero():
-        remedy = "pip install 'speechllm[vad]', or choose vad: energy"
-        raise ConfigError("vad: Silero VAD is not installed", remedy)
+    check_silero()
     return _network().audio_forward(wave.astype(np.float32))
 
 
