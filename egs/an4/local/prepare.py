@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from speechllm.corpora.recipe_parser import RecipeParser
 from speechllm.data.dirs.kaldi import Audio, write_data_dir, write_table
 from speechllm.data.speech.audio import audio_duration
-from speechllm.errors import DataError, SpeechLLMError
+from speechllm.errors import DataError
 
 log = logging.getLogger("prepare")
 
@@ -112,14 +113,7 @@ def write_set(
     log.info("%s: %d utterances", folder.name, len(utterances))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--an4_root", type=Path, required=True, help="folder with etc/ and wav/")
-    parser.add_argument("--data", type=Path, required=True, help="folder of the sets")
-    parser.add_argument("--lower_case", action="store_true", help="as an LLM knows words best")
-    args = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-
+def main(args: argparse.Namespace) -> None:
     dictionary = read_dictionary(args.an4_root / "etc/an4.dic")
     train = read_list(args.an4_root, "train")
     parts = {"train": train[DEV:], "dev": train[:DEV], "test": read_list(args.an4_root, "test")}
@@ -130,7 +124,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except SpeechLLMError as error:
-        raise SystemExit(str(error)) from None
+    parser = RecipeParser(__doc__, "an4_root", "data")
+    parser.add_argument("--lower_case", action="store_true", help="as an LLM knows words best")
+    parser.run(main)
