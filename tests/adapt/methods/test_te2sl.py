@@ -21,8 +21,7 @@ from speechllm.cli import main
 from speechllm.data.dirs.kaldi import write_data_dir
 from speechllm.errors import ConfigError
 from tests.helpers.changes import cut, flip
-from tests.helpers.tiny import SENTENCES, make_encoder, make_llm
-from tests.pipeline.test_warm_start import TRAIN, make_spoken
+from tests.helpers.tiny import SENTENCES, TRAIN, make_spoken_source
 
 SMALL = RefinerConfig(width=16, heads=2, kernel=3, steps=150, batch=8, lr=1e-2, dropout=0.0)
 
@@ -146,12 +145,7 @@ def test_pseudo_audio_depends_on_the_generator_alone() -> None:
 def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Tiny models, source speech with features, and a target of text alone."""
     work = tmp_path_factory.mktemp("te2sl")
-    make_encoder(work / "encoder")
-    make_llm(work / "llm")
-    sets = [make_spoken(work / "data" / name) for name in ("train", "dev")]
-    features = ["features", "--encoder", f"{work}/encoder", "--dump", f"{work}/dump"]
-    main([*features, *map(str, sets)])
-    main([*features, "--merge", *map(str, sets)])
+    make_spoken_source(work)
     text = {f"t-{n}": f"{a} {b}" for n, (a, b) in enumerate(pairwise(SENTENCES))}
     write_data_dir(work / "data/text_train", text=text)
     return work
