@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from speechllm.data.dirs.bias_lists import BiasLists
-from speechllm.decode.biasing.hotword_prompts import HotwordPrompts
-from speechllm.decode.biasing.trie_boost import TrieBoost
+from speechllm.decode.biasing.biasing import Biasing
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.form.constraint import constraint_of
 from speechllm.decode.guard import GuardConfig, flags_of, prefers_retry
@@ -100,7 +99,6 @@ class Decoder:
         hashes: of the language models among them, by config key.
 
     Attributes:
-        growth: LLM positions that hotwords of the present set add to a prompt.
         times_by: source of word times: `ctc`, `attention` or `none`.
 
     Raises:
@@ -133,12 +131,16 @@ class Decoder:
         by_ctc = hotwords is not None and hotwords.filter == "ctc"
         reader = CtcReader(model, config.ctc) if by_ctc else None
         self._reader, self._words = reader, WordRecords(model, config, reader)
-        self._hotwords: HotwordPrompts | None = None
-        self.growth = 0
+        self._own, self._biasing = self.sources, Biasing(model)
         self.times_by = self._words.times_by
         self._form: Scorer | None = None
         if config.constrained and (form := model.task.form(model.labels)):
             self._form = constraint_of(form, model.tokenizer, model.prompt)
+
+    @property
+    def growth(self) -> int:
+        """LLM positions that bias words of the present set add to a prompt."""
+        return self._biasing.growth
 
     @classmethod
     def load(cls, model: SpeechLLM, config: DecodeConfig) -> "Decoder":
@@ -161,18 +163,8 @@ class Decoder:
 
         A set without lists is decoded without biasing.
         """
-        biasing = self.config.biasing if lists else None
-        self.sources = [s for s in self.sources if not isinstance(s, TrieBoost)]
-        self._hotwords, self.growth = None, 0
-        if biasing is None:
-            return
-        lists = lists.folded(biasing.fold)
-        if biasing.prompt:
-            self._hotwords = HotwordPrompts(self.model, biasing.prompt, lists, self._reader)
-            self.growth = self._hotwords.growth
-        if biasing.trie:
-            assert biasing.trie.boost is not None, "an open boost is chosen before"
-            self.sources.append(TrieBoost(self.model, lists, biasing.trie.boost))
+        self._biasing = Biasing(self.model, self.config.biasing, lists, self._reader)
+        self.sources = [*self._own, *self._biasing.inside()]
 
     def decode(self, examples: Sequence[Example], seconds: Sequence[float]) -> list[Decoded]:
         """Decode one batch.
@@ -187,19 +179,14 @@ class Decoder:
         if self.model.ctc:  # which decoders of other domains share
             own = self.model.ctc.config.temperature
             self.model.ctc.temperature = self.config.speech_temperature or own
-        chosen: list[list[str]] = [[] for _ in examples]
-        if self._hotwords:
-            chosen = self._hotwords.choose_all(examples, self._first_pass(examples, seconds))
-            examples = [
-                self._hotwords.with_prompt(example, words)
-                for example, words in zip(examples, chosen, strict=True)
-            ]
+        biased = self._biasing.before(examples, lambda: self._greedy(examples, seconds))
+        examples = [one.example for one in biased]
         decoded = self._decoded(examples, seconds, self.config)
         if self.config.guard:
             self._guard(self.config.guard, decoded, examples, seconds)
         records = self._words.of(examples, [d.best for d in decoded], seconds)
-        for one, words, looked in zip(decoded, chosen, records, strict=True):
-            one.hotwords = tuple(words)
+        for one, given, looked in zip(decoded, biased, records, strict=True):
+            one.hotwords = given.words
             one.confidence, one.words = looked
         return decoded
 
@@ -228,10 +215,8 @@ class Decoder:
             source.begin(batch)
         return search(model, batch, seconds, config, sources)
 
-    def _first_pass(self, examples: Sequence[Example], seconds: Sequence[float]) -> list[str]:
-        """Transcripts by greedy search, if hotwords are chosen by them; else empty ones."""
-        if not (self._hotwords and self._hotwords.config.filter == "first_pass"):
-            return [""] * len(examples)
+    def _greedy(self, examples: Sequence[Example], seconds: Sequence[float]) -> list[str]:
+        """Transcripts of a first pass: by greedy search, without scorers."""
         greedy = self.config.model_copy(update={"beam": 1, "nbest": 1})
         return [best.text for best, *_ in self._search(examples, seconds, greedy, ())]
 

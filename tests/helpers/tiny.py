@@ -1,10 +1,16 @@
 """Tiny random models and data: the real architectures and the real code, in milliseconds."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import soundfile
 
+if TYPE_CHECKING:
+    from speechllm.model.speech_llm import SpeechLLM
+
+RATE = 16000
+TRAIN = {"steps": 4, "batch_positions": 1200, "warmup_steps": 1, "lr": 1e-3, "log_every": 1}
 SENTENCES = (
     "the cow eats green grass",
     "sell the old tractor today",
@@ -87,6 +93,16 @@ def make_llm(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
+def make_speech_llm(folder: Path, **settings: object) -> "SpeechLLM":
+    """A random Speech LLM of the two in eval mode; `settings` are those of ModelConfig."""
+    from speechllm.config import ModelConfig
+    from speechllm.model.speech_llm import SpeechLLM
+
+    parts = {"encoder": str(make_encoder(folder / "encoder")), "llm": str(make_llm(folder / "llm"))}
+    settings = {"projector": {"downsampling": 2, "hidden": 16}, **parts, **settings}
+    return SpeechLLM(ModelConfig(**settings)).eval()
+
+
 def make_set(folder: Path, speaker: str, audio: bool = True, seed: int = 0) -> Path:
     """A data dir of eight utterances, half a second to two seconds of noise each."""
     from speechllm.data.dirs.kaldi import write_data_dir
@@ -107,3 +123,32 @@ def make_set(folder: Path, speaker: str, audio: bool = True, seed: int = 0) -> P
     speakers = dict.fromkeys(ids, speaker)
     write_data_dir(folder, text=text, wav=wav, utt2spk=speakers, utt2dur=durations)
     return folder
+
+
+def make_spoken(folder: Path) -> Path:
+    """A data dir in which every letter has a tone of its own."""
+    from speechllm.data.dirs.kaldi import write_data_dir
+
+    wav, text, seconds = {}, {}, {}
+    (folder / "wav").mkdir(parents=True)
+    for n, sentence in enumerate(SENTENCES):
+        pitch = np.repeat([150 * 1.12 ** (ord(c) - 96) if c != " " else 0 for c in sentence], 1600)
+        wav[f"s-{n}"], text[f"s-{n}"] = f"{folder}/wav/{n}.wav", sentence
+        seconds[f"s-{n}"] = len(pitch) / RATE
+        soundfile.write(wav[f"s-{n}"], 0.3 * np.sin(2 * np.pi * np.cumsum(pitch) / RATE), RATE)
+    speakers = dict.fromkeys(wav, "s")
+    write_data_dir(folder, text=text, wav=wav, utt2spk=speakers, utt2dur=seconds)
+    return folder
+
+
+def make_spoken_source(work: Path) -> list[Path]:
+    """Tiny models, and two spoken sets (train, dev) with their features, in a folder."""
+    from speechllm.cli import main
+
+    make_encoder(work / "encoder")
+    make_llm(work / "llm")
+    sets = [make_spoken(work / "data" / name) for name in ("train", "dev")]
+    features = ["features", "--encoder", f"{work}/encoder", "--dump", f"{work}/dump"]
+    main([*features, *map(str, sets)])
+    main([*features, "--merge", *map(str, sets)])
+    return sets

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from speechllm.adapt.methods.soft_prompt import SoftPromptTuning
-from speechllm.config import LoraConfig, ModelConfig, ProjectorConfig
+from speechllm.config import LoraConfig
 from speechllm.errors import ConfigError, DataError
 from speechllm.files.layout import PHASE, TENSORS
 from speechllm.model.bundle import load_bundle, save_bundle, save_trained
@@ -17,7 +17,7 @@ from speechllm.model.soft_prompt import SOFT_PROMPT, SoftPrompt, first_vectors
 from speechllm.model.speech_llm import SpeechLLM, set_trainable
 from speechllm.slot.collate import Batch, Example, collate
 from speechllm.slot.pseudo_audio.contents import Projected, Soft
-from tests.helpers.tiny import make_encoder, make_llm
+from tests.helpers.tiny import make_speech_llm
 
 VECTORS = np.random.default_rng(1).normal(size=(4, 16)).astype(np.float32)
 FRAMES = np.random.default_rng(0).normal(size=(9, 16)).astype(np.float16)
@@ -25,14 +25,7 @@ FRAMES = np.random.default_rng(0).normal(size=(9, 16)).astype(np.float16)
 
 @pytest.fixture
 def model(tmp_path: Path) -> SpeechLLM:
-    torch.manual_seed(0)
-    model = SpeechLLM(
-        ModelConfig(
-            encoder=str(make_encoder(tmp_path / "encoder")),
-            llm=str(make_llm(tmp_path / "llm")),
-            projector=ProjectorConfig(downsampling=2, hidden=16),
-        )
-    ).eval()
+    model = make_speech_llm(tmp_path)
     model.scaffold[SOFT_PROMPT] = SoftPrompt(torch.randn(3, 16))
     return model
 

@@ -5,26 +5,19 @@ import pytest
 import torch
 from torch.nn import functional
 
-from speechllm.config import LoraConfig, ModelConfig, ProjectorConfig
+from speechllm.config import LoraConfig
 from speechllm.errors import ConfigError, SpeechLLMError
 from speechllm.files.layout import TENSORS
 from speechllm.model.bundle import load_bundle, save_bundle
 from speechllm.model.fill_slot import fill_slot
 from speechllm.model.speech_llm import SpeechLLM, parameter_table, set_trainable
 from speechllm.slot.collate import IGNORED, Example, collate
-from tests.helpers.tiny import make_encoder, make_llm
+from tests.helpers.tiny import make_speech_llm
 
 
 @pytest.fixture
 def model(tmp_path: Path) -> SpeechLLM:
-    torch.manual_seed(0)
-    return SpeechLLM(
-        ModelConfig(
-            encoder=str(make_encoder(tmp_path / "encoder")),
-            llm=str(make_llm(tmp_path / "llm")),
-            projector=ProjectorConfig(downsampling=2, hidden=16),
-        )
-    ).eval()
+    return make_speech_llm(tmp_path)
 
 
 def batch_of(model: SpeechLLM, *frames: int):

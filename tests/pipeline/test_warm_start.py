@@ -3,44 +3,19 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
 import torch
 import yaml
 
 from speechllm.cli import main
-from speechllm.data.dirs.kaldi import write_data_dir
-from tests.helpers.tiny import SENTENCES, make_encoder, make_llm
-
-RATE = 16000
-TRAIN = {"steps": 4, "batch_positions": 1200, "warmup_steps": 1, "lr": 1e-3, "log_every": 1}
-
-
-def make_spoken(folder: Path) -> Path:
-    """A data dir in which every letter has a tone of its own."""
-    wav, text, seconds = {}, {}, {}
-    (folder / "wav").mkdir(parents=True)
-    for n, sentence in enumerate(SENTENCES):
-        pitch = np.repeat([150 * 1.12 ** (ord(c) - 96) if c != " " else 0 for c in sentence], 1600)
-        wav[f"s-{n}"], text[f"s-{n}"] = f"{folder}/wav/{n}.wav", sentence
-        seconds[f"s-{n}"] = len(pitch) / RATE
-        soundfile.write(wav[f"s-{n}"], 0.3 * np.sin(2 * np.pi * np.cumsum(pitch) / RATE), RATE)
-    speakers = dict.fromkeys(wav, "s")
-    write_data_dir(folder, text=text, wav=wav, utt2spk=speakers, utt2dur=seconds)
-    return folder
+from tests.helpers.tiny import TRAIN, make_spoken_source
 
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Tiny models, two sets with features, and a config with a warm start."""
     work = tmp_path_factory.mktemp("warm")
-    make_encoder(work / "encoder")
-    make_llm(work / "llm")
-    sets = [make_spoken(work / "data" / name) for name in ("train", "dev")]
-    features = ["features", "--encoder", f"{work}/encoder", "--dump", f"{work}/dump"]
-    main([*features, *map(str, sets)])
-    main([*features, "--merge", *map(str, sets)])
+    make_spoken_source(work)
     config = {
         "model": {
             "encoder": f"{work}/encoder",

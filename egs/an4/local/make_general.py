@@ -5,7 +5,6 @@ which are rewritten in AN4's inventory.
 """
 
 import argparse
-import logging
 import random
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -13,10 +12,10 @@ from pathlib import Path
 import numpy as np
 from general_text import PIECES, utterance
 
+from speechllm.corpora.recipe_parser import RecipeParser
 from speechllm.data.dirs.kaldi import write_data_dir, write_table
 from speechllm.data.speech.audio import write_audio
 from speechllm.data.speech.synthesis.tts import SAMPLE_RATE, Voice, espeak
-from speechllm.errors import SpeechLLMError
 from speechllm.files.progress import track
 
 ACCENTS = ("en-us", "en-us", "en-us", "en-gb")
@@ -61,13 +60,7 @@ def make(item: tuple[str, str, Path]) -> tuple[str, float]:
     return phones(text, accent), len(samples) / SAMPLE_RATE
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True, help="data dir")
-    parser.add_argument("--kind", choices=PIECES, required=True)
-    parser.add_argument("--utterances", type=int, required=True)
-    args = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+def main(args: argparse.Namespace) -> None:
     rng = random.Random(args.kind)
     text = {f"{args.kind}-{i:05d}": utterance(args.kind, rng) for i in range(args.utterances)}
     (args.out / "wav").mkdir(parents=True, exist_ok=True)
@@ -85,7 +78,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except SpeechLLMError as error:
-        raise SystemExit(str(error)) from None
+    parser = RecipeParser(__doc__, "out")
+    parser.add_argument("--kind", choices=PIECES, required=True)
+    parser.add_argument("--utterances", type=int, required=True)
+    parser.run(main)

@@ -2,13 +2,12 @@
 
 import argparse
 import random
-from pathlib import Path
 
 from general_text import made_up_word, number
 from prepare import read_dictionary
 
+from speechllm.corpora.recipe_parser import RecipeParser
 from speechllm.data.dirs.kaldi import read_table, write_table
-from speechllm.errors import SpeechLLMError
 
 
 def sentence(words: list[str], rng: random.Random) -> str:
@@ -21,13 +20,7 @@ def sentence(words: list[str], rng: random.Random) -> str:
     return " ".join(rng.choice(words) for _ in range(rng.randint(1, 10)))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--dictionary", type=Path, required=True)
-    parser.add_argument("--source", type=Path, required=True, help="data dir")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--sentences", type=int, required=True)
-    args = parser.parse_args()
+def main(args: argparse.Namespace) -> None:
     rng = random.Random("general text")
     words = sorted(read_dictionary(args.dictionary))
     made = {f"general-{i:06d}": sentence(words, rng) for i in range(args.sentences)}
@@ -35,7 +28,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except SpeechLLMError as error:
-        raise SystemExit(str(error)) from None
+    parser = RecipeParser(__doc__, "dictionary", "source", "out")
+    parser.add_argument("--sentences", type=int, required=True)
+    parser.run(main)

@@ -1,17 +1,14 @@
 """Data dirs of CMU AN4: `cen*` utterances are the source domain, `an*` the target domain."""
 
 import argparse
-import logging
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
-from speechllm.data.dirs.kaldi import Audio, write_data_dir, write_table
-from speechllm.data.speech.audio import audio_duration
-from speechllm.errors import DataError, SpeechLLMError
-
-log = logging.getLogger("prepare")
+from speechllm.corpora.reading.utterances import Utterance, write_set
+from speechllm.corpora.recipe_parser import RecipeParser
+from speechllm.data.dirs.kaldi import Audio, write_table
+from speechllm.errors import DataError
 
 DOMAINS = {"cen": "source", "an": "alphanumeric"}
 DEV = 100  # the first training utterances; AN4 has no dev set of its own
@@ -22,21 +19,6 @@ VARIANTS = {"A": 2, "ONE": 2}
 TRANSCRIPT = re.compile(r"(?:<s> )?(?P<words>\S.*?)(?: </s>)? \((?P<name>\S+)\)")
 UTTERANCE = re.compile(r"(?P<domain>an|cen)\d+-(?P<speaker>\w+)-b")
 ENTRY = re.compile(r"(?P<word>[^\s(]+)(?:\((?P<variant>\d+)\))?\s+(?P<phones>\S.*)")
-
-
-class Utterance(NamedTuple):
-    """One line of AN4's lists."""
-
-    domain: str
-    speaker: str
-    name: str
-    words: str
-    audio: Path
-
-    @property
-    def utt_id(self) -> str:
-        """Id that sorts by speaker, as Kaldi wants it."""
-        return f"{self.speaker}-{self.name}"
 
 
 def lines_of(path: Path) -> list[str]:
@@ -59,8 +41,8 @@ def read_dictionary(path: Path) -> dict[str, str]:
     return {word: found.get(VARIANTS.get(word, 1), found[1]) for word, found in variants.items()}
 
 
-def read_list(root: Path, part: str) -> list[Utterance]:
-    """Read the utterances of `train` or `test`, in AN4's order."""
+def read_list(root: Path, part: str) -> list[tuple[str, Utterance]]:
+    """Read the utterances of `train` or `test`, in AN4's order, each with its domain."""
     fileids, transcription = (
         root / f"etc/an4_{part}.{name}" for name in ("fileids", "transcription")
     )
@@ -79,58 +61,39 @@ def read_list(root: Path, part: str) -> list[Utterance]:
         found = [path for end in EXTENSIONS if (path := Path(f"{base}{end}")).is_file()]
         if not found:
             raise DataError(f"there is no {base} with {', '.join(EXTENSIONS)}", fileids, number)
-        utterances.append(
-            Utterance(
-                DOMAINS[utterance["domain"]],
-                utterance["speaker"],
-                Path(file).name,
-                transcript["words"],
-                found[0],
-            )
-        )
+        speaker = utterance["speaker"]
+        name = f"{speaker}-{Path(file).name}"  # which sorts by speaker, as Kaldi wants it
+        entry = Utterance(name, transcript["words"], Audio(str(found[0])), speaker)
+        utterances.append((DOMAINS[utterance["domain"]], entry))
     return utterances
 
 
-def write_set(
-    folder: Path, utterances: list[Utterance], dictionary: Mapping[str, str], lower_case: bool
-) -> None:
-    """Write a data dir and its `phones`."""
-    unknown = sorted({w for u in utterances for w in u.words.split()} - dictionary.keys())
+def phones_of(
+    utterances: list[Utterance], dictionary: Mapping[str, str], name: str
+) -> dict[str, str]:
+    """Phones by utterance id of the set with this name."""
+    unknown = sorted({w for u in utterances for w in u.text.split()} - dictionary.keys())
     if unknown:
         raise DataError(
-            f"words of {folder.name} without pronunciation: {' '.join(unknown)}", "etc/an4.dic"
+            f"words of {name} without pronunciation: {' '.join(unknown)}", "etc/an4.dic"
         )
-    write_data_dir(
-        folder,
-        text={u.utt_id: u.words.lower() if lower_case else u.words for u in utterances},
-        wav={u.utt_id: str(u.audio) for u in utterances},
-        utt2spk={u.utt_id: u.speaker for u in utterances},
-        utt2dur={u.utt_id: audio_duration(Audio(str(u.audio))) for u in utterances},
-    )
-    phones = {u.utt_id: " ".join(map(dictionary.__getitem__, u.words.split())) for u in utterances}
-    write_table(folder / "phones", phones)
-    log.info("%s: %d utterances", folder.name, len(utterances))
+    return {u.id: " ".join(map(dictionary.__getitem__, u.text.split())) for u in utterances}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--an4_root", type=Path, required=True, help="folder with etc/ and wav/")
-    parser.add_argument("--data", type=Path, required=True, help="folder of the sets")
-    parser.add_argument("--lower_case", action="store_true", help="as an LLM knows words best")
-    args = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-
+def main(args: argparse.Namespace) -> None:
     dictionary = read_dictionary(args.an4_root / "etc/an4.dic")
     train = read_list(args.an4_root, "train")
     parts = {"train": train[DEV:], "dev": train[:DEV], "test": read_list(args.an4_root, "test")}
     for domain in DOMAINS.values():
         for part, utterances in parts.items():
-            chosen = [u for u in utterances if u.domain == domain]
-            write_set(args.data / f"{domain}_{part}", chosen, dictionary, args.lower_case)
+            folder = args.data / f"{domain}_{part}"
+            chosen = [utterance for of, utterance in utterances if of == domain]
+            phones = phones_of(chosen, dictionary, folder.name)
+            write_set(folder, chosen, lower_case=args.lower_case)
+            write_table(folder / "phones", phones)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except SpeechLLMError as error:
-        raise SystemExit(str(error)) from None
+    parser = RecipeParser(__doc__, "an4_root", "data")
+    parser.add_argument("--lower_case", action="store_true", help="as an LLM knows words best")
+    parser.run(main)

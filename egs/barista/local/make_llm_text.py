@@ -10,8 +10,8 @@ from pathlib import Path
 from words import EVERYDAY, dictation
 
 from speechllm.corpora.reading.rhino import RhinoGrammar
+from speechllm.corpora.recipe_parser import RecipeParser
 from speechllm.data.dirs.kaldi import write_table
-from speechllm.errors import SpeechLLMError
 from speechllm.tasks.semantics import write_answer
 
 
@@ -25,11 +25,7 @@ def answer(rng: random.Random) -> str:
     return write_answer({**labels, "entities": entities})
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--sentences", type=int, required=True)
-    args = parser.parse_args()
+def main(args: argparse.Namespace) -> None:
     rng = random.Random("text of the LLM")
     grammar = RhinoGrammar(Path(__file__).with_name("shop.yaml"), "shop")
     makers = (dictation, lambda rng: grammar.sentence(rng).text, answer)
@@ -38,7 +34,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except SpeechLLMError as error:
-        raise SystemExit(f"local/data.sh: error: {error}") from None
+    parser = RecipeParser(__doc__, "out")
+    parser.add_argument("--sentences", type=int, required=True)
+    parser.run(main)

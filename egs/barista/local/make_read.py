@@ -4,7 +4,6 @@ Its meaning is its words, dictated; espeak-ng says its phones.
 """
 
 import argparse
-import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,11 +13,11 @@ from make_source import dictated
 
 from speechllm.corpora.librispeech import read_split
 from speechllm.corpora.reading.utterances import Utterance, write_set
+from speechllm.corpora.recipe_parser import RecipeParser
 from speechllm.data.dirs.ids import speed_prefix
 from speechllm.data.dirs.kaldi import Audio, read_table, write_table
 from speechllm.data.speech.audio import SAMPLE_RATE, load_audio, write_audio
 from speechllm.data.speech.synthesis.tts import espeak
-from speechllm.errors import SpeechLLMError
 from speechllm.files.progress import track
 
 
@@ -35,15 +34,7 @@ def copy(utterance: Utterance, speed: float, folder: Path) -> Utterance:
     return Utterance(utt, words, Audio(str(path)), speaker, dictated(words))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--librispeech_root", type=Path, required=True)
-    parser.add_argument("--split", required=True)
-    parser.add_argument("--utterances", type=int, required=True, help="at most so many")
-    parser.add_argument("--speeds", type=float, nargs="+", required=True)
-    parser.add_argument("--out", type=Path, required=True, help="data dir")
-    args = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+def main(args: argparse.Namespace) -> None:
     found = read_split(args.librispeech_root, args.split)
     found = found[:: max(1, len(found) // args.utterances)][: args.utterances]
     items = [(utterance, speed, args.out / "wav") for utterance in found for speed in args.speeds]
@@ -59,7 +50,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except SpeechLLMError as error:
-        raise SystemExit(f"local/data.sh: error: {error}") from None
+    parser = RecipeParser(__doc__, "librispeech_root", "out")
+    parser.add_argument("--split", required=True)
+    parser.add_argument("--utterances", type=int, required=True, help="at most so many")
+    parser.add_argument("--speeds", type=float, nargs="+", required=True)
+    parser.run(main)

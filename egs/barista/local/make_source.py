@@ -9,7 +9,6 @@ learns.
 """
 
 import argparse
-import logging
 import random
 import zlib
 from collections.abc import Callable
@@ -21,11 +20,11 @@ from words import dictation, dictations_of, words_of
 
 from speechllm.corpora.reading.rhino import RhinoGrammar
 from speechllm.corpora.reading.utterances import Utterance, write_set
+from speechllm.corpora.recipe_parser import RecipeParser
 from speechllm.data.dirs.kaldi import Audio, DataDir, write_table
 from speechllm.data.speech.audio import write_audio
 from speechllm.data.speech.synthesis.reverb import made_response, reverberate
 from speechllm.data.speech.synthesis.tts import SAMPLE_RATE, Voice, espeak
-from speechllm.errors import SpeechLLMError
 from speechllm.files.progress import track
 
 ACCENTS = ("en-us", "en-us", "en-us", "en-gb", "en-gb-scotland", "en-us-nyc")
@@ -112,14 +111,7 @@ def dictation_set(count: int, vocabulary: Path | None) -> list[Utterance]:
     ]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder of the sets")
-    for name in ("dictation", "shop", "dev", "test"):
-        parser.add_argument(f"--{name}", type=int, required=True, help="utterances")
-    parser.add_argument("--vocabulary", type=Path, help="folder of an LLM whose words are dictated")
-    args = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+def main(args: argparse.Namespace) -> None:
     grammar = RhinoGrammar(Path(__file__).with_name("shop.yaml"), "shop")
 
     espeak()  # a missing package is reported once, and not by every process
@@ -130,7 +122,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except SpeechLLMError as error:
-        raise SystemExit(f"local/data.sh: error: {error}") from None
+    parser = RecipeParser(__doc__, "data")
+    for name in ("dictation", "shop", "dev", "test"):
+        parser.add_argument(f"--{name}", type=int, required=True, help="utterances")
+    parser.add_argument("--vocabulary", type=Path, help="folder of an LLM whose words are dictated")
+    parser.run(main)

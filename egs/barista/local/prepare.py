@@ -1,7 +1,6 @@
 """Data dirs of barista: real recordings with their meaning, and sentences of the domain."""
 
 import argparse
-import logging
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,10 +8,10 @@ from pathlib import Path
 from speechllm.corpora.barista import read_grammar, read_recordings
 from speechllm.corpora.reading.rhino import RhinoGrammar
 from speechllm.corpora.reading.utterances import Utterance, write_set
+from speechllm.corpora.recipe_parser import RecipeParser
 from speechllm.data.dirs.kaldi import Audio
 from speechllm.data.speech.audio import SAMPLE_RATE, load_audio
 from speechllm.data.speech.segmentation import around_speech
-from speechllm.errors import SpeechLLMError
 from speechllm.files.progress import track
 from speechllm.slot.mixture import subset
 
@@ -48,14 +47,7 @@ def sentences(root: Path, count: int) -> list[Utterance]:
     return listed + [next(more) for _ in range(count - len(listed))]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--barista_root", type=Path, required=True)
-    parser.add_argument("--data", type=Path, required=True, help="folder of the sets")
-    parser.add_argument("--sentences", type=int, required=True, help="of the text")
-    parser.add_argument("--limit", type=int, default=0, help="at most so many recordings of each")
-    args = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+def main(args: argparse.Namespace) -> None:
     recordings = read_recordings(args.barista_root, "train")
     tests = read_recordings(args.barista_root, "test")
     dev = set(subset([u.id for u in recordings], DEV, seed=0))
@@ -71,7 +63,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except SpeechLLMError as error:
-        raise SystemExit(f"local/data.sh: error: {error}") from None
+    parser = RecipeParser(__doc__, "barista_root", "data")
+    parser.add_argument("--sentences", type=int, required=True, help="of the text")
+    parser.add_argument("--limit", type=int, default=0, help="at most so many recordings of each")
+    parser.run(main)

@@ -1,12 +1,10 @@
 """Data dirs of call-centre speech, and of SlideSpeech's domains."""
 
 import argparse
-import logging
-from pathlib import Path
 
 from speechllm.corpora import definedai, slidespeech
 from speechllm.corpora.reading.utterances import Utterance, write_set
-from speechllm.errors import SpeechLLMError
+from speechllm.corpora.recipe_parser import RecipeParser
 
 
 def is_slidespeech(name: str) -> bool:
@@ -22,17 +20,7 @@ def read_set(name: str, args: argparse.Namespace) -> list[Utterance]:
     return definedai.read_set(args.definedai_root, name, with_audio)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("step", choices=("lists", "sets"))
-    for name in ("definedai_root", "slidespeech_root", "splits"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
-    parser.add_argument("--text_only", action="store_true", help="no audio for <target>_train")
-    parser.add_argument("--data", type=Path, required=True, help="folder of the sets")
-    parser.add_argument("--limit", type=int, default=0, help="at most so many utterances of each")
-    parser.add_argument("--sets", nargs="+", required=True, help="names of data dirs")
-    args = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+def main(args: argparse.Namespace) -> None:
     if args.step == "lists":
         calls = [name for name in args.sets if not is_slidespeech(name)]
         definedai.check_lists(args.definedai_root, calls)
@@ -42,7 +30,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except SpeechLLMError as error:
-        raise SystemExit(f"local/data.sh: error: {error}") from None
+    parser = RecipeParser(__doc__, "definedai_root", "slidespeech_root", "splits")
+    parser.add_argument("step", choices=("lists", "sets"))
+    parser.add_argument("--text_only", action="store_true", help="no audio for <target>_train")
+    parser.add_set_options()
+    parser.run(main)

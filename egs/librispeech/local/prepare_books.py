@@ -3,7 +3,6 @@
 """
 
 import argparse
-import logging
 import random
 import re
 import sys
@@ -11,8 +10,9 @@ from pathlib import Path
 
 from speechllm.corpora.reading.spoken import spoken_form
 from speechllm.corpora.reading.utterances import Utterance, write_set
+from speechllm.corpora.recipe_parser import RecipeParser
 from speechllm.data.dirs.kaldi import DataDir, write_data_dir
-from speechllm.errors import DataError, SpeechLLMError
+from speechllm.errors import DataError
 from speechllm.files.utf8 import read_text
 
 sys.path.append(str(Path(__file__).parents[2] / "mini/local"))
@@ -46,30 +46,20 @@ def say(data: Path, lines: list[str], nj: int) -> None:
     make_speech(data, nj, [SAID])
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--books", type=Path, required=True, help="folder of *.txt")
-    parser.add_argument("--data", type=Path, required=True, help="folder of the sets")
-    parser.add_argument("--sets", nargs="+", choices=(READ, SAID), required=True)
-    parser.add_argument("--sentences", type=int, default=6000, help=f"of {READ}, drawn from all")
-    parser.add_argument("--said", type=int, default=9000, help=f"sentences of {SAID}")
-    parser.add_argument("--limit", type=int, default=0, help="at most so many of each")
-    parser.add_argument("--lower_case", action="store_true", help="in small letters")
-    parser.add_argument("--nj", type=int, default=2, help="processes that synthesise")
-    args = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+def main(args: argparse.Namespace) -> None:
     paths = sorted(args.books.glob("*.txt"))
     if not paths:
         raise DataError("there is no *.txt in this folder", args.books)
     found = sorted({sentence for path in paths for sentence in sentences(path)})
     random.Random(0).shuffle(found)
-    args.sentences = min(args.sentences, len(found) // 2)  # others are said
+    half = min(args.sentences, len(found) // 2)  # others are said
+    if unknown := sorted({*args.sets} - {READ, SAID}):
+        raise DataError(f"a set is {READ} or {SAID}, not {unknown[0]}")
     if READ in args.sets:
-        read = found[: args.sentences]
-        utterances = [Utterance(f"book-{n:05d}", line) for n, line in enumerate(read)]
+        utterances = [Utterance(f"book-{n:05d}", line) for n, line in enumerate(found[:half])]
         write_set(args.data / READ, utterances, args.limit, args.lower_case)
     if SAID in args.sets:
-        short = [line for line in found[args.sentences :] if len(line.split()) in WORDS_SAID]
+        short = [line for line in found[half:] if len(line.split()) in WORDS_SAID]
         said = short[: min(args.said, args.limit or args.said)]
         if not said:
             message = f"{len(found)} sentences, of which none is left to be said"
@@ -78,7 +68,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except SpeechLLMError as error:
-        raise SystemExit(f"local/data.sh: error: {error}") from None
+    parser = RecipeParser(__doc__, "books")
+    parser.add_argument("--sentences", type=int, default=6000, help=f"of {READ}, drawn from all")
+    parser.add_argument("--said", type=int, default=9000, help=f"sentences of {SAID}")
+    parser.add_argument("--nj", type=int, default=2, help="processes that synthesise")
+    parser.add_set_options()
+    parser.run(main)

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from speechllm.corpora.mts_dialog import read_turns
 from speechllm.corpora.reading.utterances import Utterance
+from speechllm.corpora.recipe_parser import RecipeParser
 from speechllm.data.dirs.kaldi import DataDir, write_data_dir
-from speechllm.errors import DataError, SpeechLLMError
+from speechllm.errors import DataError
 
 sys.path.append(str(Path(__file__).parents[2] / "mini/local"))
 from voices import speakers_of
@@ -65,15 +66,7 @@ def write(folder: Path, part: str, utterances: list[Utterance], lower_case: bool
     log.info("%s: %d utterances", folder.name, len(text))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--mts_dialog_root", type=Path, required=True)
-    parser.add_argument("--data", type=Path, required=True, help="folder of the sets")
-    parser.add_argument("--limit", type=int, default=0, help="at most so many utterances of each")
-    parser.add_argument("--lower_case", action="store_true", help="write in small letters")
-    parser.add_argument("--sets", nargs="+", required=True, help="names of data dirs")
-    args = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+def main(args: argparse.Namespace) -> None:
     parts = choose(args.mts_dialog_root, args.limit)
     for name in args.sets:
         part = name.removeprefix(f"{CORPUS}_")
@@ -83,7 +76,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except SpeechLLMError as error:
-        raise SystemExit(f"local/data.sh: error: {error}") from None
+    parser = RecipeParser(__doc__, "mts_dialog_root")
+    parser.add_set_options()
+    parser.run(main)

@@ -1,14 +1,13 @@
 """Data dirs of PriMock57, of MTS-Dialog, and of tables of audio and transcript."""
 
 import argparse
-import logging
 import re
-from pathlib import Path
 
 from speechllm.corpora import mts_dialog, pairs, primock57
 from speechllm.corpora.reading.spoken import spoken_form
-from speechllm.corpora.reading.utterances import Utterance, write_set
-from speechllm.errors import DataError, SpeechLLMError
+from speechllm.corpora.reading.utterances import Utterance
+from speechllm.corpora.recipe_parser import RecipeParser
+from speechllm.errors import DataError
 
 PARTS = ("train", "dev", "test")
 MTS_DIALOG = {"mts_train": "TrainingSet", "mts_val": "ValidationSet"}
@@ -43,26 +42,10 @@ def read_set(name: str, args: argparse.Namespace) -> list[Utterance]:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("primock57_root", "mts_dialog_root", "pairs_root"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
+if __name__ == "__main__":
+    parser = RecipeParser(__doc__, "primock57_root", "mts_dialog_root", "pairs_root")
     parser.add_argument("--days", required=True, help="of PriMock57: train/dev/test")
     parser.add_argument("--keep_unintelligible", action="store_true")
     parser.add_argument("--columns", nargs=4, metavar=("TEXT", "AUDIO", "ID", "SPEAKER"))
     parser.add_argument("--text_only", action="store_true", help="no audio for <target>_train")
-    parser.add_argument("--data", type=Path, required=True, help="folder of the sets")
-    parser.add_argument("--limit", type=int, default=0, help="at most so many utterances of each")
-    parser.add_argument("--lower_case", action="store_true", help="write in small letters")
-    parser.add_argument("--sets", nargs="+", required=True, help="names of data dirs")
-    args = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    for name in args.sets:
-        write_set(args.data / name, read_set(name, args), args.limit, args.lower_case)
-
-
-if __name__ == "__main__":
-    try:
-        main()
-    except SpeechLLMError as error:
-        raise SystemExit(f"local/data.sh: error: {error}") from None
+    parser.prepare(read_set)

@@ -5,7 +5,6 @@ distractors. Rare are the domain's words that do not stand in the training text 
 least five times; distractors are drawn from the rare words of the domain's training text.
 """
 
-import argparse
 import logging
 import random
 from collections import Counter
@@ -14,9 +13,9 @@ from pathlib import Path
 
 from make_text import SEED, TARGETS
 
+from speechllm.corpora.recipe_parser import RecipeParser
 from speechllm.data.dirs.bias_lists import BIASING, write_biasing
 from speechllm.data.dirs.kaldi import read_table
-from speechllm.errors import SpeechLLMError
 
 log = logging.getLogger(__name__)
 
@@ -53,16 +52,5 @@ def make(data: Path) -> None:
             log.info("%s: bias lists; %d rare words in the domain", name, len(rare))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder of the sets")
-    args = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    make(args.data)
-
-
 if __name__ == "__main__":
-    try:
-        main()
-    except SpeechLLMError as error:
-        raise SystemExit(str(error)) from None
+    RecipeParser(__doc__, "data").run(lambda args: make(args.data))

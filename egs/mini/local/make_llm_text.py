@@ -5,10 +5,9 @@ A pretrained LLM has seen JSON. The stand-in sees its form alone, with everyday 
 
 import argparse
 import random
-from pathlib import Path
 
+from speechllm.corpora.recipe_parser import RecipeParser
 from speechllm.data.dirs.kaldi import read_table, write_table
-from speechllm.errors import SpeechLLMError
 from speechllm.tasks.semantics import write_answer
 
 SHARE = 0.1  # of JSON
@@ -22,11 +21,7 @@ def answer(sentences: list[str], words: list[str], rng: random.Random) -> str:
     return write_answer({**labels, "entities": entities})
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--text", type=Path, required=True, help="Kaldi table of general text")
-    parser.add_argument("--out", type=Path, required=True)
-    args = parser.parse_args()
+def main(args: argparse.Namespace) -> None:
     rng = random.Random("json")
     text = read_table(args.text)
     sentences = list(text.values())
@@ -37,7 +32,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except SpeechLLMError as error:
-        raise SystemExit(str(error)) from None
+    RecipeParser(__doc__, "text", "out").run(main)

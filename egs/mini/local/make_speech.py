@@ -4,7 +4,6 @@ Each file is a function of its utterance's id and text alone, so any number of p
 same files, and a run that was killed goes on where it stopped.
 """
 
-import argparse
 import hashlib
 import logging
 import os
@@ -19,9 +18,9 @@ from acoustics import record
 from piper import piper
 from voices import NATURAL, Speaker, speakers
 
+from speechllm.corpora.recipe_parser import RecipeParser
 from speechllm.data.dirs.kaldi import DataDir, read_table, write_data_dir, write_table
 from speechllm.data.speech.synthesis.tts import SAMPLE_RATE, Voice, espeak
-from speechllm.errors import SpeechLLMError
 from speechllm.files.progress import Progress
 
 log = logging.getLogger(__name__)
@@ -123,19 +122,8 @@ def make(
                 speak_set(data, name, pool, natural)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder of the sets")
+if __name__ == "__main__":
+    parser = RecipeParser(__doc__, "data", "natural")
     parser.add_argument("--nj", type=int, default=2, help="processes")
     parser.add_argument("--sets", nargs="*", default=(), help="names (default: all)")
-    parser.add_argument("--natural", type=Path, help="folder of the natural voice")
-    args = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    make(args.data, args.nj, args.sets, args.natural)
-
-
-if __name__ == "__main__":
-    try:
-        main()
-    except SpeechLLMError as error:
-        raise SystemExit(str(error)) from None
+    parser.run(lambda args: make(args.data, args.nj, args.sets, args.natural))

@@ -1,6 +1,5 @@
 """Stage 1 of data.sh: the sentences of all sets, from the grammars, and who speaks them."""
 
-import argparse
 import json
 import logging
 import random
@@ -12,6 +11,7 @@ from grammar import Grammar, Sentence
 from meaning import meaning
 from voices import speakers_of
 
+from speechllm.corpora.recipe_parser import RecipeParser
 from speechllm.data.dirs.kaldi import write_data_dir, write_table
 from speechllm.errors import SpeechLLMError
 from speechllm.files.own import read_json
@@ -116,19 +116,9 @@ def make(data: Path, sizes: dict[str, int], clear: bool = False) -> None:
     write_json(done, made_of)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder of the sets")
+if __name__ == "__main__":
+    parser = RecipeParser(__doc__, "data")
     for name in SIZES:
         parser.add_argument(f"--{name}", type=int, default=0, help="utterances (%(default)s)")
     parser.add_argument("--clear", action="store_true", help="let the clear voices speak")
-    args = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    make(args.data, {name: getattr(args, name) for name in SIZES}, args.clear)
-
-
-if __name__ == "__main__":
-    try:
-        main()
-    except SpeechLLMError as error:
-        raise SystemExit(str(error)) from None
+    parser.run(lambda args: make(args.data, {n: getattr(args, n) for n in SIZES}, args.clear))

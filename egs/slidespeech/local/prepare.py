@@ -1,12 +1,12 @@
 """Data dirs of SlideSpeech's domains, of its L95 part, and of LibriSpeech's splits."""
 
 import argparse
-import logging
 from pathlib import Path
 
 from speechllm.corpora import librispeech, slidespeech
-from speechllm.corpora.reading.utterances import Utterance, write_set
-from speechllm.errors import DataError, SpeechLLMError
+from speechllm.corpora.reading.utterances import Utterance
+from speechllm.corpora.recipe_parser import RecipeParser
+from speechllm.errors import DataError
 
 
 def read_set(name: str, args: argparse.Namespace) -> list[Utterance]:
@@ -32,22 +32,7 @@ def read_l95(folder: Path, part: str, root: Path, with_audio: bool) -> list[Utte
     return slidespeech.read_text_table(table, root, with_audio)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("slidespeech_root", "splits", "l95", "librispeech_root"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
-    parser.add_argument("--text_only", action="store_true", help="no audio for <target>_train")
-    parser.add_argument("--data", type=Path, required=True, help="folder of the sets")
-    parser.add_argument("--limit", type=int, default=0, help="at most so many utterances of each")
-    parser.add_argument("--sets", nargs="+", required=True, help="names of data dirs")
-    args = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    for name in args.sets:
-        write_set(args.data / name, read_set(name, args), args.limit)
-
-
 if __name__ == "__main__":
-    try:
-        main()
-    except SpeechLLMError as error:
-        raise SystemExit(f"local/data.sh: error: {error}") from None
+    parser = RecipeParser(__doc__, "slidespeech_root", "splits", "l95", "librispeech_root")
+    parser.add_argument("--text_only", action="store_true", help="no audio for <target>_train")
+    parser.prepare(read_set)

@@ -1,14 +1,14 @@
 """Data dirs of SLURP, Speech-MASSIVE, MASSIVE and LibriSpeech, each named after what it holds."""
 
 import argparse
-import logging
 import re
 from pathlib import Path
 
 from speechllm.corpora import librispeech, massive, slurp
 from speechllm.corpora.reading.utterances import Utterance, write_set
+from speechllm.corpora.recipe_parser import RecipeParser
 from speechllm.data.dirs.kaldi import read_table
-from speechllm.errors import DataError, SpeechLLMError
+from speechllm.errors import DataError
 
 SLURP = {"slurp_train": "train", "slurp_dev": "devel", "slurp_test": "test"}
 LANGUAGE = re.compile(r"(?P<language>[a-z]{2}-[A-Z]{2})_(?P<part>train|text|dev|test)")
@@ -52,25 +52,15 @@ def read(args: argparse.Namespace, name: str) -> list[Utterance]:
     ]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder of the sets")
-    parser.add_argument("--slurp_root", type=Path, required=True)
-    parser.add_argument("--microphones", choices=("all", "headset"), default="all")
-    parser.add_argument("--librispeech_root", type=Path, required=True)
-    parser.add_argument("--massive_roots", type=Path, nargs="+", required=True)
-    parser.add_argument("--massive_text", type=Path, required=True)
-    parser.add_argument("--massive_speech", choices=("train", "train_115"), required=True)
-    parser.add_argument("--limit", type=int, default=0, help="at most so many utterances of each")
-    parser.add_argument("--sets", nargs="+", required=True, help="names of data dirs")
-    args = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+def main(args: argparse.Namespace) -> None:
     for name in sorted(args.sets, key=lambda name: name.endswith("_text")):  # after the speech
         write_set(args.data / name, read(args, name), args.limit)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except SpeechLLMError as error:
-        raise SystemExit(f"local/data.sh: error: {error}") from None
+    parser = RecipeParser(__doc__, "slurp_root", "librispeech_root", "massive_text")
+    parser.add_argument("--microphones", choices=("all", "headset"), default="all")
+    parser.add_argument("--massive_roots", type=Path, nargs="+", required=True)
+    parser.add_argument("--massive_speech", choices=("train", "train_115"), required=True)
+    parser.add_set_options()
+    parser.run(main)

@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import ValidationInfo, model_validator
 
@@ -14,7 +14,13 @@ from speechllm.slot.mixture import Component, Pick, resolve_shares
 
 
 class MadeData(Method):
-    """Data that are made from the target's speech or text, mixed with the views of `denoise`."""
+    """Data that are made from the target's speech or text, mixed with the views of `denoise`.
+
+    Attributes:
+        made_as: what is made, for messages.
+    """
+
+    made_as: ClassVar[str]
 
     tau: Fraction = 1.0
     """Share of the made data; 1 = nothing else is used."""
@@ -26,6 +32,12 @@ class MadeData(Method):
     """Share of source speech snapped to vocabulary entries."""
     sigma_t: Fraction | None = None
     """Share of corrupted source transcripts."""
+
+    @model_validator(mode="after")
+    def _made(self) -> Self:
+        if self.tau == 0:
+            raise ValueError(f"tau: without a share of {self.made_as} it is another method")
+        return self
 
     def mixture(self, made: Component, text: Component, *more: Component) -> Sequence[Component]:
         """Mixture of made data, corrupted target text and views of the source; no zero shares.
@@ -48,7 +60,13 @@ class MadeData(Method):
 
 
 class MadeOfText(MadeData):
-    """Data that are made from the target's text, and if wanted a little of its real speech."""
+    """Data that are made from the target's text, and if wanted a little of its real speech.
+
+    Attributes:
+        made: component of what is made.
+    """
+
+    made: ClassVar[Component]
 
     target_audio: Fraction = 0.0
     """Share of real target speech."""
@@ -65,9 +83,9 @@ class MadeOfText(MadeData):
             raise ValueError(f"{' and '.join(sorted(said))}: give target_audio a share, too")
         return self
 
-    def mixture(self, made: Component, text: Component, *more: Component) -> Sequence[Component]:
+    def components(self, sizes: Mapping[str, int]) -> Sequence[Component]:
         real = Component("audio", "target", self.target_audio, fraction=self.p, pick=self.pick)
-        return super().mixture(made, text, *more, real)
+        return self.mixture(self.made, Component("noisy_text", "target"), real)
 
 
 def key(settings: Any) -> str:

@@ -4,7 +4,7 @@ import json
 import logging
 import math
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -61,19 +61,12 @@ class RefinedCorpus(PseudoAudio):
         refiner: Refiner,
         durations: Durations,
     ):
-        super().__init__(name, text, targets)
+        lengths = {utt: round(durations.expected(line)) for utt, line in units.items()}
+        super().__init__(name, text, targets, lengths)
         self.units, self.refiner, self.durations = units, refiner, durations
         self._used = np.unique([unit for line in units.values() for unit in line]).astype(int)
         rows = torch.from_numpy(self._used - 1).to(table.device)
         self._table = table[rows].detach().float().cpu()
-
-    def measure(self, tokenizer: Any, speech_length: Callable[[int], int]) -> "RefinedCorpus":
-        """Count tokens and speech positions; the latter are expected ones, as durations vary."""
-        super().measure(tokenizer, speech_length)
-        self.speech_lengths = {
-            utt: round(self.durations.expected(units)) for utt, units in self.units.items()
-        }
-        return self
 
     @torch.inference_mode()
     def simulate(self, utt_id: str, rng: random.Random) -> Projected:

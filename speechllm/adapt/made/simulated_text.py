@@ -97,7 +97,7 @@ def simulate(method: "Tasu2", workspace: Workspace) -> SimulatedText:
     by_bin = [drawn[i : i + method.variants] for i in range(0, len(drawn), method.variants)]
     variants = {utt: by_bin[i * len(shown) : (i + 1) * len(shown)] for i, utt in enumerate(texts)}
     corpus = SimulatedText(target.name, target.text, target.targets, variants, _table(model))
-    corpus.measure(model.tokenizer)
+    corpus.measure(model.tokenizer, model.projector.output_length)
     counts = Counter(one.bin for one in lessons)
     corpus.origin = {
         "pairs": len(taught),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from speechllm.adapt.method import Method, Phase
 from speechllm.decode.config import HotwordsConfig, Template
 from speechllm.slot.mixture import Component
-from speechllm.slot.text.hotword_lists import HotwordLists, HotwordListsConfig
+from speechllm.slot.text.hotword_lists import HotwordLists, HotwordListsConfig, hotword_sentence
 
 if TYPE_CHECKING:  # to read a config needs no torch
     from speechllm.model.speech_llm import SpeechLLM
@@ -61,6 +61,4 @@ class HotwordPrompter:
         return self._model.prompt_with(self._sentence(words)) if words else None
 
     def _sentence(self, words: Sequence[str]) -> str:
-        from speechllm.decode.biasing.hotword_prompts import hotword_sentence
-
         return hotword_sentence(self._template, words)

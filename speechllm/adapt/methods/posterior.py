@@ -1,9 +1,7 @@
 """Simulated CTC posteriors of target text in the speech slot (after TASU, 2511.03310)."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Self
-
-from pydantic import model_validator
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from speechllm.adapt.made.made_data import MadeOfText
 from speechllm.adapt.made.simulated import SIMULATED, SimulatedSpeech
@@ -24,14 +22,8 @@ class Posterior(SimulatedSpeech, MadeOfText):
     is trained.
     """
 
-    @model_validator(mode="after")
-    def _possible(self) -> Self:
-        if self.tau == 0:
-            raise ValueError("tau: without a share of simulated speech it is another method")
-        return self
-
-    def components(self, sizes: Mapping[str, int]) -> Sequence[Component]:
-        return self.mixture(Component("pseudo_audio", SIMULATED), Component("noisy_text", "target"))
+    made_as = "simulated speech"
+    made = Component("pseudo_audio", SIMULATED)
 
     def prepare(self, workspace: Workspace) -> Mapping[str, "Corpus"]:
         """Make the target's text with its simulation, in a domain of its own."""

@@ -38,6 +38,7 @@ class PseudoLabel(MadeData):
     corrupted target text comes from the other utterances alone.
     """
 
+    made_as = "pseudo-labels"
     p: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Share of the target utterances that are decoded; their transcripts are not used."""
     decode: DecodeConfig = DecodeConfig()
@@ -49,8 +50,6 @@ class PseudoLabel(MadeData):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        if self.tau == 0:
-            raise ValueError("tau: without a share of pseudo-labels it is another method")
         if self.tau_t > 0 and self.p == 1:
             raise ValueError(
                 "tau_t: with p = 1 all of the target is heard, nothing is left to read"

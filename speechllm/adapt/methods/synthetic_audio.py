@@ -1,7 +1,7 @@
 """Synthetic target speech: text-to-speech of target text, through the encoder."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -37,6 +37,8 @@ class SyntheticAudio(MadeOfText):
     selection of layers. Target audio is used only where `target_audio` asks for it.
     """
 
+    made_as = "synthetic speech"
+    made = Component("audio", "synthetic")
     tts: TtsConfig = TtsConfig(espeak=EspeakVoices())
     renditions: PositiveInt = 1
     """Number of times each sentence is spoken; espeak's voice, or the room, is drawn anew each
@@ -48,16 +50,11 @@ class SyntheticAudio(MadeOfText):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        if self.tau == 0:
-            raise ValueError("tau: without a share of synthetic speech it is another method")
         if self.rt60 and self.room_responses:
             raise ValueError("give either rt60 or room_responses")
         if self.renditions > 1 and not (self.tts.espeak or self.rt60 or self.room_responses):
             raise ValueError("renditions: without a room this plug-in makes the same every time")
         return self
-
-    def components(self, sizes: Mapping[str, int]) -> Sequence[Component]:
-        return self.mixture(Component("audio", "synthetic"), Component("noisy_text", "target"))
 
     def prepare(self, workspace: Workspace) -> Mapping[str, "Corpus"]:
         """Speak the target's text into domain "synthetic": a data dir and its features.

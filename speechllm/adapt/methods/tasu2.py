@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field, PrivateAttr, model_validator
@@ -62,6 +62,8 @@ class Tasu2(MadeOfText):
     text gets when it is read at a given WER, and predicts them for target text.
     """
 
+    made_as = "simulated speech"
+    made = Component("pseudo_audio", SIMULATED)
     utterances: Annotated[int, Field(ge=2, le=10**9)] = 2000
     """Maximum number of source pairs that the simulator learns from."""
     bins: tuple[Bound, ...] = (0, 10, 20, 30, 100)
@@ -78,8 +80,6 @@ class Tasu2(MadeOfText):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        if self.tau == 0:
-            raise ValueError("tau: without a share of simulated speech it is another method")
         if not self.wer:
             raise ValueError("wer: name a bin at least")
         for name, bounds in ("bins", self.bins), ("wer", self.wer):
@@ -88,9 +88,6 @@ class Tasu2(MadeOfText):
         if unknown := sorted(set(self.wer) - set(self.bins)):
             raise ValueError(f"wer: {unknown[0]:g} is no bound of bins")
         return self
-
-    def components(self, sizes: Mapping[str, int]) -> Sequence[Component]:
-        return self.mixture(Component("pseudo_audio", SIMULATED), Component("noisy_text", "target"))
 
     def prepare(self, workspace: Workspace) -> Mapping[str, "Corpus"]:
         """Make the target's text with its simulations, in a domain of its own.

@@ -1,6 +1,6 @@
 """Target text behind pseudo-audio that a refiner makes from its embeddings (TE2SL, 2605.14340)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field, model_validator
@@ -50,16 +50,9 @@ class Te2sl(MadeOfText):
     LLM. What is published and what is ours: docs/methods/te2sl.md.
     """
 
+    made_as = "pseudo-audio"
+    made = Component("pseudo_audio", REFINED)
     refiner: RefinerConfig = RefinerConfig()
-
-    @model_validator(mode="after")
-    def _possible(self) -> Self:
-        if self.tau == 0:
-            raise ValueError("tau: without a share of pseudo-audio it is another method")
-        return self
-
-    def components(self, sizes: Mapping[str, int]) -> Sequence[Component]:
-        return self.mixture(Component("pseudo_audio", REFINED), Component("noisy_text", "target"))
 
     def prepare(self, workspace: Workspace) -> Mapping[str, "Corpus"]:
         """Make the target's text with its pseudo-audio, in a domain of its own."""

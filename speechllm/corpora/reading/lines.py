@@ -1,11 +1,9 @@
 """Text files of a corpus, line by line; every fault names its line."""
 
-import csv
-import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+from speechllm.data.exchange.formats.csv import TAB, read_rows
 from speechllm.errors import DataError
 from speechllm.files.utf8 import decode
 
@@ -46,18 +44,4 @@ def read_cells(path: Path, remedy: str | None = None) -> Iterator[tuple[int, dic
     Raises:
         DataError: as `read_text`; a repeated column, or a row that is broken or of another length.
     """
-    tabs = path.suffix == ".tsv"
-    dialect: dict[str, Any] = {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if tabs else {}
-    reader = csv.reader(io.StringIO(read_text(path, remedy), newline=""), strict=True, **dialect)
-    try:
-        header = next(reader, [])
-        if len(set(header)) < len(header):
-            raise DataError(f"a column stands twice: {', '.join(header)}", path, 1)
-        for cells in reader:
-            if len(cells) == len(header):
-                yield reader.line_num, dict(zip(header, cells, strict=True))
-            elif cells:
-                message = f"{len(cells)} cells, but {len(header)} columns"
-                raise DataError(message, path, reader.line_num)
-    except csv.Error as error:
-        raise DataError(f"broken row: {error}", path, reader.line_num) from error
+    return read_rows(path, TAB if path.suffix == ".tsv" else ",", remedy)

@@ -3,9 +3,23 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from speechllm.data.dirs.tables import FIRST_IDS
+
+
+class Decision(NamedTuple):
+    """Decision of `speechllm data fix` on a fault.
+
+    Attributes:
+        does: it mends the line, drops the utterance, drops the line alone, or asks the user.
+        said: the reason that it prints.
+        key: id of what is dropped.
+    """
+
+    does: Literal["mend", "drop", "drop line", "ask"]
+    said: str
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -18,6 +32,7 @@ class Finding:
         file, line: place of the fault; the line is 1-based.
         remedy: the command or the edit that fixes it.
         item: the utterance or value at fault.
+        decision: of `speechllm data fix`; None: it leaves the fault, or makes that table anew.
     """
 
     severity: Literal["error", "warning"]
@@ -26,6 +41,7 @@ class Finding:
     line: int | None = None
     remedy: str = ""
     item: str = ""
+    decision: Decision | None = None
 
 
 def group_findings(complaints: Iterable[Finding]) -> list[str]:

@@ -1,35 +1,18 @@
 """Repair of a data dir: what does not fit is dropped and reported, the old files are kept."""
 
 import shutil
-import unicodedata
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from speechllm.data.check.validate import DURATION_TOLERANCE
-from speechllm.data.check.validate_audio import check_audio
-from speechllm.data.dirs.characters import without_unseen
-from speechllm.data.dirs.kaldi import (
-    TABLES,
-    Audio,
-    parse_channel,
-    parse_duration,
-    parse_entities,
-    parse_segment,
-    spk2utt_of,
-    whole_recordings,
-)
+from speechllm.data.check.findings import Finding
+from speechllm.data.check.validate import Check, is_right
+from speechllm.data.dirs.characters import mended
+from speechllm.data.dirs.kaldi import TABLES, parse_duration, spk2utt_of
 from speechllm.data.dirs.set_tables import Table, further_tables
-from speechllm.data.dirs.tables import (
-    CHANNELS,
-    NO_DATA_DIR,
-    NO_TEXT,
-    Fault,
-    Row,
-    first_ids,
-    scan_table,
-    write_table,
-)
+from speechllm.data.dirs.tables import CHANNELS, NO_DATA_DIR, NO_TEXT, first_ids, write_table
 from speechllm.data.speech.audio_error import LEAST_SECONDS
 from speechllm.errors import DataError
 
@@ -45,15 +28,33 @@ class FixReport:
         mended: kind of fault that was fixed -> number of lines.
         written: tables that were written or removed.
         backup: folder of the old files; None when nothing was changed.
+        gone: utterances that are dropped.
     """
 
     dropped: dict[str, list[str]] = field(default_factory=dict)
     mended: Counter[str] = field(default_factory=Counter)
     written: list[str] = field(default_factory=list)
     backup: Path | None = None
+    gone: set[str] = field(default_factory=set)
 
-    def drop(self, reason: str, key: str) -> None:
-        self.dropped.setdefault(reason, []).append(key)
+    def decide(self, findings: Iterable[Finding]) -> None:
+        """Note what is dropped and mended; an utterance is dropped once, for the first reason.
+
+        Raises:
+            DataError: something that only the user can decide.
+        """
+        for finding in findings:
+            if finding.decision is None:
+                continue
+            does, said, key = finding.decision
+            if does == "ask":
+                raise DataError(said, finding.file, finding.line, finding.remedy)
+            if does == "mend":
+                self.mended[said] += 1
+            elif does == "drop line" or key not in self.gone:
+                self.dropped.setdefault(said, []).append(key)
+            if does == "drop":
+                self.gone.add(key)
 
     def lines(self) -> list[str]:
         """Lines for printing: counts and the first five ids."""
@@ -90,175 +91,62 @@ def fix_data_dir(
             (two lines with one id that differ, bytes that are not UTF-8, an invalid id, malformed
             entities, commands in `wav.scp` that are not allowed); or nothing would be left.
     """
-    path = Path(path)
-    if not path.is_dir():
+    check = Check(Path(path), allow_pipes, full)
+    if not check.path.is_dir():
         raise DataError("no such data dir", path, remedy=NO_DATA_DIR)
-    if not (path / "text").is_file():
-        raise DataError("no such file", path / "text", remedy=NO_TEXT)
+    if "text" not in check.rows:
+        raise DataError("no such file", check.path / "text", remedy=NO_TEXT)
     report = FixReport()
-    rows = {name: _scan(path / name, report) for name in TABLES if (path / name).exists()}
-    old = {
-        name: _unique(path / name, rows[name])
-        for name in rows.keys() - {"spk2utt", "utt2dur"}  # made anew
-    }
-    old["utt2dur"] = {row.key: row.value for row in rows.get("utt2dur", ())}
-    new = _mended_tables(path, old, allow_pipes, full, min_seconds, report)
-    for name in TABLES:
-        before = [(row.key, row.value) for row in rows[name]] if name in rows else []
-        untidy = any(what.startswith(f"{name}: ") for what in report.mended)
-        if untidy or before != sorted(new.get(name, {}).items()):
-            report.written.append(name)
-    gone = old["text"].keys() - new["text"].keys()
-    for name, table in further_tables(path)[0].items():
-        if gone & table.keys():
-            new[name] = {key: value for key, value in table.items() if key not in gone}
-            report.written.append(name)
-    if report.written:
-        report.backup = _back_up(path, sorted({*rows, *(new.keys() - {*TABLES})}))
-    for name in report.written:
-        if new.get(name):
-            write_table(path / name, new[name])
-        else:
-            (path / name).unlink(missing_ok=True)
+    check.tables()
+    report.decide(check.findings)
+    _refuse_commands(check)
+    before = len(check.findings)
+    check.listen(float("inf"), lambda: min_seconds)
+    report.decide(check.findings[before:])
+    _write(check, _mended_tables(check, report), report)
     return report
 
 
-def _scan(path: Path, report: FixReport) -> list[Row]:
-    """Read a table; count the faults that are fixed thereby, refuse those that cannot be fixed."""
-
-    def note(fault: Fault) -> None:
-        if not fault.mendable:
-            raise DataError(f"{fault.message}: {fault.item}", path, fault.line, fault.remedy)
-        report.mended[f"{path.name}: {fault.message}"] += 1
-
-    return scan_table(path, note)
+def _refuse_commands(check: Check) -> None:
+    sources = check.rows.get("wav.scp", {})
+    pipes = sorted(rec for rec, row in sources.items() if row.value.endswith("|"))
+    if pipes and not check.allow_pipes:
+        message = f"shell commands are not allowed: {first_ids(pipes)}"
+        raise DataError(message, check.path / "wav.scp", remedy="--allow_pipes, if you trust it")
 
 
-def _unique(path: Path, rows: list[Row]) -> Table:
-    """Merge lines that are equal; refuse lines with the same id that differ."""
-    first: dict[str, Row] = {}
-    for row in rows:
-        seen = first.setdefault(row.key, row)
-        if seen.value != row.value:
-            message = f"{row.key} also stands in line {seen.line}, with another value"
-            remedy = "delete one of the two lines; if the id holds a space, rename it"
-            raise DataError(message, path, row.line, remedy)
-    return {key: row.value for key, row in first.items()}
-
-
-def _understood(path: Path) -> set[str]:
-    """Utterances with audio whose `semantics` are known: their transcripts may be empty."""
-    if not ((path / "semantics").is_file() and (path / "wav.scp").is_file()):
-        return set()
-    return {row.key for row in scan_table(path / "semantics", lambda fault: None) if row.value}
-
-
-def _mended_tables(
-    path: Path,
-    old: dict[str, Table],
-    allow_pipes: bool,
-    full: bool,
-    min_seconds: float,
-    report: FixReport,
-) -> dict[str, Table]:
-    text = {}
-    wordless = _understood(path)
-    for utt, as_it_was in sorted(old["text"].items()):
-        transcript = unicodedata.normalize("NFC", without_unseen(as_it_was))
-        if transcript != as_it_was:
-            report.mended["text: characters that nobody sees, or Unicode that is not NFC"] += 1
-        if transcript or utt in wordless:
-            text[utt] = transcript
-        else:
-            report.drop("empty transcript", utt)
-    new: dict[str, Table] = {}
-    if "wav.scp" in old:
-        audio = _audio(path, old, allow_pipes, report)
-        seconds = _usable(audio, old["text"], text, allow_pipes, full, min_seconds, report)
-        text = {utt: text[utt] for utt in seconds}
-        new["utt2dur"] = _durations(seconds, old["utt2dur"])
-        recordings = {audio[utt].recording for utt in seconds}
-        new["wav.scp"] = {rec: old["wav.scp"][rec] for rec in recordings}
-        channels = old.get(CHANNELS, {})
-        new[CHANNELS] = {rec: channel for rec, channel in channels.items() if rec in recordings}
-        for rec in sorted(channels.keys() - old["wav.scp"].keys()):
-            report.drop("channel of an unknown recording", rec)
-        if "segments" in old:
-            new["segments"] = {utt: old["segments"][utt] for utt in seconds}
-            for rec in sorted(old["wav.scp"].keys() - {a.recording for a in audio.values()}):
-                report.drop("recording without a segment", rec)
-    elif "segments" in old:
-        raise DataError("no such file, yet there are segments", path / "wav.scp")
-    if not text:
+def _mended_tables(check: Check, report: FixReport) -> dict[str, Table]:
+    """Tables of the utterances that are left; those that become empty are left out later."""
+    old = _values(check)
+    text = {utt: mended(transcript) for utt, transcript in sorted(old["text"].items())}
+    if odd := sum(text[utt] != transcript for utt, transcript in old["text"].items()):
+        report.mended["text: characters that nobody sees, or Unicode that is not NFC"] = odd
+    left = {utt: text[utt] for utt in text if utt not in report.gone}
+    if not left:
         first = next(iter(report.dropped), "the file is empty")
         message = f"no utterance would be left ({first})"
-        raise DataError(message, path, remedy="are audio paths right, seen from this directory?")
-    new["text"] = text
+        remedy = "are audio paths right, seen from this directory?"
+        raise DataError(message, check.path, remedy=remedy)
+    new = {"text": left}
+    if "wav.scp" in old:
+        recordings = {check.audio[utt].recording for utt in left}
+        for name in ("wav.scp", CHANNELS):
+            new[name] = {rec: v for rec, v in old.get(name, {}).items() if rec in recordings}
+        new["utt2dur"] = _durations({u: check.seconds[u] for u in left}, old.get("utt2dur", {}))
+    for name in ("segments", "entities"):
+        new[name] = {utt: value for utt, value in old.get(name, {}).items() if utt in left}
     if "utt2spk" in old or "wav.scp" in old:
-        new["utt2spk"] = _speakers(old, text, report)
+        known = old.get("utt2spk", {})
+        if alone := sum(not known.get(utt) for utt in left):
+            report.mended["utt2spk: utterances that became their own speaker"] = alone
+        new["utt2spk"] = {utt: known.get(utt) or utt for utt in left}
         new["spk2utt"] = spk2utt_of(new["utt2spk"])
-    if "entities" in old:
-        new["entities"] = _entities(path / "entities", old, text, report)
     return new
 
 
-def _audio(
-    path: Path, old: dict[str, Table], allow_pipes: bool, report: FixReport
-) -> dict[str, Audio]:
-    """Well-formed entries of `wav.scp` and `segments`."""
-    pipes = [rec for rec, source in sorted(old["wav.scp"].items()) if source.endswith("|")]
-    if pipes and not allow_pipes:
-        message = f"shell commands are not allowed: {first_ids(pipes)}"
-        raise DataError(message, path / "wav.scp", remedy="--allow_pipes, if you trust the file")
-    channels = {}
-    for rec, value in old.get(CHANNELS, {}).items():
-        try:
-            channels[rec] = parse_channel(value)
-        except ValueError as error:
-            remedy = "mend or delete the line"
-            raise DataError(f"{rec}: {error}", path / CHANNELS, None, remedy) from error
-    whole = whole_recordings(old["wav.scp"], channels)
-    if "segments" not in old:
-        return whole
-    audio = {}
-    for utt, value in sorted(old["segments"].items()):
-        try:
-            rec, start, end = parse_segment(value)
-        except ValueError:
-            report.drop("malformed segment", utt)
-            continue
-        if rec in old["wav.scp"]:
-            audio[utt] = replace(whole[rec], start=start, end=end)
-        else:
-            report.drop("segment of an unknown recording", utt)
-    return audio
-
-
-def _usable(
-    audio: dict[str, Audio],
-    old_text: Table,
-    text: Table,
-    allow_pipes: bool,
-    full: bool,
-    min_seconds: float,
-    report: FixReport,
-) -> dict[str, float]:
-    """Seconds of the utterances that have text and usable audio."""
-    for utt in sorted(audio.keys() - old_text.keys()):
-        report.drop("audio without text", utt)
-    dropped = {utt for ids in report.dropped.values() for utt in ids}
-    for utt in sorted(text.keys() - audio.keys() - dropped):
-        report.drop("text without audio", utt)
-    both = {utt: audio[utt] for utt in sorted(text.keys() & audio.keys())}
-    seconds = {}
-    for utt, header, faults in check_audio(
-        both, allow_pipes, full, float("inf"), lambda: min_seconds
-    ):
-        if header is not None:
-            seconds[utt] = header.seconds
-        else:
-            report.drop(faults[0].message, utt)
-    return seconds
+def _values(check: Check) -> dict[str, Table]:
+    known = {name: rows for name, rows in check.rows.items() if name in TABLES}
+    return {name: {key: row.value for key, row in rows.items()} for name, rows in known.items()}
 
 
 def _durations(seconds: dict[str, float], old: Table) -> Table:
@@ -266,34 +154,29 @@ def _durations(seconds: dict[str, float], old: Table) -> Table:
     durations = {}
     for utt, measured in seconds.items():
         durations[utt] = f"{measured:.4f}"
-        try:
-            if abs(parse_duration(old[utt]) - measured) <= DURATION_TOLERANCE:
+        with suppress(KeyError, ValueError):
+            if is_right(parse_duration(old[utt]), measured):
                 durations[utt] = old[utt]
-        except (KeyError, ValueError):
-            pass
     return durations
 
 
-def _speakers(old: dict[str, Table], text: Table, report: FixReport) -> Table:
-    known = old.get("utt2spk", {})
-    for utt in sorted(known.keys() - old["text"].keys()):
-        report.drop("speaker of an unknown utterance", utt)
-    alone = [utt for utt in text if not known.get(utt)]
-    if alone:
-        report.mended["utt2spk: utterances that became their own speaker"] = len(alone)
-    return {utt: known.get(utt) or utt for utt in text}
-
-
-def _entities(file: Path, old: dict[str, Table], text: Table, report: FixReport) -> Table:
-    for utt, value in old["entities"].items():
-        try:
-            parse_entities(value)
-        except ValueError as error:
-            remedy = "mend or delete the line"
-            raise DataError(f"{utt}: malformed entities ({error})", file, None, remedy) from error
-    for utt in sorted(old["entities"].keys() - old["text"].keys()):
-        report.drop("entities of an unknown utterance", utt)
-    return {utt: value for utt, value in old["entities"].items() if utt in text}
+def _write(check: Check, new: dict[str, Table], report: FixReport) -> None:
+    """Write the tables that have changed, after a copy of the old ones."""
+    path, old = check.path, _values(check)
+    untidy = {what.partition(":")[0] for what in report.mended}
+    report.written = [n for n in TABLES if n in untidy or old.get(n, {}) != new.get(n, {})]
+    gone = old["text"].keys() - new["text"].keys()
+    for name, table in further_tables(path)[0].items():
+        if gone & table.keys():
+            new[name] = {key: value for key, value in table.items() if key not in gone}
+            report.written.append(name)
+    if report.written:
+        report.backup = _back_up(path, sorted({*old, *(new.keys() - {*TABLES})}))
+    for name in report.written:
+        if new.get(name):
+            write_table(path / name, new[name])
+        else:
+            (path / name).unlink(missing_ok=True)
 
 
 def _back_up(path: Path, names: list[str]) -> Path:

@@ -76,6 +76,11 @@ def unseen(text: str) -> list[Unseen]:
     return found
 
 
+def mended(text: str) -> str:
+    """Return a transcript without invisible characters (`without_unseen`), composed (NFC)."""
+    return unicodedata.normalize("NFC", without_unseen(text))
+
+
 def without_unseen(text: str) -> str:
     """Remove invisible characters without meaning; put one blank for those that stand for blanks.
 

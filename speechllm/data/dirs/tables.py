@@ -41,6 +41,7 @@ class Fault(NamedTuple):
         item: what it is about: an id or a value.
         mendable: `speechllm data fix` can mend it; otherwise it takes an edit.
         harmless: the line can be read all the same, and nothing is lost.
+        other: the line that has the same id and another value; 0: there is none.
     """
 
     message: str
@@ -49,6 +50,7 @@ class Fault(NamedTuple):
     item: str = ""
     mendable: bool = True
     harmless: bool = False
+    other: int = 0
 
 
 def first_ids(ids: Iterable[str]) -> str:
@@ -112,8 +114,9 @@ def scan_table(path: str | Path, report: Callable[[Fault], None]) -> list[Row]:
             report(Fault(problem, number, rename, repr(key), mendable=False))
         row = Row(key, value.lstrip(" \t"), number)
         if key in first:
-            remedy = mend.double(first[key].value == row.value)
-            report(Fault("id occurs more than once", number, remedy, key))
+            other = 0 if first[key].value == row.value else first[key].line
+            remedy = mend.double(not other)
+            report(Fault("id occurs more than once", number, remedy, key, other=other))
         elif rows and key < rows[-1].key:
             tidy("not sorted by id (LC_ALL=C)", number, mend.by("LC_ALL=C sort {} > {new}"), key)
         first.setdefault(key, row)

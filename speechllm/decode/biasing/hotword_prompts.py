@@ -9,14 +9,10 @@ from speechllm.decode.words.ctc import CtcReader
 from speechllm.errors import ConfigError
 from speechllm.model.speech_llm import SpeechLLM
 from speechllm.slot.collate import Example
+from speechllm.slot.text.hotword_lists import hotword_sentence
 from speechllm.slot.text.hotwords import Hotwords, SpelledHotwords
 
 SAMPLE = 1000  # entries by which the length of prompts is estimated
-
-
-def hotword_sentence(template: str, words: Sequence[str]) -> str:
-    """Sentence of hotwords for the prompt; empty if there are none."""
-    return template.replace("{}", ", ".join(words)) if words else ""
 
 
 class HotwordPrompts:
@@ -62,9 +58,10 @@ class HotwordPrompts:
         sentence = hotword_sentence(self.config.template, chosen)
         return len(self._model.tokenizer(sentence, add_special_tokens=False).input_ids)
 
-    def choose_all(self, examples: Sequence[Example], heard: Sequence[str]) -> list[list[str]]:
-        """Choose entries for several utterances (`choose`)."""
-        return [self.choose(e, h) for e, h in zip(examples, heard, strict=True)]
+    @property
+    def needs_transcripts(self) -> bool:
+        """Whether entries are chosen by the transcripts of a first pass."""
+        return self.config.filter == "first_pass"
 
     def choose(self, example: Example, heard: str) -> list[str]:
         """Entries for one utterance, the likeliest first.

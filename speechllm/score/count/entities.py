@@ -55,16 +55,6 @@ class EntityCounts:
         return _percent(self.errors, self.reference)
 
     @property
-    def recall(self) -> float | None:
-        """Wholly right entities in percent of the annotated ones."""
-        return _percent(self.right, self.annotated)
-
-    @property
-    def precision(self) -> float | None:
-        """Right entities in percent of right and false ones."""
-        return _percent(self.right, self.right + self.false)
-
-    @property
     def f1(self) -> float | None:
         """Harmonic mean of recall and precision, in percent."""
         return _percent(2 * self.right, self.annotated + self.right + self.false)

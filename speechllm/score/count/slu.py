@@ -70,16 +70,6 @@ class F1:
         total = self.reference.sum()
         return float(100 * (1 - self.errors.sum() / total)) if total else None
 
-    @property
-    def precision(self) -> float | None:
-        """Precision in percent; None if no answer holds an entity."""
-        return _share(self.true_positives, self.false_positives)
-
-    @property
-    def recall(self) -> float | None:
-        """Recall in percent; None if no reference holds an entity."""
-        return _share(self.true_positives, self.false_negatives)
-
     def __add__(self, other: "F1") -> "F1":
         return F1(
             self.true_positives + other.true_positives,
@@ -185,11 +175,6 @@ def score_slu(
     )
 
 
-def accuracy(right: NDArray[np.bool_]) -> float:
-    """Share of the utterances that are right, in percent."""
-    return float(100 * right.mean())
-
-
 class _Table:
     """Counts of N utterances by entity type."""
 
@@ -208,11 +193,6 @@ class _Table:
 
     def total(self) -> F1:
         return F1(*sum(self.counts.values(), np.zeros((3, self.utterances))))
-
-
-def _share(right: NDArray[np.float64], wrong: NDArray[np.float64]) -> float | None:
-    total = right.sum() + wrong.sum()
-    return float(100 * right.sum() / total) if total else None
 
 
 def _folded(entities: Iterable[Entity], normalize: Normalizer) -> list[Entity]:

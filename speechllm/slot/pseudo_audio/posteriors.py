@@ -7,10 +7,10 @@ tokens and C [V, E] holds their embeddings.
 """
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -204,23 +204,17 @@ class SimulatedCorpus(PseudoAudio):
         config: SimulationConfig,
         given: Literal["all", "spoken"] | None = None,
     ):
-        super().__init__(name, text, targets)
         self.symbols, self.alphabet, self.book, self.config = symbols, alphabet, book, config
         self.given = given
-        # Expected lengths: batches are planned before they are simulated.
         around, each = 2 * np.mean(book.edges), np.mean(book.runs) * (1 + config.insert)
         each += np.mean(book.gaps)
         if given == "spoken":
             around, each = 0.0, 1.0
-        self.frame_counts = {
+        lengths = {
             utt: round(around + (1 - config.drop) * each * len(spoken))
             for utt, spoken in symbols.items()
         }
-
-    def measure(self, tokenizer: Any, speech_length: Callable[[int], int]) -> "SimulatedCorpus":
-        """Count tokens and speech positions; LLM inputs are counted without `speech_length`."""
-        super().measure(tokenizer, (lambda count: count) if self.given else speech_length)
-        return self
+        super().__init__(name, text, targets, lengths, projected=given is not None)
 
     def simulate(self, utt_id: str, rng: random.Random) -> Slot:
         """Simulate float16 [T, D] encoder frames, or LLM inputs, for an utterance."""
@@ -228,4 +222,4 @@ class SimulatedCorpus(PseudoAudio):
         if self.given == "spoken":
             path = [s for s, _ in groupby(path) if s != self.alphabet.blank]
         vectors = smoothed(path, self.alphabet.size, self.config.smooth, rng) @ self.book.frames
-        return Projected(vectors) if self.given else vectors.astype(np.float16)
+        return Projected(vectors) if self.projected else vectors.astype(np.float16)

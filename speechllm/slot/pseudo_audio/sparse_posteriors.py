@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -93,19 +93,14 @@ class SimulatedText(PseudoAudio):
         variants: Mapping[str, Sequence[Sequence[Posteriors]]],
         table: np.ndarray,
     ):
-        super().__init__(name, text, targets)
-        self.variants, self.table = variants, table
-        self.open_bins = max((len(bins) for bins in variants.values()), default=0)
-        # Batches are planned before a variant is drawn: the longest must have room.
-        self.frame_counts = {
+        # Before a variant is drawn the longest must have room.
+        longest = {
             utt: max(len(one.symbols) for variants in bins for one in variants)
             for utt, bins in variants.items()
         }
-
-    def measure(self, tokenizer: Any, speech_length: object = None) -> "SimulatedText":
-        """Count tokens and speech positions; each simulated position is one of the LLM's."""
-        super().measure(tokenizer, lambda count: count)
-        return self
+        super().__init__(name, text, targets, longest)
+        self.variants, self.table = variants, table
+        self.open_bins = max((len(bins) for bins in variants.values()), default=0)
 
     def simulate(self, utt_id: str, rng: random.Random) -> Projected:
         """Draw a variant from the open bins: float32 [M, E] LLM inputs."""

@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 
 from speechllm.config import Fraction, PositiveInt, Section
@@ -25,6 +25,11 @@ class HotwordListsConfig(Section):
     near: Fraction = 0.5
     """Share of the distractors that resemble a word of the utterance, as those do that pass a
     hotword filter."""
+
+
+def hotword_sentence(template: str, words: Sequence[str]) -> str:
+    """Sentence of hotwords for the prompt; empty if there are none."""
+    return template.replace("{}", ", ".join(words)) if words else ""
 
 
 class HotwordLists:

@@ -9,11 +9,11 @@ import torch
 from speechllm.adapt.losses.auxiliary import WithAuxiliaries, contrast, distance
 from speechllm.adapt.losses.losses import Temperature, coral, info_nce
 from speechllm.adapt.losses.slot_states import layer_number, slot_states
-from speechllm.config import LoraConfig, ModelConfig, ProjectorConfig
+from speechllm.config import LoraConfig
 from speechllm.errors import ConfigError
 from speechllm.model.speech_llm import SpeechLLM, set_trainable
 from speechllm.slot.collate import Example, collate
-from tests.helpers.tiny import make_encoder, make_llm
+from tests.helpers.tiny import make_speech_llm
 
 RNG = np.random.default_rng(0)
 PAIRS = [
@@ -32,14 +32,7 @@ TEXT = [
 
 @pytest.fixture
 def model(tmp_path: Path) -> SpeechLLM:
-    torch.manual_seed(0)
-    model = SpeechLLM(
-        ModelConfig(
-            encoder=str(make_encoder(tmp_path / "encoder")),
-            llm=str(make_llm(tmp_path / "llm")),
-            projector=ProjectorConfig(downsampling=2, hidden=16),
-        )
-    )
+    model = make_speech_llm(tmp_path)
     model.replace_lora(LoraConfig(rank=2))
     model.scaffold["temperature"] = Temperature(0.5)
     set_trainable(model, ("llm.*.lora_*", "scaffold.*"))

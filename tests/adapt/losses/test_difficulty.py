@@ -4,24 +4,18 @@ from pathlib import Path
 import pytest
 
 from speechllm.adapt.losses.difficulty import perplexities
-from speechllm.config import ModelConfig, ProjectorConfig
 from speechllm.data.dirs.kaldi import write_data_dir
 from speechllm.files.layout import MODEL
 from speechllm.model.bundle import save_bundle
 from speechllm.model.speech_llm import SpeechLLM
 from speechllm.slot.collate import Example, collate
 from speechllm.slot.corpus import Corpus
-from tests.helpers.tiny import SENTENCES, make_encoder, make_llm
+from tests.helpers.tiny import SENTENCES, make_speech_llm
 
 
 @pytest.fixture
 def model(tmp_path: Path) -> SpeechLLM:
-    config = ModelConfig(
-        encoder=str(make_encoder(tmp_path / "encoder")),
-        llm=str(make_llm(tmp_path / "llm")),
-        projector=ProjectorConfig(downsampling=2, hidden=16),
-    )
-    model = SpeechLLM(config).eval()
+    model = make_speech_llm(tmp_path)
     save_bundle(tmp_path / MODEL, model)
     return model
 

@@ -13,13 +13,13 @@ from speechllm.adapt.losses.auxiliary import WithAuxiliaries, contrast
 from speechllm.adapt.losses.kl import WithKl, check_kl, with_kl
 from speechllm.adapt.losses.losses import Temperature
 from speechllm.adapt.method import Kl, Phase
-from speechllm.config import LoraConfig, ModelConfig, ProjectorConfig, TrainConfig, parse
+from speechllm.config import LoraConfig, TrainConfig, parse
 from speechllm.errors import ConfigError
 from speechllm.model.llm import without_lora
 from speechllm.model.speech_llm import SpeechLLM, set_trainable
 from speechllm.slot.collate import Batch, Example, collate
 from speechllm.slot.pseudo_audio.contents import Projected
-from tests.helpers.tiny import make_encoder, make_llm
+from tests.helpers.tiny import make_speech_llm
 
 RNG = np.random.default_rng(0)
 LORA = ("llm.*.lora_*",)
@@ -41,15 +41,7 @@ TEXT = [
 @pytest.fixture
 def model(tmp_path: Path) -> SpeechLLM:
     """A base with LoRA of its own, about to be adapted."""
-    torch.manual_seed(0)
-    model = SpeechLLM(
-        ModelConfig(
-            encoder=str(make_encoder(tmp_path / "encoder")),
-            llm=str(make_llm(tmp_path / "llm")),
-            projector=ProjectorConfig(downsampling=2, hidden=16),
-            lora=LoraConfig(rank=2),
-        )
-    )
+    model = make_speech_llm(tmp_path, lora=LoraConfig(rank=2))
     shake(model)
     model.replace_lora(LoraConfig(rank=2, dropout=0.5))
     set_trainable(model, LORA)

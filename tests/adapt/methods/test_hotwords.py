@@ -8,33 +8,20 @@ import pytest
 
 from speechllm.adapt.method import load_method
 from speechllm.adapt.methods.hotwords import HotwordPrompter, HotwordTuning
-from speechllm.config import ModelConfig, ProjectorConfig
 from speechllm.data.dirs.kaldi import DataDir
 from speechllm.errors import ConfigError
 from speechllm.slot.collate import collate
 from speechllm.slot.corpus import Corpus
 from speechllm.slot.text.hotword_lists import HotwordLists, HotwordListsConfig
 from speechllm.slot.views import Views
-from tests.helpers.tiny import SENTENCES, make_encoder, make_llm
+from tests.helpers.tiny import SENTENCES, make_speech_llm
 
 CONFIG = "method: hotwords\nlists: {common: 1, empty: 0.25}\ntrain: {steps: 2}\n"
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory):
-    import torch
-
-    from speechllm.model.speech_llm import SpeechLLM
-
-    work = tmp_path_factory.mktemp("model")
-    torch.manual_seed(0)
-    return SpeechLLM(
-        ModelConfig(
-            encoder=str(make_encoder(work / "encoder")),
-            llm=str(make_llm(work / "llm")),
-            projector=ProjectorConfig(downsampling=2, hidden=16),
-        )
-    ).eval()
+    return make_speech_llm(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture

@@ -2,20 +2,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
-from speechllm.config import ModelConfig, ProjectorConfig
 from speechllm.decode.words.confidence import mean_log_probs
-from speechllm.model.speech_llm import SpeechLLM
 from speechllm.slot.collate import Example, collate
-from tests.helpers.tiny import make_encoder, make_llm
+from tests.helpers.tiny import make_speech_llm
 
 
 def test_each_row_is_scored_as_if_alone(tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    encoder, llm = str(make_encoder(tmp_path / "encoder")), str(make_llm(tmp_path / "llm"))
-    projector = ProjectorConfig(downsampling=2, hidden=16)
-    model = SpeechLLM(ModelConfig(encoder=encoder, llm=llm, projector=projector)).eval()
+    model = make_speech_llm(tmp_path)
     rng = np.random.default_rng(0)
     targets = ([20, 21, 22], [], [30])
     examples = [

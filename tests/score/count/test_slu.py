@@ -7,7 +7,7 @@ import pytest
 
 from speechllm.errors import SpeechLLMError
 from speechllm.score.count.fillers import character_distance, word_distance
-from speechllm.score.count.slu import accuracy, score_slu
+from speechllm.score.count.slu import score_slu
 
 
 def semantics(scenario: str, action: str, *entities: tuple[str, str]) -> dict:
@@ -25,7 +25,7 @@ def test_all_right() -> None:
         {"u": answer("alarm", "set", ("time", " seven  am"))},
     )
     assert found.slu.percent == found.entities.percent == 100
-    assert accuracy(found.exact) == 100 and not found.repaired
+    assert found.exact.all() and not found.repaired
 
 
 def test_a_filler_that_is_nearly_right() -> None:
@@ -38,7 +38,7 @@ def test_a_filler_that_is_nearly_right() -> None:
     assert found.words.percent == pytest.approx(100 * 2 / 3)
     assert found.characters.percent == pytest.approx(100 * 2 / 2.25)
     assert found.slu.percent == pytest.approx(100 * 4 / 5.25)
-    assert found.words.precision == pytest.approx(100 / 1.5)
+    assert (found.words.true_positives, found.words.false_positives) == ([1], [0.5])
     assert not found.exact[0] and found.intent[0]
 
 
@@ -61,15 +61,16 @@ def test_the_nearest_of_equal_types_is_taken_and_only_once() -> None:
     assert found.words.percent == found.slu.percent == pytest.approx(100 * 4 / 6)
     assert found.by_type["place"].percent == pytest.approx(100 * 4 / 5)
     assert found.by_type["date"].percent == 0
-    assert found.by_type["place"].recall == 100 and found.by_type["date"].precision is None
+    assert not found.by_type["place"].false_negatives.any()
+    assert not found.by_type["date"].false_positives.any()
 
 
 def test_accuracies() -> None:
     references = {f"u{i}": semantics("s", "a") for i in range(4)}
     answers = {"u0": answer("s", "a"), "u1": answer("s", "x"), "u2": answer("x", "a"), "u3": ""}
     found = score_slu(references, answers)
-    assert accuracy(found.scenario) == accuracy(found.action) == 50
-    assert accuracy(found.intent) == 25
+    assert found.scenario.mean() == found.action.mean() == 0.5
+    assert found.intent.mean() == 0.25
     assert found.slu.percent is None  # no entity on either side
     assert found.invalid == ("u3",)
 
@@ -78,7 +79,7 @@ def test_missing_answers_are_empty_ones() -> None:
     references = {u: semantics("s", "a", ("t", "x")) for u in ("u1", "u2")}
     found = score_slu(references, {"u1": answer("s", "a", ("t", "x"))})
     assert found.missing == ("u2",) and found.invalid == ()
-    assert accuracy(found.intent) == 50
+    assert found.intent.mean() == 0.5
     assert found.slu.percent == pytest.approx(100 * 4 / 6)
 
 

@@ -43,14 +43,21 @@ def read(
     taken.finish()
 
 
-def read_rows(path: Path, delimiter: str = ",") -> Iterator[tuple[int, dict[str, str]]]:
+def read_rows(
+    path: Path, delimiter: str = ",", remedy: str | None = None
+) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield (line where the row ends, column -> cell).
+
+    Args:
+        path: the file.
+        delimiter: character between cells; cells between tabs are never quoted.
+        remedy: for a file that is not there.
 
     Raises:
         DataError: there is no header, a column name is repeated, a row has more or fewer cells than
             the header, or is broken.
     """
-    reader = csv.reader(read_lines(path), **_dialect(delimiter))
+    reader = csv.reader(read_lines(path, remedy), **_dialect(delimiter))
     try:
         header = next(reader, [])
         if not header or len(set(header)) < len(header):
