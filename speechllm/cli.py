@@ -15,7 +15,14 @@ from typing import NoReturn
 
 from speechllm.commands.options.parser import Parser
 from speechllm.commands.options.register import COMMANDS, find_command, load_command
-from speechllm.errors import SpeechLLMError, bounded, did_you_mean, shortened
+from speechllm.errors import (
+    SpeechLLMError,
+    Unfinished,
+    bounded,
+    did_you_mean,
+    out_of_memory,
+    shortened,
+)
 from speechllm.files.made_from import verifying
 from speechllm.files.os_errors import describe
 from speechllm.files.processes import is_first_rank
@@ -30,6 +37,8 @@ LESS_MEMORY = (
 )
 BUG = 70
 """Exit code for a bug of speechllm itself (EX_SOFTWARE of BSD)."""
+UNFINISHED = 75
+"""Exit code for work that the same command goes on with (EX_TEMPFAIL of BSD)."""
 
 
 def usage() -> str:
@@ -126,6 +135,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise
         if isinstance(error, OSError) and error.filename is None:
             _drop_output()
+        if isinstance(error, Unfinished):
+            fail(f"{name}: {error}", UNFINISHED)
         fail(f"{name}: error: {describe(error) if isinstance(error, OSError) else error}")
     except KeyboardInterrupt as error:
         number = error.number if isinstance(error, Stopped) else signal.SIGINT
@@ -136,8 +147,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     except Exception as error:
         if log.isEnabledFor(logging.DEBUG):
             raise
-        if is_out_of_memory(error):
-            fail(bounded(f"{name}: error: {_first_line(error)}\n  -> {LESS_MEMORY}"))
+        if said := out_of_memory(error):
+            fail(bounded(f"{name}: error: {said}\n  -> {LESS_MEMORY}"))
         if argv is not None:
             raise
         fail(bug_report(command, error), BUG)
@@ -176,19 +187,10 @@ def _drop_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether this machine or its GPU ran out of memory; torch says so only in the message."""
-    by_name = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-    return by_name or (isinstance(error, RuntimeError) and "allocate memory" in str(error))
-
-
-def _first_line(error: Exception) -> str:
-    return shortened(str(error).strip().partition("\n")[0] or "out of memory", 300)
-
-
 def bug_report(command: str, error: Exception) -> str:
     """Write the traceback of an unexpected error to a file; return a message that names it."""
-    said = f"{type(error).__name__}: {_first_line(error)}"
+    line = shortened(str(error).strip().partition("\n")[0], 300)
+    said = f"{type(error).__name__}: {line}"
     trace = "".join(traceback.format_exception(error)).encode(errors="backslashreplace")
     remedy = "please report it, with what --debug shows"
     with suppress(OSError):  # there may be no room for it

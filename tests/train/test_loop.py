@@ -44,10 +44,8 @@ class Targets(SimpleNamespace):
         return self
 
 
-def plan_for(world_size: int):
-    items = [Item(i % 2, f"u{i}", i) for i in range(8)]
-    batches = [items[:3], items[3:4], items[4:6], items[6:]]
-    return Plan([batches[i : i + world_size] for i in range(0, 4, world_size)])
+ITEMS = [Item(i % 2, f"u{i}", i) for i in range(8)]
+PLAN = Plan([ITEMS[:3], ITEMS[3:4], ITEMS[4:6], ITEMS[6:]])
 
 
 def trainer(folder: Path, world: World | None = None, monitor=None, **config: object) -> Trainer:
@@ -56,9 +54,9 @@ def trainer(folder: Path, world: World | None = None, monitor=None, **config: ob
     folder.mkdir(parents=True, exist_ok=True)
     return Trainer(
         Line(),
-        lambda epoch: plan_for(world.size),
+        lambda epoch: PLAN,
         lambda items, epoch: Targets(targets=torch.tensor([float(i.length) for i in items])),
-        TrainConfig(**{**settings, **config}),
+        TrainConfig(**{**settings, **config}).among(world.size),
         folder,
         monitor,
         world,
@@ -199,9 +197,9 @@ def test_what_comes_before_the_first_step_takes_none_of_the_time(tmp_path, monke
     monitor = Monitor(MonitorConfig(every=100), {"source": [Targets(targets=torch.ones(1))]})
     observe = monitor.observe
 
-    def slowly(step: int, model: nn.Module):
+    def slowly(step: int, model: nn.Module, agree):
         now[0] += 1000
-        return observe(step, model)
+        return observe(step, model, agree)
 
     monkeypatch.setattr(monitor, "observe", slowly)
     assert trainer(tmp_path, steps=3, monitor=monitor).train().seconds == 0

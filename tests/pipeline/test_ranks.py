@@ -1,0 +1,83 @@
+"""Any number of processes trains as one does, from step to step, with weights spread or whole."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+from torch.testing import assert_close
+
+from tests.helpers.forkserver import run_ranks
+from tests.pipeline.test_stages import TRAIN, adapt_command, base_command, run, work  # noqa: F401
+
+STEPS = [
+    "train.global_batches=4",
+    "train.log_every=1",
+    "train.precision=fp32",
+    "train.checkpoint_every=100",
+    "monitor.every=2",
+]
+WEIGHTS = "model/trained.safetensors"
+
+
+def trained(warm: Path, command: Sequence[str], folder: Path, sizes: Sequence[int]) -> Path:
+    """Train in `folder`: a step with each of `sizes` processes but the last, which end the run."""
+    for size in sizes[:-1]:
+        run_ranks(warm, [*command, "--max_time", "0"], size, code=75)
+    run_ranks(warm, command, sizes[-1])
+    return folder
+
+
+def losses(folder: Path) -> list[float]:
+    lines = [json.loads(line) for line in (folder / "train.jsonl").read_text().splitlines()]
+    return [line["train"]["loss"] for line in lines if "train" in line]
+
+
+def assert_same_training(one: Path, many: Path) -> None:
+    assert losses(many) == pytest.approx(losses(one), abs=1e-5)
+    assert len(losses(one)) == TRAIN["steps"]
+    mine, theirs = load_file(one / WEIGHTS), load_file(many / WEIGHTS)
+    for name in mine:
+        assert_close(mine[name], theirs[name], atol=1e-4, rtol=1e-3)
+    seen = [json.loads((folder / "run.json").read_text())["seen"] for folder in (one, many)]
+    assert seen[0] == seen[1]
+
+
+@pytest.fixture(scope="module")
+def base_alone(work: Path) -> Path:  # noqa: F811
+    run(*base_command(work, "alone", *STEPS))
+    return work / "exp/alone"
+
+
+@pytest.mark.parametrize(("sizes", "shard"), [([2], False), ([2, 1, 4], False), ([2, 1, 4], True)])
+def test_a_whole_llm_trains_as_in_one_process(
+    work: Path,  # noqa: F811
+    warm_folder: Path,
+    base_alone: Path,
+    sizes: list[int],
+    shard: bool,
+) -> None:
+    name = f"{shard}-{'-'.join(map(str, sizes))}"
+    command = base_command(work, name, *STEPS, f"train.shard={shard}")
+    folder = trained(warm_folder, command, work / "exp" / name, sizes)
+    assert_same_training(base_alone, folder)
+
+
+def test_lora_over_spread_weights_trains_as_in_one_process(
+    work: Path,  # noqa: F811
+    warm_folder: Path,
+) -> None:
+    """With dropout, the KL's second pass, and activations that are computed twice."""
+    knobs = {
+        "tau": 0.5,
+        "noise": {"kind": "projector"},  # read off the base's projector by the first process alone
+        "kl": {"rows": "speech"},
+        "train": {**TRAIN, "batch_positions": 150, "gradient_checkpointing": True},
+        "monitor": {"decode": True},
+    }
+    command = [*adapt_command(work, "denoise", **knobs)[:-1], f"{work}/exp/base/lora", *STEPS]
+    run(*command)
+    command[command.index("--exp") + 1] = f"{work}/exp/base/spread"
+    folder = trained(warm_folder, [*command, "train.shard=true"], work / "exp/base/spread", [2, 4])
+    assert_same_training(work / "exp/base/lora", folder)
