@@ -1,6 +1,5 @@
 """Entry point `speechllm <command>`. A command's module is imported when it is called."""
 
-import argparse
 import logging
 import os
 import signal
@@ -10,22 +9,22 @@ import traceback
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
-from types import ModuleType
 from typing import NoReturn
 
-from speechllm.commands.options.parser import Parser
+from speechllm.commands.options.parser import parse
 from speechllm.commands.options.register import COMMANDS, find_command, load_command
 from speechllm.errors import (
     SpeechLLMError,
     Unfinished,
     bounded,
     did_you_mean,
+    lost_process,
     out_of_memory,
     shortened,
 )
 from speechllm.files.made_from import verifying
 from speechllm.files.os_errors import describe
-from speechllm.files.processes import is_first_rank
+from speechllm.files.processes import LOST, UNFINISHED, is_first_rank, speaks_for_itself
 from speechllm.files.signals import Stopped, raised_signals
 from speechllm.version import __version__
 
@@ -37,8 +36,6 @@ LESS_MEMORY = (
 )
 BUG = 70
 """Exit code for a bug of speechllm itself (EX_SOFTWARE of BSD)."""
-UNFINISHED = 75
-"""Exit code for work that the same command goes on with (EX_TEMPFAIL of BSD)."""
 
 
 def usage() -> str:
@@ -55,32 +52,6 @@ def usage() -> str:
             "speechllm --version: the version",
         ]
     )
-
-
-def parse(command: str, module: ModuleType, argv: Sequence[str]) -> argparse.Namespace:
-    """Parse a command's arguments with the parser that its module fills.
-
-    Args:
-        command: its name, for usage messages.
-        module: its module, with `add_arguments`; its docstring is the description.
-        argv: words after the command.
-    """
-    parser = Parser(prog=f"speechllm {command}", description=module.__doc__)
-    parser.add_argument(
-        "--debug",
-        action="store_true",
-        default=os.environ.get("SPEECHLLM_DEBUG", "0") not in ("", "0"),
-        help="log more, and show the traceback of an error (or set SPEECHLLM_DEBUG=1)",
-    )
-    if getattr(module, "VERIFIES", False):
-        parser.add_argument(
-            "--verify",
-            action="store_true",
-            help="hash everything that results were made from, where size and time of a file "
-            "would do",
-        )
-    module.add_arguments(parser)
-    return parser.parse_args(argv)
 
 
 class Formatter(logging.Formatter):
@@ -140,13 +111,23 @@ def main(argv: Sequence[str] | None = None) -> None:
         fail(f"{name}: error: {describe(error) if isinstance(error, OSError) else error}")
     except KeyboardInterrupt as error:
         number = error.number if isinstance(error, Stopped) else signal.SIGINT
-        if not is_first_rank():  # which says it for all
+        if not speaks_for_itself():
             sys.exit(128 + number)
         by = signal.Signals(number).name
         fail(f"{name}: stopped by {by}; to go on, give the same command again", 128 + number)
     except Exception as error:
         if log.isEnabledFor(logging.DEBUG):
             raise
+        if said := lost_process(error):
+            if is_first_rank() and not speaks_for_itself():
+                sys.exit(LOST)
+            fail(
+                bounded(
+                    f"{name}: error: another process of this run has ended: {said}\n"
+                    "  -> its output says why; the same command goes on"
+                ),
+                LOST,
+            )
         if said := out_of_memory(error):
             fail(bounded(f"{name}: error: {said}\n  -> {LESS_MEMORY}"))
         if argv is not None:

@@ -73,6 +73,18 @@ def out_of_memory(error: Exception) -> str | None:
     return None
 
 
+def lost_process(error: Exception) -> str | None:
+    """First line of an error of torch.distributed: another process has ended, or is out of reach.
+
+    None for any other error. gloo says so in the message alone.
+    """
+    by_type = type(error).__name__.startswith("Dist") and "torch" in type(error).__module__
+    words = ("gloo", "Connection closed by peer", "monitoredBarrier", "NCCL")
+    if by_type or (isinstance(error, RuntimeError) and any(w in str(error) for w in words)):
+        return shortened(str(error).strip().partition("\n")[0], 300)
+    return None
+
+
 def shell_word(path: object) -> str:
     """Quote a path for the shell, for a command that a remedy gives."""
     return shlex.quote(str(path))

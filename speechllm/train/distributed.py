@@ -14,7 +14,7 @@ from torch import Tensor
 from speechllm.environment import environment_number
 
 PATIENCE = timedelta(minutes=30)
-"""Longest wait for a process that takes part in common work; one that is dead is noticed at once."""
+"""Longest wait for a process in common work; one that is dead is noticed at once."""
 LONG_PATIENCE = timedelta(days=7)
 """Longest wait for the first process while it makes data that all need."""
 
