@@ -80,7 +80,7 @@ def launch(fleet: Fleet, command: Sequence[str]) -> None:
         rdzv_configs={"timeout": MEETING_SECONDS},
         max_restarts=0,  # a run goes on when its command is given again
         shutdown_timeout=STOPPING_SECONDS,
-        logs_specs=_Logs(fleet),
+        logs_specs=(logs := _Logs(fleet)),
     )
     program, *words = command
     try:
@@ -90,6 +90,11 @@ def launch(fleet: Fleet, command: Sequence[str]) -> None:
     except SignalException as error:
         raise Stopped(error.sigval) from error
     except RendezvousError as error:
+        if logs.has_begun:
+            raise SpeechLLMError(
+                f"{socket.gethostname()} lost the other machines, or one of their processes failed",
+                "their output says why; the same command goes on from the last checkpoint",
+            ) from error
         raise SpeechLLMError(
             f"{fleet.nodes} machines did not meet at {fleet.meeting}: {error}",
             "give the same --rdzv, --rdzv_id and --nnodes on all of them at about the same time",
@@ -130,17 +135,22 @@ def _last_words(log: Path) -> str:
 
 
 class _Logs(LogsSpecs):
-    """Puts the stderr of each process but the first into a file of its own."""
+    """Puts the stderr of each process but the first into a file of its own.
+
+    Attributes:
+        has_begun: whether the processes have been started.
+    """
 
     def __init__(self, fleet: Fleet):
         super().__init__(str(fleet.logs))
-        self._fleet = fleet
+        self._fleet, self.has_begun = fleet, False
 
     @property
     def root_log_dir(self) -> str:
         return str(self._fleet.logs)
 
     def reify(self, envs: dict[int, dict[str, str]]) -> LogsDest:
+        self.has_begun = True
         ranks = {local: int(env["RANK"]) for local, env in envs.items()}
         logs = {
             local: str(self._fleet.log_of(rank)) if rank else "" for local, rank in ranks.items()

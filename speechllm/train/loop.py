@@ -250,8 +250,9 @@ class Trainer:
         taken = [self._next_items() for _ in range(self.config.step_batches)]
         rank, size, plan = self.world.rank, self.world.size, self._plan
         assert plan
-        coming = plan.batches[self.position.batch :][rank : rank + 1]  # in the step after this one
-        own = taken[rank::size] + [(self.position.epoch, items) for items in coming]
+        later = self.position.batch + rank  # in the step after this one
+        coming = [(self.position.epoch, items) for items in plan.batches[later : later + 1]]
+        own = [*taken[rank::size], *coming]
         for place, number in enumerate(range(rank, len(taken), size)):
             epoch, items = own[place]
             then = next((items for e, items in own[place + 1 : place + 2] if e == epoch), None)

@@ -14,10 +14,10 @@ JOB = """#!/usr/bin/env bash
 # the job then queues itself again, and goes on where it was.
 {directives}
 set -euo pipefail
-first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+mapfile -t nodes < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
 srun --kill-on-bad-exit=1 bash -c 'speechllm launch "$@" || (($? == 75))' launch \\
     --nnodes "$SLURM_JOB_NUM_NODES" --nproc {processes} \\
-    --rdzv "$first:{port}" --rdzv_id "$SLURM_JOB_ID" --log_dir {logs} \\
+    --rdzv "${{nodes[0]}}:{port}" --rdzv_id "$SLURM_JOB_ID" --log_dir {logs} \\
     {command}
 [[ -e {end} ]] || scontrol requeue "$SLURM_JOB_ID"
 """

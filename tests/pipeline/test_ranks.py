@@ -1,6 +1,10 @@
 """Any number of processes trains as one does, from step to step, with weights spread or whole."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,7 +12,9 @@ import pytest
 from safetensors.torch import load_file
 from torch.testing import assert_close
 
+from speechllm.train.loop import CHECKPOINT
 from tests.helpers.forkserver import run_ranks
+from tests.helpers.waiting import wait_until
 from tests.pipeline.test_stages import TRAIN, adapt_command, base_command, run, work  # noqa: F401
 
 STEPS = [
@@ -81,3 +87,33 @@ def test_lora_over_spread_weights_trains_as_in_one_process(
     command[command.index("--exp") + 1] = f"{work}/exp/base/spread"
     folder = trained(warm_folder, [*command, "train.shard=true"], work / "exp/base/spread", [2, 4])
     assert_same_training(work / "exp/base/lora", folder)
+
+
+def rank_of(pid: int) -> str:
+    words = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    return next((w.decode().removeprefix("RANK=") for w in words if w.startswith(b"RANK=")), "")
+
+
+@pytest.mark.slow
+def test_a_killed_rank_ends_the_run_and_one_process_goes_on(work: Path) -> None:  # noqa: F811
+    """SIGKILL of one of two real processes: one message, and nothing is lost."""
+    overrides = ["train.global_batches=2", "train.checkpoint_every=5", "train.steps=100"]
+    command = base_command(work, "killed-rank", *overrides, "train.log_every=1")
+    words = [sys.executable, "-m", "speechllm", "launch", "--nproc", "2", *command]
+    folder = work / "exp/killed-rank"
+    launcher = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    wait_until((folder / CHECKPOINT).is_file)
+    children = Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split()
+    second = next(pid for pid in map(int, children) if rank_of(pid) == "1")
+    os.kill(second, signal.SIGKILL)
+    _, said = launcher.communicate(timeout=60)
+    assert launcher.returncode == 1 and "Traceback" not in said
+    message, remedy = said.splitlines()[-2:]
+    assert message.startswith("speechllm launch: error: rank 1 of 2 on ")
+    assert message.endswith(" was killed by SIGKILL")
+    assert remedy.startswith(f"  -> see {folder}/log/rank1.log;")
+    done = json.loads((folder / "train.jsonl").read_text().splitlines()[-1])["step"]
+    assert 5 <= done < 100
+    run(*command)
+    assert len(losses(folder)) == 100
+    assert json.loads((folder / "run.json").read_text())["processes"] == 1

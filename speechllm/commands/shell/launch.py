@@ -66,7 +66,6 @@ def run(args: argparse.Namespace) -> None:
 
     from speechllm.errors import ConfigError
     from speechllm.jobs.runner import cores
-    from speechllm.train.launch import Fleet, launch
 
     words, _, logs = training_command(args)
     if args.nnodes > 1 and not args.rdzv:
@@ -74,6 +73,9 @@ def run(args: argparse.Namespace) -> None:
             f"{args.nnodes} machines need a place to meet",
             "give --rdzv HOST:PORT with one of them, or let `speechllm sbatch` write the job",
         )
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # it writes stacks of lost connections
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores() // args.nproc)))
+    from speechllm.train.launch import Fleet, launch
+
     fleet = Fleet(args.nproc, args.nnodes, args.rdzv, args.rdzv_id, logs)
     launch(fleet, [sys.executable, "-m", "speechllm", *words])
