@@ -90,7 +90,8 @@ def adapt(
         )
     world = join_world(deadline)
     shards = world.size > 1 and any(phase.train.shard for phase in phases)
-    with weights_of_first(shards):
+    makes_data = type(method).prepare is not Method.prepare  # which may need the model everywhere
+    with weights_of_first(shards and not makes_data):
         model = load_bundle(bundle)
     if not shards:
         model.to(world.device)
@@ -109,7 +110,7 @@ def adapt(
     }
     snapped: dict[str, str] = {}
     with world.first_before_others():
-        # A model that will be spread has weights in the first process alone, and not on its GPU.
+        # A model that will be spread fits on no GPU.
         device = "cpu" if shards else world.device
         made = method.prepare(Workspace(model, bundle, corpora, dump, folder, device))
         for domain in sorted(snapping):

@@ -13,6 +13,7 @@ JOB = """#!/usr/bin/env bash
 # machine fails, all end. Before the job's time is over, training saves and ends with exit code 75;
 # the job then queues itself again, and goes on where it was.
 {directives}
+#SBATCH --requeue
 set -euo pipefail
 mapfile -t nodes < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
 srun --kill-on-bad-exit=1 bash -c 'speechllm launch "$@" || (($? == 75))' launch \\
@@ -73,7 +74,7 @@ def slurm_job(job: SlurmJob, command: Sequence[str], exp: Path, logs: Path) -> s
     name, *rest = command
     words = [name, "--max_time", str(job.training_seconds), *rest]
     return JOB.format(
-        directives="\n".join([*lines, "#SBATCH --requeue"]),
+        directives="\n".join(lines),
         processes=job.processes,
         port=job.port,
         logs=shell_word(logs),

@@ -34,8 +34,10 @@ def add_fleet_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def training_command(args: argparse.Namespace) -> tuple[list[str], Path, Path]:
-    """Words of the command to run, the folder of its model, and that of its logs.
+def training_command(args: argparse.Namespace) -> tuple[argparse.Namespace, Path]:
+    """Arguments of the command to run, and the folder of its logs.
+
+    Wrong use of it is so told once, before any process starts.
 
     Raises:
         ConfigError: it does not train, or names no folder.
@@ -50,8 +52,8 @@ def training_command(args: argparse.Namespace) -> tuple[list[str], Path, Path]:
             f"'{name}' does not train with several processes",
             f"give {' or '.join(TRAINING)} and its options after those of launch",
         )
-    exp = parse(name, load_command(name), rest).exp  # wrong use is told once, before all start
-    return args.words, exp, args.log_dir or exp / "log"
+    training = parse(name, load_command(name), rest)
+    return training, args.log_dir or training.exp / "log"
 
 
 def run(args: argparse.Namespace) -> None:
@@ -67,7 +69,7 @@ def run(args: argparse.Namespace) -> None:
     from speechllm.errors import ConfigError
     from speechllm.jobs.runner import cores
 
-    words, _, logs = training_command(args)
+    _, logs = training_command(args)
     if args.nnodes > 1 and not args.rdzv:
         raise ConfigError(
             f"{args.nnodes} machines need a place to meet",
@@ -78,4 +80,4 @@ def run(args: argparse.Namespace) -> None:
     from speechllm.train.launch import Fleet, launch
 
     fleet = Fleet(args.nproc, args.nnodes, args.rdzv, args.rdzv_id, logs)
-    launch(fleet, [sys.executable, "-m", "speechllm", *words])
+    launch(fleet, [sys.executable, "-m", "speechllm", *args.words])

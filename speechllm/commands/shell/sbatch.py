@@ -26,13 +26,13 @@ def run(args: argparse.Namespace) -> None:
     """Print the job; make the folder of its log, as Slurm does not.
 
     Raises:
-        ConfigError: the command does not train, or has a --max_time of its own.
+        ConfigError: the command does not train, or has a limit of time of its own.
     """
     from speechllm.errors import ConfigError
     from speechllm.train.slurm_job import SlurmJob, slurm_job
 
-    words, exp, logs = training_command(args)
-    if any(word.startswith(("--max_time", "--max-time")) for word in words):
+    training, logs = training_command(args)
+    if training.max_time is not None:
         raise ConfigError("--max_time follows from the time of the job", "leave it out")
     job = SlurmJob(
         nodes=args.nnodes,
@@ -45,4 +45,4 @@ def run(args: argparse.Namespace) -> None:
         resources={k: v for k in ("mem", "partition", "account") if (v := getattr(args, k))},
     )
     logs.mkdir(parents=True, exist_ok=True)
-    print(slurm_job(job, words, exp, logs), end="")
+    print(slurm_job(job, args.words, training.exp, logs), end="")
