@@ -1,5 +1,8 @@
 """Distributed training: several processes of torchrun, or one; the loop treats both alike."""
 
+import os
+import signal
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -12,11 +15,13 @@ import torch.distributed as dist
 from torch import Tensor
 
 from speechllm.environment import environment_number
+from speechllm.files.processes import LAUNCHED
 
 PATIENCE = timedelta(minutes=30)
 """Longest wait for a process in common work; one that is dead is noticed at once."""
 LONG_PATIENCE = timedelta(days=7)
 """Longest wait for the first process while it makes data that all need."""
+GRACE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,18 @@ def join_world(deadline: float | None = None) -> World:
         torch.cuda.set_device(device)
     if size == 1:
         return World(device=device, deadline=deadline)
+    if LAUNCHED in os.environ:
+        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     if not dist.is_initialized():
         dist.init_process_group("nccl" if cuda else "gloo", timeout=PATIENCE)
     waiting = dist.new_group(backend="gloo", timeout=LONG_PATIENCE)
     return World(dist.get_rank(), size, device, deadline, waiting)
+
+
+def _end_with(launcher: int) -> None:
+    """End this process when its launcher has been killed, as nobody would notice its death."""
+    while os.getppid() == launcher:
+        time.sleep(1.0)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE_SECONDS)  # it may be waiting for another process, where no signal is seen
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -14,7 +14,7 @@ from torch.testing import assert_close
 
 from speechllm.train.loop import CHECKPOINT
 from tests.helpers.forkserver import run_ranks
-from tests.helpers.waiting import wait_until
+from tests.helpers.waiting import is_alive, wait_until
 from tests.pipeline.test_stages import TRAIN, adapt_command, base_command, run, work  # noqa: F401
 
 STEPS = [
@@ -94,17 +94,24 @@ def rank_of(pid: int) -> str:
     return next((w.decode().removeprefix("RANK=") for w in words if w.startswith(b"RANK=")), "")
 
 
+def children(pid: int) -> list[int]:
+    return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def steps(folder: Path) -> int:
+    return json.loads((folder / "train.jsonl").read_text().splitlines()[-1])["step"]
+
+
 @pytest.mark.slow
 def test_a_killed_rank_ends_the_run_and_one_process_goes_on(work: Path) -> None:  # noqa: F811
-    """SIGKILL of one of two real processes: one message, and nothing is lost."""
-    overrides = ["train.global_batches=2", "train.checkpoint_every=5", "train.steps=100"]
+    """SIGKILL of one of two real processes, then of their launcher: nothing is lost."""
+    overrides = ["train.global_batches=2", "train.checkpoint_every=5", "train.steps=200"]
     command = base_command(work, "killed-rank", *overrides, "train.log_every=1")
     words = [sys.executable, "-m", "speechllm", "launch", "--nproc", "2", *command]
     folder = work / "exp/killed-rank"
     launcher = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
     wait_until((folder / CHECKPOINT).is_file)
-    children = Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split()
-    second = next(pid for pid in map(int, children) if rank_of(pid) == "1")
+    second = next(pid for pid in children(launcher.pid) if rank_of(pid) == "1")
     os.kill(second, signal.SIGKILL)
     _, said = launcher.communicate(timeout=60)
     assert launcher.returncode == 1 and "Traceback" not in said
@@ -112,8 +119,14 @@ def test_a_killed_rank_ends_the_run_and_one_process_goes_on(work: Path) -> None:
     assert message.startswith("speechllm launch: error: rank 1 of 2 on ")
     assert message.endswith(" was killed by SIGKILL")
     assert remedy.startswith(f"  -> see {folder}/log/rank1.log;")
-    done = json.loads((folder / "train.jsonl").read_text().splitlines()[-1])["step"]
-    assert 5 <= done < 100
+    done = steps(folder)
+    assert 5 <= done < 200
+    launcher = subprocess.Popen(words, stderr=subprocess.DEVNULL)
+    wait_until(lambda: steps(folder) > done + 5, "it did not go on")
+    ranks = children(launcher.pid)
+    launcher.kill()
+    launcher.wait()
+    wait_until(lambda: not any(map(is_alive, ranks)), "processes outlive their launcher")
     run(*command)
-    assert len(losses(folder)) == 100
+    assert len(losses(folder)) == 200
     assert json.loads((folder / "run.json").read_text())["processes"] == 1
