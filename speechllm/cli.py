@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import tempfile
+import time
 import traceback
 import warnings
 from collections.abc import Sequence
@@ -34,6 +35,9 @@ LESS_MEMORY = (
     "make batches smaller (batch_positions, --batch_seconds), or take a machine with more memory; "
     "finished work is kept"
 )
+SECONDS_OF_FIRST = 2.0
+"""Time that the other processes of a run give the first one to fail alike, and to say so for all;
+when any has ended, all are ended."""
 BUG = 70
 """Exit code for a bug of speechllm itself (EX_SOFTWARE of BSD)."""
 
@@ -106,6 +110,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise
         if isinstance(error, OSError) and error.filename is None:
             _drop_output()
+        if not is_first_rank():
+            time.sleep(SECONDS_OF_FIRST)
         if isinstance(error, Unfinished):
             fail(f"{name}: {error}", UNFINISHED)
         fail(f"{name}: error: {describe(error) if isinstance(error, OSError) else error}")

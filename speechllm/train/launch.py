@@ -68,7 +68,6 @@ def launch(fleet: Fleet, command: Sequence[str]) -> None:
         for name in list(logging.root.manager.loggerDict):
             if name.startswith("torch.distributed"):
                 logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-    os.environ[LAUNCHED] = "1"
     fleet.logs.mkdir(parents=True, exist_ok=True)
     config = LaunchConfig(
         min_nodes=fleet.nodes,
@@ -151,6 +150,8 @@ class _Logs(LogsSpecs):
 
     def reify(self, envs: dict[int, dict[str, str]]) -> LogsDest:
         self.has_begun = True
+        for env in envs.values():
+            env[LAUNCHED] = "1"
         ranks = {local: int(env["RANK"]) for local, env in envs.items()}
         logs = {
             local: str(self._fleet.log_of(rank)) if rank else "" for local, rank in ranks.items()
