@@ -1,5 +1,7 @@
 """Distributed training: several processes of torchrun, or one; the loop treats both alike."""
 
+import atexit
+import gc
 import os
 import signal
 import threading
@@ -105,6 +107,8 @@ def join_world(deadline: float | None = None) -> World:
         torch.cuda.set_device(device)
     if size == 1:
         return World(device=device, deadline=deadline)
+    # The last garbage collection takes seconds, in which the others would wait for this process.
+    atexit.register(gc.freeze)
     if LAUNCHED in os.environ:
         threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     if not dist.is_initialized():

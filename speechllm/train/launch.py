@@ -5,6 +5,8 @@ ends the others once a process has died. Here its report becomes one message, wh
 process and its log. The first process of all writes to the console, the others to files.
 """
 
+import atexit
+import gc
 import logging
 import os
 import signal
@@ -68,6 +70,7 @@ def launch(fleet: Fleet, command: Sequence[str]) -> None:
         for name in list(logging.root.manager.loggerDict):
             if name.startswith("torch.distributed"):
                 logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    atexit.register(gc.freeze)  # the last garbage collection takes seconds
     fleet.logs.mkdir(parents=True, exist_ok=True)
     config = LaunchConfig(
         min_nodes=fleet.nodes,
@@ -102,13 +105,8 @@ def launch(fleet: Fleet, command: Sequence[str]) -> None:
 
 def _report(fleet: Fleet, failures: dict[int, ProcessFailure]) -> None:
     """Say which process failed first; those that it left alone, or that were ended, come after."""
-
-    def place(rank: int) -> tuple[bool, int, int]:
-        failure = failures[rank]
-        code = failure.exitcode
-        return code == LOST or code in ENDED_BY_AGENT, failure.timestamp, rank
-
-    rank = min(failures, key=place)
+    followed = {rank: f.exitcode in (LOST, *ENDED_BY_AGENT) for rank, f in failures.items()}
+    rank = min(failures, key=lambda rank: followed[rank])  # the first that the agent has seen
     code, log = failures[rank].exitcode, fleet.log_of(rank)
     if code == UNFINISHED and 0 in failures and failures[0].exitcode != code:
         raise Unfinished(_last_words(log))  # the first one was ended before it could say so
@@ -118,6 +116,8 @@ def _report(fleet: Fleet, failures: dict[int, ProcessFailure]) -> None:
     name = f"rank {rank} of {fleet.nodes * fleet.processes} on {socket.gethostname()}"
     if code < 0:
         name = f"{name} was killed by {failures[rank].signal_name()}"
+    elif code > 128:
+        name = f"{name} was stopped by {signal.Signals(code - 128).name}"
     elif code == LOST:
         name = f"{name} was left alone by a process of another machine"
     else:
