@@ -1,24 +1,31 @@
 """Entry point `speechllm <command>`. A command's module is imported when it is called."""
 
-import argparse
 import logging
 import os
 import signal
 import sys
 import tempfile
+import time
 import traceback
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
-from types import ModuleType
 from typing import NoReturn
 
-from speechllm.commands.options.parser import Parser
+from speechllm.commands.options.parser import parse
 from speechllm.commands.options.register import COMMANDS, find_command, load_command
-from speechllm.errors import SpeechLLMError, bounded, did_you_mean, shortened
+from speechllm.errors import (
+    SpeechLLMError,
+    Unfinished,
+    bounded,
+    did_you_mean,
+    lost_process,
+    out_of_memory,
+    shortened,
+)
 from speechllm.files.made_from import verifying
 from speechllm.files.os_errors import describe
-from speechllm.files.processes import is_first_rank
+from speechllm.files.processes import LOST, UNFINISHED, is_first_rank, speaks_for_itself
 from speechllm.files.signals import Stopped, raised_signals
 from speechllm.version import __version__
 
@@ -28,6 +35,9 @@ LESS_MEMORY = (
     "make batches smaller (batch_positions, --batch_seconds), or take a machine with more memory; "
     "finished work is kept"
 )
+SECONDS_OF_FIRST = 2.0
+"""Time that the other processes of a run give the first one to fail alike, and to say so for all;
+when any has ended, all are ended."""
 BUG = 70
 """Exit code for a bug of speechllm itself (EX_SOFTWARE of BSD)."""
 
@@ -46,32 +56,6 @@ def usage() -> str:
             "speechllm --version: the version",
         ]
     )
-
-
-def parse(command: str, module: ModuleType, argv: Sequence[str]) -> argparse.Namespace:
-    """Parse a command's arguments with the parser that its module fills.
-
-    Args:
-        command: its name, for usage messages.
-        module: its module, with `add_arguments`; its docstring is the description.
-        argv: words after the command.
-    """
-    parser = Parser(prog=f"speechllm {command}", description=module.__doc__)
-    parser.add_argument(
-        "--debug",
-        action="store_true",
-        default=os.environ.get("SPEECHLLM_DEBUG", "0") not in ("", "0"),
-        help="log more, and show the traceback of an error (or set SPEECHLLM_DEBUG=1)",
-    )
-    if getattr(module, "VERIFIES", False):
-        parser.add_argument(
-            "--verify",
-            action="store_true",
-            help="hash everything that results were made from, where size and time of a file "
-            "would do",
-        )
-    module.add_arguments(parser)
-    return parser.parse_args(argv)
 
 
 class Formatter(logging.Formatter):
@@ -126,18 +110,32 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise
         if isinstance(error, OSError) and error.filename is None:
             _drop_output()
+        if not is_first_rank():
+            time.sleep(SECONDS_OF_FIRST)
+        if isinstance(error, Unfinished):
+            fail(f"{name}: {error}", UNFINISHED)
         fail(f"{name}: error: {describe(error) if isinstance(error, OSError) else error}")
     except KeyboardInterrupt as error:
         number = error.number if isinstance(error, Stopped) else signal.SIGINT
-        if not is_first_rank():  # which says it for all
+        if not speaks_for_itself():
             sys.exit(128 + number)
         by = signal.Signals(number).name
         fail(f"{name}: stopped by {by}; to go on, give the same command again", 128 + number)
     except Exception as error:
         if log.isEnabledFor(logging.DEBUG):
             raise
-        if is_out_of_memory(error):
-            fail(bounded(f"{name}: error: {_first_line(error)}\n  -> {LESS_MEMORY}"))
+        if said := lost_process(error):
+            if is_first_rank() and not speaks_for_itself():
+                sys.exit(LOST)
+            fail(
+                bounded(
+                    f"{name}: error: another process of this run has ended: {said}\n"
+                    "  -> its output says why; the same command goes on"
+                ),
+                LOST,
+            )
+        if said := out_of_memory(error):
+            fail(bounded(f"{name}: error: {said}\n  -> {LESS_MEMORY}"))
         if argv is not None:
             raise
         fail(bug_report(command, error), BUG)
@@ -176,19 +174,10 @@ def _drop_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether this machine or its GPU ran out of memory; torch says so only in the message."""
-    by_name = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-    return by_name or (isinstance(error, RuntimeError) and "allocate memory" in str(error))
-
-
-def _first_line(error: Exception) -> str:
-    return shortened(str(error).strip().partition("\n")[0] or "out of memory", 300)
-
-
 def bug_report(command: str, error: Exception) -> str:
     """Write the traceback of an unexpected error to a file; return a message that names it."""
-    said = f"{type(error).__name__}: {_first_line(error)}"
+    line = shortened(str(error).strip().partition("\n")[0], 300)
+    said = f"{type(error).__name__}: {line}"
     trace = "".join(traceback.format_exception(error)).encode(errors="backslashreplace")
     remedy = "please report it, with what --debug shows"
     with suppress(OSError):  # there may be no room for it

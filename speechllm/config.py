@@ -184,7 +184,8 @@ class TrainConfig(Section):
     batch_positions: PositiveInt = 2000
     """Budget of a batch: items x longest item, in LLM positions with padding."""
     accumulate: PositiveInt = 1
-    """Batches of each process per optimiser step; with two processes, a step has twice as many."""
+    """Batches of each process per optimiser step; with two processes, a step has twice as many. A
+    run that goes on keeps the number of a whole step that it began with."""
     global_batches: PositiveInt | None = None
     """Instead of `accumulate`: batches of all processes together per optimiser step. The step is
     the same with any number of processes that divides this."""
@@ -206,29 +207,46 @@ class TrainConfig(Section):
     """Precision of training; auto is bf16 on devices with native bf16, else fp32."""
     gradient_checkpointing: bool = False
     """Save memory: recompute the activations of the LLM's layers instead of keeping them."""
+    shard: bool = False
+    """Spread the weights of the LLM's layers over all processes (FSDP2), for an LLM that does not
+    fit on one GPU; costs time. Nothing is spread by one process alone."""
     seed: int = 42
     checkpoint_every: PositiveInt = 500
     log_every: PositiveInt = 20
 
-    def among(self, processes: int) -> Self:
-        """Return the config of each of `processes` that train together.
+    def among(self, processes: int, begun_with: int | None = None) -> Self:
+        """Config of a run by `processes` that train together; `global_batches` is always set.
+
+        Args:
+            processes: number of processes.
+            begun_with: batches of a step of the run that goes on; None for a new run.
 
         Raises:
-            ConfigError: `global_batches` is no multiple of `processes`.
+            ConfigError: `processes` cannot share the batches of a step equally.
         """
-        if self.global_batches is None:
-            return self
-        each, rest = divmod(self.global_batches, processes)
-        if rest:
+        batches = begun_with or self.global_batches or self.accumulate * processes
+        if batches % processes and self.global_batches:
             raise ConfigError(
-                f"train.global_batches: {processes} processes cannot share {self.global_batches}",
+                f"train.global_batches: {processes} processes cannot share {batches}",
                 f"give a multiple of {processes}, or another number of processes",
             )
-        return self.model_copy(update={"accumulate": each})
+        if batches % processes:
+            raise ConfigError(
+                f"this run began with {batches} batches in a step, which {processes} processes "
+                "cannot share",
+                f"go on with a number of processes that divides {batches}",
+            )
+        return self.model_copy(update={"global_batches": batches, "accumulate": 1})
 
-    def step_positions(self, processes: int) -> int:
+    @property
+    def step_batches(self) -> int:
+        """Batches of an optimiser step, of all processes together; see `among`."""
+        return self.global_batches or self.accumulate
+
+    @property
+    def step_positions(self) -> int:
         """Largest number of LLM positions, with padding, in an optimiser step."""
-        return processes * self.accumulate * self.batch_positions
+        return self.step_batches * self.batch_positions
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:

@@ -27,6 +27,10 @@ class SpeechLLMError(Exception):
         super().__init__(f"{self.message}\n  -> {self.remedy}" if remedy else self.message)
 
 
+class Unfinished(SpeechLLMError):
+    """Work that stopped in good order, because its time was over; the same command goes on."""
+
+
 class ConfigError(SpeechLLMError):
     """A config file or a key=value override that cannot be used."""
 
@@ -56,6 +60,29 @@ class DataError(SpeechLLMError):
         self.fault = message
         place = "" if path is None else f"{path}:{line}: " if line else f"{path}: "
         super().__init__(place + message, remedy)
+
+
+def out_of_memory(error: Exception) -> str | None:
+    """First line of an error that says that memory did not suffice, on a machine or its GPU.
+
+    None for any other error. torch says so in the type for a GPU, only in the message for a CPU.
+    """
+    by_type = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    if by_type or (isinstance(error, RuntimeError) and "allocate memory" in str(error)):
+        return shortened(str(error).strip().partition("\n")[0] or "out of memory", 300)
+    return None
+
+
+def lost_process(error: Exception) -> str | None:
+    """First line of an error of torch.distributed: another process has ended, or is out of reach.
+
+    None for any other error. gloo says so in the message alone.
+    """
+    by_type = type(error).__name__.startswith("Dist") and "torch" in type(error).__module__
+    words = ("gloo", "Connection closed by peer", "monitoredBarrier", "NCCL")
+    if by_type or (isinstance(error, RuntimeError) and any(w in str(error) for w in words)):
+        return shortened(str(error).strip().partition("\n")[0], 300)
+    return None
 
 
 def shell_word(path: object) -> str:

@@ -11,6 +11,7 @@ import pytest
 
 from speechllm import cli
 from speechllm.commands.options import register
+from speechllm.commands.options.parser import Parser
 from speechllm.errors import DataError, SpeechLLMError, shown
 from tests.helpers.paths import ROOT
 
@@ -358,7 +359,7 @@ def test_warnings_of_other_packages_that_matter_are_logged():
 @pytest.mark.parametrize("command", cli.COMMANDS)
 def test_every_number_of_every_command_has_bounds(command):
     module = register.load_command(command)
-    parser = cli.Parser()
+    parser = Parser()
     module.add_arguments(parser)
     for action in parser._actions:
         for word in ("nan", "-inf", "1e999", "9" * 30, "9" * 5000) if action.type else ():

@@ -190,14 +190,20 @@ def test_every_part_of_a_config_is_a_section() -> None:
 
 def test_processes_share_the_batches_of_a_step():
     config = TrainConfig(steps=1, global_batches=6, batch_positions=100)
-    assert [config.among(n).accumulate for n in (1, 2, 3)] == [6, 3, 2]
-    assert {config.among(n).step_positions(n) for n in (1, 2, 3)} == {600}
+    assert [config.among(n).step_positions for n in (1, 2, 3)] == [600, 600, 600]
     with pytest.raises(ConfigError, match="4 processes cannot share 6\n  -> give a multiple of 4"):
         config.among(4)
     own = TrainConfig(steps=1, accumulate=6, batch_positions=100)
-    assert own.among(4) == own and own.step_positions(4) == 2400
+    assert [own.among(n).step_positions for n in (1, 4)] == [600, 2400]
     with pytest.raises(ValueError, match="either accumulate or global_batches"):
         TrainConfig(steps=1, accumulate=2, global_batches=2)
+
+
+def test_a_run_keeps_the_step_that_it_began_with():
+    config = TrainConfig(steps=1, accumulate=2)
+    assert [config.among(n, begun_with=4).step_batches for n in (1, 2, 4)] == [4, 4, 4]
+    with pytest.raises(ConfigError, match="a number of processes that divides 4"):
+        config.among(3, begun_with=4)
 
 
 @pytest.mark.parametrize(

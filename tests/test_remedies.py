@@ -18,6 +18,7 @@ import soundfile
 import speechllm
 from speechllm import cli
 from speechllm.commands.options import register
+from speechllm.commands.options.parser import Parser
 from speechllm.data.check.validate import check_data_dir
 from speechllm.data.dirs.kaldi import DataDir, read_table
 from speechllm.data.dirs.tables import NO_TEXT
@@ -51,7 +52,7 @@ def options_of(parser: argparse.ArgumentParser) -> set[str]:
 def parsers() -> dict[str, set[str]]:
     options = {}
     for name in cli.COMMANDS:
-        parser = cli.Parser()
+        parser = Parser()
         register.load_command(name).add_arguments(parser)
         options[name] = options_of(parser) | {"--debug"}
     return options

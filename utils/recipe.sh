@@ -16,9 +16,11 @@ sample=${sample-false}             # a small part of the corpus and small pretra
 work=${work-.}                     # folder in which data/, dump/ and exp/ are made
 nj=${nj-2}                         # jobs that run at once in stages 1, 3, 5 and 6
 verify=${verify-false}             # hash all that results were made from, whatever its size and time say
-nproc=${nproc-1}                   # processes that train the base together, by torchrun; each adds its
-                                   # batches, so a step has nproc x accumulate of them; with
-                                   # --base_opts train.global_batches=N it always has N
+nproc=${nproc-1}                   # processes that train the base together; each adds its batches,
+                                   # so a step has nproc x accumulate of them; with --base_opts
+                                   # train.global_batches=N it always has N (docs/scaling.md)
+max_time=${max_time-}              # time after which stages 4 and 5 save and stop, e.g. 11h30m; the
+                                   # same command goes on, and the exit code is 75
 source_train=${source_train-source_train}  # sets that the base learns, and adaptation replays
 source_dev=${source_dev-source_dev}        # sets by which training is watched
 source_test=${source_test-source_test}     # sets that show what adaptation forgets
@@ -100,7 +102,9 @@ if [ "${planner[0]}" != speechllm ]; then . ./path.sh; fi
 
 # say_end CODE STAGE: what to do about a stage that did not end well; above 128 it was a signal.
 say_end() {
-    if [ "$1" -gt 128 ]; then
+    if [ "$1" -eq 75 ]; then
+        echo "== stage $2 has more to do; to go on, add --stage $2"
+    elif [ "$1" -gt 128 ]; then
         echo "== stage $2 was stopped; to go on, add --stage $2"
     else
         echo "== stage $2 failed; mend it, then add --stage $2"

@@ -14,6 +14,7 @@ from speechllm.adapt.warm_start import warm_start_phase
 from speechllm.config import BaseConfig, TrainConfig
 from speechllm.errors import ConfigError
 from speechllm.imported import sources_of
+from speechllm.model.sharded import weights_of_first
 from speechllm.model.speech_llm import SpeechLLM
 from speechllm.slot.corpus import Corpus
 from speechllm.slot.mixture import Component
@@ -26,7 +27,12 @@ NO_TRAINING = TrainConfig(steps=1, batch_positions=4000, precision="fp32").model
 
 
 def train_base(
-    config: BaseConfig, train: Sequence[Path], dev: Sequence[Path], dump: Path, folder: Path
+    config: BaseConfig,
+    train: Sequence[Path],
+    dev: Sequence[Path],
+    dump: Path,
+    folder: Path,
+    deadline: float | None = None,
 ) -> None:
     """Train projector (and whatever `trainable` names) on paired source data.
 
@@ -39,10 +45,12 @@ def train_base(
         train, dev: paired data dirs.
         dump: root of the feature cache.
         folder: folder of the base model; a killed run resumes there.
+        deadline: time of `time.monotonic` at which the run saves and stops; None for no limit.
 
     Raises:
         ConfigError: a view does not exist or needs a trained base, shares do not add up to 1, or
             `warm_start.share` does not fit `train` and `views`.
+        Unfinished: the time is over.
     """
     for view in config.views:
         check_view(view)
@@ -50,7 +58,10 @@ def train_base(
             raise ConfigError(f"views: {view} needs a base that is trained already")
     train_config = config.train or NO_TRAINING
     torch.manual_seed(train_config.seed)  # for the projector's initial weights
-    model = SpeechLLM(config.model)
+    world = join_world(deadline)
+    sections = [section.train for section in (config, config.warm_start) if section]
+    with weights_of_first(any(section and section.shard for section in sections)):
+        model = SpeechLLM(config.model)
     task = model.task
 
     def open_corpus(paths: Sequence[Path]) -> Corpus:
@@ -58,7 +69,6 @@ def train_base(
         corpus.open_frames(dump, config.model.audio_model, config.model.encoder_settings)
         return corpus.measure(model.tokenizer, model.projector.output_length)
 
-    world = join_world()
     corpora = {"source": open_corpus(train) if config.train else Corpus.load(train, task)}
     views = Views(model.tokenizer, corpora, config.noise, train_config.seed, spell=model.spell)
     warm = config.warm_start

@@ -19,6 +19,7 @@ from speechllm.model.bundle import restore_tensors, save_bundle, save_trained
 from speechllm.model.bundle_record import SHA256
 from speechllm.model.compute.precision import resolve
 from speechllm.model.llm import checkpoint_gradients
+from speechllm.model.sharded import shard
 from speechllm.model.speech_llm import SpeechLLM, parameter_table, set_trainable
 from speechllm.slot.collate import Batch, collate
 from speechllm.slot.corpus import Corpus
@@ -26,6 +27,7 @@ from speechllm.slot.mixing import Mixture
 from speechllm.slot.mixture import plan_epoch, subset
 from speechllm.slot.views import Views, shown_by
 from speechllm.task import Labels
+from speechllm.train.checkpoint import batches_of_a_step
 from speechllm.train.distributed import World
 from speechllm.train.loop import CHECKPOINT, Controller, Objective, Trainer
 from speechllm.train.monitor import Monitor
@@ -61,26 +63,34 @@ def fit(
         objective: loss to minimise; None: the model's own.
         controller_of: makes the controller of a mixture; None where it has none.
     """
-    model.to(world.device)
     is_trained = parent is not None or model.config.speech_llm is not None
-    phases = [replace(phase, train=phase.train.among(world.size)) for phase in phases]
+    begun = [batches_of_a_step(folder / phase.name / CHECKPOINT) for phase in phases]
+    phases = [
+        replace(phase, train=phase.train.among(world.size, batches))
+        for phase, batches in zip(phases, begun, strict=True)
+    ]
+    shards = world.size > 1 and any(phase.train.shard for phase in phases)
+    if not shards:
+        model.to(world.device)
     mixtures, watchers = [], []  # built before any training, so that a wrong share fails at once
     for phase in phases:
         set_trainable(model, phase.trainable)
         watchers.append(_monitor(model, phase, dev, world, views, is_trained))
         is_trained |= phase.errors is None  # a warm start does not teach the LLM to end its answers
-        mixtures.append(Mixture(phase.components, views, model, phase.train, world.size))
+        mixtures.append(Mixture(phase.components, views, model, phase.train))
+    if shards:
+        shard(model, world.device)
     reports = [
         _train_phase(
             model, phase, mixture, watcher, folder / phase.name, world, objective, controller_of
         )
         for phase, mixture, watcher in zip(phases, mixtures, watchers, strict=True)
     ]
+    set_trainable(model, tuple(dict.fromkeys(p for phase in phases for p in phase.trainable)))
+    save_bundle(folder / MODEL, model, parent, _labels(model, views))
     world.leave()
     if not world.is_first:
         return
-    set_trainable(model, tuple(dict.fromkeys(p for phase in phases for p in phase.trainable)))
-    save_bundle(folder / MODEL, model, parent, _labels(model, views))
     seen: Counter[str] = Counter()
     heard: dict[str, set[str]] = {domain: set() for domain in views.corpora}
     for report, mixture in zip(reports, mixtures, strict=True):
@@ -126,9 +136,9 @@ def _train_phase(
     checkpoint_gradients(model.llm, phase.train.gradient_checkpointing)
     log.info("%s: parameters\n%s", phase.name or "training", parameter_table(model))
     log.info(
-        "a step: %d processes x %d batches each (accumulate) x %d positions = at most %d positions",
-        *(world.size, phase.train.accumulate, phase.train.batch_positions),
-        phase.train.step_positions(world.size),
+        "a step: %d batches, by %d processes, x %d positions = at most %d positions",
+        *(phase.train.step_batches, world.size, phase.train.batch_positions),
+        phase.train.step_positions,
     )
     trainer = Trainer(
         model,
@@ -153,12 +163,12 @@ def _train_phase(
         },
         "trained_parameters": sum(p.numel() for p in trainer.parameters),
         "seconds": position.seconds,
-        "step_positions": phase.train.step_positions(world.size),
+        "step_positions": phase.train.step_positions,
         "mixture": [{**asdict(c), "share": s, "utterances": len(p)} for c, s, p in mixture.rows()],
     }
+    sha256 = save_trained(folder / TENSORS, model) if phase.name else None
     if world.is_first:
         if phase.name:
-            sha256 = save_trained(folder / TENSORS, model)
             write_json(folder / PHASE, {**report, SHA256: sha256})
         for leftover in [folder / CHECKPOINT, *folder.glob("best.*.safetensors")]:
             leftover.unlink(missing_ok=True)
@@ -217,9 +227,8 @@ def _dev_batches(
         [1.0],
         seed=train.seed,
         epoch=0,
-        world_size=1,
         batch_positions=train.batch_positions,
         epoch_items=len(pool),
     )
-    batches = [[views.render(view, "dev", item.utt_id) for item in s[0]] for s in plan.steps]
+    batches = [[views.render(view, "dev", item.utt_id) for item in b] for b in plan.batches]
     return [collate(b, model.prompt, model.projector.output_length) for b in batches]

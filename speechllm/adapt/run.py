@@ -16,6 +16,7 @@ from speechllm.errors import ConfigError
 from speechllm.files.layout import MODEL
 from speechllm.model.bundle import load_bundle
 from speechllm.model.description import task_of
+from speechllm.model.sharded import weights_of_first
 from speechllm.slot.corpus import Corpus
 from speechllm.slot.mixture import Component, resolve_shares
 from speechllm.slot.views import Views, check_view, needs_audio
@@ -33,6 +34,7 @@ def adapt(
     target_dev: Sequence[Path],
     dump: Path,
     folder: Path,
+    deadline: float | None = None,
 ) -> None:
     """Adapt a base model; a killed run resumes.
 
@@ -44,9 +46,11 @@ def adapt(
         source_dev, target_dev: dev sets for the monitor, which evaluates those that have audio.
         dump: root of the feature cache.
         folder: folder of the adapted model.
+        deadline: time of `time.monotonic` at which the run saves and stops; None for no limit.
 
     Raises:
         ConfigError: the method needs data that is not given; raised before any training.
+        Unfinished: the time is over.
     """
     bundle = base / MODEL
     task = task_of(base)
@@ -84,8 +88,13 @@ def adapt(
             f"warm_start needs the words of all speech, which {corpora['target'].name} lacks",
             "leave it out",
         )
-    world = join_world()
-    model = load_bundle(bundle).to(world.device)
+    world = join_world(deadline)
+    shards = world.size > 1 and any(phase.train.shard for phase in phases)
+    makes_data = type(method).prepare is not Method.prepare  # which may need the model everywhere
+    with weights_of_first(shards and not makes_data):
+        model = load_bundle(bundle)
+    if not shards:
+        model.to(world.device)
 
     def measure(corpus: Corpus, with_frames: bool) -> Corpus:
         if with_frames:
@@ -99,15 +108,17 @@ def adapt(
         for name, paths in {"source": source_dev, "target": target_dev}.items()
         if paths
     }
+    snapped: dict[str, str] = {}
     with world.first_before_others():
-        made = method.prepare(Workspace(model, bundle, corpora, dump, folder, world.device))
+        # A model that will be spread fits on no GPU.
+        device = "cpu" if shards else world.device
+        made = method.prepare(Workspace(model, bundle, corpora, dump, folder, device))
+        for domain in sorted(snapping):
+            snapped |= projected_text(model, bundle, (corpora | made)[domain])
     corpora |= made
     if method.warm_start:
         said = {utt: text for corpus in dev.values() for utt, text in corpus.text.items()}
         phases = [warm_start_phase(method.warm_start, model, said, mixtures[0]), *phases]
-    snapped: dict[str, str] = {}
-    for domain in sorted(snapping):
-        snapped |= projected_text(model, bundle, corpora[domain])
     torch.manual_seed(method.train.seed)  # for the initial weights of added parts
     model.replace_lora(method.lora)
     method.add_scaffold(model)

@@ -4,6 +4,8 @@ import argparse
 import logging
 from pathlib import Path
 
+from speechllm.commands.options.duration import add_max_time, deadline_of
+
 log = logging.getLogger(__name__)
 
 VERIFIES = True
@@ -19,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source_dev", nargs="*", default=[], type=Path, help="for the monitor")
     parser.add_argument("--target_dev", nargs="*", default=[], type=Path, help="for the monitor")
     parser.add_argument("--exp", required=True, type=Path, help="folder of the adapted model")
+    add_max_time(parser)
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="change the config")
 
 
@@ -27,6 +30,7 @@ def run(args: argparse.Namespace) -> None:
     from speechllm.adapt.folder import adapt_inputs, claimed
     from speechllm.adapt.method import load_method
 
+    deadline = deadline_of(args)
     method = load_method(args.config, args.overrides)
     sets = {name: getattr(args, name) for name in ("source", "target", "source_dev", "target_dev")}
     with claimed(args.exp, method, adapt_inputs(method, args.base, sets, args.dump)) as is_ours:
@@ -36,4 +40,4 @@ def run(args: argparse.Namespace) -> None:
 
         from speechllm.adapt.run import adapt
 
-        adapt(method, args.base, dump=args.dump, folder=args.exp, **sets)
+        adapt(method, args.base, dump=args.dump, folder=args.exp, **sets, deadline=deadline)

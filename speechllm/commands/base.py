@@ -4,6 +4,8 @@ import argparse
 import logging
 from pathlib import Path
 
+from speechllm.commands.options.duration import add_max_time, deadline_of
+
 log = logging.getLogger(__name__)
 
 VERIFIES = True
@@ -17,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--train", required=True, nargs="+", type=Path, help="paired data dirs")
     parser.add_argument("--dev", required=True, nargs="+", type=Path, help="paired dev data dirs")
     parser.add_argument("--exp", required=True, type=Path, help="folder of the model")
+    add_max_time(parser)
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="change the config")
 
 
@@ -52,6 +55,7 @@ def run(args: argparse.Namespace) -> None:
     from speechllm.config import BaseConfig, load
     from speechllm.task import load_task
 
+    deadline = deadline_of(args)
     config = load(BaseConfig, args.config, [*args.overrides, *model_overrides(args)])
     task = load_task(config.model.task)
     config = config.model_copy(update={"model": task.with_prompt(config.model)})
@@ -63,4 +67,4 @@ def run(args: argparse.Namespace) -> None:
 
         from speechllm.adapt.base import train_base
 
-        train_base(config, args.train, args.dev, args.dump, args.exp)
+        train_base(config, args.train, args.dev, args.dump, args.exp, deadline)

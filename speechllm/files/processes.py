@@ -7,6 +7,13 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
+LAUNCHED = "SPEECHLLM_LAUNCHED"
+"""Variable that `speechllm launch` sets for the processes that it speaks for."""
+UNFINISHED = 75
+"""Exit code for work that the same command goes on with (EX_TEMPFAIL of BSD)."""
+LOST = 76
+"""Exit code of a process that another one of its run has left alone (EX_PROTOCOL of BSD)."""
+
 
 @dataclass(frozen=True)
 class Process:
@@ -58,6 +65,11 @@ def process_of(pid: int) -> Process:
 def is_first_rank() -> bool:
     """Whether this is the first process of torchrun (rank 0), or torchrun is not used."""
     return os.environ.get("WORLD_SIZE", "1") == "1" or os.environ.get("RANK", "0") == "0"
+
+
+def speaks_for_itself() -> bool:
+    """Whether this process is to say why it ends, which its launcher or first rank does else."""
+    return is_first_rank() and LAUNCHED not in os.environ
 
 
 def start_of(pid: int) -> int | None:

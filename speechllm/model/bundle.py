@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
@@ -16,6 +17,7 @@ from speechllm.config import ModelConfig, parse
 from speechllm.errors import DataError, SpeechLLMError
 from speechllm.files.layout import DESCRIPTION, TENSORS
 from speechllm.files.own import check_format, made_again_bundle, read_mapping, read_tensors
+from speechllm.files.processes import is_first_rank
 from speechllm.files.whole import sha256_of, whole_file, write_json
 from speechllm.model.bundle_record import (
     PARENT,
@@ -26,6 +28,7 @@ from speechllm.model.bundle_record import (
     write_bundle_record,
 )
 from speechllm.model.description import LABELS, bundle_labels, with_labels
+from speechllm.model.sharded import gathered, is_sharded, laid_out_as
 from speechllm.model.speech_llm import SpeechLLM
 from speechllm.task import Labels
 
@@ -52,11 +55,15 @@ def restore_tensors(model: nn.Module, tensors: dict[str, Tensor], where: Path) -
     for name, tensor in tensors.items():
         if name not in parameters or parameters[name].shape != tensor.shape:
             raise DataError(f"the tensor {name} does not fit the model", where)
-        parameters[name].data = tensor.to(parameters[name].device)
+        if is_sharded(model):
+            with torch.no_grad():
+                parameters[name].copy_(laid_out_as(parameters[name], tensor))
+        else:
+            parameters[name].data = tensor.to(parameters[name].device)
 
 
-def save_trained(path: Path, model: nn.Module, without: str | None = None) -> str:
-    """Write the trained tensors of a model.
+def save_trained(path: Path, model: nn.Module, without: str | None = None) -> str | None:
+    """Write the trained tensors of a model. All processes call it, and the first one writes.
 
     Args:
         path: file to write.
@@ -64,13 +71,17 @@ def save_trained(path: Path, model: nn.Module, without: str | None = None) -> st
         without: leave out names that begin with this prefix; None leaves out none.
 
     Returns:
-        Hex SHA-256 of the file.
+        Hex SHA-256 of the file; None in other processes than the first.
     """
-    tensors = {
-        name: tensor.cpu().contiguous()
-        for name, tensor in trained_tensors(model).items()
-        if without is None or not name.startswith(without)
-    }
+    tensors = gathered(
+        {
+            name: tensor
+            for name, tensor in trained_tensors(model).items()
+            if without is None or not name.startswith(without)
+        }
+    )
+    if not is_first_rank():
+        return None
     content = save(tensors)
     with whole_file(path, "wb") as stream:
         stream.write(content)
@@ -82,6 +93,8 @@ def save_bundle(
 ) -> None:
     """Write the trained tensors, the description, and the record of what it was made from.
 
+    All processes call it, and the first one writes.
+
     Args:
         folder: the bundle's folder.
         model: parameters with `requires_grad` are saved, but not its scaffold.
@@ -89,6 +102,8 @@ def save_bundle(
         labels: labels in the answers of its training data; the parent's are added.
     """
     sha256 = save_trained(folder / TENSORS, model, without="scaffold.")
+    if sha256 is None:
+        return
     description = {"format": FORMAT, "model": model.config.model_dump(mode="json")}
     if labels:
         before = parent and bundle_labels(parent)

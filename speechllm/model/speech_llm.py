@@ -242,9 +242,12 @@ def _units(tokenizer: Any, ctc: EmbeddingCtc | None) -> tuple[Letters | Pieces |
         spell = Letters(tokenizer)
     elif ctc and ctc.config.units == "pieces":
         spell = Pieces(tokenizer, ctc.config.merges)
-    units = torch.tensor(spell.ids) if spell else torch.arange(len(tokenizer))
+    # On the CPU, also where the model is built without weights.
+    ids = spell.ids if spell else range(len(tokenizer))
+    units = torch.tensor(ids, device="cpu")
     if ctc and ctc.config.alphabet:
-        units = units[torch.isin(units, torch.tensor(tokens_of(tokenizer, ctc.config.alphabet)))]
+        tokens = tokens_of(tokenizer, ctc.config.alphabet)
+        units = units[torch.isin(units, torch.tensor(tokens, device="cpu"))]
     return spell, units
 
 

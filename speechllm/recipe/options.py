@@ -36,6 +36,7 @@ class Recipe(Experiment):
     stop_stage: str
     nj: int
     nproc: int
+    max_time: str
     verify: bool
     standins: bool
     encoder_package: str

@@ -85,6 +85,10 @@ def _verify(recipe: Recipe) -> Words:
     return ["--verify"] if recipe.verify else []
 
 
+def _max_time(recipe: Recipe) -> Words:
+    return ["--max_time", recipe.max_time] if recipe.max_time else []
+
+
 def _pipes(recipe: Recipe) -> Words:
     return ["--allow_pipes"] if recipe.allow_pipes else []
 
@@ -135,9 +139,10 @@ def _features(recipe: Recipe) -> Iterator[Words]:
 def _base(recipe: Recipe) -> Iterator[Words]:
     launch = ["speechllm"]
     if recipe.nproc > 1:
-        launch = f"torchrun --standalone --nproc_per_node {recipe.nproc} -m speechllm".split()
+        launch = ["speechllm", "launch", "--nproc", str(recipe.nproc)]
     yield [
-        *(*launch, "base", *_verify(recipe), "--config", recipe.base_config, *_models(recipe)),
+        *(*launch, "base", *_verify(recipe), *_max_time(recipe)),
+        *("--config", recipe.base_config, *_models(recipe)),
         *("--dump", _dump(recipe), "--train", *recipe.data(*recipe.source_train)),
         *("--dev", *recipe.data(*recipe.source_dev), "--exp", recipe.base, *recipe.base_opts),
     ]
@@ -155,7 +160,7 @@ def _adapt(recipe: Recipe) -> Iterator[Words]:
     for model in recipe.adapted:
         target = recipe.data(*recipe.training_sets(model.target))
         yield [
-            *("speechllm", "adapt", *_verify(recipe), "--config", model.config),
+            *("speechllm", "adapt", *_verify(recipe), *_max_time(recipe), "--config", model.config),
             *("--base", recipe.base, "--dump", _dump(recipe)),
             *("--source", *recipe.data(*recipe.source_train)),
             *("--source_dev", *recipe.data(*recipe.source_dev), "--target", *target),

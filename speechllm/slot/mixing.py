@@ -29,8 +29,7 @@ class Mixture:
         components: components of a phase; none for a phase without a step.
         views: renders utterances.
         model: model whose prompt and projector determine lengths.
-        config: seed, layout and size of batches.
-        world_size: number of processes that train.
+        config: seed, layout and size of batches; batches of an optimiser step.
 
     Raises:
         ConfigError: impossible shares, or a component without utterances.
@@ -42,10 +41,8 @@ class Mixture:
         views: Views,
         model: "SpeechLLM",
         config: TrainConfig,
-        world_size: int,
     ):
         self.components, self.views, self.model, self.config = components, views, model, config
-        self.world_size = world_size
         self.redrawn = {i for i, c in enumerate(components) if c.redraw}
         self.shares = resolve_shares([c.share for c in components]) if components else []
         self.pools = [
@@ -98,10 +95,10 @@ class Mixture:
             f"{c.domain} {c.view} {counts[i] / total:.3f}" for i, c in enumerate(self.components)
         )
         log.info(
-            "epoch %d: %d items in %d steps (%s), padding %.1f %%",
+            "epoch %d: %d items in %d batches (%s), padding %.1f %%",
             epoch,
             total,
-            len(plan.steps),
+            len(plan.batches),
             realised,
             100 * plan.padding_ratio(),
         )
@@ -115,10 +112,10 @@ class Mixture:
         if self.config.epochs is None:
             return self.config.steps
         whole, part = divmod(self.config.epochs, 1)
-        batches = sum(len(self._plan(epoch).steps) for epoch in range(int(whole)))
+        batches = sum(len(self._plan(epoch).batches) for epoch in range(int(whole)))
         if part > 0:
-            batches += part * len(self._plan(int(whole)).steps)
-        return max(1, round(batches / self.config.accumulate))
+            batches += part * len(self._plan(int(whole)).batches)
+        return max(1, round(batches / self.config.step_batches))
 
     def audio_used(self, domain: str, epoch: int, batch: int) -> set[str]:
         """Utterances of a domain whose audio a run needed.
@@ -138,8 +135,8 @@ class Mixture:
         fixed, redrawn = audible - self.redrawn, audible & self.redrawn
         found = {utt for i in fixed for utt, _ in self.pools[i]}
         for number in range(epoch + 1) if redrawn else ():
-            steps = self._plan(number).steps[: batch if number == epoch else None]
-            items = (item for step in steps for rank in step for item in rank)
+            batches = self._plan(number).batches[: batch if number == epoch else None]
+            items = (item for drawn in batches for item in drawn)
             found |= {item.utt_id for item in items if item.component in redrawn}
         return found
 
@@ -161,7 +158,6 @@ class Mixture:
             self.shares,
             seed=self.config.seed,
             epoch=epoch,
-            world_size=self.world_size,
             batch_positions=self.config.batch_positions,
             epoch_items=self.epoch_items,
             layout=self.config.layout,

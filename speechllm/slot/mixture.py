@@ -1,7 +1,8 @@
-"""Plan of batches from proportions: a pure function of (seed, epoch, world size).
+"""Plan of batches from proportions: a pure function of (seed, epoch).
 
-Every rank computes the same plan, so no rank waits for another's decision; every rank gets the
-same number of batches; and a killed run finds its place again from (epoch, batch) alone.
+The number of processes has no part in it: every process computes the same plan, and training deals
+its batches out. So no process waits for another's decision, and a killed run finds its place again
+from (epoch, batch) alone, with any number of processes.
 """
 
 import math
@@ -57,19 +58,23 @@ class Item(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """The batches of one epoch, for every rank. `steps[s][r]` is rank r's batch at step s."""
+    """The batches of one epoch, in the order in which all processes together take them."""
 
-    steps: list[list[list[Item]]]
+    batches: list[list[Item]]
 
     def counts(self) -> Counter[int]:
         """Realised number of items of each component."""
-        return Counter(item.component for step in self.steps for b in step for item in b)
+        return Counter(item.component for batch in self.batches for item in batch)
 
     def padding_ratio(self) -> float:
         """Share of the padded positions that hold nothing."""
-        batches = [batch for step in self.steps for batch in step]
-        padded = sum(len(b) * max(item.length for item in b) for b in batches)
-        return 1 - sum(item.length for b in batches for item in b) / padded
+        padded = sum(positions(batch) for batch in self.batches)
+        return 1 - sum(item.length for batch in self.batches for item in batch) / padded
+
+
+def positions(batch: Sequence[Item]) -> int:
+    """LLM positions of a batch, with its padding."""
+    return len(batch) * max(item.length for item in batch)
 
 
 def resolve_shares(shares: Sequence[float | None]) -> list[float]:
@@ -153,7 +158,6 @@ def plan_epoch(
     *,
     seed: int,
     epoch: int,
-    world_size: int,
     batch_positions: int,
     epoch_items: int,
     layout: str = "mixed",
@@ -172,15 +176,15 @@ def plan_epoch(
     Args:
         pools: (utterance id, length in LLM positions) of all utterances, for each component.
         shares: share of each component; they add up to 1.
-        seed, epoch, world_size: seed of the run, number of the epoch, number of ranks.
+        seed, epoch: seed of the run, number of the epoch.
         batch_positions: maximum positions of a batch, items x longest item.
-        epoch_items: items of an epoch over all components and ranks.
+        epoch_items: items of an epoch over all components.
         layout: mixed, alternating or shuffled.
         redrawn: components whose pool is new in this epoch, so that their stream starts anew.
 
     Raises:
-        ConfigError: a component with a share has nothing to draw from, one item alone is longer
-            than the budget, or the items are too few for the ranks.
+        ConfigError: a component with a share has nothing to draw from, or one item alone is longer
+            than the budget.
     """
     rng = random.Random(f"plan {seed} {epoch}")
     rows: list[list[Item]] = []
@@ -202,8 +206,7 @@ def plan_epoch(
             rng.shuffle(items)
         batches = _cut(items, batch_positions)
         rng.shuffle(batches)
-    _make_divisible(batches, world_size)
-    return Plan([batches[i : i + world_size] for i in range(0, len(batches), world_size)])
+    return Plan(batches)
 
 
 def _interleave(rows: Sequence[Sequence[T]]) -> list[T]:
@@ -245,14 +248,3 @@ def _cut(items: Iterable[Item], budget: int) -> list[list[Item]]:
             longest = item.length
         batches[-1].append(item)
     return batches
-
-
-def _make_divisible(batches: list[list[Item]], world_size: int) -> None:
-    """Halve the fullest batches until all ranks get equally many; nothing is lost or repeated."""
-    while len(batches) % world_size:
-        fullest = max(range(len(batches)), key=lambda i: len(batches[i]))
-        batch = batches[fullest]
-        if len(batch) < 2:
-            raise ConfigError(f"too few utterances for {world_size} ranks")
-        half = len(batch) // 2
-        batches[fullest : fullest + 1] = [batch[:half], batch[half:]]

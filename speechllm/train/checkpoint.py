@@ -14,10 +14,12 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from speechllm.errors import DataError, shell_word
+from speechllm.errors import DataError, SpeechLLMError, shell_word
 from speechllm.files.guarded import guarded
+from speechllm.files.processes import is_first_rank
 from speechllm.files.whole import whole_file
 from speechllm.model.bundle import restore_tensors, trained_tensors
+from speechllm.model.sharded import gathered, laid_out_as
 
 
 def save_checkpoint(
@@ -28,6 +30,9 @@ def save_checkpoint(
 ) -> None:
     """Write trained weights, the optimisers' moments and `state`.
 
+    All processes call it, and the first one writes whole tensors: the file does not tell how many
+    there were, so a run goes on with another number of them, spread or not.
+
     Args:
         path: the file; it appears whole or not at all.
         model: its trained parameters are saved.
@@ -36,10 +41,12 @@ def save_checkpoint(
     """
     tensors = {f"model.{name}": t for name, t in trained_tensors(model).items()}
     for number, optimizer in enumerate(optimizers):
-        for index, moments in optimizer.state_dict()["state"].items():
-            prefix = f"optimizer{number}.{index}."
+        for index, parameter in enumerate(_in_order(model, optimizer)):
+            prefix, moments = f"optimizer{number}.{index}.", optimizer.state.get(parameter, {})
             tensors |= {prefix + k: torch.as_tensor(v) for k, v in moments.items()}
-    tensors = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+    tensors = gathered(tensors)
+    if not is_first_rank():
+        return
     told = json.dumps(state)
     payload = save(tensors, metadata={"state": told, "crc32": _crc(tensors, told)})
     with whole_file(path, "wb") as stream:
@@ -71,12 +78,43 @@ def load_checkpoint(
         raise DataError("is not what was written", path, remedy=anew)
     restore_tensors(model, _below("model.", tensors), path)
     for number, optimizer in enumerate(optimizers):
+        packed = [p for group in optimizer.param_groups for p in group["params"]]
+        places = {id(p): place for place, p in enumerate(packed)}
+        parameters = _in_order(model, optimizer)
         moments: dict[int, dict[str, Tensor]] = {}
         for name, tensor in _below(f"optimizer{number}.", tensors).items():
             index, key = name.split(".", 1)
-            moments.setdefault(int(index), {})[key] = tensor
+            parameter = parameters[int(index)]
+            own = moments.setdefault(places[id(parameter)], {})
+            own[key] = laid_out_as(parameter, tensor)
         optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
     return state
+
+
+def batches_of_a_step(path: Path) -> int | None:
+    """Batches of an optimiser step of the run that a checkpoint belongs to; None without one.
+
+    Raises:
+        DataError: the file is damaged.
+        SpeechLLMError: an older version wrote it with several processes, whose plan was another.
+    """
+    if not path.is_file():
+        return None
+    anew = f"rm {shell_word(path)}: training begins anew"
+    with guarded(path, "is not a checkpoint", remedy=anew), safe_open(path, "pt") as file:
+        state = json.loads(file.metadata()["state"])
+        if state.get("step_batches") is None and state["world_size"] > 1:
+            raise SpeechLLMError(
+                f"{path} is of an older version, which dealt batches to processes in another way",
+                anew,
+            )
+        return state.get("step_batches")
+
+
+def _in_order(model: nn.Module, optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
+    """Parameters of an optimiser in the model's order, whatever its groups."""
+    chosen = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    return [p for p in model.parameters() if id(p) in chosen]
 
 
 def _crc(tensors: Mapping[str, Tensor], told: str) -> str:

@@ -1,23 +1,26 @@
 """The training loop: one for base training and for every way of adapting.
 
-Loss is summed over label tokens and divided by their number over all accumulated batches and
-all ranks, so neither accumulation nor the number of processes changes what is optimised.
+Loss is summed over label tokens and divided by their number over all batches of a step. These are
+dealt out to the processes, and dropout is drawn anew for each batch, by its number in the step. So
+one process that takes the batches in turn computes the same as many.
 """
 
 import logging
 import math
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import nn
+from torch.distributed.tensor import DTensor
 
 from speechllm.config import TrainConfig
-from speechllm.errors import SpeechLLMError, shell_word
+from speechllm.errors import SpeechLLMError, Unfinished, out_of_memory, shell_word
 from speechllm.files.guarded import guarded
 from speechllm.files.own import made_again, read_tensors
 from speechllm.files.progress import Progress
@@ -25,17 +28,20 @@ from speechllm.model.bundle import restore_tensors, save_trained
 from speechllm.model.compute.precision import autocast, resolve
 from speechllm.model.speech_llm import TokenLoss
 from speechllm.slot.collate import Batch
-from speechllm.slot.mixture import Item, Plan
+from speechllm.slot.mixture import Item, Plan, positions
 from speechllm.train.ahead import Ahead
 from speechllm.train.checkpoint import load_checkpoint, save_checkpoint
 from speechllm.train.distributed import World
 from speechllm.train.metrics import MetricLog
 from speechllm.train.monitor import Monitor, Signals
-from speechllm.train.optim import make_optimizers, rate_scale
+from speechllm.train.optim import clip_gradients, make_optimizers, rate_scale
 
 log = logging.getLogger(__name__)
 
 CHECKPOINT = "checkpoint.safetensors"
+REHEARSED_ON = {"cuda"}
+"""Kinds of devices on which the largest batch comes first; elsewhere memory seldom ends, and a step
+costs more."""
 
 Objective = Callable[[Batch], TokenLoss]
 """Loss to minimise: batch -> its loss, summed over label tokens."""
@@ -61,8 +67,8 @@ class Position:
     Attributes:
         step: finished optimiser steps.
         epoch: present epoch.
-        batch: index of the next step in the epoch's plan.
-        seen: items consumed so far by component, over all ranks.
+        batch: index of the next batch in the epoch's plan.
+        seen: items consumed so far by component, over all processes.
         seconds: training time so far, including that before a resume.
     """
 
@@ -78,9 +84,9 @@ class Trainer:
 
     Args:
         model: called with a Batch, returns a TokenLoss.
-        plan_epoch: epoch -> batches of all ranks.
+        plan_epoch: epoch -> batches of all processes together.
         make_batch: (items, epoch) -> Batch.
-        config: optimisation settings.
+        config: optimisation settings, as `TrainConfig.among` returns them.
         folder: for checkpoints and train.jsonl.
         monitor: real-time evaluation, or None.
         world: this process among all.
@@ -104,7 +110,7 @@ class Trainer:
         self.model, self.config, self.folder, self.monitor = model, config, folder, monitor
         self.plan_epoch = plan_epoch
         self.world = world or World()
-        self._batches = Ahead(make_batch, self.world.device)
+        self._make_batch, self._batches = make_batch, Ahead(make_batch, self.world.device)
         self.precision = resolve(config.precision, self.world.device)
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.optimizers = make_optimizers(model, config)
@@ -122,14 +128,17 @@ class Trainer:
         the best weights (`keep_best`) or the last ones.
 
         Raises:
-            SpeechLLMError: loss or gradient is not finite, no batch reaches a trained weight, or
-                the checkpoint is of another number of processes or another precision.
+            SpeechLLMError: loss or gradient is not finite, no batch reaches a trained weight,
+                memory does not suffice, or the checkpoint is of another precision.
+            Unfinished: the time is over; a checkpoint is saved.
         """
         self._resume()
         self.metrics = MetricLog(self.folder, self.position.step, self.world.is_first)
         started = time.monotonic() - self.position.seconds
         self.model.train()
         config, position = self.config, self.position
+        if torch.device(self.world.device).type in REHEARSED_ON:
+            self._rehearse()
         total, unit = (config.seconds, "s") if config.seconds else (config.steps, "steps")
         with Progress("training", total, unit, self._done()) as progress:
             while True:
@@ -143,8 +152,15 @@ class Trainer:
                 loss = self._step()
                 position.seconds = self.world.agree(time.monotonic() - started)
                 progress.advance(self._done() - progress.done, f"loss {loss:.3f}")
-                if position.step % config.checkpoint_every == 0:
+                is_out_of_time = self._done() < total and self.world.is_out_of_time()
+                if is_out_of_time or position.step % config.checkpoint_every == 0:
                     self._save()
+                if is_out_of_time:
+                    self.metrics.close()
+                    raise Unfinished(
+                        f"the time is over: stopped after {self._done():g} of {total:g} {unit}",
+                        "give the same command again: it goes on from here",
+                    )
         if position.step:
             self._check_that_it_learns()
         self._finish()
@@ -159,41 +175,43 @@ class Trainer:
         scale = rate_scale(self.position.step, self.config, self.position.seconds)
         scale *= self.monitor.lr_scale if self.monitor else 1.0
         for optimizer, rate in zip(self.optimizers, self._rates, strict=True):
-            optimizer.param_groups[0]["lr"] = rate * scale
-        # Dropout's randomness is a pure function of the step too, so there is no state to save.
-        seed = f"dropout {self.config.seed} {self.position.step} {self.world.rank}"
-        torch.manual_seed(random.Random(seed).getrandbits(63))
+            for group in optimizer.param_groups:
+                group["lr"] = rate * scale
         sums = []  # for each batch: loss, tokens, correct, has a gradient, parts of the loss
-        for _ in range(self.config.accumulate):
-            score = self._forward(self._next_batch())
-            if score.nll.requires_grad:
-                score.nll.backward()
-            count = score.nll.new_tensor(score.tokens)
-            learns = count.new_tensor(score.nll.requires_grad)
-            figures = [score.nll, count, score.correct, learns, *score.parts.values()]
-            sums.append(torch.stack([figure.detach().float() for figure in figures]))
+        with self._explaining_memory():
+            for number, batch in self._own_batches():
+                # Dropout is a pure function of step and batch too, so there is no state to save.
+                seed = f"dropout {self.config.seed} {self.position.step} {number}"
+                torch.manual_seed(random.Random(seed).getrandbits(63))
+                score = self._learn(batch)
+                count = score.nll.new_tensor(score.tokens)
+                learns = count.new_tensor(any(p.grad is not None for p in self.parameters))
+                figures = [score.nll, count, score.correct, learns, *score.parts.values()]
+                sums.append(torch.stack([figure.detach().float() for figure in figures]))
         totals = torch.stack(sums).sum(0)
-        if self.world.size > 1:  # zeros for a weight that only other ranks' batches use
+        if self.world.size > 1:  # zeros for a weight that only other processes' batches use
             for p in self.parameters:
                 p.grad = torch.zeros_like(p) if p.grad is None else p.grad
         gradients = [p.grad for p in self.parameters if p.grad is not None]
-        self.world.sum([*gradients, totals])
+        # FSDP has added up the gradients of weights that are spread.
+        self.world.sum([*(g for g in gradients if not isinstance(g, DTensor)), totals])
         nll, tokens, correct, learns, *parts = totals.tolist()
         tokens = max(tokens, 1.0)  # batches without labels teach nothing
         for gradient in gradients:
             gradient /= tokens
-        norm = float(nn.utils.clip_grad_norm_(self.parameters, self.config.clip))
+        norm = clip_gradients(self.parameters, self.config.clip)
         if not math.isfinite(nll) or not math.isfinite(norm):
             raise SpeechLLMError(
                 f"loss or gradient is not finite at step {self.position.step}",
                 "lower train.lr, or train in fp32 (train.precision: fp32)",
             )
         self._learns = self._learns or learns > 0
-        if self.position.epoch > 0 or self.position.batch >= len(self._plan.steps):
+        if self.position.epoch > 0 or self.position.batch >= len(self._plan.batches):
             self._check_that_it_learns()
-        for optimizer in self.optimizers:
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+        with self._explaining_memory():
+            for optimizer in self.optimizers:
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
         self.position.step += 1
         if self.position.step % self.config.log_every == 0:
             self.metrics.write(
@@ -219,32 +237,87 @@ class Trainer:
                 " slot without the projector); auxiliary losses need larger batches",
             )
 
-    def _forward(self, batch: Batch) -> TokenLoss:
+    def _learn(self, batch: Batch) -> TokenLoss:
+        """Add a batch's gradient to that of the step."""
         with autocast(self.precision, self.world.device):
-            return self.objective(batch)
+            score = self.objective(batch)
+        if score.nll.requires_grad:
+            score.nll.backward()
+        return score
 
-    def _next_batch(self) -> Batch:
+    def _own_batches(self) -> Iterator[tuple[int, Batch]]:
+        """This process's batches of the next step, with their numbers in it."""
+        taken = [self._next_items() for _ in range(self.config.step_batches)]
+        rank, size, plan = self.world.rank, self.world.size, self._plan
+        assert plan
+        later = self.position.batch + rank  # in the step after this one
+        coming = [(self.position.epoch, items) for items in plan.batches[later : later + 1]]
+        own = [*taken[rank::size], *coming]
+        for place, number in enumerate(range(rank, len(taken), size)):
+            epoch, items = own[place]
+            then = next((items for e, items in own[place + 1 : place + 2] if e == epoch), None)
+            batch = self._batches.batch(items, epoch, then)
+            yield number, batch.to(self.world.device)
+
+    def _next_items(self) -> tuple[int, Sequence[Item]]:
+        """Epoch and items of the next batch of all processes."""
         position = self.position
         if self._plan is None:
             self._plan = self.plan_epoch(position.epoch)
-        if position.batch >= len(self._plan.steps):
+        if position.batch >= len(self._plan.batches):
             position.epoch, position.batch = position.epoch + 1, 0
             self._plan = self.plan_epoch(position.epoch)
-        steps, rank = self._plan.steps, self.world.rank
-        step = steps[position.batch]
+        items = self._plan.batches[position.batch]
         position.batch += 1
-        for item in (item for batch in step for item in batch):
+        for item in items:
             key = str(item.component)
             position.seen[key] = position.seen.get(key, 0) + 1
-        then = steps[position.batch][rank] if position.batch < len(steps) else None
-        batch = self._batches.batch(step[rank], position.epoch, then)
-        return batch.to(self.world.device)
+        return position.epoch, items
+
+    def _rehearse(self) -> None:
+        """Learn from the epoch's largest batch and forget it, so that memory ends now or never."""
+        if self._done() >= (self.config.seconds or self.config.steps):
+            return
+        self._plan = self._plan or self.plan_epoch(self.position.epoch)
+        items = max(self._plan.batches, key=positions)
+        devices = [self.world.device] if torch.device(self.world.device).type == "cuda" else []
+        with self._explaining_memory(), torch.random.fork_rng(devices):
+            # The optimiser will keep two moments of each weight.
+            is_new = not any(optimizer.state for optimizer in self.optimizers)
+            moments = [torch.empty_like(p) for p in self.parameters * 2 if is_new]
+            self._learn(self._make_batch(items, self.position.epoch).to(self.world.device))
+            del moments
+        for p in self.parameters:
+            p.grad = None
+
+    @contextmanager
+    def _explaining_memory(self) -> Iterator[None]:
+        """Name the options that help where memory does not suffice."""
+        try:
+            yield
+        except Exception as error:
+            said = out_of_memory(error)
+            if said is None:
+                raise
+            config = self.config
+            ways = [f"lower train.batch_positions, which is {config.batch_positions}"]
+            if not config.gradient_checkpointing:
+                ways.append("set train.gradient_checkpointing: true")
+            if self.precision == "fp32":
+                ways.append("train.precision: bf16 and model.llm_dtype: bfloat16")
+            if not config.shard:
+                ways.append("train.shard: true with several processes")
+            raise SpeechLLMError(
+                f"memory does not suffice for a step of training: {said}", ", or ".join(ways)
+            ) from error
 
     def _evaluate(self) -> None:
         """Evaluate, log, and carry out the monitor's actions."""
         assert self.monitor
         with autocast(self.precision, self.world.device):
-            signals, actions = self.monitor.observe(self.position.step, self.model)
+            signals, actions = self.monitor.observe(
+                self.position.step, self.model, self.world.agree
+            )
         if self.controller and (change := self.controller.observe(self.position.step, signals)):
             actions.append(change)
             self._plan = None
@@ -254,8 +327,7 @@ class Trainer:
         shown = "  ".join(f"{name} loss {s['loss']:.3f}" for name, s in signals.items())
         log.info("step %d: %s  %s", self.position.step, shown, " ".join(actions))
         if "best" in actions and self.monitor.needs_best:
-            first = self.world.is_first
-            self._best_sha256 = save_trained(self._best_file, self.model) if first else None
+            self._best_sha256 = save_trained(self._best_file, self.model)
         self.world.barrier()
         if "rollback" in actions:
             self._restore_best()
@@ -274,17 +346,17 @@ class Trainer:
         restore_tensors(self.model, read_tensors(path, remedy, self._best_sha256), path)
 
     def _save(self) -> None:
+        state = {
+            "position": asdict(self.position),
+            "monitor": self.monitor.state() if self.monitor else None,
+            "controller": self.controller.state() if self.controller else None,
+            "step_batches": self.config.step_batches,
+            "precision": self.precision,
+            "best_sha256": self._best_sha256,
+            "learns": self._learns,
+        }
+        save_checkpoint(self.folder / CHECKPOINT, self.model, self.optimizers, state)
         if self.world.is_first:
-            state = {
-                "position": asdict(self.position),
-                "monitor": self.monitor.state() if self.monitor else None,
-                "controller": self.controller.state() if self.controller else None,
-                "world_size": self.world.size,
-                "precision": self.precision,
-                "best_sha256": self._best_sha256,
-                "learns": self._learns,
-            }
-            save_checkpoint(self.folder / CHECKPOINT, self.model, self.optimizers, state)
             for old in self.folder.glob("best.*.safetensors"):
                 if self.monitor and old != self._best_file:
                     old.unlink()
@@ -301,11 +373,6 @@ class Trainer:
         log.info("resumed at step %d", self.position.step)
 
     def _go_on(self, path: Path, state: dict[str, Any]) -> None:
-        if state["world_size"] != self.world.size:
-            raise SpeechLLMError(
-                f"{path} was written by {state['world_size']} processes, not {self.world.size}",
-                "go on with as many processes as before, or remove the checkpoint",
-            )
         if state.get("precision", self.precision) != self.precision:
             raise SpeechLLMError(
                 f"{path} was written in {state['precision']}, and auto means {self.precision} here",

@@ -126,8 +126,15 @@ class Monitor:
         """Whether to evaluate after `step` finished steps; always before the first."""
         return step % self.config.every == 0
 
-    def observe(self, step: int, model: nn.Module) -> tuple[dict[str, Signals], list[str]]:
+    def observe(
+        self, step: int, model: nn.Module, agree: Callable[[float], float] = float
+    ) -> tuple[dict[str, Signals], list[str]]:
         """Evaluate all dev sets.
+
+        Args:
+            step: finished steps.
+            model: the model.
+            agree: makes a number the same in all processes, so that they act alike.
 
         Returns:
             Signals by set, and actions: "best" (these weights are the best so far), or any of
@@ -137,6 +144,10 @@ class Monitor:
         signals = {
             name: evaluate(model, batches, errors, self.score_of)
             for name, batches in self.dev.items()
+        }
+        signals = {
+            name: {key: agree(value) for key, value in found.items()}
+            for name, found in signals.items()
         }
         value = signals[self.config.watch][self.config.signal]
         return signals, self.react(step, value, self._spares_source(signals))

@@ -1,17 +1,23 @@
-"""Optimisers and their learning rates."""
+"""Optimisers, their learning rates, and the clip of gradients."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import nn
+from torch.distributed.tensor import DTensor
 
 from speechllm.config import TrainConfig
+from speechllm.errors import ConfigError
 
 
 def make_optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.Optimizer]:
     """AdamW over the trained parameters; Muon over the matrices of layers, if it has a rate.
 
     Muon (Jordan et al. 2024) is for matrices that multiply: not for embeddings, not for LoRA.
+
+    Raises:
+        ConfigError: Muon, which needs whole matrices, is asked for where they are spread.
     """
     trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     muon = [
@@ -19,6 +25,11 @@ def make_optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.O
         for name, p in trained
         if config.muon_lr and p.ndim == 2 and ".layers." in name and "embed" not in name
     ]
+    if any(isinstance(p, DTensor) for p in muon):
+        raise ConfigError(
+            "train.muon_lr: Muon needs whole matrices, and train.shard spreads them",
+            "set train.muon_lr: 0, or leave out train.shard",
+        )
     chosen = {id(p) for p in muon}
     adam = [p for _, p in trained if id(p) not in chosen]
     decay = config.weight_decay
@@ -26,10 +37,28 @@ def make_optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.O
     if adam:
         # On a CPU torch does not choose its fused step by itself.
         fused = all(p.device.type == "cpu" for p in adam) or None
-        optimizers.append(torch.optim.AdamW(adam, config.lr, weight_decay=decay, fused=fused))
+        # torch updates a group at once, in which all weights are spread or none.
+        spread = [[p for p in adam if isinstance(p, DTensor) == kind] for kind in (False, True)]
+        groups = [{"params": group} for group in spread if group]
+        optimizers.append(torch.optim.AdamW(groups, config.lr, weight_decay=decay, fused=fused))
     if muon:
         optimizers.append(torch.optim.Muon(muon, lr=config.muon_lr, weight_decay=decay))
     return optimizers
+
+
+def clip_gradients(parameters: Sequence[nn.Parameter], most: float) -> float:
+    """Scale the gradients down to a norm of at most `most`; return the norm before."""
+    spread = [p for p in parameters if isinstance(p, DTensor)]
+    if not spread:
+        return float(nn.utils.clip_grad_norm_(parameters, most))
+    whole = [p for p in parameters if not isinstance(p, DTensor)]
+    gradients = [[p.grad for p in part if p.grad is not None] for part in (spread, whole)]
+    norms = [nn.utils.get_total_norm(part) for part in gradients if part]
+    norm = math.hypot(*(float(n.full_tensor() if isinstance(n, DTensor) else n) for n in norms))
+    if norm > most:
+        for gradient in (g for part in gradients for g in part):
+            gradient *= most / norm
+    return norm
 
 
 def rate_scale(step: int, config: TrainConfig, seconds: float = 0.0) -> float:

@@ -20,7 +20,7 @@ class Training(Exception):
 def test_target_text_in_another_form_than_the_source_is_told(
     tmp_path: Path, monkeypatch, caplog, form, is_told: bool
 ) -> None:
-    def join_world() -> None:
+    def join_world(deadline: float | None) -> None:
         raise Training
 
     monkeypatch.setattr(run, "join_world", join_world)

@@ -50,8 +50,11 @@ def command_folder() -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def run_ranks(folder: Path, argv: Sequence[str], size: int = 2) -> None:
-    """Run a command as `torchrun --nproc_per_node=size` does, with the `speechllm` in `folder`."""
+def run_ranks(folder: Path, argv: Sequence[str], size: int = 2, code: int = 0) -> None:
+    """Run a command as `torchrun --nproc_per_node=size` does, with the `speechllm` in `folder`.
+
+    All processes must end with `code`.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -63,7 +66,7 @@ def run_ranks(folder: Path, argv: Sequence[str], size: int = 2) -> None:
         )
         for rank in range(size)
     ]
-    assert [rank.wait() for rank in ranks] == [0] * size
+    assert [rank.wait() for rank in ranks] == [code] * size
 
 
 def serve(path: str) -> None:

@@ -3,7 +3,7 @@ from collections import Counter
 import pytest
 
 from speechllm.errors import ConfigError
-from speechllm.slot.mixture import Plan, apportion, plan_epoch, resolve_shares, subset
+from speechllm.slot.mixture import Plan, apportion, plan_epoch, positions, resolve_shares, subset
 
 POOLS = [
     [(f"a{i}", 20 + i % 37) for i in range(300)],
@@ -13,35 +13,34 @@ POOLS = [
 SHARES = [0.5, 0.3, 0.2]
 
 
-def plan(epoch: int = 0, world_size: int = 1, seed: int = 0, budget: int = 640) -> Plan:
+def plan(epoch: int = 0, seed: int = 0, budget: int = 640) -> Plan:
     return plan_epoch(
         POOLS,
         SHARES,
         seed=seed,
         epoch=epoch,
-        world_size=world_size,
         batch_positions=budget,
         epoch_items=600,
     )
 
 
 def ids(p: Plan) -> Counter[str]:
-    return Counter(item.utt_id for step in p.steps for batch in step for item in batch)
+    return Counter(item.utt_id for batch in p.batches for item in batch)
 
 
 def test_layouts_hold_the_same_items() -> None:
-    shape = {"seed": 0, "epoch": 0, "world_size": 1, "batch_positions": 640, "epoch_items": 600}
+    shape = {"seed": 0, "epoch": 0, "batch_positions": 640, "epoch_items": 600}
     plans = {
         name: plan_epoch(POOLS, SHARES, layout=name, **shape)
         for name in ("mixed", "alternating", "shuffled")
     }
     assert plans["mixed"] == plan()
     assert ids(plans["mixed"]) == ids(plans["alternating"]) == ids(plans["shuffled"])
-    kinds = [{item.component for item in step[0]} for step in plans["alternating"].steps]
+    kinds = [{item.component for item in batch} for batch in plans["alternating"].batches]
     assert all(len(kind) == 1 for kind in kinds)
     first = Counter(kind.pop() for kind in kinds[: len(kinds) // 2])
     assert first.keys() == {0, 1, 2}  # they take turns; none comes after the others
-    lengths = [item.length for item in plans["shuffled"].steps[0][0]]
+    lengths = [item.length for item in plans["shuffled"].batches[0]]
     assert max(lengths) > 1.5 * min(lengths)
 
 
@@ -70,9 +69,9 @@ def test_realised_proportions_are_exact() -> None:
 
 
 def test_every_batch_holds_the_mixture() -> None:
-    for step in plan().steps:
-        counts = Counter(item.component for item in step[0])
-        size = len(step[0])
+    for batch in plan().batches:
+        counts = Counter(item.component for item in batch)
+        size = len(batch)
         for component, share in enumerate(SHARES):
             assert abs(counts[component] - share * size) <= 2
 
@@ -83,14 +82,6 @@ def test_the_plan_is_a_pure_function() -> None:
     assert plan(seed=0) != plan(seed=1)
 
 
-@pytest.mark.parametrize("world_size", [1, 2, 3, 7])
-def test_ranks_share_the_same_items_in_equal_steps(world_size: int) -> None:
-    p = plan(world_size=world_size)
-    assert all(len(step) == world_size for step in p.steps)
-    assert all(batch for step in p.steps for batch in step)
-    assert ids(p) == ids(plan(world_size=1))
-
-
 def test_pools_are_cycled_evenly_across_epochs() -> None:
     """Three epochs draw 540 of pool b's 50: every utterance ten or eleven times."""
     seen = ids(plan(0)) + ids(plan(1)) + ids(plan(2))
@@ -99,7 +90,7 @@ def test_pools_are_cycled_evenly_across_epochs() -> None:
 
 
 def test_a_redrawn_pool_is_drawn_once_in_each_epoch() -> None:
-    shape = {"seed": 0, "world_size": 1, "batch_positions": 640, "epoch_items": 50}
+    shape = {"seed": 0, "batch_positions": 640, "epoch_items": 50}
     for epoch in range(4):
         p = plan_epoch(POOLS[1:2], [1], epoch=epoch, redrawn={0}, **shape)
         assert set(ids(p).values()) == {1} and len(ids(p)) == 50
@@ -111,11 +102,8 @@ def test_a_redrawn_pool_is_drawn_once_in_each_epoch() -> None:
 
 def test_budget_and_padding() -> None:
     p = plan()
-    for step in p.steps:
-        assert len(step[0]) * max(item.length for item in step[0]) <= 640
-    one_pool = plan_epoch(
-        POOLS[:1], [1], seed=0, epoch=0, world_size=1, batch_positions=640, epoch_items=300
-    )
+    assert all(positions(batch) <= 640 for batch in p.batches)
+    one_pool = plan_epoch(POOLS[:1], [1], seed=0, epoch=0, batch_positions=640, epoch_items=300)
     assert one_pool.padding_ratio() < 0.08
 
 

@@ -29,7 +29,7 @@ def domain(name: str, size: int, frames: int = 20) -> Corpus:
 def mixture(components: list[Component], **corpora: Corpus) -> Mixture:
     config = TrainConfig(steps=1, batch_positions=400)
     views = Views(None, corpora, projected_text={})
-    return Mixture(components, views, MODEL, config, 1)
+    return Mixture(components, views, MODEL, config)
 
 
 def mixed_batching(tmp_path: Path, **knobs: object) -> Mixture:
@@ -39,8 +39,8 @@ def mixed_batching(tmp_path: Path, **knobs: object) -> Mixture:
 
 
 def drawn(mix: Mixture, component: int, epoch: int) -> list[str]:
-    steps = mix.plan(epoch).steps
-    items = (item for step in steps for rank in step for item in rank)
+    batches = mix.plan(epoch).batches
+    items = (item for batch in batches for item in batch)
     return [item.utt_id for item in items if item.component == component]
 
 

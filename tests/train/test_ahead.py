@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from speechllm.slot.mixture import Item
+from speechllm.train import loop
 from speechllm.train.ahead import Ahead
 from speechllm.train.distributed import World
 from tests.train.test_loop import Targets, trainer
@@ -85,6 +86,7 @@ def test_training_is_the_same(
     tmp_path: Path, on_gpu: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Targets, "pinned", lambda self: self, raising=False)
+    monkeypatch.setattr(loop, "REHEARSED_ON", set())
     here = trainer(tmp_path / "cpu", steps=10)
     there = trainer(tmp_path / "gpu", World(device="cuda"), steps=10)
     assert here.train().seen == there.train().seen

@@ -16,10 +16,11 @@ import torch
 from torch import nn
 
 from speechllm.config import MonitorConfig, TrainConfig
-from speechllm.errors import DataError, SpeechLLMError
+from speechllm.errors import DataError, SpeechLLMError, Unfinished, lost_process
 from speechllm.model.compute import precision
 from speechllm.model.speech_llm import TokenLoss
 from speechllm.slot.mixture import Item, Plan
+from speechllm.train import loop
 from speechllm.train.checkpoint import load_checkpoint
 from speechllm.train.distributed import World, join_world
 from speechllm.train.loop import CHECKPOINT, Trainer
@@ -44,10 +45,8 @@ class Targets(SimpleNamespace):
         return self
 
 
-def plan_for(world_size: int):
-    items = [Item(i % 2, f"u{i}", i) for i in range(8)]
-    batches = [items[:3], items[3:4], items[4:6], items[6:]]
-    return Plan([batches[i : i + world_size] for i in range(0, 4, world_size)])
+ITEMS = [Item(i % 2, f"u{i}", i) for i in range(8)]
+PLAN = Plan([ITEMS[:3], ITEMS[3:4], ITEMS[4:6], ITEMS[6:]])
 
 
 def trainer(folder: Path, world: World | None = None, monitor=None, **config: object) -> Trainer:
@@ -56,9 +55,9 @@ def trainer(folder: Path, world: World | None = None, monitor=None, **config: ob
     folder.mkdir(parents=True, exist_ok=True)
     return Trainer(
         Line(),
-        lambda epoch: plan_for(world.size),
+        lambda epoch: PLAN,
         lambda items, epoch: Targets(targets=torch.tensor([float(i.length) for i in items])),
-        TrainConfig(**{**settings, **config}),
+        TrainConfig(**{**settings, **config}).among(world.size),
         folder,
         monitor,
         world,
@@ -199,9 +198,9 @@ def test_what_comes_before_the_first_step_takes_none_of_the_time(tmp_path, monke
     monitor = Monitor(MonitorConfig(every=100), {"source": [Targets(targets=torch.ones(1))]})
     observe = monitor.observe
 
-    def slowly(step: int, model: nn.Module):
+    def slowly(step: int, model: nn.Module, agree):
         now[0] += 1000
-        return observe(step, model)
+        return observe(step, model, agree)
 
     monkeypatch.setattr(monitor, "observe", slowly)
     assert trainer(tmp_path, steps=3, monitor=monitor).train().seconds == 0
@@ -285,7 +284,7 @@ def two_ranks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[float]
     subprocess.run(command, check=True, env=environment, timeout=300)
     return {
         kind: [float((out / f"{kind}.{rank}").read_text()) for rank in (0, 1)]
-        for kind in ("busy", "idle")
+        for kind in ("busy", "idle", "lost")
     }
 
 
@@ -302,6 +301,72 @@ def test_a_rank_may_lack_what_others_learn_from(two_ranks: dict[str, list[float]
     assert two_ranks["idle"][0] == two_ranks["idle"][1] > 0
 
 
+def test_a_rank_notices_that_another_one_has_gone(two_ranks: dict[str, list[float]]) -> None:
+    """The second one raised an error after its first step; the first one's error says so."""
+    assert two_ranks["lost"] == [True, False]
+
+
+def test_a_run_stops_in_good_order_when_its_time_is_over(tmp_path: Path) -> None:
+    trainer(tmp_path / "whole", steps=5, checkpoint_every=100).train()
+    for done in range(1, 5):
+        with pytest.raises(Unfinished, match=f"stopped after {done} of 5 steps") as caught:
+            trainer(tmp_path / "cut", World(deadline=0.0), steps=5, checkpoint_every=100).train()
+        assert caught.value.remedy == "give the same command again: it goes on from here"
+    resumed = trainer(tmp_path / "cut", World(deadline=0.0), steps=5, checkpoint_every=100)
+    assert resumed.train().step == 5  # the last step ends the run, whatever the time
+    logs = [
+        [json.loads(line)["train"] for line in (tmp_path / name / "train.jsonl").open()]
+        for name in ("whole", "cut")
+    ]
+    assert logs[0] == logs[1]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nMore"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+    ],
+    ids=["gpu", "cpu"],
+)
+def test_the_largest_batch_comes_first_and_names_what_helps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr(loop, "REHEARSED_ON", {"cpu"})
+    t = trainer(tmp_path, batch_positions=77, gradient_checkpointing=True)
+    last_first = Plan(PLAN.batches[::-1])
+    t.plan_epoch = lambda epoch: last_first
+    asked = []
+
+    def objective(batch: Targets) -> TokenLoss:
+        asked.append(len(batch.targets))
+        raise error
+
+    t.objective = objective
+    with pytest.raises(SpeechLLMError, match="memory does not suffice") as caught:
+        t.train()
+    assert asked == [2]  # the largest by positions, not by items
+    assert t.position.step == 0
+    remedy = caught.value.remedy
+    assert "train.batch_positions, which is 77" in remedy and "train.shard: true" in remedy
+    assert "gradient_checkpointing" not in remedy and "\n" not in caught.value.message
+
+
+def test_the_rehearsal_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = trainer(tmp_path / "plain", steps=3)
+    plain.train()
+    monkeypatch.setattr(loop, "REHEARSED_ON", {"cpu"})
+    t = trainer(tmp_path / "rehearsed", steps=3)
+    torch.manual_seed(5)
+    state = torch.get_rng_state()
+    t._rehearse()
+    assert t.model.weight == 0 and t.model.weight.grad is None
+    assert torch.equal(torch.get_rng_state(), state) and t.position.seen == {}
+    t.train()
+    assert torch.equal(t.model.weight, plain.model.weight)
+    assert t.position.seen == plain.position.seen
+
+
 if __name__ == "__main__":
     out, world = Path(sys.argv[1]), join_world()
     for kind in ("busy", "idle"):
@@ -310,3 +375,11 @@ if __name__ == "__main__":
             two.objective = lambda batch: TokenLoss(torch.zeros(()), 0, torch.zeros(()))
         two.train()
         (out / f"{kind}.{world.rank}").write_text(str(float(two.model.weight.detach())))
+    two = trainer(out / "lost", world, steps=4)
+    if world.rank == 1:
+        two._save = lambda: two.broken  # after its first step
+        two.config = two.config.model_copy(update={"checkpoint_every": 1})
+    try:
+        two.train()
+    except Exception as error:
+        (out / f"lost.{world.rank}").write_text(str(int(lost_process(error) is not None)))

@@ -11,6 +11,7 @@ from torch.nn import functional
 from speechllm.adapt.method import Kl, Phase
 from speechllm.errors import ConfigError
 from speechllm.model.llm import without_lora
+from speechllm.model.sharded import is_sharded
 from speechllm.model.speech_llm import SpeechLLM, TokenLoss
 from speechllm.slot.collate import Batch
 from speechllm.slot.views import VIEWS
@@ -48,7 +49,8 @@ class WithKl:
             score = self.objective(batch)
         divergence = torch.zeros_like(score.nll)
         chosen = _chosen(batch, self.kl.rows)
-        if score.tokens and chosen.any():
+        # Where weights are spread, all processes have a part in each other's passes.
+        if score.tokens and (chosen.any() or is_sharded(self.model.llm)):
             if logits is None:
                 logits, _ = self.model.label_logits(batch)
             divergence = self._divergence(batch, logits, chosen)

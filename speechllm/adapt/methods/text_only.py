@@ -104,6 +104,12 @@ class TextOnly(Method):
                 "which train.layout: alternating keeps apart",
                 "choose train.layout: mixed",
             )
+        if compares and self.train.shard:
+            raise ConfigError(
+                "train.shard: contrastive and alignment read a batch a varying number of times, "
+                "and processes that share weights must keep in step",
+                "leave train.shard out",
+            )
         by_error = self.curriculum and self.curriculum.signal == "error"
         if by_error and not self.monitor.decode:
             raise ConfigError(

@@ -4,7 +4,9 @@ import argparse
 import os
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import NoReturn
 
 from speechllm.commands.options.numbers import real, whole
@@ -71,6 +73,32 @@ class Parser(argparse.ArgumentParser):
                 where = f"if it is a change of the config: --set {changes[0]}"
             raise argparse.ArgumentError(action, f"there is no {changes[0]}; {where}")
         return super()._get_values(action, arg_strings)
+
+
+def parse(command: str, module: ModuleType, argv: Sequence[str]) -> argparse.Namespace:
+    """Parse a command's arguments with the parser that its module fills.
+
+    Args:
+        command: its name, for usage messages.
+        module: its module, with `add_arguments`; its docstring is the description.
+        argv: words after the command.
+    """
+    parser = Parser(prog=f"speechllm {command}", description=module.__doc__)
+    parser.add_argument(
+        "--debug",
+        action="store_true",
+        default=os.environ.get("SPEECHLLM_DEBUG", "0") not in ("", "0"),
+        help="log more, and show the traceback of an error (or set SPEECHLLM_DEBUG=1)",
+    )
+    if getattr(module, "VERIFIES", False):
+        parser.add_argument(
+            "--verify",
+            action="store_true",
+            help="hash everything that results were made from, where size and time of a file "
+            "would do",
+        )
+    module.add_arguments(parser)
+    return parser.parse_args(argv)
 
 
 def is_change(word: str) -> bool:

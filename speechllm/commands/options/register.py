@@ -50,6 +50,8 @@ _PLACES = {
     ),
     "cp": ("shell.cp", "copy a recipe, to begin one of your own"),
     "run": ("shell.run", "run an array of jobs, each with its own log"),
+    "launch": ("shell.launch", "train by several processes, on one machine or many"),
+    "sbatch": ("shell.sbatch", "print a Slurm job that trains on many machines"),
     "completion": ("shell.completion", "print what bash or zsh needs to complete commands"),
     "plan": ("shell.plan", "the commands of a recipe's stages, for its run.sh"),
 }

@@ -64,7 +64,6 @@ def test_a_restored_curriculum_plans_the_same_batches() -> None:
             [0.75, 0.25],
             seed=1,
             epoch=3,
-            world_size=1,
             batch_positions=100,
             epoch_items=12,
         )

@@ -1,0 +1,98 @@
+"""The Slurm job that trains on many machines, run with stand-ins for Slurm's commands."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from speechllm import cli
+
+SCONTROL = """#!/usr/bin/env bash
+case $1 in
+    show) printf 'node7\\nnode8\\n' ;;
+    *) echo "$@" >scontrol ;;
+esac
+"""
+SRUN = """#!/usr/bin/env bash
+[ "$1" = --kill-on-bad-exit=1 ] || exit 9
+shift
+exec "$@"
+"""
+SPEECHLLM = """#!/usr/bin/env bash
+printf '%s\\n' "$@" >words
+if [ "$CODE" = 0 ]; then touch "a model/run.json"; fi
+exit "$CODE"
+"""
+SETS = ["--dump", "dump", "--train", "a", "--dev", "b"]
+COMMAND = ["base", "--config", "a b.yaml", *SETS, "--exp"]
+
+
+@pytest.fixture
+def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Path:
+    monkeypatch.chdir(tmp_path)
+    options = ["--nnodes", "2", "--nproc", "4", "--time", "1d", "--partition", "gpu"]
+    cli.main(["sbatch", *options, *COMMAND, "a model", "train.lr=0.1"])
+    path = tmp_path / "job.sh"
+    path.write_text(capsys.readouterr().out)
+    (tmp_path / "bin").mkdir()
+    for name, text in (("scontrol", SCONTROL), ("srun", SRUN), ("speechllm", SPEECHLLM)):
+        (tmp_path / "bin" / name).write_text(text)
+        (tmp_path / "bin" / name).chmod(0o755)
+    return path
+
+
+def run(job: Path, code: int) -> int:
+    slurm = {"SLURM_JOB_ID": "17", "SLURM_JOB_NODELIST": "node[7-8]", "SLURM_JOB_NUM_NODES": "2"}
+    path = {"PATH": f"{job.parent}/bin:{os.environ['PATH']}", "CODE": str(code)}
+    return subprocess.run(["bash", job], env={**os.environ, **slurm, **path}).returncode
+
+
+def test_it_asks_for_machines_and_gpus(job: Path) -> None:
+    lines = job.read_text().splitlines()
+    for option in ("nodes=2", "ntasks-per-node=1", "gpus-per-node=4", "time=1440", "partition=gpu"):
+        assert f"#SBATCH --{option}" in lines
+    assert "#SBATCH --output='a model/log/slurm.%j.log'" in lines
+    assert (job.parent / "a model/log").is_dir()  # which Slurm does not make
+
+
+def test_all_machines_meet_at_the_first(job: Path) -> None:
+    assert run(job, 0) == 0
+    words = (job.parent / "words").read_text().splitlines()
+    assert words == [
+        *("launch", "--nnodes", "2", "--nproc", "4", "--rdzv", "node7:29400"),
+        *("--rdzv_id", "17", "--log_dir", "a model/log"),
+        *("base", "--max_time", "85800", *COMMAND[1:], "a model", "train.lr=0.1"),
+    ]
+    assert not (job.parent / "scontrol").exists()
+
+
+def test_a_run_whose_time_is_over_is_queued_again(job: Path) -> None:
+    assert run(job, 75) == 0
+    assert (job.parent / "scontrol").read_text() == "requeue 17\n"
+
+
+def test_a_run_that_fails_is_not(job: Path) -> None:
+    assert run(job, 1) == 1
+    assert not (job.parent / "scontrol").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["sbatch", "--time", "1h", "decode"], "'decode' does not train with several processes"),
+        (["sbatch", "--time", "1h", *COMMAND, "x", "--max_time", "5"], "leave it out"),
+        (["launch", "--nnodes", "2", *COMMAND, "x"], "2 machines need a place to meet"),
+        (["launch", "--nproc", "2", *COMMAND, "x", "--stepz", "1"], "unknown option --stepz"),
+        (
+            ["launch", "--nproc", "2", *COMMAND, "x", "--max_time", "soon"],
+            "write 7000, 90m or 1d12h",
+        ),
+    ],
+)
+def test_wrong_use_is_told_once_before_anything_starts(
+    words: list[str], message: str, capsys: pytest.CaptureFixture
+) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(words)
+    assert message in capsys.readouterr().err
