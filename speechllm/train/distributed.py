@@ -42,6 +42,14 @@ class World:
         dist.broadcast(tensor, 0)
         return float(tensor)
 
+    def any(self, flag: bool) -> bool:
+        """Whether a flag is set in any process, in all processes."""
+        if self.size == 1:
+            return flag
+        tensor = torch.tensor(float(flag), device=self.device)
+        dist.all_reduce(tensor)
+        return bool(tensor)
+
     def barrier(self) -> None:
         """Wait for all processes."""
         if self.size > 1:

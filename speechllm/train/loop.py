@@ -21,6 +21,7 @@ from speechllm.errors import SpeechLLMError, shell_word
 from speechllm.files.guarded import guarded
 from speechllm.files.own import made_again, read_tensors
 from speechllm.files.progress import Progress
+from speechllm.files.signals import Stopped, deferred_signals
 from speechllm.model.bundle import restore_tensors, save_trained
 from speechllm.model.compute.precision import autocast, resolve
 from speechllm.model.speech_llm import TokenLoss
@@ -119,9 +120,11 @@ class Trainer:
         """Train to the last step or second, or until the monitor stops the run.
 
         Resumes from the checkpoint in the folder, if there is one. Afterwards the model holds
-        the best weights (`keep_best`) or the last ones.
+        the best weights (`keep_best`) or the last ones. A signal to stop is heeded at the end of a
+        step, after a checkpoint, so that no step is lost.
 
         Raises:
+            Stopped: a signal came.
             SpeechLLMError: loss or gradient is not finite, no batch reaches a trained weight, or
                 the checkpoint is of another number of processes or another precision.
         """
@@ -131,7 +134,10 @@ class Trainer:
         self.model.train()
         config, position = self.config, self.position
         total, unit = (config.seconds, "s") if config.seconds else (config.steps, "steps")
-        with Progress("training", total, unit, self._done()) as progress:
+        with (
+            deferred_signals() as caught,
+            Progress("training", total, unit, self._done()) as progress,
+        ):
             while True:
                 is_over = self._done() >= total
                 if self.monitor and (is_over or self.monitor.is_due(position.step)):
@@ -143,8 +149,12 @@ class Trainer:
                 loss = self._step()
                 position.seconds = self.world.agree(time.monotonic() - started)
                 progress.advance(self._done() - progress.done, f"loss {loss:.3f}")
-                if position.step % config.checkpoint_every == 0:
+                is_told_to_stop = self.world.any(bool(caught))
+                if is_told_to_stop or position.step % config.checkpoint_every == 0:
                     self._save()
+                if is_told_to_stop:
+                    log.info("a signal came: step %d is saved", position.step)
+                    raise Stopped(*caught[:1])
         if position.step:
             self._check_that_it_learns()
         self._finish()
