@@ -52,6 +52,9 @@ def deferred_signals() -> Iterator[list[int]]:
     """Collect a signal to stop, which raises Stopped at the block's end, or when it comes again.
 
     The block looks into the list at places where it can stop without loss.
+
+    Raises:
+        Stopped: a signal came.
     """
     caught: list[int] = []
     first = 0.0

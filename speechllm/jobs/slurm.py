@@ -52,7 +52,7 @@ Place = tuple[str, int]
 
 
 @dataclass
-class Task:
+class Submitted:
     """A job in Slurm's queue, or running there."""
 
     job: Job
@@ -122,7 +122,7 @@ class Queue:
         self.folder = beside(array, FOLDER).absolute()
         self.resources, self.progress = resources, progress
         self.label = re.sub(r"[^A-Za-z0-9_.-]+", "_", array.name)[:40]
-        self.tasks: dict[Place, Task] = {}
+        self.tasks: dict[Place, Submitted] = {}
         self._states: dict[Place, TaskState] = {}
         self._said: set[str] = set()
         self._since = self._looked = self._asked = time.monotonic()
@@ -143,7 +143,7 @@ class Queue:
             live = self._live(name)
             if live and all(told.get(number) in jobs for number in live):
                 ended = [job for job in told.values() if job in jobs and job.code() == 0]
-                tasks = {(name, n): Task(told[n]) for n in live if told[n] not in ended}
+                tasks = {(name, n): Submitted(told[n]) for n in live if told[n] not in ended}
                 self.tasks |= tasks
                 taken = [*ended, *(task.job for task in tasks.values())]
                 waiting = [job for job in waiting if job not in taken]
@@ -186,7 +186,7 @@ class Queue:
             path.unlink()
             raise
         log.info("%s: %d jobs on Slurm, array %s: %s", self.label, len(jobs), number, _logs(jobs))
-        self.tasks |= {(name, place): Task(job) for place, job in enumerate(jobs)}
+        self.tasks |= {(name, place): Submitted(job) for place, job in enumerate(jobs)}
         self._since = self._asked = time.monotonic()
 
     def look(self) -> None:
@@ -247,7 +247,7 @@ class Queue:
         live = [states[place] for place in self.tasks if place in states]
         self._say(summary(state for state in live if not state.is_over))
 
-    def _note_state(self, task: Task, state: TaskState) -> None:
+    def _note_state(self, task: Submitted, state: TaskState) -> None:
         task.lost = None
         if state.state == "RUNNING":
             task.running = task.running or time.monotonic()
@@ -255,7 +255,7 @@ class Queue:
             task.running = None
             log.warning("job %d is in the queue again: %s", task.job.number, state)
 
-    def _end(self, task: Task, last: TaskState, place: Place) -> None:
+    def _end(self, task: Submitted, last: TaskState, place: Place) -> None:
         """Write down the end of a job that could not do so itself."""
         job, state = task.job, scheduler.ending_of(last)
         if not job.log.exists():
@@ -265,7 +265,7 @@ class Queue:
         with suppress(OSError):
             for line in output.read_text(errors="replace").splitlines()[-5:]:
                 note(job, line)
-        seconds = time.monotonic() - (task.running or time.monotonic())
+        seconds = task.lost - task.running if task.lost and task.running else 0.0
         finish(job, state.code, seconds, str(state))
 
     def _say(self, text: str) -> None:
