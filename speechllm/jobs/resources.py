@@ -7,9 +7,10 @@ from typing import Any
 from pydantic import field_validator
 
 from speechllm.config import PositiveInt
+from speechllm.errors import ConfigError
 from speechllm.section import Section
 
-_TIME = re.compile(r"(\d+-)?\d{1,3}:\d\d:\d\d")
+_TIME = re.compile(r"(?:(\d{1,4})-)?(\d{1,4}):(\d\d):(\d\d)")
 _MEMORY = re.compile(r"\d+[KMGT]")
 _OURS = ("--array", "--job-name", "--output", "--error", "--signal", "--wrap", "--parsable", "-a")
 
@@ -62,6 +63,15 @@ class Resources(Section):
         return flags
 
     @property
+    def seconds(self) -> int | None:
+        """Longest time of a job; None is the partition's."""
+        if self.time is None:
+            return None
+        match = _TIME.fullmatch(self.time)
+        days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+        return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+
+    @property
     def options(self) -> Iterator[str]:
         """Options of sbatch."""
         for name in ("partition", "account", "qos", "time", "mem", "cpus_per_task", "gres"):
@@ -84,9 +94,19 @@ class SlurmConfig(Section):
     score: Resources = Resources()
 
     def resources_of(self, array: str) -> Resources:
-        """Resources of an array, by its name: that of its logs, such as features.1.log."""
-        if array not in type(self).model_fields:
-            return self.default
-        own: Resources = getattr(self, array)
-        named = {name: getattr(own, name) for name in own.model_fields_set}
-        return self.default.model_copy(update=named)
+        """Resources of an array, by its name: that of its logs, such as features.1.log.
+
+        Raises:
+            ConfigError: its jobs would be told to save as soon as they begin.
+        """
+        found = self.default
+        if array in type(self).model_fields:
+            own: Resources = getattr(self, array)
+            named = {name: getattr(own, name) for name in own.model_fields_set}
+            found = found.model_copy(update=named)
+        if found.seconds is not None and found.seconds <= found.warn_seconds:
+            raise ConfigError(
+                f"jobs of {array} have a time of {found.seconds} s, all of which is warn_seconds",
+                f"set a longer time, or warn_seconds below {found.seconds}, in conf/slurm.yaml",
+            )
+        return found
