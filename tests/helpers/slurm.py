@@ -56,8 +56,9 @@ def absent() -> str | None:
     if os.geteuid() != 0:
         return "a Slurm of one's own needs root"
     needed = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol")
-    missing = [name for name in needed if not shutil.which(name)]
-    return f"not installed: {' '.join(missing)} (apt-get install slurm-wlm munge)" * bool(missing)
+    if missing := [name for name in needed if not shutil.which(name)]:
+        return f"not installed: {' '.join(missing)} (apt-get install slurm-wlm munge)"
+    return None
 
 
 class Cluster:

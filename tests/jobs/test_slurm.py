@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from speechllm.cli import main
 from speechllm.errors import SpeechLLMError
 from speechllm.jobs import scheduler, slurm
 from speechllm.jobs.resources import SlurmConfig
@@ -228,12 +230,12 @@ def test_what_jobs_wait_for_is_said(tmp_path, start, cluster) -> None:
         cluster.call("scontrol", "update", *words)
     try:
         runner = start("true")
-        runner.says("2 pending: ")
+        reason = re.compile("pending: .*(ReqNodeNotAvail|Resources|DRAINED)")
+        wait_until(lambda: reason.search(runner.said.read_text()), "it does not say the reason")
     finally:
         for node in NODES:
             cluster.call("scontrol", "update", f"nodename={node}", "state=resume")
-    said = runner.wait()
-    assert any(reason in said for reason in ("ReqNodeNotAvail", "Resources", "unavailable"))
+    runner.wait()
 
 
 def test_a_job_whose_node_goes_down_runs_on_another(tmp_path, start, cluster) -> None:
@@ -314,6 +316,18 @@ def test_jobs_that_nobody_wants_any_more_do_nothing(tmp_path, monkeypatch) -> No
         on_node.main()
 
 
+def test_an_array_that_never_came_into_the_queue_is_forgotten(tmp_path: Path) -> None:
+    """A runner was killed just before it called sbatch."""
+    jobs = array(tmp_path, "true")
+    folder = tmp_path / "log/.x.slurm"
+    folder.mkdir(parents=True)
+    rows = [{"number": j.number, "command": j.command, "log": str(j.log)} for j in jobs]
+    told = {"folder": str(tmp_path), "requeues": 1, "jobs": rows}
+    (folder / "x.0123456789ab.json").write_text(json.dumps(told))
+    run(jobs)
+    assert [job.code() for job in jobs] == [0, 0] and left(tmp_path) == []
+
+
 def test_a_done_file_that_a_file_server_shows_late_is_waited_for(tmp_path, monkeypatch) -> None:
     """Slurm has ended the job; what its node wrote shows up a while later."""
     monkeypatch.setattr(slurm, "CACHE_SECONDS", 60.0)
@@ -335,6 +349,12 @@ def test_a_refusal_of_slurm_is_passed_on(tmp_path: Path) -> None:
     with pytest.raises(SpeechLLMError, match=r"sbatch refused the jobs: .*partition") as error:
         run_jobs(array(tmp_path, "true"), 2, backend=slurm.slurm_backend(config))
     assert "conf/slurm.yaml" in str(error.value)
+
+
+def test_a_config_that_is_not_there_is_named_with_what_makes_it(tmp_path: Path, capsys) -> None:
+    with pytest.raises(SystemExit):
+        main(["run", "--slurm", f"{tmp_path}/slurm.yaml", f"{tmp_path}/x.log", "true"])
+    assert "-> cp ../TEMPLATE/conf/slurm.yaml " in capsys.readouterr().err
 
 
 def test_without_slurm_it_says_so(tmp_path: Path, monkeypatch) -> None:

@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from speechllm.commands.options.numbers import whole
-from speechllm.errors import SpeechLLMError
+from speechllm.errors import SpeechLLMError, shell_word
 from speechllm.jobs.runner import (
     MOST_JOBS,
     PICKS,
@@ -58,11 +58,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Run the jobs; those that failed are named, with the end of the first one's log."""
+    """Run the jobs; those that failed are named, with the end of the first one's log.
+
+    Raises:
+        SpeechLLMError: some jobs failed, or there is no config of Slurm.
+    """
     jobs = _jobs(args)
     if args.slurm is None:
         run_jobs(jobs, args.max_jobs_run or cores(), args.pick)
         return
+    if not args.slurm.exists():
+        made = f"cp ../TEMPLATE/conf/slurm.yaml {shell_word(args.slurm)}, and adjust it"
+        raise SpeechLLMError(f"there is no {args.slurm}, with the resources of jobs", made)
     from speechllm.config import load
     from speechllm.jobs.resources import SlurmConfig
     from speechllm.jobs.slurm import slurm_backend
