@@ -17,7 +17,25 @@ from tests.helpers.slurm import Cluster
 from tests.helpers.tiny import make_encoder, make_llm, make_set
 from tests.helpers.waiting import wait_until
 
-STEPS = 80
+STEPS = 40
+PAUSES = """
+import os, signal, sys
+from pathlib import Path
+from speechllm.cli import main
+from speechllm.train.loop import Trainer
+
+step = Trainer._step
+
+def step_or_pause(self):
+    if self.position.step == 20:
+        Path(sys.argv[1], f"paused.{self.world.rank}").touch()
+        signal.pause()
+    return step(self)
+
+Trainer._step = step_or_pause
+main(sys.argv[2:])
+"""
+"""The command line; a training in it waits for a signal after 20 steps."""
 
 
 @pytest.fixture(scope="module")
@@ -52,21 +70,24 @@ def base_command(work: Path, name: str) -> list[str]:
 def test_a_training_that_is_stopped_before_its_time_is_over_goes_on_bit_equal(
     work: Path, cluster: Cluster, ranks: int
 ) -> None:
-    python = [sys.executable, "-m"]
+    python = [sys.executable]
     if ranks > 1:
-        python += ["torch.distributed.run", "--standalone", f"--nproc_per_node={ranks}", "-m"]
+        python += ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={ranks}"]
     whole, cut = work / f"exp/whole{ranks}", work / f"exp/cut{ranks}"
-    subprocess.run([*python, "speechllm", *base_command(work, whole.name)], cwd=ROOT, check=True)
+    alone = [*python, "-m", "speechllm", *base_command(work, whole.name)]
+    subprocess.run(alone, cwd=ROOT, check=True)
+    folder = work / f"ranks{ranks}"
+    folder.mkdir()
+    (folder / "pauses.py").write_text(PAUSES)
     runner = [sys.executable, "-m", "speechllm", "run", "--slurm", f"{work}/slurm.yaml"]
-    job = [*python, "speechllm", *base_command(work, cut.name)]
-    process = subprocess.Popen([*runner, f"{work}/log/base.log", *job], cwd=ROOT)
-    log = cut / "train.jsonl"
-    wait_until(lambda: log.is_file() and log.read_text().count('"train"') > 20)
+    job = [*python, f"{folder}/pauses.py", str(folder), *base_command(work, cut.name)]
+    process = subprocess.Popen([*runner, f"{folder}/base.log", *job], cwd=ROOT)
+    wait_until(lambda: len(list(folder.glob("paused.*"))) == ranks, "the training does not start")
     [task] = cluster.running()
     cluster.call("scancel", "--signal=USR1", "--batch", task)
     assert process.wait() == 0
-    said = (work / "log/base.log").read_text()
-    assert "a signal came: step " in said and "resumed at step " in said
+    said = (folder / "base.log").read_text()
+    assert "a signal came: step 21 is saved" in said and "resumed at step 21" in said
     assert said.count("# Started at") == 2 and "# Ended (code 0)" in said
     weights = "model/trained.safetensors"
     assert (cut / weights).read_bytes() == (whole / weights).read_bytes()
