@@ -263,7 +263,7 @@ def test_jobs_end_well_while_the_controller_is_down(tmp_path, start, cluster) ->
         runner.wait()
     finally:
         cluster.start_controller()
-        wait_until(lambda: not cluster.queue(), "the controller does not come up again")
+        wait_until(lambda: cluster.states() == ["idle"] * 2, "the cluster does not come up again")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
