@@ -33,6 +33,9 @@ BEAT_SECONDS = 15.0
 STALE_SECONDS = 300.0
 POLL_SECONDS = 0.05
 LONGEST_COMMAND = 200
+RESTARTED = "SLURM_RESTART_COUNT"
+"""Variable of jobs that Slurm has started again. Their lock may be held by the node that they were
+on: it went down, or still ends them. So they wait until that lock is stale."""
 
 _held: set[Path] = set()
 """Locks held by this process, which may take them again."""
@@ -86,6 +89,8 @@ def locked(path: Path, what: str | Path, patience: float = 0.0) -> Iterator[None
     if key in _held or not is_first_rank():
         yield
         return
+    if os.environ.get(RESTARTED):
+        patience = max(patience, STALE_SECONDS + BEAT_SECONDS)
     lock = _Lock(path)
     try:
         lock.take(what, patience)

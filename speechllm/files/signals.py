@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+"""Signals that ask to stop; SIGUSR1 is what clusters send some time before a time limit."""
 AGAIN_SECONDS = 1.0
 """Seconds within which a repeated signal is ignored; `timeout` sends its signal twice."""
 
@@ -44,6 +45,32 @@ def caught_signals() -> Iterator[list[int]]:
     caught: list[int] = []
     with _handled(lambda number, frame: caught.append(number)):
         yield caught
+
+
+@contextmanager
+def deferred_signals() -> Iterator[list[int]]:
+    """Collect a signal to stop, which raises Stopped at the block's end, or when it comes again.
+
+    The block looks into the list at places where it can stop without loss.
+
+    Raises:
+        Stopped: a signal came.
+    """
+    caught: list[int] = []
+    first = 0.0
+
+    def stop(number: int, frame: object) -> None:
+        nonlocal first
+        if not caught:
+            first = time.monotonic()
+            caught.append(number)
+        elif time.monotonic() - first > AGAIN_SECONDS:
+            raise Stopped(number)
+
+    with _handled(stop):
+        yield caught
+    if caught:
+        raise Stopped(caught[0])
 
 
 @contextmanager

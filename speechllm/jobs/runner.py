@@ -2,8 +2,8 @@
 
 A job's log starts with `# command` and the date, and ends with `# Accounting: time=..` and
 `# Ended (code 0)`. When the job has ended, `<log>.done` appears beside it with the command, the
-exit code and the seconds; `pick` reads it. Another backend would replace `run_local` alone: names,
-picks and reports of jobs stay.
+exit code and the seconds; `pick` reads it. Another backend (speechllm.jobs.slurm) replaces
+`run_local` alone: names, picks and reports of jobs stay.
 """
 
 import logging
@@ -14,10 +14,11 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 from speechllm.errors import DataError, SpeechLLMError, shortened
 from speechllm.files.locks import LOCK, locked
@@ -68,6 +69,21 @@ class Job:
             return None
         done = read_mapping(self.done_file)
         return done["code"] if done["command"] == self.command else None
+
+    @property
+    def ending(self) -> str:
+        """How the last run ended; code 128 + n means by signal n, as in shells."""
+        code = self.code()
+        if code is None:
+            return "not ended"
+        why = read_mapping(self.done_file).get("why")
+        if code == 128 + signal.SIGKILL and not why:
+            why = "killed; perhaps this machine is short of memory"
+        return f"code {code} ({why})" if why else f"code {code}"
+
+
+Backend = Callable[[Sequence[Job], int], None]
+"""Runs jobs, a number of them at once, until all have ended; each leaves a log and a done file."""
 
 
 def parse_range(word: str) -> tuple[str, range] | None:
@@ -152,13 +168,21 @@ def pick_jobs(jobs: Sequence[Job], pick: str) -> list[Job]:
     return list(jobs)
 
 
-def run_jobs(jobs: Sequence[Job], max_jobs_run: int, pick: str = "all") -> None:
+def array_path(jobs: Sequence[Job]) -> Path:
+    """Path that stands for an array: that of its logs, without number and ending."""
+    return jobs[0].log.with_name(re.sub(r"(\.\d+)?\.log$", "", jobs[0].log.name))
+
+
+def run_jobs(
+    jobs: Sequence[Job], max_jobs_run: int, pick: str = "all", backend: Backend | None = None
+) -> None:
     """Run the picked jobs and wait for all of them.
 
     Args:
         jobs: jobs of the array.
         max_jobs_run: most jobs that run at once.
         pick: which jobs to run, see `pick_jobs`.
+        backend: where they run; None is this machine.
 
     Raises:
         SpeechLLMError: some jobs failed. The message names them and quotes the end of the first
@@ -169,7 +193,7 @@ def run_jobs(jobs: Sequence[Job], max_jobs_run: int, pick: str = "all") -> None:
         log.info("%d of %d jobs picked (%s)", len(picked), len(jobs), pick)
     if not picked:
         return
-    run_local(picked, max_jobs_run)
+    (backend or run_local)(picked, max_jobs_run)
     failed = [job for job in picked if job.code() != 0]
     if failed:
         raise SpeechLLMError(failure_report(failed, len(picked)))
@@ -178,16 +202,9 @@ def run_jobs(jobs: Sequence[Job], max_jobs_run: int, pick: str = "all") -> None:
 def failure_report(failed: Sequence[Job], total: int) -> str:
     """List failed jobs with their exit codes, and the end of the first one's log."""
     lines = [f"{len(failed)} of {total} jobs failed:"]
-    lines += [f"  job {job.number}, {ending(job.code())}: {job.log}" for job in failed]
+    lines += [f"  job {job.number}, {job.ending}: {job.log}" for job in failed]
     lines += [f"the end of {failed[0].log}:", tail(failed[0].log)]
     return "\n".join(lines)
-
-
-def ending(code: int | None) -> str:
-    """Describe an exit code; 128 + n means ended by signal n, as in shells."""
-    if code == 128 + signal.SIGKILL:
-        return f"code {code} (killed; perhaps this machine is short of memory)"
-    return f"code {code}"
 
 
 def tail(path: Path) -> str:
@@ -226,7 +243,7 @@ def run_local(jobs: Sequence[Job], max_jobs_run: int) -> None:
     warm = len(jobs) > at_once
     waiting = list(reversed(jobs))
     running: list[Running] = []
-    array = jobs[0].log.with_name(re.sub(r"(\.\d+)?\.log$", "", jobs[0].log.name))
+    array = array_path(jobs)
     array.parent.mkdir(parents=True, exist_ok=True)
     with (
         locked(beside(array, LOCK), f"the array of jobs {array}"),
@@ -278,17 +295,8 @@ def start(
         watchdog: with which the job registers its process group.
         warm: fork a speechllm command from a process with imports done, if it is one.
     """
-    job.log.parent.mkdir(parents=True, exist_ok=True)
-    job.done_file.unlink(missing_ok=True)
-    job.log.unlink(missing_ok=True)
-    # Append mode, so that the footer stays last.
-    with naming(job.log), open(job.log, "a", encoding="utf-8") as stream:
-        print(f"# {shlex.join(job.command)}", file=stream)
-        print(
-            f"# Started at {time.ctime()} on {socket.gethostname()}\n#",
-            file=stream,
-            flush=True,
-        )
+    forget(job)
+    with open_log(job) as stream:
         try:
             if warm and is_own(job.command):
                 process = start_warm(job.command, job.log, environment, watchdog.pipe)
@@ -310,23 +318,42 @@ def start(
     return Running(job, process)
 
 
-def finish(job: Job, returncode: int, seconds: float) -> None:
+def forget(job: Job) -> None:
+    """Remove what an earlier run of a job left."""
+    job.done_file.unlink(missing_ok=True)
+    job.log.unlink(missing_ok=True)
+
+
+@contextmanager
+def open_log(job: Job) -> Iterator[TextIO]:
+    """Open the log of a job that starts now, and write its header."""
+    job.log.parent.mkdir(parents=True, exist_ok=True)
+    # Append mode, so that the footer stays last.
+    with naming(job.log), open(job.log, "a", encoding="utf-8") as stream:
+        print(f"# {shlex.join(job.command)}", file=stream)
+        started = f"# Started at {time.ctime()} on {socket.gethostname()}\n#"
+        print(started, file=stream, flush=True)
+        yield stream
+
+
+def finish(job: Job, returncode: int, seconds: float, why: str | None = None) -> None:
     """Write the footer of the log, then the done file.
 
     Args:
         job: the job.
         returncode: that of the process; negative for a signal.
         seconds: time that it ran.
+        why: reason for its end, if that is not its own doing.
     """
     code = returncode if returncode >= 0 else 128 - returncode
-    with naming(job.log), open(job.log, "a", encoding="utf-8") as stream:
-        print(f"# Accounting: time={seconds:.1f}", file=stream)
-        print(f"# Ended (code {code}) at {time.ctime()}", file=stream)
+    note(job, f"Accounting: time={seconds:.1f}")
+    note(job, f"Ended (code {code}) at {time.ctime()}")
     done = {"command": job.command, "code": code, "seconds": round(seconds, 3)}
-    write_json(job.done_file, done | {"host": socket.gethostname()})
+    done |= {"host": socket.gethostname()} | ({"why": why} if why else {})
+    write_json(job.done_file, done)
     job.running_file.unlink(missing_ok=True)
     if code != 0:
-        log.error("job %d failed, %s: %s", job.number, ending(code), job.log)
+        log.error("job %d failed, %s: %s", job.number, job.ending, job.log)
 
 
 def stop(running: Sequence[Running]) -> None:
@@ -341,9 +368,14 @@ def stop(running: Sequence[Running]) -> None:
             log.warning("job %d does not stop: killed", one.job.number)
         signal_group(one.process, signal.SIGKILL)
         one.process.wait()
-        with naming(one.job.log), open(one.job.log, "a", encoding="utf-8") as stream:
-            print(f"# Stopped at {time.ctime()}", file=stream)
+        note(one.job, f"Stopped at {time.ctime()}")
         one.job.running_file.unlink(missing_ok=True)
+
+
+def note(job: Job, text: str) -> None:
+    """Add a line of the runner's own to a job's log."""
+    with naming(job.log), open(job.log, "a", encoding="utf-8") as stream:
+        print(f"# {text}", file=stream)
 
 
 def signal_group(process: subprocess.Popen | WarmProcess, number: int) -> None:

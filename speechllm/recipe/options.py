@@ -61,6 +61,11 @@ class Recipe(Experiment):
     command: tuple[str, ...]
 
     @property
+    def on_cluster(self) -> bool:
+        """Whether jobs run on the nodes of a cluster, and not on this machine."""
+        return "--slurm" in self.jobs_cmd
+
+    @property
     def made(self) -> dict[str, str]:
         """Models that stage 1 makes, as none is given: their names, by `encoder` and `llm`."""
         if self.speech_llm:

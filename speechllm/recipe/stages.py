@@ -27,6 +27,7 @@ class Stage:
         outputs: files by which it is known to be done, or patterns of them.
         notes: what it leaves undone.
         as_jobs: whether its commands are jobs that run side by side.
+        as_job: whether its command, which runs here otherwise, is a job where there is a cluster.
     """
 
     label: str
@@ -37,6 +38,7 @@ class Stage:
     outputs: Callable[[Recipe], Iterable[str]]
     notes: Callable[[Recipe], Iterable[str]] = lambda recipe: ()
     as_jobs: bool = False
+    as_job: bool = False
 
     @property
     def header(self) -> str:
@@ -57,6 +59,10 @@ class Stage:
     def task_file(self, recipe: Recipe) -> str:
         """File of its commands, where they are jobs."""
         return f"{_logs(recipe)}/{self.name}.tasks"
+
+    def job(self, recipe: Recipe, command: Words) -> Words:
+        """Command that runs one of its commands where jobs run."""
+        return [*_jobs(recipe), f"{_logs(recipe)}/{self.name}.log", *command]
 
     def runner(self, recipe: Recipe) -> Words:
         """Command that runs the jobs of the file."""
@@ -274,6 +280,7 @@ STAGES = (
         "source pairs -> exp/<base>/",
         _base,
         lambda recipe: [f"{recipe.base}/{RUN}"],
+        as_job=True,
     ),
     Stage(
         "5",
@@ -310,6 +317,7 @@ STAGES = (
         "hypotheses -> exp/<model>/decode_<tag>/<set>/score/",
         _score,
         lambda recipe: _decoded(recipe, "score/*.json"),
+        as_job=True,
     ),
     Stage(
         "8",

@@ -66,9 +66,17 @@ class World:
         dist.broadcast(tensor, 0)
         return float(tensor)
 
+    def any(self, flag: bool) -> bool:
+        """Whether a flag is set in any process, in all processes."""
+        if self.size == 1:
+            return flag
+        tensor = torch.tensor(float(flag), device=self.device)
+        dist.all_reduce(tensor)
+        return bool(tensor)
+
     def is_out_of_time(self) -> bool:
-        """Whether the deadline has passed, by the clock of the first process."""
-        return self.deadline is not None and bool(self.agree(time.monotonic() >= self.deadline))
+        """Whether the deadline of any process has passed, in all processes."""
+        return self.deadline is not None and self.any(time.monotonic() >= self.deadline)
 
     def barrier(self) -> None:
         """Wait for all processes; the error names those that do not come."""

@@ -24,6 +24,7 @@ from speechllm.errors import SpeechLLMError, Unfinished, out_of_memory, shell_wo
 from speechllm.files.guarded import guarded
 from speechllm.files.own import made_again, read_tensors
 from speechllm.files.progress import Progress
+from speechllm.files.signals import Stopped, deferred_signals
 from speechllm.model.bundle import restore_tensors, save_trained
 from speechllm.model.compute.precision import autocast, resolve
 from speechllm.model.speech_llm import TokenLoss
@@ -125,12 +126,14 @@ class Trainer:
         """Train to the last step or second, or until the monitor stops the run.
 
         Resumes from the checkpoint in the folder, if there is one. Afterwards the model holds
-        the best weights (`keep_best`) or the last ones.
+        the best weights (`keep_best`) or the last ones. A signal to stop is heeded at the end of a
+        step, after a checkpoint, so that no step is lost.
 
         Raises:
             SpeechLLMError: loss or gradient is not finite, no batch reaches a trained weight,
                 memory does not suffice, or the checkpoint is of another precision.
             Unfinished: the time is over; a checkpoint is saved.
+            Stopped: a signal came; a checkpoint is saved.
         """
         self._resume()
         self.metrics = MetricLog(self.folder, self.position.step, self.world.is_first)
@@ -140,7 +143,10 @@ class Trainer:
         if torch.device(self.world.device).type in REHEARSED_ON:
             self._rehearse()
         total, unit = (config.seconds, "s") if config.seconds else (config.steps, "steps")
-        with Progress("training", total, unit, self._done()) as progress:
+        with (
+            deferred_signals() as caught,
+            Progress("training", total, unit, self._done()) as progress,
+        ):
             while True:
                 is_over = self._done() >= total
                 if self.monitor and (is_over or self.monitor.is_due(position.step)):
@@ -153,8 +159,13 @@ class Trainer:
                 position.seconds = self.world.agree(time.monotonic() - started)
                 progress.advance(self._done() - progress.done, f"loss {loss:.3f}")
                 is_out_of_time = self._done() < total and self.world.is_out_of_time()
-                if is_out_of_time or position.step % config.checkpoint_every == 0:
+                is_told_to_stop = self.world.any(bool(caught))
+                is_due = position.step % config.checkpoint_every == 0
+                if is_due or is_out_of_time or is_told_to_stop:
                     self._save()
+                if is_told_to_stop:
+                    log.info("a signal came: step %d is saved", position.step)
+                    raise Stopped(*caught[:1])
                 if is_out_of_time:
                     self.metrics.close()
                     raise Unfinished(

@@ -118,6 +118,13 @@ def test_another_machines_lock_is_alive_while_it_is_touched(tmp_path, monkeypatc
     assert f"{STALE_SECONDS:.0f} s after its last sign of life" in refused.value.remedy
 
 
+def test_a_job_that_slurm_started_again_waits_for_the_lock_of_its_dead_node(tmp_path, monkeypatch):
+    monkeypatch.setenv(locks.RESTARTED, "1")
+    write_lock(tmp_path, ELSEWHERE, age=STALE_SECONDS - 1)
+    with locked_folder(tmp_path):
+        assert json.loads((tmp_path / LOCK).read_text())["pid"] == os.getpid()
+
+
 def test_another_machines_lock_that_nobody_touches_is_taken_over(tmp_path):
     write_lock(tmp_path, ELSEWHERE, age=STALE_SECONDS + 60)
     with locked_folder(tmp_path):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from speechllm.files.signals import NUMBERS
 from tests.helpers.paths import ROOT
 from tests.helpers.waiting import wait_for_text, wait_until
 
@@ -54,7 +55,7 @@ def start(folder: Path, before=lambda: None, **environment: str) -> subprocess.P
     return process
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", NUMBERS)
 def test_a_signal_says_in_a_line_how_to_go_on(tmp_path, number):
     process = start(tmp_path)
     process.send_signal(number)

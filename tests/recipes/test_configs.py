@@ -16,6 +16,7 @@ from speechllm.config import BaseConfig, load, parse
 from speechllm.decode.config import DecodeConfig
 from speechllm.errors import ConfigError
 from speechllm.files.strict_yaml import load_yaml
+from speechllm.jobs.resources import SlurmConfig
 from speechllm.lm.config import KINDS
 from tests.helpers.paths import ROOT
 
@@ -31,6 +32,8 @@ def schema_of(values: dict[str, Any]) -> type[BaseModel]:
         return getattr(importlib.import_module(module), name)
     if "methods" in values:
         return Grid
+    if "default" in values:
+        return SlurmConfig
     if values.get("kind") in KINDS:
         return KINDS[values["kind"]]
     return DecodeConfig if "beam" in values else BaseConfig
@@ -55,6 +58,8 @@ def test_a_config_is_what_its_place_says(name: str) -> None:
         assert schema in KINDS.values()
     elif file.startswith(("decode", "bias_prompt")) or "decode" in folders:
         assert schema is DecodeConfig
+    elif file == "slurm.yaml":
+        assert schema is SlurmConfig
     else:
         assert schema is (BaseConfig if file.startswith("base") else Grid)
 

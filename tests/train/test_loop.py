@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from torch import nn
 
 from speechllm.config import MonitorConfig, TrainConfig
 from speechllm.errors import DataError, SpeechLLMError, Unfinished, lost_process
+from speechllm.files.signals import Stopped
 from speechllm.model.compute import precision
 from speechllm.model.speech_llm import TokenLoss
 from speechllm.slot.mixture import Item, Plan
@@ -146,6 +148,12 @@ def test_only_trained_parameters_move(tmp_path: Path) -> None:
     assert t.model.weight != 0 and t.model.frozen == 1
 
 
+def logged(folder: Path) -> list[dict[str, float]]:
+    """Figures of training in a folder's log."""
+    lines = (folder / "train.jsonl").read_text().splitlines()
+    return [json.loads(line)["train"] for line in lines]
+
+
 def test_resume_is_bit_equal_from_any_step(tmp_path: Path) -> None:
     whole = trainer(tmp_path / "whole", steps=7)
     whole.train()
@@ -155,11 +163,44 @@ def test_resume_is_bit_equal_from_any_step(tmp_path: Path) -> None:
         resumed = trainer(folder, steps=7)
         resumed.train()
         assert torch.equal(resumed.model.weight, whole.model.weight), killed_at
-        log, expected = (
-            [json.loads(line) for line in (f / "train.jsonl").read_text().splitlines()]
-            for f in (folder, tmp_path / "whole")
-        )
-        assert [x["train"] for x in log] == [x["train"] for x in expected]
+        assert logged(folder) == logged(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+def test_a_signal_saves_the_step_and_the_run_goes_on_bit_equal(tmp_path: Path, number) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a script's background
+    whole = trainer(tmp_path / "whole", steps=11)
+    whole.train()
+    part = trainer(tmp_path / "cut", steps=11, checkpoint_every=100)
+    forward, calls = part.objective, itertools.count()
+
+    def signalled(batch):
+        if next(calls) == 6:
+            signal.raise_signal(number)
+        return forward(batch)
+
+    part.objective = signalled
+    with pytest.raises(Stopped) as stopped:
+        part.train()
+    assert stopped.value.number == number and part.position.step == 7
+    rest = trainer(tmp_path / "cut", steps=11, checkpoint_every=100)
+    rest.train()
+    assert torch.equal(rest.model.weight, whole.model.weight)
+    assert logged(tmp_path / "cut") == logged(tmp_path / "whole")
+
+
+def test_a_signal_in_the_last_evaluation_is_not_lost(tmp_path: Path) -> None:
+    monitor = Monitor(MonitorConfig(every=100), {"source": [Targets(targets=torch.ones(1))]})
+    observe = monitor.observe
+
+    def signalled(step: int, *rest):
+        if step == 2:
+            signal.raise_signal(signal.SIGTERM)
+        return observe(step, *rest)
+
+    monitor.observe = signalled
+    with pytest.raises(Stopped):
+        trainer(tmp_path, monitor=monitor, steps=2).train()
 
 
 def test_best_weights_are_kept_and_rolled_back_to(tmp_path: Path) -> None:

@@ -90,7 +90,10 @@ def _commands(stage: "Stage", recipe: "Recipe", prepare: bool) -> Iterator[str]:
         check_input(stage, recipe)
     yield f"# {stage.header}"
     yield from (f"# {note}" for note in stage.notes(recipe))
-    commands = [quoted(words) for words in stage.commands(recipe)]
+    words = stage.commands(recipe)
+    if stage.as_job and recipe.on_cluster:
+        words = [stage.job(recipe, command) for command in words]
+    commands = [quoted(command) for command in words]
     if not commands:
         yield "# nothing to do"
     elif prepare and stage.as_jobs:

@@ -1,0 +1,135 @@
+"""Training and a whole recipe on a real Slurm: the same figures as on this machine."""
+
+import os
+import shutil
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from speechllm.cli import main
+from tests.helpers.paths import ROOT
+from tests.helpers.slurm import Cluster
+from tests.helpers.tiny import make_encoder, make_llm, make_set
+from tests.helpers.waiting import wait_until
+
+STEPS = 40
+PAUSES = """
+import os, signal, sys
+from pathlib import Path
+from speechllm.cli import main
+from speechllm.train.loop import Trainer
+
+step = Trainer._step
+
+def step_or_pause(self):
+    if self.position.step == 20:
+        Path(sys.argv[1], f"paused.{self.world.rank}").touch()
+        signal.pause()
+    return step(self)
+
+Trainer._step = step_or_pause
+main(sys.argv[2:])
+"""
+"""The command line; a training in it waits for a signal after 20 steps."""
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with all that a tiny base model is trained on."""
+    work = tmp_path_factory.mktemp("work")
+    make_encoder(work / "encoder")
+    make_llm(work / "llm")
+    sets = [make_set(work / f"data/{name}", name[:2], seed=1) for name in ("train", "dev")]
+    features = ["features", "--encoder", f"{work}/encoder", "--dump", f"{work}/dump"]
+    for options in (["--job", "1/1"], ["--merge"]):
+        main([*features, *options, *map(str, sets)])
+    projector = {"downsampling": 2, "hidden": 16}
+    config = {
+        "model": {"encoder": f"{work}/encoder", "llm": f"{work}/llm", "projector": projector},
+        "train": {"steps": STEPS, "batch_positions": 200, "precision": "fp32", "log_every": 1},
+        "monitor": {"every": 20},
+    }
+    (work / "base.yaml").write_text(yaml.safe_dump(config))
+    (work / "slurm.yaml").write_text("default: {mem: 400M}\nbase: {cpus_per_task: 2}\n")
+    return work
+
+
+def base_command(work: Path, name: str) -> list[str]:
+    return [
+        *("base", "--config", f"{work}/base.yaml", "--dump", f"{work}/dump", "--exp"),
+        *(f"{work}/exp/{name}", "--train", f"{work}/data/train", "--dev", f"{work}/data/dev"),
+    ]
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_training_that_is_stopped_before_its_time_is_over_goes_on_bit_equal(
+    work: Path, cluster: Cluster, ranks: int
+) -> None:
+    python = [sys.executable]
+    if ranks > 1:
+        python += ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={ranks}"]
+    whole, cut = work / f"exp/whole{ranks}", work / f"exp/cut{ranks}"
+    alone = [*python, "-m", "speechllm", *base_command(work, whole.name)]
+    subprocess.run(alone, cwd=ROOT, check=True)
+    folder = work / f"ranks{ranks}"
+    folder.mkdir()
+    (folder / "pauses.py").write_text(PAUSES)
+    runner = [sys.executable, "-m", "speechllm", "run", "--slurm", f"{work}/slurm.yaml"]
+    job = [*python, f"{folder}/pauses.py", str(folder), *base_command(work, cut.name)]
+    process = subprocess.Popen([*runner, f"{folder}/base.log", *job], cwd=ROOT)
+    wait_until(lambda: len(list(folder.glob("paused.*"))) == ranks, "the training does not start")
+    [task] = cluster.running()
+    cluster.call("scancel", "--signal=USR1", "--batch", task)
+    assert process.wait() == 0
+    said = (folder / "base.log").read_text()
+    assert "a signal came: step 21 is saved" in said and "resumed at step 21" in said
+    assert said.count("# Started at") == 2 and "# Ended (code 0)" in said
+    weights = "model/trained.safetensors"
+    assert (cut / weights).read_bytes() == (whole / weights).read_bytes()
+
+
+@pytest.fixture
+def recipes() -> Iterator[list[Path]]:
+    """Two copies of egs/mini, beside the original."""
+    copies = [ROOT / f"egs/copy_{uuid.uuid4().hex[:8]}" for _ in range(2)]
+    made_by_runs = shutil.ignore_patterns("data", "dump", "exp", "pretrained", "quick")
+    for copy in copies:
+        shutil.copytree(ROOT / "egs/mini", copy, ignore=made_by_runs)
+    yield copies
+    for copy in copies:
+        shutil.rmtree(copy)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("cluster")
+def test_a_recipe_makes_the_same_on_slurm(recipes: list[Path]) -> None:
+    pytest.importorskip("espeakng_loader", reason="needs the extra: pip install 'speechllm[mini]'")
+    local, remote = recipes
+    (remote / "cmd.sh").write_text('export jobs_cmd="speechllm run --slurm conf/slurm.yaml"\n')
+    (remote / "conf/slurm.yaml").write_text("default: {mem: 900M}\n")
+    tools = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": tools, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    first = [["--stop_stage", "check"], ["--stage", "features"]]
+    for recipe, options in ((local, first[0]), (local, first[1]), (remote, first[1])):
+        if recipe == remote:  # the same corpus and models
+            for name in ("data", "pretrained", "wav"):
+                if (local / "quick" / name).is_dir():
+                    shutil.copytree(local / "quick" / name, remote / "quick" / name)
+        words = [recipe / "run.sh", "--quick", *options]
+        done = subprocess.run(words, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
+    assert (remote / "quick/exp/log/base.log").read_text().count("# Ended (code 0)") == 1
+    made = made_of(local / "quick/exp")
+    assert len(made) > 20 and made_of(remote / "quick/exp") == made
+
+
+def made_of(exp: Path) -> dict[str, bytes]:
+    """Weights, hypotheses and their errors below a folder."""
+    names = ("trained.safetensors", "text", "alignments.txt", "errors.txt")
+    found = (path for name in names for path in exp.rglob(name))
+    return {str(path.relative_to(exp)): path.read_bytes() for path in found}
