@@ -8,7 +8,7 @@ from typing import Any, Literal
 from speechllm.data.dirs.tables import FIRST_IDS
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One fault in one place.
 

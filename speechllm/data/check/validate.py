@@ -2,12 +2,12 @@
 
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
 from speechllm.config import SPEECH_MARKER
 from speechllm.data.check.findings import Finding
+from speechllm.data.check.rows import Rows, read_rows
 from speechllm.data.check.validate_answers import Limit, check_answers
 from speechllm.data.check.validate_audio import AudioFault, check_audio
 from speechllm.data.dirs.bias_lists import BIAS_WORDS, BIASING, parse_biasing, scan_words
@@ -23,7 +23,7 @@ from speechllm.data.dirs.kaldi import (
     spk2utt_of,
     whole_recordings,
 )
-from speechllm.data.dirs.tables import CHANNELS, NO_DATA_DIR, NO_TEXT, Fault, Row, scan_table
+from speechllm.data.dirs.tables import CHANNELS, NO_DATA_DIR, NO_TEXT, Fault, Row
 from speechllm.data.speech.audio_error import LEAST_SECONDS
 from speechllm.errors import DataError, shell_word
 from speechllm.task import Task
@@ -88,11 +88,12 @@ class _Check:
         self.fix = f"speechllm data fix {options}{shell_word(path)}"
         self.transcript_limit = transcript_limit
         self.complaints: list[Finding] = []
+        self.places: dict[str, Path] = {}  # files, which a million findings share
         self.undecoded: set[int] = set()  # lines of `text` that are not UTF-8
         names = (*TABLES, BIASING)
         self.rows = {name: self._scan(name) for name in names if (path / name).exists()}
 
-    def _scan(self, name: str) -> dict[str, Row]:
+    def _scan(self, name: str) -> Rows:
         """First row of every key of a table."""
 
         def report(fault: Fault) -> None:
@@ -101,14 +102,14 @@ class _Check:
                 self.undecoded.add(fault.line)
 
         try:
-            rows = scan_table(self.path / name, report)
+            rows = read_rows(self.path / name, report)
         except DataError as error:
             remedy = error.remedy or "check the file and its permissions"
             self.complain(name, error.fault, error.line, remedy)
-            return {}
+            return Rows({})
         if not rows:
             self.complain(name, "file is empty", remedy=NO_TEXT if name == "text" else "delete it")
-        return {row.key: row for row in reversed(rows)}
+        return rows
 
     def complain(
         self,
@@ -120,12 +121,14 @@ class _Check:
         severity: Literal["error", "warning"] = "error",
     ) -> None:
         remedy = self.fix if remedy is None else remedy
-        self.complaints.append(Finding(severity, message, self.path / file, line, remedy, item))
+        if file not in self.places:
+            self.places[file] = self.path / file
+        self.complaints.append(Finding(severity, message, self.places[file], line, remedy, item))
 
     def parsed(self, name: str, parse: Callable[[str], T], remedy: str) -> dict[str, T]:
         """Values of a table; complains about each that cannot be parsed."""
         values = {}
-        for utt, row in sorted(self.rows.get(name, {}).items()):
+        for utt, row in self.rows.get(name, Rows({})).items():
             try:
                 values[utt] = parse(row.value)
             except ValueError as error:
@@ -135,7 +138,7 @@ class _Check:
     def same_ids(self, name: str, unknown: str, missing: str | None, wanted: Iterable[str]) -> None:
         """Compare the keys of a table with the utterances that it should have."""
         wanted = set(wanted)
-        for utt, row in sorted(self.rows[name].items()):
+        for utt, row in self.rows[name].items():
             if utt not in wanted:
                 self.complain(name, unknown, row.line, item=utt)
         if missing is not None:
@@ -146,7 +149,7 @@ class _Check:
         """Check that transcripts are there, and fit for an LLM."""
         if "text" not in self.rows:
             self.complain("text", "file is missing", remedy=NO_TEXT)
-        for utt, row in sorted(self.rows.get("text", {}).items()):
+        for utt, row in self.rows.get("text", Rows({})).items():
             edit = "mend the transcript in this line"
             if not row.value:
                 self.empty_transcript(utt, row)
@@ -186,20 +189,20 @@ class _Check:
 
     def answers(self, others: Sequence[Task]) -> None:
         """Check the LLM's answers, where they are not the transcripts."""
-        text = self.rows.get("text", {})
+        text = self.rows.get("text", Rows({}))
         check_answers(
             self.path, text, self.task, self._scan, self.complain, self.transcript_limit, others
         )
 
     def audio_entries(self) -> dict[str, Audio]:
         """Utterances that have text and a usable entry in wav.scp (and segments)."""
-        text = self.rows.get("text", {})
+        text = self.rows.get("text", Rows({}))
         for name in ("segments", "utt2dur"):
             if name in self.rows and "wav.scp" not in self.rows:
                 self.complain("wav.scp", f"file is missing, yet there is {name}", remedy="add it")
         if "wav.scp" not in self.rows:
             return {}
-        for rec, row in sorted(self.rows["wav.scp"].items()):
+        for rec, row in self.rows["wav.scp"].items():
             if not row.value:
                 self.complain("wav.scp", "no path after the id", row.line, "add it", rec)
         sources = {rec: row.value for rec, row in self.rows["wav.scp"].items() if row.value}
@@ -212,7 +215,7 @@ class _Check:
         if "segments" in self.rows:
             name, audio = "segments", self.segments(audio)
         self.same_ids(name, "audio without text", None, text)
-        for utt, row in sorted(text.items()):
+        for utt, row in text.items():
             if utt not in self.rows[name]:
                 self.complain("text", "text without audio", row.line, item=utt)
         return {utt: entry for utt, entry in sorted(audio.items()) if utt in text}
@@ -222,7 +225,7 @@ class _Check:
         for utt, (rec, start, end) in self.parsed("segments", parse_segment, self.fix).items():
             used.add(rec)
             if rec in recordings:
-                audio[utt] = replace(recordings[rec], start=start, end=end)
+                audio[utt] = recordings[rec].cut(start, end)
             else:
                 line = self.rows["segments"][utt].line
                 item = f"{utt} ({rec})"
@@ -248,15 +251,15 @@ class _Check:
             if "wav.scp" in self.rows and name not in self.rows:
                 self.complain(name, "file is missing")
         if "utt2spk" in self.rows:
-            text = self.rows.get("text", {})
+            text = self.rows.get("text", Rows({}))
             self.same_ids("utt2spk", "speaker of an unknown utterance", "no speaker", text)
-        for utt, row in sorted(self.rows.get("utt2spk", {}).items()):
+        for utt, row in self.rows.get("utt2spk", Rows({})).items():
             if len(row.value.split()) != 1:
                 message = "not `utterance speaker`: an id may not hold spaces"
                 self.complain("utt2spk", message, row.line, "rename it everywhere", utt)
         if "utt2spk" in self.rows and "spk2utt" in self.rows:
-            wanted = spk2utt_of({utt: row.value for utt, row in self.rows["utt2spk"].items()})
-            found = {spk: row.value for spk, row in self.rows["spk2utt"].items()}
+            wanted = spk2utt_of(self.rows["utt2spk"].values_by_key)
+            found = self.rows["spk2utt"].values_by_key
             for speaker in sorted(wanted.keys() | found.keys()):
                 if wanted.get(speaker, "").split() != sorted(found.get(speaker, "").split()):
                     row = self.rows["spk2utt"].get(speaker)
@@ -266,7 +269,7 @@ class _Check:
     def entities(self) -> None:
         if "entities" not in self.rows:
             return
-        text = self.rows.get("text", {})
+        text = self.rows.get("text", Rows({}))
         self.same_ids("entities", "entities of an unknown utterance", None, text)
         for utt, listed in self.parsed("entities", parse_entities, "mend the line").items():
             transcript = text[utt].value if utt in text else None
@@ -279,8 +282,8 @@ class _Check:
     def bias_lists(self) -> None:
         """Check the bias lists."""
         if BIASING in self.rows:
-            text, edit = self.rows.get("text", {}), "mend or delete the line"
-            for utt, row in sorted(self.rows[BIASING].items()):
+            text, edit = self.rows.get("text", Rows({})), "mend or delete the line"
+            for utt, row in self.rows[BIASING].items():
                 if utt not in text:
                     self.complain(BIASING, "list of an unknown utterance", row.line, edit, utt)
             own = self.parsed(BIASING, parse_biasing, edit)
@@ -297,7 +300,7 @@ class _Check:
 
     def entries_fit(self, name: str, entries: Iterable[str]) -> None:
         """Warn about lists in another form than the transcripts: no hypothesis would match them."""
-        words = words_of_phrases(row.value for row in self.rows.get("text", {}).values())
+        words = words_of_phrases(self.rows.get("text", Rows({})).values_by_key.values())
         fit = compare(dict.fromkeys(entries, 1), words)
         if fit.is_odd(of_list=True):
             setting = fit.assignment("biasing.fold")
@@ -312,7 +315,7 @@ class _Check:
             if "wav.scp" in self.rows:
                 self.complain("utt2dur", "file is missing", severity="warning")
             return
-        text = self.rows.get("text", {})
+        text = self.rows.get("text", Rows({}))
         self.same_ids("utt2dur", "duration of an unknown utterance", "no duration", text)
         for utt, said in self.parsed("utt2dur", parse_duration, self.fix).items():
             if utt in seconds and abs(said - seconds[utt]) > DURATION_TOLERANCE:

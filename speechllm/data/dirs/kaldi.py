@@ -7,7 +7,7 @@ A set without `wav.scp` is a text-only set.
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from speechllm.data.dirs.tables import (
     write_table,
 )
 from speechllm.errors import DataError, shell_word
+from speechllm.files.garbage import uncollected
 from speechllm.files.strict_json import load_json
 
 __all__ = [
@@ -112,7 +113,7 @@ def spk2utt_of(utt2spk: Mapping[str, str]) -> dict[str, str]:
     return {speaker: " ".join(utts) for speaker, utts in speakers.items()}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Audio:
     """Place of an utterance's samples.
 
@@ -132,6 +133,10 @@ class Audio:
     @property
     def is_pipe(self) -> bool:
         return self.source.endswith("|")
+
+    def cut(self, start: float | None, end: float | None) -> "Audio":
+        """Part of a recording, in seconds."""
+        return Audio(self.source, start, end, self.recording, self.channel)
 
     def __str__(self) -> str:
         return f"{self.recording} {self.source}".strip()
@@ -177,6 +182,7 @@ class DataDir:
         return read_bias_lists(self.path, self.ids)
 
     @classmethod
+    @uncollected()
     def load(cls, path: str | Path, with_text: bool = True) -> "DataDir":
         """Read a data dir; audio files are not opened.
 
@@ -241,7 +247,7 @@ def _read_audio(path: Path) -> dict[str, Audio]:
             raise DataError(
                 message, path / "segments", remedy=f"speechllm data fix {shell_word(path)}"
             )
-        audio[utt] = replace(whole[rec], start=start, end=end)
+        audio[utt] = whole[rec].cut(start, end)
     return audio
 
 

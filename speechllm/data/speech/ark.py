@@ -247,12 +247,15 @@ def _read_scp(path: Path) -> dict[str, tuple[Path, int]]:
     if not path.is_file():
         raise DataError("no such file", path, remedy=REMEDY)
     places = {}
+    arks: dict[str, Path] = {}  # a path for each utterance would take more memory than all else
     for line, (utt, value) in enumerate(read_table(path).items(), 1):
         ark, colon, offset = value.rpartition(":")
         if not (colon and ark and re.fullmatch("[0-9]{1,18}", offset)):
             message = f"not `utterance path:offset`: {utt} {value}"
             raise DataError(message, path, line, f"rm {shell_word(path)}, then {REMEDY}")
-        places[utt] = (path.parent / ark, int(offset))
+        if ark not in arks:
+            arks[ark] = path.parent / ark
+        places[utt] = (arks[ark], int(offset))
     return places
 
 
