@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from speechllm.config import TrainConfig
-from speechllm.data.dirs.tables import read_table
+from speechllm.data.dirs.tables import read_table, share_keys
 from speechllm.data.speech.ark import ArkReader
 from speechllm.slot.corpus import Corpus
 from speechllm.slot.mixing import Mixture
@@ -24,6 +24,7 @@ def main() -> None:
     corpus = Corpus.load([data], load_task("asr"))
     corpus.frames = ArkReader(dump / "feats.scp")
     counts = read_table(dump / "utt2num_frames")
+    counts = share_keys(counts, corpus.text)  # as `open_features` does
     corpus.frame_counts = {utt: int(frames) for utt, frames in counts.items()}
     tokenizer = train_tokenizer(sample, 1000)
     corpus.measure(tokenizer, lambda frames: frames // 5)
@@ -31,7 +32,7 @@ def main() -> None:
     model: Any = SimpleNamespace(prompt=SimpleNamespace(overhead=20))  # all that planning asks of
     shown = [Component("audio", "target", 0.5), Component("empty", "target")]
     mixture = Mixture(shown, views, model, TrainConfig(steps=1), world_size=1)
-    print(len(mixture.plan(0).steps))
+    print(mixture.plan(0).counts())
 
 
 if __name__ == "__main__":

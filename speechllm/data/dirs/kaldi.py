@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from sys import intern
 from typing import Any
 
 from speechllm.data.dirs.bias_lists import BiasLists, read_bias_lists
@@ -20,6 +21,7 @@ from speechllm.data.dirs.tables import (
     TABLES,
     first_ids,
     read_table,
+    share_keys,
     write_table,
 )
 from speechllm.errors import DataError, shell_word
@@ -198,14 +200,15 @@ class DataDir:
         text = _read_text(path) if with_text else dict.fromkeys(sorted(_read_audio(path)), "")
         data = cls(path, path.name, list(text), text)
         if (path / "wav.scp").is_file():
-            data.audio = _read_audio(path)
+            data.audio = share_keys(_read_audio(path), text)
             data._check_same_ids("text without audio", set(text) - data.audio.keys())
             data._check_same_ids("audio without text", data.audio.keys() - set(text))
         if (path / "utt2spk").is_file():
-            data.utt2spk = read_table(path / "utt2spk")
+            spoken = {utt: intern(spk) for utt, spk in read_table(path / "utt2spk").items()}
+            data.utt2spk = share_keys(spoken, text)
             data._check_same_ids("no speaker in utt2spk", set(text) - data.utt2spk.keys())
         if (path / "utt2dur").is_file():
-            data.utt2dur = parsed_table(path / "utt2dur", parse_duration)
+            data.utt2dur = share_keys(parsed_table(path / "utt2dur", parse_duration), text)
             data._check_same_ids("no duration in utt2dur", set(text) - data.utt2dur.keys())
         if with_text and (path / "entities").is_file():
             data.entities = parsed_table(path / "entities", parse_entities)

@@ -19,7 +19,7 @@ import kaldiio
 import numpy as np
 
 from speechllm.data.dirs.ids import id_problem
-from speechllm.data.dirs.tables import first_ids, read_table, write_table
+from speechllm.data.dirs.tables import first_ids, read_table, share_keys, write_table
 from speechllm.errors import DataError, SpeechLLMError, shell_word
 from speechllm.files.os_errors import remedy_of
 from speechllm.files.whole import whole_file
@@ -272,7 +272,7 @@ def _read_crcs(scp: Path, places: Mapping[str, object]) -> dict[str, str]:
     if crcs.keys() != places.keys():
         message = f"is not about the utterances of {scp.name}"
         raise DataError(message, path, remedy=f"rm {shell_word(scp)}, then {REMEDY}")
-    return crcs
+    return share_keys(crcs, places)
 
 
 def _write_scp(path: Path, places: Mapping[str, tuple[Path, int]]) -> None:
