@@ -28,7 +28,7 @@ LEAST = 200
 """Utterances of the run that stands for no utterance at all: its time is that of starting up."""
 PARTS = 4
 QUICK = 10.0
-"""Seconds of processors; of shorter runs three are made, and the least counts."""
+"""Seconds of processors; shorter runs are made several times, and the least counts."""
 
 Usage = dict[str, float]
 
@@ -42,7 +42,7 @@ def commands(folder: Path, lines: int) -> dict[str, list[Any]]:
     """
     speechllm = [sys.executable, "-m", "speechllm"]
     data, exp = folder / "data" / "farm_test", folder / "exp"
-    scored = ["score", "--force", "--exp", exp, "--data_root", data.parent]
+    scored = ["score", "--force", "--exp", exp, "--data_root", data.parent, "--normalizer", "plain"]
     report = ["report", "--exp", exp, "--out", folder / "RESULTS.md"]
     html = ["--html", folder / "report", "--data", data.parent, "--audio", "none"]
     return {
@@ -78,11 +78,11 @@ def measure(command: list[Any], work: Path, threads: int) -> Usage:
     return dict(zip(names, map(float, done.stdout.split()), strict=True))
 
 
-def least(command: list[Any], work: Path, threads: int) -> Usage:
-    """Measure a command, a quick one three times; returns the run of the least processor time."""
+def least(command: list[Any], work: Path, threads: int, times: int) -> Usage:
+    """Measure a command, a quick one several times; returns the run of least processor time."""
     runs = [measure(command, work, threads)]
     if runs[0]["cpu"] < QUICK:
-        runs += [measure(command, work, threads) for _ in range(2)]
+        runs += [measure(command, work, threads) for _ in range(times - 1)]
     return min(runs, key=lambda run: run["cpu"])
 
 
@@ -136,6 +136,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--utterances", nargs="+", type=int, default=sizes, help="of each set")
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--threads", type=int, default=1, help="of each command (%(default)s)")
+    parser.add_argument("--times", type=int, default=3, help="of a quick run (%(default)s)")
     parser.add_argument("--keep", action="store_true", help="leave the data that were made")
     args = parser.parse_args()
     if min(args.utterances) <= LEAST:
@@ -155,7 +156,7 @@ def main() -> None:
         folder = make_large(args.work, lines)
         for case in args.cases:
             found[case][lines] = usage = least(
-                commands(folder, lines)[case], args.work, args.threads
+                commands(folder, lines)[case], args.work, args.threads, args.times
             )
             print(
                 f"{case:<8} {lines:>9,}: {usage['cpu']:8.2f} s of processors, "
