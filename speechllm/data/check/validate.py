@@ -26,6 +26,7 @@ from speechllm.data.dirs.kaldi import (
 from speechllm.data.dirs.tables import CHANNELS, NO_DATA_DIR, NO_TEXT, Fault, Row
 from speechllm.data.speech.audio_error import LEAST_SECONDS
 from speechllm.errors import DataError, shell_word
+from speechllm.files.garbage import uncollected
 from speechllm.task import Task
 
 T = TypeVar("T")
@@ -33,6 +34,7 @@ MOST_NAMED = 3  # invisible characters of one transcript that are named
 DURATION_TOLERANCE = 0.05  # seconds between utt2dur and the audio
 
 
+@uncollected()
 def check_data_dir(
     path: str | Path,
     *,
