@@ -10,6 +10,7 @@ from typing import Any
 from speechllm.data.dirs.kaldi import DataDir, first_ids, read_table
 from speechllm.decode.record import read_records
 from speechllm.errors import DataError, SpeechLLMError
+from speechllm.files.garbage import uncollected
 from speechllm.report.html.audio import AudioColumn, Request, audio_column
 from speechllm.report.html.columns import aligned_columns, entity_column, indexed
 from speechllm.report.html.figures import system_figures
@@ -39,6 +40,7 @@ class SetData:
     remarks: list[str] = field(default_factory=list)
 
 
+@uncollected()
 def read_set(
     test_set: TestSet, data: Path | None, normalizer: Normalizer, request: Request, folder: Path
 ) -> SetData:
@@ -151,6 +153,7 @@ def _shown(
     return [normalizer(references[utt]) if normalizer else references[utt] for utt in ids]
 
 
+@uncollected()
 def _system_columns(
     system: System,
     text: Mapping[str, str],
