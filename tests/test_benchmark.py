@@ -131,3 +131,30 @@ def test_arithmetic_of_a_step() -> None:
         "attention": 2 * 3 * 12 * 8 * (4 * 5 / 2),
         "head": 2 * 2 * 4 * 8 * 32,
     }
+
+
+def test_the_exponent_of_growth() -> None:
+    sys.path.insert(0, str(RUN.parent))
+    from large import exponent
+
+    line = {size: 2.0 + 3e-5 * size for size in (10_000, 100_000, 1_000_000)}
+    assert exponent(line, 2.0) == pytest.approx(1.0)
+    square = {size: 1.0 + 1e-6 * size**2 for size in (1000, 10_000)}
+    assert exponent(square, 1.0) == pytest.approx(2.0)
+    assert exponent(line, 3.0) is None and exponent({1000: 4.0}, 2.0) is None
+
+
+@pytest.mark.slow
+def test_large_data_at_small_sizes(tmp_path: Path) -> None:
+    options = ["--utterances", "400", "800", "--times", "1", "--work", tmp_path]
+    large = [sys.executable, RUN.with_name("large.py"), *options]
+    done = subprocess.run(large, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    cases = ["check", "plan", "subset", "split", "import", "score", "report", "pages"]
+    table = [line for line in done.stdout.splitlines() if line.startswith("|")]
+    assert [line.split("|")[1].strip() for line in table[2:]] == cases
+    found = json.loads((tmp_path / "large.json").read_text())["found"]
+    for case in cases:
+        assert found[case].keys() == {"200", "400", "800"}
+        assert all(used["cpu"] > 0 and used["peak"] > 20 for used in found[case].values())
+    assert not [*tmp_path.glob("large-*")]  # data are removed

@@ -8,8 +8,11 @@ from (epoch, batch) alone, with any number of processes.
 import math
 import random
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from heapq import merge
+from itertools import starmap
+from operator import itemgetter
 from typing import Literal, NamedTuple, TypeVar
 
 from speechllm.data.dirs.ids import original
@@ -211,12 +214,15 @@ def plan_epoch(
 
 def _interleave(rows: Sequence[Sequence[T]]) -> list[T]:
     """Merge rows so that every stretch holds them in proportion to their lengths."""
-    placed = [
-        ((rank + 0.5) / len(row), c, entry)
-        for c, row in enumerate(rows)
-        for rank, entry in enumerate(row)
+    # Rows are in order already, so they are merged; to sort all places would take their memory.
+    return [
+        entry for _, _, entry in merge(*starmap(_placed, enumerate(rows)), key=itemgetter(0, 1))
     ]
-    return [entry for _, _, entry in sorted(placed, key=lambda place: place[:2])]
+
+
+def _placed(number: int, row: Sequence[T]) -> Iterator[tuple[float, int, T]]:
+    """Place in the merged row, the row's number, and the entry, for each entry."""
+    return (((rank + 0.5) / len(row), number, entry) for rank, entry in enumerate(row))
 
 
 def _draw(

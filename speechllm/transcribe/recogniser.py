@@ -7,6 +7,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -16,8 +17,9 @@ from pydantic import Field
 from speechllm.config import Section, parse
 from speechllm.data.dirs.bias_lists import BiasLists
 from speechllm.data.dirs.tables import first_ids
-from speechllm.data.speech.audio import SAMPLE_RATE, AudioError, guessed_duration, mixed, read_audio
+from speechllm.data.speech.audio import SAMPLE_RATE, AudioError, guessed_duration, mixed
 from speechllm.data.speech.audio_error import WaveError, too_short
+from speechllm.data.speech.samples import Samples
 from speechllm.data.speech.segmentation import Vad, check_vad, cut_at_pauses
 from speechllm.decode.config import DecodeConfig
 from speechllm.decode.decode_sets import decode_batches
@@ -241,19 +243,20 @@ class Recogniser:
                 wave = _read(transcript, allow_pipes)
                 for note in transcript.notes:
                     odd.setdefault(note, []).append(transcript.id)
-                for piece in self._encoded(transcript, wave, cut):
-                    window.append(piece)
-                    kept += piece.seconds
-                    if sum(p.seconds for p in window) < WINDOW_SECONDS:
-                        continue
-                    for decoded in self._decode(window, decoder):
-                        progress.advance(decoded)
-                    window.clear()
-                    heard += [piece.text for said in unsaid for piece in said.pieces]
-                    yield from unsaid
-                    unsaid.clear()
+                with wave or nullcontext():
+                    for piece in self._encoded(transcript, wave, cut):
+                        window.append(piece)
+                        kept += piece.seconds
+                        if sum(p.seconds for p in window) < WINDOW_SECONDS:
+                            continue
+                        for decoded in self._decode(window, decoder):
+                            progress.advance(decoded)
+                        window.clear()
+                        heard += [piece.text for said in unsaid for piece in said.pieces]
+                        yield from unsaid
+                        unsaid.clear()
                 unsaid.append(transcript)
-                read += len(wave) / SAMPLE_RATE
+                read += wave.size / SAMPLE_RATE if wave else 0.0
             for decoded in self._decode(window, decoder):
                 progress.advance(decoded)
             progress.advance(
@@ -271,13 +274,13 @@ class Recogniser:
         )
 
     def _encoded(
-        self, transcript: Transcript, wave: np.ndarray, cut: CutConfig
+        self, transcript: Transcript, wave: Samples | None, cut: CutConfig
     ) -> Iterator[_Waiting]:
         """Cut a recording into pieces and encode them one by one.
 
         Other utterances in the encoder's batch would change the last bits of the frames.
         """
-        if transcript.error or wave.min() == wave.max():  # nothing to hear, so nothing to invent
+        if wave is None or wave.is_flat:  # nothing to hear, so nothing to invent
             return
         for start, end in cut_at_pauses(wave, cut.max_seconds, cut.min_pause, cut.vad):
             try:
@@ -336,21 +339,22 @@ def _say_guarded(piece: _Waiting, note: GuardRecord) -> None:
     )
 
 
-def _read(transcript: Transcript, allow_pipes: bool) -> np.ndarray:
-    """Read a recording's samples; on failure, set the transcript's error and return no samples."""
+def _read(transcript: Transcript, allow_pipes: bool) -> Samples | None:
+    """Read a recording's samples; on failure, set the transcript's error and return None."""
     audio = transcript.recording.audio
     try:
-        sound = read_audio(audio, SAMPLE_RATE, allow_pipes)
-        wave = sound.samples
-        transcript.notes = sound.notes
-        if sound.mixed > 1:
-            transcript.notes += (f"{mixed(sound.mixed)}; --channel names one",)
-        if len(wave) < SHORTEST * SAMPLE_RATE:
-            detail = f"{len(wave) / SAMPLE_RATE:.3f} s"
-            raise AudioError(f"audio is shorter than {SHORTEST} s", audio, detail)
+        wave = Samples(audio, allow_pipes)
     except AudioError as error:
         _fail(transcript, error)
-        return np.zeros(0, dtype=np.float32)
+        return None
+    transcript.notes = wave.notes
+    if wave.mixed > 1:
+        transcript.notes += (f"{mixed(wave.mixed)}; --channel names one",)
+    if wave.size < SHORTEST * SAMPLE_RATE:
+        detail = f"{wave.size / SAMPLE_RATE:.3f} s"
+        _fail(transcript, AudioError(f"audio is shorter than {SHORTEST} s", audio, detail))
+        wave.close()
+        return None
     return wave
 
 

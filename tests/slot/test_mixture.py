@@ -3,7 +3,15 @@ from collections import Counter
 import pytest
 
 from speechllm.errors import ConfigError
-from speechllm.slot.mixture import Plan, apportion, plan_epoch, positions, resolve_shares, subset
+from speechllm.slot.mixture import (
+    Plan,
+    _interleave,
+    apportion,
+    plan_epoch,
+    positions,
+    resolve_shares,
+    subset,
+)
 
 POOLS = [
     [(f"a{i}", 20 + i % 37) for i in range(300)],
@@ -134,3 +142,14 @@ def test_subsets_are_seeded_nested_and_complementary() -> None:
     assert subset(everyone, 0, seed=1) == []
     with pytest.raises(ConfigError):
         subset(everyone, 1.2, seed=1)
+
+
+def test_rows_are_merged_as_if_all_places_were_sorted() -> None:
+    for sizes in ([5, 3, 4], [7], [0, 2], [6, 6, 1, 12], []):
+        rows = [[f"{c}-{rank}" for rank in range(size)] for c, size in enumerate(sizes)]
+        places = [
+            ((rank + 0.5) / len(row), c, entry)
+            for c, row in enumerate(rows)
+            for rank, entry in enumerate(row)
+        ]
+        assert _interleave(rows) == [entry for *_, entry in sorted(places)]

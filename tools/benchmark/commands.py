@@ -37,7 +37,7 @@ class Command:
         )
         if done.returncode:
             raise SystemExit(f"has failed: {' '.join(self._command)}")
-        seconds, peak = map(float, done.stdout.split())
+        seconds, peak, _ = map(float, done.stdout.split())
         self.peak = max(self.peak, peak)
         return self._utterances / seconds
 

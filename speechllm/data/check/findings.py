@@ -22,7 +22,7 @@ class Decision(NamedTuple):
     key: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One fault in one place.
 

@@ -40,14 +40,18 @@ def summarise(data: DataDir, allow_pipes: bool = False) -> SetSummary:
     """
     from speechllm.data.speech.audio import audio_duration  # late: sets of text do without
 
-    words = [word for transcript in data.text.values() for word in transcript.split()]
+    words, distinct = 0, set[str]()
+    for transcript in data.text.values():
+        said = transcript.split()
+        words += len(said)
+        distinct.update(said)
     seconds = data.utt2dur.values() or (audio_duration(a, allow_pipes) for a in data.audio.values())
     return SetSummary(
         len(data.ids),
         round(sum(seconds), 2),
         len(set(data.utt2spk.values())),
-        len(words),
-        len(set(words)),
+        words,
+        len(distinct),
     )
 
 

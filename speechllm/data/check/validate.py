@@ -2,13 +2,13 @@
 
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, TypeVar
 
 from speechllm.config import SPEECH_MARKER
 from speechllm.data.check.findings import Decision, Finding
+from speechllm.data.check.rows import Rows, read_rows
 from speechllm.data.check.validate_answers import Limit, check_answers
 from speechllm.data.check.validate_audio import AudioFault, check_audio
 from speechllm.data.dirs.bias_lists import BIAS_WORDS, BIASING, parse_biasing, scan_words
@@ -27,6 +27,7 @@ from speechllm.data.dirs.kaldi import (
 from speechllm.data.dirs.tables import CHANNELS, NO_DATA_DIR, NO_TEXT, Fault, Row, scan_table
 from speechllm.data.speech.audio_error import LEAST_SECONDS
 from speechllm.errors import DataError, shell_word
+from speechllm.files.garbage import uncollected
 from speechllm.task import Task
 
 T = TypeVar("T")
@@ -36,6 +37,7 @@ DURATION_TOLERANCE = 0.05  # seconds between utt2dur and the audio
 REBUILT = ("spk2utt", "utt2dur")  # by `speechllm data fix`, whatever stands in them
 
 
+@uncollected()
 def check_data_dir(
     path: str | Path,
     *,
@@ -101,6 +103,7 @@ class Check:
         self.findings: list[Finding] = []
         self.audio: dict[str, Audio] = {}
         self.seconds: dict[str, float] = {}
+        self.places: dict[str, Path] = {}  # files, which a million findings share
         self.undecoded: set[int] = set()  # lines of `text` that are not UTF-8
         names = (*TABLES, BIASING)
         self.rows = {name: self._scan(name) for name in names if (path / name).exists()}
@@ -122,7 +125,7 @@ class Check:
                 self.seconds[utt] = header.seconds
         self._durations()
 
-    def _scan(self, name: str) -> dict[str, Row]:
+    def _scan(self, name: str) -> Rows:
         """First row of every key of a table."""
 
         def report(fault: Fault) -> None:
@@ -132,15 +135,15 @@ class Check:
                 self.undecoded.add(fault.line)
 
         try:
-            rows = scan_table(self.path / name, report)
+            rows = read_rows(self.path / name, report)
         except DataError as error:
             remedy = error.remedy or "check the file and its permissions"
             decision = Decision("ask", error.fault) if name in TABLES else None
             self._complain(name, error.fault, error.line, remedy, decision=decision)
-            return {}
+            return Rows({})
         if not rows:
             self._complain(name, "file is empty", remedy=NO_TEXT if name == "text" else "delete it")
-        return {row.key: row for row in reversed(rows)}
+        return rows
 
     def _complain(
         self,
@@ -154,7 +157,9 @@ class Check:
     ) -> None:
         """Note a fault; without a remedy it is one that `speechllm data fix` mends."""
         remedy = self.fix if remedy is None else remedy
-        place = self.path / file
+        if file not in self.places:
+            self.places[file] = self.path / file
+        place = self.places[file]
         self.findings.append(Finding(severity, message, place, line, remedy, item, decision))
 
     def _drop(
@@ -179,7 +184,7 @@ class Check:
     ) -> dict[str, T]:
         """Values of a table; complains about each that cannot be parsed."""
         values = {}
-        for utt, row in sorted(self.rows.get(name, {}).items()):
+        for utt, row in self.rows.get(name, Rows({})).items():
             try:
                 values[utt] = parse(row.value)
             except ValueError as error:
@@ -192,7 +197,7 @@ class Check:
     ) -> None:
         """Compare the keys of a table with the utterances that it should have."""
         wanted = set(wanted)
-        for utt, row in sorted(self.rows[name].items()):
+        for utt, row in self.rows[name].items():
             if utt not in wanted and name in REBUILT:
                 self._complain(name, unknown, row.line, item=utt)
             elif utt not in wanted:
@@ -205,7 +210,7 @@ class Check:
         """Check that transcripts are there, and fit for an LLM."""
         if "text" not in self.rows:
             self._complain("text", "file is missing", remedy=NO_TEXT)
-        for utt, row in sorted(self.rows.get("text", {}).items()):
+        for utt, row in self.rows.get("text", Rows({})).items():
             edit = "mend the transcript in this line"
             if not mended(row.value):
                 self._empty_transcript(utt, row)
@@ -256,14 +261,14 @@ class Check:
 
     def answers(self, others: Sequence[Task]) -> None:
         """Check the LLM's answers, where they are not the transcripts."""
-        text = self.rows.get("text", {})
+        text = self.rows.get("text", Rows({}))
         check_answers(
             self.path, text, self.task, self._scan, self._complain, self.transcript_limit, others
         )
 
     def _audio_entries(self) -> dict[str, Audio]:
         """Utterances that have text and a usable entry in wav.scp (and segments)."""
-        text = self.rows.get("text", {})
+        text = self.rows.get("text", Rows({}))
         for name in ("segments", "utt2dur"):
             if name in self.rows and "wav.scp" not in self.rows:
                 message = f"file is missing, yet there is {name}"
@@ -271,7 +276,7 @@ class Check:
                 self._complain("wav.scp", message, remedy="add it", decision=ask)
         if "wav.scp" not in self.rows:
             return {}
-        for rec, row in sorted(self.rows["wav.scp"].items()):
+        for rec, row in self.rows["wav.scp"].items():
             if not row.value:
                 message = "no path after the id"
                 does = "drop line" if "segments" in self.rows else "drop"
@@ -290,7 +295,7 @@ class Check:
         if "segments" in self.rows:
             name, audio = "segments", self._segments(audio)
         self._same_ids(name, "audio without text", None, text)
-        for utt, row in sorted(text.items()):
+        for utt, row in text.items():
             if utt not in self.rows[name]:
                 self._drop("text", "text without audio", row.line, utt, line_alone=False)
         return {utt: entry for utt, entry in sorted(audio.items()) if utt in text}
@@ -304,7 +309,7 @@ class Check:
         for utt, (rec, start, end) in cuts.items():
             used.add(rec)
             if rec in recordings:
-                audio[utt] = replace(recordings[rec], start=start, end=end)
+                audio[utt] = recordings[rec].cut(start, end)
             else:
                 line = self.rows["segments"][utt].line
                 drop = Decision("drop", "segment of an unknown recording", utt)
@@ -331,15 +336,15 @@ class Check:
             if "wav.scp" in self.rows and name not in self.rows:
                 self._complain(name, "file is missing")
         if "utt2spk" in self.rows:
-            text = self.rows.get("text", {})
+            text = self.rows.get("text", Rows({}))
             self._same_ids("utt2spk", "speaker of an unknown utterance", "no speaker", text)
-        for utt, row in sorted(self.rows.get("utt2spk", {}).items()):
+        for utt, row in self.rows.get("utt2spk", Rows({})).items():
             if len(row.value.split()) != 1:
                 message = "not `utterance speaker`: an id may not hold spaces"
                 self._complain("utt2spk", message, row.line, "rename it everywhere", utt)
         if "utt2spk" in self.rows and "spk2utt" in self.rows:
-            wanted = spk2utt_of({utt: row.value for utt, row in self.rows["utt2spk"].items()})
-            found = {spk: row.value for spk, row in self.rows["spk2utt"].items()}
+            wanted = spk2utt_of(self.rows["utt2spk"].values_by_key)
+            found = self.rows["spk2utt"].values_by_key
             for speaker in sorted(wanted.keys() | found.keys()):
                 if wanted.get(speaker, "").split() != sorted(found.get(speaker, "").split()):
                     row = self.rows["spk2utt"].get(speaker)
@@ -349,7 +354,7 @@ class Check:
     def _entities(self) -> None:
         if "entities" not in self.rows:
             return
-        text = self.rows.get("text", {})
+        text = self.rows.get("text", Rows({}))
         self._same_ids("entities", "entities of an unknown utterance", None, text)
         entities = self._parsed(
             *("entities", parse_entities, "mend or delete the line"),
@@ -366,8 +371,8 @@ class Check:
     def bias_lists(self) -> None:
         """Check the bias lists."""
         if BIASING in self.rows:
-            text, edit = self.rows.get("text", {}), "mend or delete the line"
-            for utt, row in sorted(self.rows[BIASING].items()):
+            text, edit = self.rows.get("text", Rows({})), "mend or delete the line"
+            for utt, row in self.rows[BIASING].items():
                 if utt not in text:
                     self._complain(BIASING, "list of an unknown utterance", row.line, edit, utt)
             own = self._parsed(BIASING, parse_biasing, edit)
@@ -384,7 +389,7 @@ class Check:
 
     def _entries_fit(self, name: str, entries: Iterable[str]) -> None:
         """Warn about lists in another form than the transcripts: no hypothesis would match them."""
-        words = words_of_phrases(row.value for row in self.rows.get("text", {}).values())
+        words = words_of_phrases(self.rows.get("text", Rows({})).values_by_key.values())
         fit = compare(dict.fromkeys(entries, 1), words)
         if fit.is_odd(of_list=True):
             setting = fit.assignment("biasing.fold")
@@ -399,7 +404,7 @@ class Check:
             if "wav.scp" in self.rows:
                 self._complain("utt2dur", "file is missing", severity="warning")
             return
-        text = self.rows.get("text", {})
+        text = self.rows.get("text", Rows({}))
         self._same_ids("utt2dur", "duration of an unknown utterance", "no duration", text)
         for utt, said in self._parsed("utt2dur", parse_duration, self.fix).items():
             if utt in self.seconds and not is_right(said, measured := self.seconds[utt]):

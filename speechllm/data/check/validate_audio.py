@@ -1,7 +1,7 @@
 """Checks of the audio that a data dir names: can it be read, and is it what one expects?"""
 
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, islice
 from typing import Literal, NamedTuple
 
 from speechllm.data.dirs.kaldi import Audio
@@ -15,6 +15,7 @@ from speechllm.data.speech.audio import (
     read_header,
 )
 from speechllm.data.speech.audio_error import LEAST_SECONDS, too_short
+from speechllm.data.speech.threads import in_order
 from speechllm.files.progress import track
 
 MIN_SECONDS = 0.1
@@ -22,6 +23,7 @@ AMPLE = 1.0  # seconds; enough for every encoder
 CHANNELS_REMEDY = (
     "if each channel is a speaker, name one for each recording in a table reco2channel"
 )
+AT_ONCE = 64  # utterances that a thread takes
 THREADS = 4  # reading headers waits for the filesystem, not for the processor
 
 
@@ -71,19 +73,20 @@ def check_audio(
             return utt, error
         return utt, header
 
-    with ThreadPoolExecutor(THREADS) as pool:
-        found = track(pool.map(check, audio.items()), "checking audio", len(audio))
-        for utt, header in found:
-            if isinstance(header, AudioError):
-                yield utt, None, [_error(header)]
-            elif header.seconds < AMPLE and _is_shorter(header.seconds, least := least_seconds()):
-                detail = f"{header.seconds:.4f} s"
-                option = "" if least == LEAST_SECONDS else f"--min_seconds {least:g} "
-                fault = AudioFault("error", too_short(least), detail, "", True, option)
-                yield utt, None, [fault]
-            else:
-                named = audio[utt].channel is not None
-                yield utt, header, list(_warnings(header, named, max_seconds))
+    items = iter(audio.items())
+    batches = iter(lambda: list(islice(items, AT_ONCE)), [])
+    checked = in_order(lambda batch: list(map(check, batch)), batches, THREADS)
+    for utt, header in track(chain.from_iterable(checked), "checking audio", len(audio)):
+        if isinstance(header, AudioError):
+            yield utt, None, [_error(header)]
+        elif header.seconds < AMPLE and _is_shorter(header.seconds, least := least_seconds()):
+            detail = f"{header.seconds:.4f} s"
+            option = "" if least == LEAST_SECONDS else f"--min_seconds {least:g} "
+            fault = AudioFault("error", too_short(least), detail, "", True, option)
+            yield utt, None, [fault]
+        else:
+            named = audio[utt].channel is not None
+            yield utt, header, list(_warnings(header, named, max_seconds))
 
 
 def _is_shorter(seconds: float, least: float) -> bool:

@@ -7,9 +7,10 @@ A set without `wav.scp` is a text-only set.
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from sys import intern
 from typing import Any
 
 from speechllm.data.dirs.bias_lists import BiasLists, read_bias_lists
@@ -20,9 +21,11 @@ from speechllm.data.dirs.tables import (
     TABLES,
     first_ids,
     read_table,
+    share_keys,
     write_table,
 )
 from speechllm.errors import DataError, shell_word
+from speechllm.files.garbage import uncollected
 from speechllm.files.strict_json import load_json
 
 __all__ = [
@@ -112,7 +115,7 @@ def spk2utt_of(utt2spk: Mapping[str, str]) -> dict[str, str]:
     return {speaker: " ".join(utts) for speaker, utts in speakers.items()}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Audio:
     """Place of an utterance's samples.
 
@@ -132,6 +135,10 @@ class Audio:
     @property
     def is_pipe(self) -> bool:
         return self.source.endswith("|")
+
+    def cut(self, start: float | None, end: float | None) -> "Audio":
+        """Part of a recording, in seconds."""
+        return Audio(self.source, start, end, self.recording, self.channel)
 
     def __str__(self) -> str:
         return f"{self.recording} {self.source}".strip()
@@ -177,6 +184,7 @@ class DataDir:
         return read_bias_lists(self.path, self.ids)
 
     @classmethod
+    @uncollected()
     def load(cls, path: str | Path, with_text: bool = True) -> "DataDir":
         """Read a data dir; audio files are not opened.
 
@@ -192,14 +200,15 @@ class DataDir:
         text = _read_text(path) if with_text else dict.fromkeys(sorted(_read_audio(path)), "")
         data = cls(path, path.name, list(text), text)
         if (path / "wav.scp").is_file():
-            data.audio = _read_audio(path)
+            data.audio = share_keys(_read_audio(path), text)
             data._check_same_ids("text without audio", set(text) - data.audio.keys())
             data._check_same_ids("audio without text", data.audio.keys() - set(text))
         if (path / "utt2spk").is_file():
-            data.utt2spk = read_table(path / "utt2spk")
+            spoken = {utt: intern(spk) for utt, spk in read_table(path / "utt2spk").items()}
+            data.utt2spk = share_keys(spoken, text)
             data._check_same_ids("no speaker in utt2spk", set(text) - data.utt2spk.keys())
         if (path / "utt2dur").is_file():
-            data.utt2dur = parsed_table(path / "utt2dur", parse_duration)
+            data.utt2dur = share_keys(parsed_table(path / "utt2dur", parse_duration), text)
             data._check_same_ids("no duration in utt2dur", set(text) - data.utt2dur.keys())
         if with_text and (path / "entities").is_file():
             data.entities = parsed_table(path / "entities", parse_entities)
@@ -241,7 +250,7 @@ def _read_audio(path: Path) -> dict[str, Audio]:
             raise DataError(
                 message, path / "segments", remedy=f"speechllm data fix {shell_word(path)}"
             )
-        audio[utt] = replace(whole[rec], start=start, end=end)
+        audio[utt] = whole[rec].cut(start, end)
     return audio
 
 

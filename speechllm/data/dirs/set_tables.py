@@ -13,6 +13,7 @@ from speechllm.data.dirs.kaldi import TABLES, DataDir, spk2utt_of
 from speechllm.data.dirs.records import seconds
 from speechllm.data.dirs.tables import CHANNELS, first_ids, read_table, write_table
 from speechllm.errors import DataError, shell_word
+from speechllm.files.garbage import uncollected
 from speechllm.files.whole import whole_folder
 
 log = logging.getLogger(__name__)
@@ -132,6 +133,7 @@ def is_data_dir(path: Path) -> bool:
     return (path / "text").is_file() and not [n for n in others if not n.startswith("split")]
 
 
+@uncollected()
 def read_set(path: Path) -> SetTables:
     """Read a set with all its tables.
 

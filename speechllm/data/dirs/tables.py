@@ -8,14 +8,17 @@ import io
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from itertools import count
+from operator import eq
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from speechllm.data.dirs.ids import id_problem
 from speechllm.data.dirs.tidy import Untidy, tidy_blocks
 from speechllm.errors import DataError, shell_word
 from speechllm.files.utf8 import not_utf8, refuse_wide
 from speechllm.files.whole import whole_file
+
+T = TypeVar("T")
 
 FIRST_IDS = 5
 CHANNELS = "reco2channel"
@@ -172,6 +175,15 @@ def read_table(path: str | Path, strict: bool = True) -> dict[str, str]:
 
     rows = scan_table(path, refuse)
     return {row.key: row.value for row in (rows if strict else sorted(rows))}
+
+
+def share_keys(table: dict[str, T], other: Mapping[str, object]) -> dict[str, T]:
+    """Return the table with the keys of `other`, if they are equal and in the same order.
+
+    Read from two files they are two strings each, which takes 60 MB for a million utterances.
+    """
+    same = len(table) == len(other) and all(map(eq, table, other))
+    return dict(zip(other, table.values(), strict=True)) if same else table
 
 
 def write_table(path: str | Path, table: Mapping[str, str]) -> None:

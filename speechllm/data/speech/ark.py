@@ -19,7 +19,7 @@ import kaldiio
 import numpy as np
 
 from speechllm.data.dirs.ids import id_problem
-from speechllm.data.dirs.tables import first_ids, read_table, write_table
+from speechllm.data.dirs.tables import first_ids, read_table, share_keys, write_table
 from speechllm.errors import DataError, SpeechLLMError, shell_word
 from speechllm.files.os_errors import remedy_of
 from speechllm.files.whole import whole_file
@@ -247,12 +247,15 @@ def _read_scp(path: Path) -> dict[str, tuple[Path, int]]:
     if not path.is_file():
         raise DataError("no such file", path, remedy=REMEDY)
     places = {}
+    arks: dict[str, Path] = {}  # a path for each utterance would take more memory than all else
     for line, (utt, value) in enumerate(read_table(path).items(), 1):
         ark, colon, offset = value.rpartition(":")
         if not (colon and ark and re.fullmatch("[0-9]{1,18}", offset)):
             message = f"not `utterance path:offset`: {utt} {value}"
             raise DataError(message, path, line, f"rm {shell_word(path)}, then {REMEDY}")
-        places[utt] = (path.parent / ark, int(offset))
+        if ark not in arks:
+            arks[ark] = path.parent / ark
+        places[utt] = (arks[ark], int(offset))
     return places
 
 
@@ -269,7 +272,7 @@ def _read_crcs(scp: Path, places: Mapping[str, object]) -> dict[str, str]:
     if crcs.keys() != places.keys():
         message = f"is not about the utterances of {scp.name}"
         raise DataError(message, path, remedy=f"rm {shell_word(scp)}, then {REMEDY}")
-    return crcs
+    return share_keys(crcs, places)
 
 
 def _write_scp(path: Path, places: Mapping[str, tuple[Path, int]]) -> None:

@@ -3,7 +3,7 @@
 Reads what libsndfile reads: wav, flac, ogg, mp3, NIST sphere (not shorten-compressed), ...
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from io import BytesIO
 from pathlib import Path
@@ -23,6 +23,7 @@ __all__ = [
     "SAMPLE_RATE",
     "AudioError",
     "AudioHeader",
+    "AudioReader",
     "SegmentError",
     "Sound",
     "audio_duration",
@@ -104,21 +105,67 @@ def read_audio(audio: Audio, sample_rate: int | None, allow_pipes: bool = False)
     Raises:
         AudioError: as `load_audio`.
     """
-    with _opened(audio, allow_pipes) as recording:
-        mixer = _Mixer(audio, recording.channels)
-        mono = [mixer.mix(block) for block in _blocks(audio, recording, "float32")]
-    if not any(len(part) for part in mono):
-        raise AudioError("audio has zero length", audio)
-    samples = np.concatenate(mono)
-    notes = [*recording.notes, *mixer.notes()]
-    if samples.min() == samples.max():
-        notes.append("all samples are equal: silence")
-    if sample_rate not in (None, recording.rate):
-        samples = soxr.resample(samples, recording.rate, sample_rate, quality="HQ")
-        if not np.isfinite(samples).all():
-            raise AudioError("samples are too large to be resampled", audio)
-    mixed_channels = recording.channels if audio.channel is None else 1
-    return Sound(samples, tuple(notes), mixed_channels)
+    reader = AudioReader(audio, sample_rate, allow_pipes)
+    samples = np.concatenate(list(reader.blocks()))
+    return Sound(samples, tuple(reader.notes), reader.mixed)
+
+
+class AudioReader:
+    """Reader of one utterance, block by block.
+
+    Args:
+        audio, allow_pipes: as for `load_audio`.
+        sample_rate: wanted rate in Hz; None is the recording's own.
+
+    Attributes:
+        notes: oddities, as in `Sound`; all of them are known after the last block.
+        mixed: number of channels that are averaged, as in `Sound`; known after the last block.
+    """
+
+    def __init__(self, audio: Audio, sample_rate: int | None, allow_pipes: bool = False):
+        self._audio, self._rate, self._allow_pipes = audio, sample_rate, allow_pipes
+        self.notes: list[str] = []
+        self.mixed = 1
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """Yield the samples, float32 [n]; there is at least one block, which may be empty.
+
+        Raises:
+            AudioError: as `load_audio`; for faults of the whole, after the last block.
+        """
+        low, high, is_finite, is_empty = np.inf, -np.inf, True, True
+        with _opened(self._audio, self._allow_pipes) as recording:
+            mixer = _Mixer(self._audio, recording.channels)
+            resample = _resampler(recording.rate, self._rate)
+            for block in _blocks(self._audio, recording, "float32"):
+                if not len(block):
+                    continue
+                mono = mixer.mix(block)
+                low, high = min(low, mono.min()), max(high, mono.max())
+                made = resample(mono, False)
+                is_finite = is_finite and bool(np.isfinite(made).all())
+                if len(made):
+                    is_empty = False
+                    yield made
+        if low > high:
+            raise AudioError("audio has zero length", self._audio)
+        rest = resample(np.zeros(0, np.float32), True)
+        if not (is_finite and np.isfinite(rest).all()):
+            raise AudioError("samples are too large to be resampled", self._audio)
+        if len(rest) or is_empty:
+            yield rest
+        self.notes = [*recording.notes, *mixer.notes()]
+        if low == high:
+            self.notes.append("all samples are equal: silence")
+        self.mixed = recording.channels if self._audio.channel is None else 1
+
+
+def _resampler(rate: int, wanted: int | None) -> Callable[[np.ndarray, bool], np.ndarray]:
+    """Function of a block, and whether it is the last; in blocks or whole, samples are the same."""
+    if wanted in (None, rate):
+        return lambda block, is_last: block
+    stream = soxr.ResampleStream(rate, wanted, 1, dtype="float32", quality="HQ")
+    return stream.resample_chunk
 
 
 def read_header(audio: Audio, allow_pipes: bool = False) -> AudioHeader:

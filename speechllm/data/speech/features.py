@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from speechllm.data.dirs.kaldi import DataDir, read_table, write_table
+from speechllm.data.dirs.tables import share_keys
 from speechllm.data.speech.ark import ArkReader, ArkWriter, merge_scps
 from speechllm.data.speech.audio import AudioError, guessed_duration, load_audio
 from speechllm.data.speech.audio_error import WaveError, too_short
@@ -91,6 +92,7 @@ def open_features(
     check_features(dump, encoder, data_dir, settings)
     with guarded(folder / COUNTS, "is damaged", remedy=made_again(folder)):
         counts = {utt: int(n) for utt, n in read_table(folder / COUNTS).items()}
+        counts = share_keys(counts, data_dir.text)
     missing = [utt for utt in data_dir.ids if utt not in counts]
     if missing:
         raise DataError(

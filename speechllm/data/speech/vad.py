@@ -36,13 +36,13 @@ def speech_probabilities(wave: np.ndarray) -> np.ndarray:
     """Probability that somebody speaks, float32 [frames], for each 32 ms.
 
     Args:
-        wave: float32 [samples] at 16 kHz.
+        wave: samples at 16 kHz; silero-vad 6.2.3 takes slices of them, some seconds at a time.
 
     Raises:
         ConfigError: Silero VAD is not installed.
     """
     check_silero()
-    return _network().audio_forward(wave.astype(np.float32))
+    return _network().audio_forward(wave)
 
 
 @cache

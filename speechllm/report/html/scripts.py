@@ -1,6 +1,7 @@
 """Data as scripts: a page opened from disk may not fetch JSON, but it may load a script."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ from speechllm.files.whole import whole_file
 
 # In a script, "<" could end it (</script>) or start a comment (<!--), and older engines take the
 # two separators for line ends. All are rewritten as escapes that JSON itself knows.
-_UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+# Lone surrogates cannot be written as UTF-8.
+_UNSAFE = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
 
 
 def script_json(value: Any) -> str:
@@ -18,9 +20,7 @@ def script_json(value: Any) -> str:
     Lone surrogates, which UTF-8 cannot hold, become escapes as well.
     """
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    for character, escape in _UNSAFE.items():
-        text = text.replace(character, escape)
-    return "".join(f"\\u{ord(c):04x}" if "\ud800" <= c <= "\udfff" else c for c in text)
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def write_script(path: Path, function: str, arguments: Sequence[Any]) -> int:

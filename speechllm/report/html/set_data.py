@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from speechllm.data.dirs.kaldi import DataDir, first_ids, read_table
 from speechllm.decode.record import read_records
 from speechllm.errors import DataError, SpeechLLMError
+from speechllm.files.garbage import uncollected
 from speechllm.report.html.audio import AudioColumn, Request, audio_column
 from speechllm.report.html.columns import aligned_columns, entity_column, indexed
 from speechllm.report.html.figures import system_figures
@@ -27,17 +28,19 @@ class SetData:
 
     Attributes:
         shared: data that do not depend on the system.
-        systems: the columns of each system, in the order of the set's systems.
+        systems: the columns of each system, in the order of the set's systems; they are made as
+            they are taken, one at a time, and may add to the remarks.
         audio: audio of the utterances.
         remarks: notes for the reader on things that are absent or do not fit together.
     """
 
     shared: dict[str, Any]
-    systems: list[dict[str, Any]]
+    systems: Iterator[dict[str, Any]]
     audio: AudioColumn
     remarks: list[str] = field(default_factory=list)
 
 
+@uncollected()
 def read_set(
     test_set: TestSet, data: Path | None, normalizer: Normalizer, request: Request, folder: Path
 ) -> SetData:
@@ -55,12 +58,15 @@ def read_set(
     remarks: list[str] = []
     about = _data_dir(test_set, data, remarks)
     source = _reference_file(test_set, about)
-    references = (read_table(source, strict=False) if source else {}) or None
+    if about and source == about.path / "text":
+        references: Mapping[str, str] | None = about.text
+    else:
+        references = (read_table(source, strict=False) if source else {}) or None
     if references is None:
         remarks.append("the references were not found (--data), so nothing is aligned")
     digest = hashlib.sha256(source.read_bytes()).hexdigest() if source else ""
-    texts = [read_table(system.decoding.folder / "text") for system in test_set.systems]
-    ids = sorted(references or set().union(*texts))
+    texts = [system.decoding.folder / "text" for system in test_set.systems]
+    ids = sorted(references or set().union(*map(read_table, texts)))
     aligned = references is not None and any(map(_is_aligned, test_set.systems))
     shown = _shown(references, ids, normalizer if aligned else None)
     audio = audio_column(
@@ -70,12 +76,13 @@ def read_set(
         folder,
         "the data dir has no audio" if about else "there is no usable data dir (--data)",
     )
-    systems = [
-        _system_columns(system, text, ids, references, digest, normalizer, remarks)
-        for system, text in zip(test_set.systems, texts, strict=True)
-    ]
-    if plain := [s.label for s in test_set.systems if not _is_aligned(s)]:
-        remarks.append(f"not scored as ASR, so texts stand as they are: {first_ids(plain)}")
+
+    def systems() -> Iterator[dict[str, Any]]:
+        for system, text in zip(test_set.systems, map(read_table, texts), strict=True):
+            yield _system_columns(system, text, ids, references, digest, normalizer, remarks)
+        if plain := [s.label for s in test_set.systems if not _is_aligned(s)]:
+            remarks.append(f"not scored as ASR, so texts stand as they are: {first_ids(plain)}")
+
     entities = about.entities if about and aligned else {}
     shared = {
         "set": test_set.name,
@@ -93,13 +100,13 @@ def read_set(
             {
                 "key": system.key,
                 "label": system.label,
-                "scored": "ops" in columns,
+                "scored": references is not None and _is_aligned(system),
                 "figures": system_figures(system.decoding, normalizer.name),
             }
-            for system, columns in zip(test_set.systems, systems, strict=True)
+            for system in test_set.systems
         ],
     }
-    return SetData(shared, systems, audio, remarks)
+    return SetData(shared, systems(), audio, remarks)
 
 
 def _is_aligned(system: System) -> bool:
@@ -146,6 +153,7 @@ def _shown(
     return [normalizer(references[utt]) if normalizer else references[utt] for utt in ids]
 
 
+@uncollected()
 def _system_columns(
     system: System,
     text: Mapping[str, str],

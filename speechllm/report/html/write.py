@@ -143,11 +143,12 @@ def _write_set(
     folder: Path, test_set: TestSet, content: SetData, title: str, written: Written
 ) -> None:
     place = folder / "data" / test_set.slug
-    written.data_bytes += write_script(place / "set.js", "speechllm.addSet", [content.shared])
     for number_, columns in enumerate(content.systems):
         written.data_bytes += write_script(
             place / f"system-{number_}.js", "speechllm.addSystem", [number_, columns]
         )
+    # After the systems, whose remarks it has.
+    written.data_bytes += write_script(place / "set.js", "speechllm.addSet", [content.shared])
     page = render(
         "set.html.j2", title=title, name=test_set.name, slug=test_set.slug, scripts=SCRIPTS
     )

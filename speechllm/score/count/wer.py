@@ -172,11 +172,12 @@ class _Right(dict[str, Pair]):
 
 
 class _Aligner:
-    """Aligns one utterance after another; words and pairs that they share are stored once."""
+    """Aligns one utterance after another; what they share is stored once."""
 
     def __init__(self) -> None:
         self._right = _Right()
         self._wrong: dict[Pair, Pair] = {}
+        self._counts: dict[Counts, Counts] = {}
         # rapidfuzz compares words by hash, and hashes of words may be equal: so they are numbered.
         self._number = defaultdict[str, int](count().__next__).__getitem__
 
@@ -185,15 +186,20 @@ class _Aligner:
         if left == right:
             pairs = tuple(map(self._right.__getitem__, left))
             characters = Counts(hits=len(" ".join(left)))
-            return AlignedUtterance(utt, pairs, Counts(hits=len(left)), characters)
+            return AlignedUtterance(
+                utt, pairs, self._kept(Counts(len(left))), self._kept(characters)
+            )
         words = _edits([*map(self._number, left)], [*map(self._number, right)])
         left_text, right_text = " ".join(left), " ".join(right)
         return AlignedUtterance(
             utt,
             tuple(self._aligned(left, right, words)),
-            _count(len(left), words),
-            _count(len(left_text), _edits(left_text, right_text)),
+            self._kept(_count(len(left), words)),
+            self._kept(_count(len(left_text), _edits(left_text, right_text))),
         )
+
+    def _kept(self, counts: Counts) -> Counts:
+        return self._counts.setdefault(counts, counts)
 
     def _aligned(self, left: list[str], right: list[str], edits: Edits) -> list[Pair]:
         pairs = list(map(self._right.__getitem__, left))

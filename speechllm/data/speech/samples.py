@@ -1,0 +1,71 @@
+"""Samples of a recording that need not be in memory: those of a long one are kept in a file."""
+
+from contextlib import closing
+from tempfile import SpooledTemporaryFile
+
+import numpy as np
+
+from speechllm.data.dirs.kaldi import Audio
+from speechllm.data.speech.audio import SAMPLE_RATE, AudioError, AudioReader
+
+IN_MEMORY = 32 << 20  # bytes, eight minutes; longer recordings go to a temporary file
+WIDTH = np.dtype(np.float32).itemsize
+
+
+class Samples:
+    """Samples of one recording, float32 at 16 kHz; slices of them are read when asked for.
+
+    It has what is used of an array: `size`, and slices without a step. A context manager: the
+    file goes at its end, and, since it has no name, also when the process is killed.
+
+    Attributes:
+        notes: oddities of the recording, as in `Sound`.
+        mixed: number of channels that were averaged, as in `Sound`.
+        is_flat: all samples are equal.
+    """
+
+    def __init__(self, audio: Audio, allow_pipes: bool = False):
+        """Read a recording to its end, block by block.
+
+        Raises:
+            AudioError: as `load_audio`; or there is no room for the samples of a long recording.
+        """
+        self._stream = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115  (see `close`)
+        self.size = 0
+        low, high = np.inf, -np.inf
+        reader = AudioReader(audio, SAMPLE_RATE, allow_pipes)
+        try:
+            with closing(reader.blocks()) as blocks:
+                for block in blocks:
+                    self._keep(block, audio)
+                    low = min(low, block.min(initial=np.inf))
+                    high = max(high, block.max(initial=-np.inf))
+        except BaseException:
+            self._stream.close()
+            raise
+        self.notes, self.mixed, self.is_flat = tuple(reader.notes), reader.mixed, low == high
+
+    def _keep(self, block: np.ndarray, audio: Audio) -> None:
+        try:
+            self._stream.write(np.ascontiguousarray(block).data)
+        except OSError as error:
+            remedy = "make room in the folder for temporary files (TMPDIR)"
+            message = "decoded audio cannot be kept"
+            raise AudioError(message, audio, str(error), remedy) from error
+        self.size += len(block)
+
+    def __getitem__(self, part: slice) -> np.ndarray:
+        start, stop, _ = part.indices(self.size)
+        self._stream.seek(start * WIDTH)
+        content = self._stream.read(max(stop - start, 0) * WIDTH)
+        return np.frombuffer(content, np.float32).copy()  # the copy can be written to
+
+    def __enter__(self) -> "Samples":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove the temporary file."""
+        self._stream.close()
