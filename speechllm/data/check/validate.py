@@ -23,7 +23,16 @@ from speechllm.data.dirs.kaldi import (
     spk2utt_of,
     whole_recordings,
 )
-from speechllm.data.dirs.tables import CHANNELS, NO_DATA_DIR, NO_TEXT, Fault, Row, scan_table
+from speechllm.data.dirs.tables import (
+    ADD_RECORDINGS,
+    CHANNELS,
+    NO_DATA_DIR,
+    NO_RECORDINGS,
+    NO_TEXT,
+    Fault,
+    Row,
+    scan_table,
+)
 from speechllm.data.speech.audio_error import LEAST_SECONDS
 from speechllm.errors import DataError, shell_word
 from speechllm.task import Task
@@ -198,6 +207,8 @@ class _Check:
             if name in self.rows and "wav.scp" not in self.rows:
                 self.complain("wav.scp", f"file is missing, yet there is {name}", remedy="add it")
         if "wav.scp" not in self.rows:
+            if "segments" in self.rows:
+                self.complain("segments", NO_RECORDINGS, remedy=ADD_RECORDINGS)
             return {}
         for rec, row in sorted(self.rows["wav.scp"].items()):
             if not row.value:

@@ -14,8 +14,10 @@ from typing import Any
 
 from speechllm.data.dirs.bias_lists import BiasLists, read_bias_lists
 from speechllm.data.dirs.tables import (
+    ADD_RECORDINGS,
     CHANNELS,
     NO_DATA_DIR,
+    NO_RECORDINGS,
     NO_TEXT,
     TABLES,
     first_ids,
@@ -195,6 +197,8 @@ class DataDir:
             data.audio = _read_audio(path)
             data._check_same_ids("text without audio", set(text) - data.audio.keys())
             data._check_same_ids("audio without text", data.audio.keys() - set(text))
+        elif (path / "segments").is_file():
+            raise DataError(NO_RECORDINGS, path / "segments", remedy=ADD_RECORDINGS)
         if (path / "utt2spk").is_file():
             data.utt2spk = read_table(path / "utt2spk")
             data._check_same_ids("no speaker in utt2spk", set(text) - data.utt2spk.keys())
