@@ -139,9 +139,11 @@ def attempt(action: Callable[[], object], command: bool) -> tuple[int, str]:
 
 
 def names_a_file(said: str, *folders: Path) -> bool:
-    """Whether a text names a file or a folder of those below some folders."""
+    """Whether a text names a file or a folder below some folders, or one that ends as they do."""
     words = set(re.split(r"[\s:/,'\"()]+", said))
-    return any(path.name in words for folder in folders for path in folder.rglob("*"))
+    paths = [path for folder in folders for path in folder.rglob("*")]
+    endings = tuple({path.suffix for path in paths} - {""})
+    return any(path.name in words for path in paths) or any(w.endswith(endings) for w in words)
 
 
 def copied(whole: Path, place: Path) -> Path:
