@@ -1,18 +1,25 @@
 """Pretrained models by folder or hub id: where their files are, and which weights they hold."""
 
+import json
 import logging
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from speechllm.errors import ConfigError
+from speechllm.errors import ConfigError, shown
 from speechllm.files.layout import SOURCE
 from speechllm.files.whole import sha256_of
 
 log = logging.getLogger(__name__)
 
+LARGEST = (
+    (re.compile("(layer|block)s?$|depth$"), 1000),
+    (re.compile("hidden_size$|d_model$|n_embd$"), 100_000),
+)
+"""Largest sizes in a model's config.json, which no model has; what claims more would be built, for
+hours or beyond all memory, before its weights are compared with it."""
 LOADING_ERRORS = Exception
 """Errors that loading a model, tokenizer or feature extractor may raise: all, since tokenizers,
 safetensors and models' own code have error classes of their own."""
@@ -33,20 +40,36 @@ def resolve_folder(name: str, key: str, weights: bool = True) -> Path:
 
     Raises:
         ConfigError: the folder holds no model, or there is neither a folder nor a model on the
-            hub that can be fetched.
+            hub that can be fetched; or it claims to be larger than any model (`LARGEST`).
     """
     folder = Path(name)
-    if folder.is_dir():
-        if not (folder / "config.json").is_file():
-            raise ConfigError(
-                f"{key}: the folder {name} holds no config.json",
-                "name the folder that a transformers model was saved in",
-            )
-        return folder
-    try:
-        return fetch(name, weights=weights)
-    except (OSError, ValueError) as error:  # base classes of the hub client's errors
-        raise _cannot_be_fetched(name, key, error) from error
+    if not folder.is_dir():
+        try:
+            folder = fetch(name, weights=weights)
+        except (OSError, ValueError) as error:  # base classes of the hub client's errors
+            raise _cannot_be_fetched(name, key, error) from error
+    elif not (folder / "config.json").is_file():
+        raise ConfigError(
+            f"{key}: the folder {name} holds no config.json",
+            "name the folder that a transformers model was saved in",
+        )
+    _check_size(folder, key, name)
+    return folder
+
+
+def _check_size(folder: Path, key: str, name: str) -> None:
+    parts: list[Any] = []
+    with suppress(OSError, ValueError, RecursionError):  # transformers says what is damaged
+        parts = [json.loads((folder / "config.json").read_bytes())]
+    for part in parts:  # grows by the parts of a model of several
+        for setting, value in part.items() if isinstance(part, dict) else ():
+            parts.append(value)
+            for pattern, most in LARGEST:
+                if isinstance(value, int) and value > most and pattern.search(setting):
+                    where = f"{key}: {name}/config.json: {setting}"
+                    raise ConfigError(
+                        f"{where} is {shown(value)}; {most:,} is the most", "fetch the model again"
+                    )
 
 
 def _cannot_be_fetched(name: str, key: str, error: Exception) -> ConfigError:

@@ -50,6 +50,16 @@ def test_a_folder_that_holds_no_model(tmp_path: Path) -> None:
         resolve_folder(str(tmp_path), "model.llm")
 
 
+@pytest.mark.parametrize(
+    "described",
+    [{"num_hidden_layers": 10**6}, {"text_config": {"hidden_size": 10**9}}, {"n_layer": 10**400}],
+)
+def test_a_model_larger_than_any_is_refused_before_it_is_built(described, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(described, default=str))
+    with pytest.raises(ConfigError, match=r"config\.json: .* is the most\n  -> fetch"):
+        resolve_folder(str(tmp_path), "model.llm")
+
+
 def test_without_weights_only_what_describes_a_model_is_fetched(tmp_path, monkeypatch) -> None:
     asked = {}
     monkeypatch.setattr(

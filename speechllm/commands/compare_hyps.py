@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> None:
     from speechllm.data.dirs.forms import count_words, unlike
     from speechllm.data.dirs.kaldi import first_ids, read_table
     from speechllm.score.count.wer import score_texts
-    from speechllm.score.inputs import warn_of_unseen
+    from speechllm.score.inputs import refuse_strangers, warn_of_unseen
     from speechllm.score.normalize.normalize import normalizer
     from speechllm.score.paired import compare_pair, comparison_lines
     from speechllm.score.trn import refuse_trn
@@ -50,6 +50,7 @@ def run(args: argparse.Namespace) -> None:
         file = path / "text" if path.is_dir() else path
         refuse_trn(file, references)
         hypotheses = read_table(file, strict=False)
+        refuse_strangers(reference, references, file, hypotheses)
         warn_of_unseen({path: hypotheses})
         score = score_texts(references, hypotheses, normalize)
         if score.missing:

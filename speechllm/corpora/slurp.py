@@ -86,6 +86,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             said = [token["surface"] for token in row["tokens"]]
             files = [recording["file"] for recording in row["recordings"]]
             " ".join([*said, *files, row["scenario"], row["action"]])  # all of them are texts
+            iter(row["entities"])
         yield number, row
 
 

@@ -166,11 +166,29 @@ def begin_generation(model: SpeechLLM, config: ModelConfig, tensors: Mapping[str
 
 
 def read_bundle(folder: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
-    """Settings and trained tensors of a bundle itself, without its parents'."""
+    """Settings and trained tensors of a bundle itself, without its parents'.
+
+    Raises:
+        DataError: either is damaged, or a projector or LoRA is claimed that is larger than what
+            was trained: it would be built first.
+    """
     description = _describe(folder)[1]
     config = parse(ModelConfig, description["model"], folder / DESCRIPTION)
     remedy = trained_anew(folder, description)
-    return config, read_tensors(folder / TENSORS, remedy, description.get(SHA256))
+    tensors = read_tensors(folder / TENSORS, remedy, description.get(SHA256))
+    sizes = [tensor.shape for name, tensor in tensors.items() if name.startswith("projector.")]
+    if config.projector and sizes and PARENT not in description:  # a child may train a part of it
+        projector, known = config.projector, {size for shape in sizes for size in shape}
+        of_blocks = projector.blocks if projector.kind == "convnext" else 0
+        claims = projector.hidden in known and projector.downsampling <= max(known)
+        if not claims or of_blocks > len(sizes):
+            message = f"the trained projector has not the sizes that {DESCRIPTION} claims"
+            raise DataError(message, folder / TENSORS, remedy=remedy)
+    ranks = {tensor.shape[0] for name, tensor in tensors.items() if ".lora_A." in name}
+    if config.lora and ranks - {config.lora.rank}:
+        message = f"the trained LoRA has not the rank {config.lora.rank} that {DESCRIPTION} claims"
+        raise DataError(message, folder / TENSORS, remedy=remedy)
+    return config, tensors
 
 
 def _describe(folder: Path) -> tuple[Path, dict]:

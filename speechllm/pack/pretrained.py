@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from speechllm.errors import ConfigError, SpeechLLMError
+from speechllm.files.guarded import guarded
 from speechllm.files.own import PACKED_AGAIN, read_mapping
 from speechllm.files.strict_yaml import YamlError, load_yaml
 from speechllm.imported import in_words, source_of
@@ -123,7 +124,9 @@ def locate(packed: Path, key: str, model: Pretrained) -> Path:
             )
         if model.place == "carried":
             _refuse_programs(folder)
-    if weights_hash(folder) != model.sha256:
+    with guarded(folder, "weights cannot be read"):
+        found = weights_hash(folder)
+    if found != model.sha256:
         raise SpeechLLMError(
             f"{folder} holds other weights than the {key} that {packed} was made with",
             PACKED_AGAIN if model.place == "carried" else "restore it, or train and pack again",

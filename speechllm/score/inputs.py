@@ -107,8 +107,8 @@ def read_inputs(reference: Path, hypothesis: Path) -> ScoreInputs:
     """Read references, hypotheses and the tables beside the references.
 
     Raises:
-        DataError: a table is malformed (names the line), is about utterances that the reference
-            lacks, or lacks an utterance's speaker.
+        DataError: the reference is empty; or a table is malformed (names the line), is about
+            utterances that the reference lacks, or lacks an utterance's speaker.
     """
     refuse_trn(reference, ())
     references = read_table(reference, strict=False)
@@ -127,8 +127,34 @@ def read_inputs(reference: Path, hypothesis: Path) -> ScoreInputs:
     biasing = read_bias_lists(reference.parent, references)
     refuse_trn(hypothesis, references)
     hypotheses = read_table(hypothesis, strict=False)
+    refuse_strangers(reference, references, hypothesis, hypotheses)
     warn_of_unseen({reference: references, hypothesis: hypotheses})
     return ScoreInputs(references, hypotheses, entities, biasing, speakers)
+
+
+def refuse_strangers(
+    reference: Path,
+    references: Mapping[str, str],
+    hypothesis: Path,
+    hypotheses: Mapping[str, str],
+) -> None:
+    """Refuse what cannot be scored.
+
+    Args:
+        reference: file of the references.
+        references: utterance id -> reference text.
+        hypothesis: file of the hypotheses.
+        hypotheses: utterance id -> hypothesis text.
+
+    Raises:
+        DataError: there are no references, or ids of hypotheses have no reference.
+    """
+    remedy = "score against the text of the set that was decoded"
+    if not references:
+        raise DataError("there are no references to score against", reference, remedy=remedy)
+    if unknown := sorted(hypotheses.keys() - references.keys()):
+        message = f"hypotheses have ids that no reference has: {first_ids(unknown)}"
+        raise DataError(message, hypothesis, remedy=remedy)
 
 
 def warn_of_unseen(tables: Mapping[Path, Mapping[str, str]]) -> None:

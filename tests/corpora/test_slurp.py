@@ -64,6 +64,7 @@ def test_holes_are_counted_and_named(root: Path, caplog: pytest.LogCaptureFixtur
     [
         ('"scenario"', '"scenery"', "train.jsonl:1: not a line of SLURP: there is no 'scenario'"),
         ('"span": [3, 4]', '"span": [3, 9]', r"train.jsonl:1: entity thing: span \[3, 9\]"),
+        ('"entities": ', '"entities": null, "x": ', "train.jsonl:1: not a line of SLURP: 'None"),
         ("{", "{{", "train.jsonl:1: broken JSON"),
     ],
 )

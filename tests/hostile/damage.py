@@ -1,23 +1,38 @@
-"""Hostile inputs: valid files damaged at random, as bytes, as lines, as words and as JSON."""
+"""Hostile contents: valid files damaged as bytes, as lines, as words, as values and as formats."""
 
 import copy
+import gzip
 import json
 import re
+import zlib
+from collections.abc import Callable
 from typing import Any
 
+import yaml
 from hypothesis import strategies as st
 
 WORD = re.compile(rb"[^\s\"'{}\[\],:=|<>]+")
 NUMBER = re.compile(rb"[-+]?\d+(\.\d+)?([eE][-+]?\d+)?")
 NUMBERS = [
     *("nan", "inf", "-inf", "1e999", "1e-400", "-1", "0", "-0", "1e18", "1e400", "0x10", "1_000"),
-    *("9" * 23, "9" * 5000, "0." + "3" * 400, "1e999999999", "٣", "１２", "true", "1:30"),
+    *(
+        "9" * 23,
+        "9" * 5000,
+        "0." + "3" * 400,
+        "1e999999999",
+        "٣",
+        "１２",
+        "true",
+        "1:30",
+        "99999999",
+    ),
 ]
 WORDS = [
     *("", "null", "[]", "{}", "[[]]", '"', "'", "\\", "\\ud800", "\\u0000", "%s", "{}{}", "$(id)"),
     *("../../x", "/etc/passwd", ".", "..", "a/b", "touch x |", "cat x|", "|", "=", "-", "--", "#"),
     *("!!float abc", "!!timestamp x", "9999-99-99", "&a [*a]", "*b", "<<: 1", "? [a]", "<speech>"),
-    *("\0", "\x1b[2J", "\u202e", "\u00a0", "\u2028", "\ufeff", "e\u0301", "\U0010ffff", "\r", "\t"),
+    *("\0", "\x1b[2J", "\u202e", "\u00a0", "\u2028", "\x85", "\x0c", "\x1c", "\u3000", "\u200b"),
+    *("\ufeff", "e\u0301", "\U0010ffff", "\r", "\t", "\udcff", "\ud800"),
     *("x" * 300, "x" * 100_000, "[" * 3000, "{" * 3000, '{"a":' * 3000, "(" * 300, "a.b.c"),
     *("True", "no", "~", "1", "-1", "\n", "\n\n", "\\data\\", "\\end\\", "RIFF", "\x1f\x8b", "PK"),
 ]
@@ -48,14 +63,21 @@ VALUES: list[Any] = [
     *(None, True, False, 0, -1, 1, 10**23, 10**400, 0.5, float("inf"), -1e300, "", " ", "x", "1"),
     *([], {}, [None], [[]], [[0]], {"a": {}}, ["x"] * 500, {"x": None}, [1, "a", None], "\ud800"),
     *("../x", "/etc/passwd", "a b", "id |", "x" * 9999, "\n", "\0", "9" * 5000, [{}], [[], {}]),
+    *(float("nan"), 10**9, "\u2028", "\udcff"),
 ]
+BOMB = 1 << 27
+"""Bytes that a gzipped bomb unpacks to: enough to be seen, and harmless."""
+SIZES = [0, 1, 7, 2**16, 2**31 - 1, 2**31, 2**40, 2**63 - 1, 2**63, 2**64 - 1]
+Damage = Callable[[st.DrawFn, bytes], bytes]
 
 
 @st.composite
-def damaged(draw: st.DrawFn, content: bytes) -> bytes:
-    """The content of a valid file, damaged one to three times."""
+def damaged(draw: st.DrawFn, name: str, content: bytes) -> bytes:
+    """The content of a valid file of this name, damaged one to three times."""
+    suffix = name.rpartition(".")[2]
+    damages = [*DAMAGES, *OF_FORMATS.get(suffix, []) * 6]
     for _ in range(draw(st.integers(1, 3))):
-        content = draw(st.sampled_from(DAMAGES))(draw, content)
+        content = draw(st.sampled_from(damages))(draw, content)
     return content
 
 
@@ -63,12 +85,18 @@ def damaged(draw: st.DrawFn, content: bytes) -> bytes:
 def overrides(draw: st.DrawFn, keys: list[str]) -> list[str]:
     """Changes of a config, key=value."""
     pairs = st.tuples(st.sampled_from([*keys, "", "a", "a..b", "."]), hostile_words())
-    return [f"{key}={value}" for key, value in draw(st.lists(pairs, max_size=3))]
+    # A NUL ends a word of a command line, so that none can have one.
+    return [f"{key}={value}".replace("\0", "") for key, value in draw(st.lists(pairs, max_size=3))]
 
 
 def hostile_words() -> st.SearchStrategy[str]:
     """Numbers and words that are none, or too much."""
     return st.one_of(st.sampled_from(NUMBERS), st.sampled_from(WORDS), st.text(max_size=20))
+
+
+def as_bytes(word: str) -> bytes:
+    """A word in UTF-8, lone surrogates included, which no reader of UTF-8 takes."""
+    return word.encode("utf-8", errors="surrogatepass")
 
 
 def _place(draw: st.DrawFn, content: bytes) -> int:
@@ -92,16 +120,33 @@ def _bytes(draw: st.DrawFn, content: bytes) -> bytes:
 def _lines(draw: st.DrawFn, content: bytes) -> bytes:
     lines = content.split(b"\n")
     one, other = (draw(st.integers(0, len(lines) - 1)) for _ in "ab")
-    what = draw(st.sampled_from(["swap", "double", "drop", "move"]))
+    what = draw(st.sampled_from(["swap", "double", "drop", "move", "reverse", "many"]))
     if what == "swap":
         lines[one], lines[other] = lines[other], lines[one]
     elif what == "double":
         lines.insert(other, lines[one])
     elif what == "drop":
         del lines[one]
-    else:
+    elif what == "move":
         lines.insert(other, lines.pop(one))
+    elif what == "reverse":
+        lines.reverse()
+    else:
+        lines[one:one] = lines[one : one + 1] * min(1000, 1 + 100_000 // (1 + len(lines[one])))
     return b"\n".join(lines)
+
+
+def _text(draw: st.DrawFn, content: bytes) -> bytes:
+    """The file as another system or program would have written it."""
+    what = draw(st.sampled_from(["mark", "crlf", "cr", "utf-16", "utf-32-be", "latin", "blanks"]))
+    if what == "mark":
+        return b"\xef\xbb\xbf" + content
+    if what in ("crlf", "cr"):
+        return content.replace(b"\n", b"\r\n" if what == "crlf" else b"\r")
+    if what == "blanks":
+        return content.replace(b" ", draw(st.sampled_from([b"\t", b"  ", "\u00a0".encode()])))
+    text = content.decode("utf-8", errors="replace")
+    return b"\xe9" + content if what == "latin" else text.encode(what, errors="replace")
 
 
 def _replaced(draw: st.DrawFn, content: bytes, pattern: re.Pattern[bytes], by: str) -> bytes:
@@ -109,8 +154,7 @@ def _replaced(draw: st.DrawFn, content: bytes, pattern: re.Pattern[bytes], by: s
     if not found:
         return content
     match = draw(st.sampled_from(found))
-    new = by.encode("utf-8", errors="surrogatepass")
-    return content[: match.start()] + new + content[match.end() :]
+    return content[: match.start()] + as_bytes(by) + content[match.end() :]
 
 
 def _word(draw: st.DrawFn, content: bytes) -> bytes:
@@ -142,6 +186,24 @@ def _json(draw: st.DrawFn, content: bytes) -> bytes:
     return b"\n".join(lines)
 
 
+def _yaml(draw: st.DrawFn, content: bytes) -> bytes:
+    """Change a value of a yaml document, or give it aliases that stand for more and more."""
+    try:
+        value = yaml.safe_load(content)
+    except (ValueError, RecursionError, yaml.YAMLError):
+        return content
+    value = _changed(draw, value)
+    if isinstance(value, dict) and value and draw(st.integers(0, 4)) == 0:
+        more: Any = ["x"] * 8
+        for _ in range(draw(st.integers(1, 6))):
+            more = [more] * 8
+        value[draw(st.sampled_from(list(value)))] = more
+    try:
+        return as_bytes(yaml.safe_dump(value, allow_unicode=True, sort_keys=False))
+    except (ValueError, yaml.YAMLError):  # an integer of too many digits
+        return content
+
+
 def _changed(draw: st.DrawFn, value: Any) -> Any:
     parts = list(value) if isinstance(value, dict) else range(len(value)) if _is_list(value) else []
     if not parts or draw(st.integers(0, 5)) == 0:
@@ -151,7 +213,8 @@ def _changed(draw: st.DrawFn, value: Any) -> Any:
     if what == "drop":
         del value[key]
     elif what == "add" and isinstance(value, dict):
-        value[draw(st.sampled_from(["x", "id", "", "a.b"]))] = draw(st.sampled_from(VALUES))
+        added = draw(st.sampled_from(["x", "id", "", "a.b", "../x", "\n"]))
+        value[added] = draw(st.sampled_from(VALUES))
     else:
         value[key] = _changed(draw, value[key])
     return value
@@ -167,4 +230,48 @@ def _dumped(value: Any) -> bytes:
     return json.dumps(value).encode()
 
 
-DAMAGES = [_other_content, _cut, _bytes, _lines, _word, _word, _number, _json, _json]
+def _zipped(draw: st.DrawFn, content: bytes) -> bytes:
+    """Damage what is inside of a gzip file; or put a bomb, or two files, into it."""
+    try:
+        inside = gzip.decompress(content)
+    except (OSError, EOFError, zlib.error):
+        return content
+    what = draw(st.sampled_from(["inside", "inside", "inside", "bomb", "twice", "tail"]))
+    if what == "bomb":
+        after = draw(st.sampled_from([b"", b"\n", b"\n\\data\\\nngram 1="]))
+        byte = draw(st.sampled_from([b"\0", b"1", b" ", b"\n"]))
+        return gzip.compress(inside[: _place(draw, inside)] + after + byte * BOMB, 1, mtime=0)
+    if what == "twice":
+        return content * 2
+    if what == "tail":
+        return content + draw(st.binary(min_size=1, max_size=20))
+    return gzip.compress(draw(damaged("", inside)), 1, mtime=0)
+
+
+def _sized(draw: st.DrawFn, content: bytes) -> bytes:
+    """Change one of the numbers in binary that a file may hold."""
+    width = draw(st.sampled_from([1, 2, 4, 8]))
+    start = draw(st.integers(0, min(64, len(content))))
+    number = draw(st.sampled_from(SIZES)) % (1 << 8 * width)
+    order = draw(st.sampled_from(["little", "big"]))
+    return content[:start] + number.to_bytes(width, order) + content[start + width :]
+
+
+def _header(draw: st.DrawFn, content: bytes) -> bytes:
+    """Change a value in the header of a safetensors file, whose length stays true."""
+    length = int.from_bytes(content[:8], "little")
+    header = content[8 : 8 + length]
+    changed = draw(st.sampled_from([_json, _json, _number, _word]))(draw, header)
+    return len(changed).to_bytes(8, "little") + changed + content[8 + length :]
+
+
+DAMAGES: list[Damage] = [
+    *(_other_content, _cut, _bytes, _lines, _text, _word, _word, _number, _json, _json)
+]
+OF_FORMATS: dict[str, list[Damage]] = {
+    "gz": [_zipped],
+    "yaml": [_yaml],
+    "safetensors": [_header, _sized],
+    "ark": [_sized, _number],
+    "wav": [_sized],
+}

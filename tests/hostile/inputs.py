@@ -1,12 +1,16 @@
 """Every kind of input, valid, in a folder of its own: what is damaged."""
 
+import gzip
 import json
 import os
+import shutil
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soundfile
+import yaml
 
 from speechllm import cli
 from speechllm.data.dirs.kaldi import write_data_dir, write_table
@@ -18,14 +22,14 @@ MEANING = {"scenario": "farm", "action": "greet", "entities": [{"type": "crop", 
 TABLES = ("text", "wav.scp", "segments", "utt2spk", "spk2utt", "utt2dur", "entities", "biasing")
 
 
-def make_all(root: Path) -> None:
-    """Write a folder for each kind."""
+def make_all(root: Path, names: Collection[str] | None = None) -> None:
+    """Write a folder for each kind, or for those of these names."""
     before = Path.cwd()
     try:
-        for name, make in MAKERS.items():
+        for name in MAKERS if names is None else sorted(names):
             (root / name).mkdir()
             os.chdir(root / name)
-            make()
+            MAKERS[name]()
     finally:
         os.chdir(before)
 
@@ -119,6 +123,10 @@ def _models() -> None:
     Path("lexicon").write_text("hello h e l o\nworld w o r l d\n")
     Path("list").write_text("a-1\nb-1 more\n")
     Path("tasks").write_text("true 'a b'\ntrue c\n")
+    Path("x.arpa.gz").write_bytes(gzip.compress(Path("x.arpa").read_bytes(), mtime=0))
+    Path("older").mkdir()  # without checksums, so that damage is not seen by them alone
+    for name in ("feats.ark", "feats.scp"):
+        shutil.copy(name, f"older/{name}")
 
 
 def _bundle() -> None:
@@ -126,7 +134,8 @@ def _bundle() -> None:
     from safetensors.torch import save, save_file
 
     Path("exp/base/model").mkdir(parents=True)
-    model = {"encoder": "e", "llm": "l", "projector": {"downsampling": 5}, "prompt": "a <speech>"}
+    projector = {"downsampling": 2, "hidden": 3}
+    model = {"encoder": "e", "llm": "l", "projector": projector, "prompt": "a <speech>"}
     described = {"format": 1, "model": model, "labels": {"scenario": ["farm"], "type": ["crop"]}}
     Path("exp/base/model/model.json").write_text(json.dumps(described))
     save_file({"projector.x": torch.ones(3)}, "exp/base/model/trained.safetensors")
@@ -148,6 +157,16 @@ def _bundle() -> None:
     Path("tuning/tuning.json").write_text(json.dumps(tuning))
 
 
+def _packs() -> None:
+    from speechllm.decode.config import DecodeConfig
+    from speechllm.pack.write import pack
+    from tests.helpers.packed import make_exp
+
+    pack(make_exp(Path.cwd() / "work"), Path("packed"), decode=DecodeConfig(beam=2))
+    shutil.rmtree("work")
+    _data()
+
+
 def _decoded() -> None:
     from tests.report.test_results import make_decoding
 
@@ -167,6 +186,34 @@ def _decoded() -> None:
     (folder / "settings.json").write_text(json.dumps(settings))
     score = ["score", "--ref", "data/x/text", "--hyp", "exp/base/decode_b4/x/text"]
     cli.main([*score, "--out", "exp/base/decode_b4/x/score", "--n_bootstrap", "5"])
+
+
+def _compared() -> None:
+    """An exp folder in which all cells of a grid are finished."""
+    from speechllm.adapt.method import load_method
+    from speechllm.compare.plan import load_grid, plan
+    from speechllm.files.whole import sha256_of
+    from tests.helpers.fake_grid import FakeComparison, learning
+
+    fake = FakeComparison(Path())
+    fake.add("base", 0.5, seed=1)
+    trained = Path("exp/base/model/trained.safetensors")
+    trained.parent.mkdir()
+    trained.touch()
+    for name in ("denoise.yaml", "audio.yaml"):
+        shutil.copy(CONF / "adapt" / name, name)
+    Path("grid.yaml").write_text(
+        "methods:\n  denoise: {config: denoise.yaml}\n  audio: {config: audio.yaml}\n"
+        "pairs:\n  - [audio, denoise]\n"
+        "seeds: [1]\nmatch: steps\nbudget: 20\nbaseline: base\n"
+    )
+    for cell in plan(load_grid(Path("grid.yaml")), Path("exp/base/grid"), ["farm"]):
+        fake.add(cell.label, 0.3, hours=1.0, log=learning())
+        config = load_method(cell.config, cell.overrides).model_dump(mode="json")
+        inputs = {"base": "exp/base", "base_sha256": sha256_of([trained]), "target_dev": ["x"]}
+        made = yaml.safe_dump({"config": config, "inputs": inputs})
+        (cell.folder / "config.yaml").write_text(made)
+    cli.main(["score", "--exp", "exp", "--data_root", "data", "--n_bootstrap", "5"])
 
 
 GRAMMAR = """context:
@@ -261,7 +308,9 @@ MAKERS = {
     "dataset": _dataset,
     "models": _models,
     "bundle": _bundle,
+    "packs": _packs,
     "decoded": _decoded,
+    "compared": _compared,
     "corpora": _corpora,
     "configs": _configs,
 }

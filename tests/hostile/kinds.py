@@ -1,5 +1,6 @@
 """Every kind of input: what is damaged of it, and what reads it."""
 
+import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,8 @@ class Kind:
         may_write: folders.
         keys: of a config; overrides of them are hostile, too.
         command: `run` is a command.
+        refused: the undamaged files are, for what stands behind them.
+        needs: a package that may not be installed.
     """
 
     name: str
@@ -30,10 +33,17 @@ class Kind:
     may_write: tuple[str, ...] = ("out",)
     keys: tuple[str, ...] = ()
     command: bool = False
+    refused: bool = False
+    needs: str = ""
 
     @property
     def folder(self) -> str:
         return self.name.partition(".")[0]
+
+
+def is_there(kind: Kind) -> bool:
+    """Whether the package that reads a kind is installed."""
+    return not kind.needs or importlib.util.find_spec(kind.needs) is not None
 
 
 def _command(name: str, damage: str | tuple[str, ...], *words: str, **more: Any) -> Kind:
@@ -117,13 +127,14 @@ KINDS = [
         keys=("order", "kind"),
     ),
     _read("data.transcribe", DATA, readers.transcribed),
+    _read("data.biasing", ("data/x/biasing", "data/x/bias_words"), readers.bias_lists),
     *(
         _command(f"imports.{name}", f"in/{name}*", "data", "import", name, f"in/{name}", "out/d")
         for name in ("jsonl", "csv", "tsv", "nemo", "slam")
     ),
     _command("imports.lhotse", "in/lhotse/*", "data", "import", "lhotse", "in/lhotse", "out/d"),
     _command("imports.cuts", "in/cuts/*", "data", "import", "lhotse", "in/cuts", "out/d"),
-    _command("dataset.import", "in/*", "data", "import", "hf", "in", "out/d"),
+    _command("dataset.import", "in/*", "data", "import", "hf", "in", "out/d", needs="datasets"),
     _command("score.asr", (*DATA, "hyp/text"), *SCORE),
     _command(
         "score.speakers",
@@ -225,7 +236,9 @@ KINDS = [
         keys=("seeds", "budget", "match", "methods", "pairs", "targets", "baseline"),
     ),
     _read("models.arpa", "x.arpa", readers.arpa),
+    _read("models.arpa_gz", "x.arpa.gz", readers.arpa_gz),
     _read("models.ark", "feats.*", readers.ark),
+    _read("models.older_ark", "older/*", readers.older_ark),
     _read("models.lexicon", "lexicon", readers.lexicon),
     _read("models.phrases", "list", readers.phrases),
     _read("models.tasks", "tasks", readers.tasks),
@@ -235,12 +248,41 @@ KINDS = [
         (*RUN_FILES, "exp/base/model/*"),
         readers.run_folder,
         may_write=("out", "exp"),
+        refused=True,
     ),
     _read("bundle.checkpoint", "exp/base/checkpoint.safetensors", readers.checkpoint),
     _read("bundle.log", "exp/base/train.jsonl", readers.log, may_write=("out", "exp/base")),
     _read("bundle.done", "x.log.done", readers.done),
     _read("bundle.pack", "packed/pack.json", readers.pack),
-    _command("bundle.transcribe", "packed/pack.json", "transcribe", "--model", "packed", "x.wav"),
+    _command(
+        "bundle.transcribe",
+        "packed/pack.json",
+        "transcribe",
+        "--model",
+        "packed",
+        "x.wav",
+        refused=True,
+    ),
+    _read("packs.load", "packed/**/*", readers.load_pack),
+    _read("packs.signed", "packed/**/*", readers.load_signed_pack, may_write=("out", "packed")),
+    _command(
+        "packs.transcribe",
+        ("data/x/wav.scp", "data/x/segments", "data/x/audio/*"),
+        *("transcribe", "--model", "packed", "--device", "cpu", "data/x"),
+    ),
+    _read(
+        "packs.paths",
+        "data/x/text",
+        readers.named_on_the_command_line,
+        keys=(
+            *("data check", "data check data/x", "data combine out/c data/x", "transcribe --model"),
+            *("transcribe --model packed", "report --out out/R.md --exp", "data split --x"),
+            *("data import jsonl", "score --out out/s --ref data/x/text --hyp", "pack --base"),
+            *("ctm --out out/x.ctm --decode", "compare report --base", "model inspect"),
+        ),
+        may_write=SETS,
+        command=True,
+    ),
     _read("bundle.tuning", "tuning/tuning.json", readers.tuning),
     _read(
         "decoded.claim",
@@ -291,27 +333,18 @@ KINDS = [
         "5",
         may_write=("out", "exp"),
     ),
-    _command(
-        "decoded.compare",
-        (*RUN_FILES, *RESULT_FILES),
-        "compare",
-        "report",
-        "--base",
-        "exp/base",
-        "--config",
-        str(CONF / "compare.yaml"),
-        "--targets",
-        "agriculture",
-        "--data",
-        "data",
-        "--out",
-        "out/C.md",
-        "--tag",
-        "b4",
+    _read(
+        "compared.report",
+        (
+            *("*.yaml", "exp/base/run.json", "exp/base/grid/*/*", "exp/base/**/text"),
+            *("exp/base/**/wer.json", "exp/base/**/settings.json", "data/*/*"),
+        ),
+        readers.compared,
+        command=True,
     ),
     _read("corpora.slurp", "slurp/dataset/slurp/*", readers.slurp),
     _read("corpora.massive", "massive/*", readers.massive),
-    _read("corpora.parquet", "speech/fr-FR/*", readers.parquet),
+    _read("corpora.parquet", "speech/fr-FR/*", readers.parquet, needs="datasets"),
     _read("corpora.textgrid", "days/transcripts/*", readers.days),
     _read(
         "corpora.grammar",

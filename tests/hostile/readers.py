@@ -1,7 +1,11 @@
 """What reads the inputs that are not read by a command alone; each is given overrides."""
 
+import contextlib
+import json
 from pathlib import Path
+from unittest import mock
 
+from speechllm import cli
 from tests.hostile.inputs import TEXT
 
 
@@ -41,17 +45,39 @@ def grid(given: list[str]) -> None:
 
 
 def arpa(given: list[str]) -> None:
+    _arpa("x.arpa")
+
+
+def arpa_gz(given: list[str]) -> None:
+    _arpa("x.arpa.gz")
+
+
+def _arpa(name: str) -> None:
     from speechllm.lm.arpa import read_arpa
 
-    read_arpa("x.arpa").score(["hello", "world"])
+    read_arpa(name).score(["hello", "world"])
 
 
 def ark(given: list[str]) -> None:
+    _ark("feats.scp")
+
+
+def older_ark(given: list[str]) -> None:
+    _ark("older/feats.scp")
+
+
+def _ark(name: str) -> None:
     from speechllm.data.speech.ark import ArkReader
 
-    reader = ArkReader(Path("feats.scp"))
+    reader = ArkReader(Path(name))
     for utt in reader:
         reader[utt]
+
+
+def bias_lists(given: list[str]) -> None:
+    from speechllm.data.dirs.bias_lists import read_bias_lists
+
+    read_bias_lists(Path("data/x"), TEXT)
 
 
 def lexicon(given: list[str]) -> None:
@@ -117,6 +143,47 @@ def pack(given: list[str]) -> None:
     read_manifest(Path("packed"))
 
 
+def load_pack(given: list[str]) -> None:
+    from speechllm.transcribe.load import load_parts
+
+    load_parts("packed", device="cpu")
+
+
+def load_signed_pack(given: list[str]) -> None:
+    """Load a pack whose maker has given every file the hash that it has."""
+    _sign(Path("packed"))
+    load_pack(given)
+
+
+def _sign(packed: Path) -> None:
+    from speechllm.files.made_from import digest
+    from speechllm.files.whole import sha256_of
+    from speechllm.pretrained import weights_hash
+
+    with contextlib.suppress(Exception):
+        (packed / "SHA256SUMS").unlink()  # older versions wrote none
+        base = packed / "base/trained.safetensors"
+        for bundle in (packed / "base", *packed.glob("domains/*")):
+            described = json.loads((bundle / "model.json").read_text())
+            described["sha256"] = digest(bundle / "trained.safetensors")
+            described |= {"parent_sha256": sha256_of([base])} if "parent" in described else {}
+            (bundle / "model.json").write_text(json.dumps(described))
+    with contextlib.suppress(Exception):
+        manifest = json.loads((packed / "pack.json").read_text())
+        for domain, trained in manifest["domains"].items():
+            bundle = packed / "base" if domain == "base" else packed / "domains" / domain
+            trained["sha256"] = sha256_of([bundle / "trained.safetensors"])
+        for key, model in manifest["pretrained"].items():
+            model["sha256"] = weights_hash(packed / "pretrained" / key)
+        (packed / "pack.json").write_text(json.dumps(manifest))
+
+
+def named_on_the_command_line(given: list[str]) -> None:
+    """Give commands paths, and other last words, that are none."""
+    for command, _, word in (pair.partition("=") for pair in given):
+        cli.main([*command.split(), word])
+
+
 def tuning(given: list[str]) -> None:
     from speechllm.decode.tuning.weights import read_boost, read_tuning
 
@@ -132,6 +199,14 @@ def claimed(given: list[str]) -> None:
     folder = Path("exp/base/decode_b4/x")
     read_records(folder)
     check_settings(folder, {"language_models": {}, "model": "a", "audio": "b", "decode": decode})
+
+
+def compared(given: list[str]) -> None:
+    from speechllm.compare import report
+
+    grid = ["--base", "exp/base", "--config", "grid.yaml", "--targets", "farm", "--tag", "greedy"]
+    with mock.patch.object(report, "can_plot", lambda: False):  # a second for each case
+        cli.main(["compare", "report", *grid, "--data", "data", "--out", "out/C.md"])
 
 
 def slurp(given: list[str]) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import io
 import logging
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -11,9 +12,11 @@ from pathlib import Path
 
 from speechllm import cli
 from speechllm.errors import SpeechLLMError, bounded
+from speechllm.files.os_errors import describe
 
 MOST_OUTPUT = 30_000
 """Characters that a command may write about inputs as small as these."""
+NO_MEMORY = re.compile("MemoryError|(unable to|cannot|can't) allocate|out of memory", re.IGNORECASE)
 COMMANDS = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "pty.spawn")
 # What is changed, and the folder (its descriptor) that its name is relative to: by their places.
 CHANGES = {
@@ -59,7 +62,11 @@ class Watched:
         if not isinstance(path, str | bytes | os.PathLike):
             return
         above = os.readlink(f"/proc/self/fd/{folder}") if folder >= 0 else ""
-        place = os.path.realpath(os.path.join(above, os.fsdecode(path)))
+        place = os.path.join(above, os.fsdecode(path))
+        if event == "open":
+            place = os.path.realpath(place)
+        else:  # a link itself is changed, not where it leads to
+            place = os.path.join(os.path.realpath(os.path.dirname(place)), os.path.basename(place))
         if place != os.devnull and not place.startswith(tuple(self.may_write)):
             self.faults.append(f"{event} {place}"[:300])
 
@@ -89,7 +96,7 @@ def watched(folder: Path, may_write: list[str]) -> Iterator[None]:
     assert not seen.faults, seen.faults
 
 
-def attempt(action: Callable[[], object], command: bool) -> int:
+def attempt(action: Callable[[], object], command: bool) -> tuple[int, str]:
     """Run an action that must end well, or with an error that a user can mend.
 
     Args:
@@ -97,7 +104,7 @@ def attempt(action: Callable[[], object], command: bool) -> int:
         command: which of both.
 
     Returns:
-        0, or the exit code that goes with its error.
+        0, or the exit code that goes with its error; and all that was said.
     """
     code = 0
     out = io.StringIO()
@@ -114,6 +121,10 @@ def attempt(action: Callable[[], object], command: bool) -> int:
         assert message == bounded(message) and message.strip()
         out.write(message)
         code = 1
+    except OSError as error:
+        assert not command and error.filename, "the command line would not know the file"
+        out.write(describe(error))
+        code = 1
     except SystemExit as end:
         assert command and end.code in (0, 1, 2), end.code
         assert end.code != 1 or "error: " in out.getvalue()
@@ -122,8 +133,17 @@ def attempt(action: Callable[[], object], command: bool) -> int:
         logger.removeHandler(log)
     said = out.getvalue()
     assert len(said) < MOST_OUTPUT, said[:2000]
+    assert not NO_MEMORY.search(said), said[:2000]
     assert "Traceback" not in said and "a bug of speechllm" not in said, said[:2000]
-    return code
+    return code, said
+
+
+def names_a_file(said: str, *folders: Path) -> bool:
+    """Whether a text names a file or a folder below some folders, or one that ends as they do."""
+    words = set(re.split(r"[\s:/,'\"()]+", said))
+    paths = [path for folder in folders for path in folder.rglob("*")]
+    endings = tuple({path.suffix for path in paths} - {""})
+    return any(path.name in words for path in paths) or any(w.endswith(endings) for w in words)
 
 
 def copied(whole: Path, place: Path) -> Path:

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -5,10 +6,10 @@ import pytest
 import torch
 from torch.nn import functional
 
-from speechllm.config import LoraConfig
-from speechllm.errors import ConfigError, SpeechLLMError
+from speechllm.config import LoraConfig, ModelConfig, ProjectorConfig
+from speechllm.errors import ConfigError, DataError, SpeechLLMError
 from speechllm.files.layout import TENSORS
-from speechllm.model.bundle import load_bundle, save_bundle
+from speechllm.model.bundle import load_bundle, read_bundle, save_bundle
 from speechllm.model.fill_slot import fill_slot
 from speechllm.model.speech_llm import SpeechLLM, parameter_table, set_trainable
 from speechllm.slot.collate import IGNORED, Example, collate
@@ -135,6 +136,27 @@ def test_a_changed_parent_is_refused(model: SpeechLLM, tmp_path: Path) -> None:
     save_bundle(tmp_path / "base", model)
     with pytest.raises(SpeechLLMError, match="changed since"):
         load_bundle(tmp_path / "child")
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "claim"),
+    [
+        ("projector", "hidden", 10**9),
+        ("projector", "downsampling", 10**9),
+        ("lora", "rank", 10**9),
+    ],
+)
+def test_claims_beyond_what_was_trained_are_refused_before_they_are_built(
+    model: SpeechLLM, tmp_path: Path, part: str, key: str, claim: int
+) -> None:
+    model.replace_lora(LoraConfig(rank=2, alpha=4))
+    set_trainable(model, ("projector.*", "llm.*.lora_*"))
+    save_bundle(tmp_path, model)
+    described = json.loads((tmp_path / "model.json").read_text())
+    described["model"][part][key] = claim
+    (tmp_path / "model.json").write_text(json.dumps(described))
+    with pytest.raises(DataError, match=rf"(?i)trained {part} .* that model\.json claims"):
+        read_bundle(tmp_path)
 
 
 def test_a_folder_without_model_says_which_stage_makes_it(tmp_path: Path) -> None:

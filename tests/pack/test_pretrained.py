@@ -72,6 +72,17 @@ def test_carried_weights_that_changed_or_are_gone_are_refused(model: Path, tmp_p
         locate(packed, "encoder", found)
 
 
+def test_weights_that_cannot_be_read_are_an_error(model: Path, tmp_path: Path) -> None:
+    packed = tmp_path / "packed"
+    found, folder = describe(str(model), "encoder", packed, "local")
+    copy_model(folder, packed / str(found.path))
+    weights = packed / "pretrained/encoder/model.safetensors"
+    weights.unlink()
+    weights.symlink_to("missing")
+    with pytest.raises(SpeechLLMError, match="pretrained/encoder: cannot be read"):
+        locate(packed, "encoder", found)
+
+
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "modeling.py", "run.sh", "x.pkl"])
 def test_a_program_among_what_is_carried_is_refused(model: Path, tmp_path: Path, name: str) -> None:
     packed = tmp_path / "packed"

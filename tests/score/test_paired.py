@@ -122,8 +122,11 @@ def test_wrong_use_of_the_command(folders):
     a, b = (folders / f"exp/{name}/decode_x/farm_test" for name in "ab")
     scored(a)
     (b / "text").write_text("u00 a\nzz b\n")
-    with pytest.raises(SpeechLLMError, match=r"no reference has: 1 \(zz\)"):
+    with pytest.raises(SpeechLLMError, match=r"b/.*/text: .* no reference has: 1 \(zz\)"):
         run(a, b)
+    (folders / "empty").touch()
+    with pytest.raises(DataError, match="empty: there are no references"):
+        run(a, b, "--ref", folders / "empty")
     (b / "text").write_text("u00 a\nu00 b\n")
     with pytest.raises(DataError, match=r"text:2: id occurs more than once: u00"):
         run(a, b)

@@ -317,7 +317,7 @@ def test_more_bad_input(tree):
     with pytest.raises(DataError, match="absent: no such file"):
         score_set(ASR, reference, reference, tree / "out", Settings(train_text=(tree / "absent",)))
     empty = write(tree / "empty/text", "")
-    with pytest.raises(SpeechLLMError, match="no references"):
+    with pytest.raises(DataError, match="empty/text: there are no references"):
         score_set(ASR, empty, reference, tree / "out", Settings())
     silent = write(tree / "silent/text", "u1\nu2\n")
     heard = write(tree / "heard", "u1 a\nu2\n")

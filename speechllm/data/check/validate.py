@@ -24,7 +24,16 @@ from speechllm.data.dirs.kaldi import (
     spk2utt_of,
     whole_recordings,
 )
-from speechllm.data.dirs.tables import CHANNELS, NO_DATA_DIR, NO_TEXT, Fault, Row, scan_table
+from speechllm.data.dirs.tables import (
+    ADD_RECORDINGS,
+    CHANNELS,
+    NO_DATA_DIR,
+    NO_RECORDINGS,
+    NO_TEXT,
+    Fault,
+    Row,
+    scan_table,
+)
 from speechllm.data.speech.audio_error import LEAST_SECONDS
 from speechllm.errors import DataError, shell_word
 from speechllm.files.garbage import uncollected
@@ -275,6 +284,8 @@ class Check:
                 ask = Decision("ask", message) if name == "segments" else None
                 self._complain("wav.scp", message, remedy="add it", decision=ask)
         if "wav.scp" not in self.rows:
+            if "segments" in self.rows:
+                self.complain("segments", NO_RECORDINGS, remedy=ADD_RECORDINGS)
             return {}
         for rec, row in self.rows["wav.scp"].items():
             if not row.value:

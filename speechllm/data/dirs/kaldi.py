@@ -15,8 +15,10 @@ from typing import Any
 
 from speechllm.data.dirs.bias_lists import BiasLists, read_bias_lists
 from speechllm.data.dirs.tables import (
+    ADD_RECORDINGS,
     CHANNELS,
     NO_DATA_DIR,
+    NO_RECORDINGS,
     NO_TEXT,
     TABLES,
     first_ids,
@@ -203,6 +205,8 @@ class DataDir:
             data.audio = share_keys(_read_audio(path), text)
             data._check_same_ids("text without audio", set(text) - data.audio.keys())
             data._check_same_ids("audio without text", data.audio.keys() - set(text))
+        elif (path / "segments").is_file():
+            raise DataError(NO_RECORDINGS, path / "segments", remedy=ADD_RECORDINGS)
         if (path / "utt2spk").is_file():
             spoken = {utt: intern(spk) for utt, spk in read_table(path / "utt2spk").items()}
             data.utt2spk = share_keys(spoken, text)

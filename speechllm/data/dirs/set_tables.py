@@ -69,14 +69,32 @@ class SetTables:
         """Seconds of every utterance.
 
         Raises:
-            DataError: there is no `utt2dur`.
+            DataError: there is no `utt2dur`, or a length is none.
         """
         if "utt2dur" not in self.utterances:
             remedy = f"speechllm data fix {shell_word(self.path)} measures it"
             raise DataError(
                 "no such file, and lengths are needed", self.path / "utt2dur", None, remedy
             )
-        return {utt: seconds(value) for utt, value in self.utterances["utt2dur"].items()}
+        table = self.utterances["utt2dur"]
+        return {utt: self.time("utt2dur", utt, value) for utt, value in table.items()}
+
+    def time(self, table: str, utt: str, value: str) -> Decimal:
+        """Parse a time of an utterance.
+
+        Args:
+            table: table that holds it, for the error message.
+            utt: the utterance.
+            value: the time in seconds.
+
+        Raises:
+            DataError: it has an exponent, or decimals, that no time has.
+        """
+        try:
+            return seconds(value)
+        except ValueError as error:
+            message = f"{utt}: {error}"
+            raise DataError(message, self.path / table, remedy="mend the line") from error
 
     def select(self, wanted: Collection[str]) -> "SetTables":
         """Return the part with these utterances, and the recordings and speakers that they need."""

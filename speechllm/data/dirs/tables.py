@@ -26,6 +26,8 @@ CHANNELS = "reco2channel"
 TABLES = ("text", "wav.scp", CHANNELS, "segments", "utt2spk", "spk2utt", "utt2dur", "entities")
 """Those that `speechllm data fix` mends."""
 NO_DATA_DIR = "check the path; a recipe makes its data dirs in stage 1 (data)"
+NO_RECORDINGS = "it cuts recordings, and there is no wav.scp"
+ADD_RECORDINGS = "write wav.scp, a line `recording path` for each; or remove segments"
 NO_TEXT = "write it, a line `utterance transcript` for each; a recipe does in stage 1 (data)"
 
 

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from speechllm.data.dirs.kaldi import parse_channel, parse_entities
-from speechllm.data.dirs.records import CHANNEL, Record, seconds
+from speechllm.data.dirs.records import CHANNEL, Record
 from speechllm.data.dirs.set_tables import SetTables, read_set
 from speechllm.data.dirs.tables import CHANNELS, first_ids
 from speechllm.errors import DataError
@@ -90,7 +90,7 @@ class SetRecords(Collection[Record]):
             utt,
             tables["text"][utt],
             speaker=tables.get("utt2spk", {}).get(utt),
-            duration=None if duration is None else seconds(duration),
+            duration=None if duration is None else self.tables.time("utt2dur", utt, duration),
             entities=None if entities is None else parse_entities(entities),
             tables={n: tables[n][utt] for n in self.tables.further if utt in tables[n]},
             **self._audio(utt),
@@ -108,8 +108,8 @@ class SetRecords(Collection[Record]):
             **self._channel(recording),
             "audio": self._path(self.tables.recordings["wav.scp"][recording]),
             "recording": recording,
-            "start": seconds(start),
-            "end": None if seconds(end) == -1 else seconds(end),
+            "start": self.tables.time("segments", utt, start),
+            "end": None if float(end) == -1 else self.tables.time("segments", utt, end),
         }
 
     def _channel(self, recording: str) -> dict[str, int]:

@@ -18,6 +18,10 @@ from speechllm.files.whole import whole_file
 
 LONGEST = 1 << 26  # bytes of a line: a small gzip file may unpack to gigabytes
 LINES_SHOWN = 1000
+MOST_UNPACKED = 200
+"""Most bytes that a byte of a gzip file may stand for; text has 3 to 30."""
+UNPACKED_FREELY = 1 << 22
+"""Bytes of lines that a gzip file may unpack to, however small it is."""
 FETCH_AGAIN = "fetch or make the file again"
 
 
@@ -29,7 +33,8 @@ def read_lines(path: Path, remedy: str | None = None) -> Iterator[str]:
         remedy: for a file that is not there.
 
     Raises:
-        DataError: the file cannot be read, or a line is not UTF-8 or longer than `LONGEST`.
+        DataError: the file cannot be read, a line is not UTF-8 or longer than `LONGEST`, or a
+            gzip file unpacks to more than any text does.
     """
     number = 1
     try:
@@ -48,6 +53,9 @@ def read_lines(path: Path, remedy: str | None = None) -> Iterator[str]:
                     message, remedy = not_utf8(path)
                     raise DataError(message, path, number, remedy) from error
                 if number % LINES_SHOWN == 0:
+                    if UNPACKED_FREELY < stream.tell() > MOST_UNPACKED * raw.tell():
+                        message = f"a byte of the gzip file unpacks to more than {MOST_UNPACKED}"
+                        raise DataError(message, path, number, FETCH_AGAIN)
                     progress.advance(_megabytes(raw.tell()) - progress.done)
     except FileNotFoundError as error:
         raise DataError("no such file", path, remedy=remedy) from error
@@ -55,6 +63,8 @@ def read_lines(path: Path, remedy: str | None = None) -> Iterator[str]:
         raise DataError("is a folder, no file", path, remedy=remedy) from error
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"gzip file is damaged ({error})", path, number, FETCH_AGAIN) from error
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror})", path, remedy=remedy) from error
 
 
 def _megabytes(size: int) -> float:

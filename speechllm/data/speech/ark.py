@@ -165,6 +165,12 @@ class ArkReader(Mapping[str, np.ndarray]):
                 self._files[ark] = os.open(ark, os.O_RDONLY | os.O_CLOEXEC)
             except (OSError, ValueError) as error:  # ValueError: a name with a NUL
                 raise self._broken(ark, f"archive cannot be read ({error})") from error
+        try:
+            return self._record_at(ark, offset)
+        except OSError as error:  # it is a folder, or the disk fails
+            raise self._broken(ark, f"archive cannot be read ({error.strerror})") from error
+
+    def _record_at(self, ark: Path, offset: int) -> bytes:
         head = os.pread(self._files[ark], _HEADER_BYTES, offset)
         # kaldiio does not read it: it would unpickle a record that starts with PKL.
         if head and not head.startswith(b"NPY"[: len(head)]):

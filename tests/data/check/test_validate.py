@@ -201,6 +201,13 @@ def test_bad_segments(make_data_dir, segment, message):
     assert complaint.item.startswith("utt1")
 
 
+def test_segments_without_recordings(make_data_dir):
+    path = make_data_dir(text={"utt1": "hello"})
+    (path / "segments").write_text("utt1 utt1 0 0.5\n")
+    (path / "wav.scp").unlink()
+    assert found(path, "cuts recordings, and there is no wav.scp")[0].file == path / "segments"
+
+
 def test_recording_without_segment(make_data_dir):
     path = make_data_dir(text={"utt1": "hello"})
     edit(path / "wav.scp", "utt1 ", "other x.wav\nutt1 ")

@@ -90,6 +90,14 @@ def test_segments_cut_recordings(tmp_path):
     assert audio["u2"].recording == "rec"
 
 
+def test_segments_without_recordings_are_refused(make_data_dir):
+    path = make_data_dir(text={"utt1": "hello"})
+    (path / "segments").write_text("utt1 utt1 0 0.5\n")
+    (path / "wav.scp").unlink()
+    with pytest.raises(DataError, match=r"segments: .* there is no wav\.scp\n  -> write"):
+        DataDir.load(path)
+
+
 def test_text_only_set(make_data_dir):
     path = make_data_dir(with_audio=False)
     data = DataDir.load(path)

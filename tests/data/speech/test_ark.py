@@ -136,6 +136,14 @@ def test_truncated_ark_is_found_on_opening(tmp_path, keep):
     assert f"rm {scp}, then run stage 3 (features) again" in str(caught.value)
 
 
+def test_a_folder_in_the_place_of_an_ark_is_named(tmp_path):
+    scp = write(tmp_path, matrices("a"))
+    (tmp_path / "feats.ark").unlink()
+    (tmp_path / "feats.ark").mkdir()
+    with pytest.raises(DataError, match=r"feats\.ark: archive cannot be read \(Is a directory"):
+        ArkReader(scp)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_an_altered_ark_is_refused_or_reads_bit_equal(tmp_path, seed):
     """Bytes flipped, cut out, put in, moved or cut off: fifty alterations for each seed."""

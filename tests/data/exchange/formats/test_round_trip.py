@@ -116,3 +116,10 @@ def test_commands_come_back_where_they_are_allowed(name, whole_set, tmp_path):
     assert not (tmp_path / "back").exists()
     import_set(form.read(target), tmp_path / "back", audio_root=tmp_path, allow_pipes=True)
     assert files(tmp_path / "back") == files(whole_set)
+
+
+def test_a_time_that_no_time_is_written_as_names_its_table(cut_set, tmp_path):
+    table = cut_set / "segments"
+    table.write_text(table.read_text().replace("0.1000", "1e-400"))
+    with pytest.raises(DataError, match="segments: a-1: not a number of seconds: '1e-400'"):
+        export_set(cut_set, formats.get("csv"), tmp_path / "set.csv")
