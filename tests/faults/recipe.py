@@ -73,7 +73,9 @@ targets="{TARGET}"
 def make_recipe(folder: Path) -> None:
     """Write a recipe with its models and data into `folder`, which is two below its root."""
     for name in ("utils", "tools"):
-        (folder.parents[1] / name).symlink_to(ROOT / name)
+        link = folder.parents[1] / name
+        link.unlink(missing_ok=True)
+        link.symlink_to(ROOT / name)
     folder.mkdir(parents=True)
     (folder / "run.sh").write_text(RUN)
     (folder / "run.sh").chmod(0o755)
