@@ -124,6 +124,7 @@ def _child(
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(writer, 1)
     os.dup2(writer, 2)
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))
     sys.argv = ["speechllm", *words]
     time.monotonic = time.perf_counter = lambda: STILL
     os.chdir(folder)
