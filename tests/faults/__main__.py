@@ -10,15 +10,16 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 # Tiny models gain nothing by threads, and a process with threads cannot be forked.
 os.environ |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 
-from tests.faults.process import in_fork, preload, run_commands
+from tests.faults.process import preload, run_commands, start_fork, wait_for
 from tests.faults.recipe import STAGES, commands, make_recipe
 from tests.faults.trial import Reference, Trial
 
@@ -32,6 +33,7 @@ def main() -> int:
         "--stops", type=int, default=36, help="trials with SIGTERM and SIGINT (%(default)s)"
     )
     parser.add_argument("--seed", type=int, default=1, help="of all that is random (%(default)s)")
+    parser.add_argument("--nj", type=int, default=2, help="trials at once (%(default)s)")
     parser.add_argument(
         "--work",
         type=Path,
@@ -60,29 +62,44 @@ def main() -> int:
     ]
     trials += [Trial("each", s, n) for s in args.each for n in range(1, references[s].calls + 1)]
     log = work / f"seed-{args.seed}.jsonl"
-    lines = log.read_text().splitlines() if log.is_file() else []
-    done = {trial.key: trial for trial in (Trial(**json.loads(line)) for line in lines)}
-    for place, trial in enumerate(trials):
-        if trial.key in done:
-            trials[place] = done[trial.key]
-            continue
-        trial.run(args.seed, references[trial.stage], recipe)
-        with log.open("a") as stream:
-            stream.write(json.dumps(asdict(trial)) + "\n")
-        kind, stage, number = trial.key
-        print(f"{place + 1}/{len(trials)} {stage}: {'; '.join(trial.deaths)}", flush=True)
-        if trial.faults:
-            print(*(f"  FAULT {fault}" for fault in trial.faults), sep="\n", flush=True)
-            kept = work / f"failed/{kind}-{stage}-{number}"
-            shutil.rmtree(kept, ignore_errors=True)
-            shutil.copytree(recipe, kept, symlinks=True)
+    done = _read(log)
+    left = [trial for trial in trials if trial.key not in done]
+    workers = [
+        start_fork(partial(_run, left[n :: args.nj], references, args.seed, work, n))
+        for n in range(args.nj)
+    ]
+    ended = [wait_for(worker) for worker in workers]
+    done = _read(log)
+    trials = [done[trial.key] for trial in trials if trial.key in done]
     print(_table(trials))
-    faulty = any(trial.faults for trial in trials)
+    faulty = any(ended) or any(trial.faults for trial in trials)
     if faulty or args.work:
         print(f"log and what failed: {work}")
     else:
         shutil.rmtree(work)
     return int(faulty)
+
+
+def _run(
+    trials: Sequence[Trial], references: Mapping[str, Reference], seed: int, work: Path, worker: int
+) -> None:
+    """Run a worker's trials; each adds its line to the log."""
+    recipe = work / f"egs/trial-{worker}"
+    for place, trial in enumerate(trials, 1):
+        trial.run(seed, references[trial.stage], recipe)
+        with (work / f"seed-{seed}.jsonl").open("a") as stream:
+            stream.write(json.dumps(asdict(trial)) + "\n")
+        said = f"{worker}: {place}/{len(trials)} {trial.stage}: {'; '.join(trial.deaths)}"
+        print(said, *(f"  FAULT {fault}" for fault in trial.faults), sep="\n", flush=True)
+        if trial.faults:
+            kept = work / "failed" / "-".join(map(str, trial.key))
+            shutil.rmtree(kept, ignore_errors=True)
+            shutil.copytree(recipe, kept, symlinks=True)
+
+
+def _read(log: Path) -> dict[tuple[str, str, int], Trial]:
+    lines = log.read_text().splitlines() if log.is_file() else []
+    return {trial.key: trial for trial in (Trial(**json.loads(line)) for line in lines)}
 
 
 def _references(work: Path, recipe: Path) -> dict[str, Reference]:
@@ -91,7 +108,7 @@ def _references(work: Path, recipe: Path) -> dict[str, Reference]:
     if not path.is_file():
         shutil.rmtree(work / "egs", ignore_errors=True)
         shutil.rmtree(work / "states", ignore_errors=True)
-        in_fork(lambda: make_recipe(recipe))
+        wait_for(start_fork(partial(make_recipe, recipe)))
         shutil.copytree(recipe, work / "states/data", symlinks=True)
         told: dict[str, Any] = {}
         before = "data"

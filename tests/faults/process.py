@@ -53,17 +53,30 @@ def preload() -> None:
     torch.set_num_threads(1)
 
 
-def in_fork(work: Callable[[], object]) -> None:
-    """Do something in a forked process, so that this one stays as it was."""
+def start_fork(work: Callable[[], int | None]) -> int:
+    """Do something in a forked process, which ends in the code that it returns.
+
+    This process stays as it was. Returns the number of the new one.
+    """
+    sys.stdout.flush()  # else the child would write it too
     pid = os.fork()
-    if pid == 0:
-        try:
-            work()
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
-    assert os.waitpid(pid, 0)[1] == 0
+    if pid:
+        return pid
+    code = 1
+    try:
+        code = work() or 0
+    except SystemExit as exit_:
+        code = exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)
+    except BaseException:
+        traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def wait_for(pid: int) -> int:
+    """Exit code of a forked process; negative for a signal."""
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def run_commands(
@@ -89,10 +102,7 @@ def _run(
     words: Sequence[str], folder: Path, calls: Calls, death: Death | None, started: float
 ) -> tuple[int, str]:
     reader, writer = os.pipe()
-    sys.stdout.flush()  # else the child would write it too
-    pid = os.fork()
-    if pid == 0:
-        os._exit(_child(words, folder, calls, death, writer))
+    pid = start_fork(lambda: _child(words, folder, calls, death, writer))
     os.close(writer)
     with suppress(OSError):  # the child may have done it, and ended
         os.setpgid(pid, pid)
@@ -110,17 +120,16 @@ def _run(
                 if not (block := stream.read(1 << 16)):
                     break
                 output += block
-    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    return code, output.decode(errors="replace")
+    return wait_for(pid), output.decode(errors="replace")
 
 
 def _child(
     words: Sequence[str], folder: Path, calls: Calls, death: Death | None, writer: int
-) -> int:
-    """Run one command as a program does; its exit code."""
+) -> None:
+    """Run one command as a program does."""
     os.setpgid(0, 0)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # our caller may ignore it
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for number in (signal.SIGINT, signal.SIGTERM):  # our caller may ignore them
+        signal.signal(number, signal.SIG_DFL)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(writer, 1)
     os.dup2(writer, 2)
@@ -128,17 +137,7 @@ def _child(
     sys.argv = ["speechllm", *words]
     time.monotonic = time.perf_counter = lambda: STILL
     os.chdir(folder)
-    code = 1
-    try:
-        from speechllm.cli import main
+    from speechllm.cli import main
 
-        count_calls(calls, folder, death)
-        main()
-        code = 0
-    except SystemExit as exit_:
-        code = exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)
-    except BaseException:
-        traceback.print_exc()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    return code
+    count_calls(calls, folder, death)
+    main()

@@ -91,7 +91,7 @@ class Trial:
             death = Death(signal=number, seconds=draw.random() * reference.seconds / 2)
         ended = run_commands(reference.commands, work, death)
         self.deaths.append(f"{death}: code {ended.code}")
-        if ended.code:  # else it was faster than the clock
+        if ended.code not in (0, -number):  # it was faster, or had not even begun
             self.faults += _faults_of_stop(ended, number)
 
     def _kill(self, reference: Reference, draw: random.Random, work: Path) -> None:
