@@ -98,9 +98,9 @@ def locked(path: Path, what: str | Path, patience: float = 0.0) -> Iterator[None
 
 def forget_dead(path: Path) -> None:
     """Remove a lock file whose holder has ended, if there is one."""
+    _forget_guard(path)
     if path.exists() and (holder := _read(path)) and holder.is_gone:
         _Lock(path).clear(holder)
-    _forget_guard(path)
 
 
 class _Lock:
