@@ -32,6 +32,13 @@ def main() -> int:
     parser.add_argument(
         "--stops", type=int, default=36, help="trials with SIGTERM and SIGINT (%(default)s)"
     )
+    parser.add_argument(
+        "--scripts",
+        type=int,
+        default=0,
+        help="trials with SIGKILL to the process group of run.sh; nothing is imported before, so "
+        "they take long (%(default)s)",
+    )
     parser.add_argument("--seed", type=int, default=1, help="of all that is random (%(default)s)")
     parser.add_argument("--nj", type=int, default=2, help="trials at once (%(default)s)")
     parser.add_argument(
@@ -57,7 +64,7 @@ def main() -> int:
     references = _references(work, recipe)
     trials = [
         Trial(kind, STAGES[number % len(STAGES)], number)
-        for kind in ("kill", "stop")
+        for kind in ("kill", "stop", "script")
         for number in range(getattr(args, f"{kind}s"))
     ]
     trials += [Trial("each", s, n) for s in args.each for n in range(1, references[s].calls + 1)]

@@ -3,9 +3,12 @@
 import importlib
 import os
 import pkgutil
+import runpy
 import select
 import signal
+import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -14,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.faults.deaths import Calls, Death, count_calls
+from tests.helpers.paths import ROOT
 
 LONGEST_SECONDS = 300.0
-STILL = 1000.0
-"""What the clocks of a command show; they stand still, so that no file tells how long it took."""
+STILL = Path(__file__).with_name("still")
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,35 @@ def run_commands(
     return Ended(code, output, calls.number, time.monotonic() - started)
 
 
+def run_script(recipe: Path, options: Sequence[str], seconds: float | None = None) -> Ended:
+    """Run a recipe's `run.sh`, with its jobs, their runner and its watchdog, as a user does.
+
+    Args:
+        recipe: its folder.
+        options: options of `run.sh`.
+        seconds: time after which SIGKILL comes to the whole process group; None: never.
+    """
+    path = os.pathsep.join([str(STILL), str(ROOT)])
+    started = time.monotonic()
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            [recipe / "run.sh", *options],
+            env={**os.environ, "PYTHONPATH": path},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            process.wait(seconds or LONGEST_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        took = time.monotonic() - started
+        output.seek(0)
+        return Ended(process.returncode, output.read().decode(errors="replace"), 0, took)
+
+
 def _run(
     words: Sequence[str], folder: Path, calls: Calls, death: Death | None, started: float
 ) -> tuple[int, str]:
@@ -135,7 +167,7 @@ def _child(
     os.dup2(writer, 2)
     sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))
     sys.argv = ["speechllm", *words]
-    time.monotonic = time.perf_counter = lambda: STILL
+    runpy.run_path(str(STILL / "sitecustomize.py"))
     os.chdir(folder)
     from speechllm.cli import main
 

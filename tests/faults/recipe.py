@@ -94,18 +94,23 @@ def make_recipe(folder: Path) -> None:
         make_set(Path("data", name), name.replace("_", "-"), seed=seed)
 
 
+def options(stage: str) -> list[str]:
+    """Options of `run.sh` for a stage."""
+    if stage == "compare":
+        return ["--compare", GRID, "--stage", "adapt"]
+    return ["--stage", stage, "--stop_stage", stage]
+
+
 def commands(recipe: Path, stage: str) -> list[list[str]]:
     """Words of a stage's commands, without `speechllm`, one for each job."""
-    asked = ["--stage", stage, "--stop_stage", stage]
-    if stage == "compare":
-        asked = ["--compare", GRID, "--stage", "adapt"]
+    dry = "--dry_run"
     planned = subprocess.run(
-        [recipe / "run.sh", "--dry_run", *asked], check=True, capture_output=True, text=True
+        [recipe / "run.sh", *options(stage), dry], check=True, capture_output=True, text=True
     ).stdout
     found = []
     for line in planned.splitlines():
         if line.startswith("$ "):
-            words = shlex.split(line[2:])
+            words = shlex.split(line[2:].replace(f" {dry}", ""))  # a report quotes its command
             jobs = next((w for w in words if w.startswith("JOB=")), "JOB=1:1")
             last = len(words) - words[::-1].index("speechllm")
             for job in range(1, int(jobs.partition(":")[2]) + 1):

@@ -9,7 +9,8 @@ import re
 from pathlib import Path
 
 NOT_COMPARED = {"tensorboard", "log"}
-"""Folders of logs: TensorBoard's are named by time and process, those of jobs hold times."""
+"""Folders of logs: TensorBoard's are named by time and process, those of jobs hold times. Locks and
+temporary files in them count."""
 FILE_TIME = re.compile(rb'(\[\s*\d+,\s*)(?:\d+|null)(,\s*"[0-9a-f]{64}")')
 DATE = re.compile(rb"\b20\d\d-\d\d-\d\d\b")
 
@@ -30,7 +31,10 @@ def _files(folder: Path) -> set[str]:
     names = set()
     for path in folder.rglob("*"):
         relative = path.relative_to(folder)
-        if not NOT_COMPARED & {*relative.parts} and (not path.is_dir() or not any(path.iterdir())):
+        is_left = path.name.startswith(".") or path.suffix == ".running"
+        if NOT_COMPARED & {*relative.parts} and not is_left:
+            continue
+        if not path.is_dir() or not any(path.iterdir()):
             names.add(str(relative))
     return names
 

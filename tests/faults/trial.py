@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.faults.deaths import Death
-from tests.faults.process import Ended, run_commands
-from tests.faults.recipe import STAGES
+from tests.faults.process import Ended, run_commands, run_script
+from tests.faults.recipe import STAGES, options
 from tests.faults.same import differences
 
 DIED = (-signal.SIGKILL, -signal.SIGXFSZ)
@@ -40,8 +40,9 @@ class Trial:
     """A trial and what came of it.
 
     Attributes:
-        kind: `kill`, with one to three deaths at random places; `stop`, by SIGTERM or SIGINT; or
-            `each`, a death at the call of the trial's number.
+        kind: `kill`, with one to three deaths at random places; `stop`, by SIGTERM or SIGINT;
+            `each`, a death at the call of the trial's number; or `script`, where the process group
+            of `run.sh` is killed, at a random time.
         stage: the stage.
         number: its place among those of its kind; with the seed it decides all that is random.
         deaths: what was asked for, and how it ended, for each attempt.
@@ -71,12 +72,17 @@ class Trial:
         started = time.monotonic()
         draw = random.Random(f"{seed} {self.kind} {self.number}")
         _copy(reference.before, work)
-        if self.kind == "stop":
+        if self.kind == "script":
+            self._kill_script(reference, draw, work)
+        elif self.kind == "stop":
             self._stop(reference, draw, work)
         else:
             self._kill(reference, draw, work)
         if not self.faults:
-            ended = run_commands(reference.commands, work)
+            if self.kind == "script":
+                ended = run_script(work, options(self.stage))
+            else:
+                ended = run_commands(reference.commands, work)
             if ended.code:
                 self.faults.append(f"does not go on, code {ended.code}:\n{ended.output[-2000:]}")
             else:
@@ -93,6 +99,16 @@ class Trial:
         self.deaths.append(f"{death}: code {ended.code}")
         if ended.code not in (0, -number):  # it was faster, or had not even begun
             self.faults += _faults_of_stop(ended, number)
+
+    def _kill_script(self, reference: Reference, draw: random.Random, work: Path) -> None:
+        """Kill run.sh, its runner of jobs and what else is in its process group."""
+        whole = run_script(work, options(self.stage))
+        _copy(reference.before, work)
+        seconds = draw.random() * whole.seconds
+        ended = run_script(work, options(self.stage), seconds)
+        self.deaths.append(f"SIGKILL to run.sh after {seconds:.1f} s: {_how(ended)}")
+        if ended.code not in (0, *DIED):
+            self.faults.append(f"failed, code {ended.code}:\n{ended.output[-2000:]}")
 
     def _kill(self, reference: Reference, draw: random.Random, work: Path) -> None:
         """Let the stage die once to three times; it may have ended before a later death."""
@@ -126,7 +142,9 @@ def _draw(draw: random.Random, reference: Reference, place: int) -> Death:
 def _how(ended: Ended) -> str:
     if ended.code == 0:
         return "had ended"
-    return f"died after {ended.calls} calls" if ended.code in DIED else f"code {ended.code}"
+    if ended.code not in DIED:
+        return f"code {ended.code}"
+    return "died" + f" after {ended.calls} calls" * bool(ended.calls)
 
 
 def _faults_of_stop(ended: Ended, number: int) -> list[str]:
