@@ -20,7 +20,7 @@ from typing import Any
 os.environ |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 from tests.faults.process import preload, run_commands, start_fork, wait_for
-from tests.faults.recipe import STAGES, commands, make_recipe
+from tests.faults.recipe import STAGES, commands, make_recipe, recipe_folder
 from tests.faults.trial import Reference, Trial
 
 REFERENCES = "references.json"
@@ -60,8 +60,7 @@ def main() -> int:
     work = work.absolute()
     work.mkdir(parents=True, exist_ok=True)
     preload()
-    recipe = work / "egs/tiny"
-    references = _references(work, recipe)
+    references = _references(work)
     trials = [
         Trial(kind, STAGES[number % len(STAGES)], number)
         for kind in ("kill", "stop", "script")
@@ -91,7 +90,7 @@ def _run(
     trials: Sequence[Trial], references: Mapping[str, Reference], seed: int, work: Path, worker: int
 ) -> None:
     """Run a worker's trials; each adds its line to the log."""
-    recipe = work / f"egs/trial-{worker}"
+    recipe = recipe_folder(work / str(worker))
     for place, trial in enumerate(trials, 1):
         trial.run(seed, references[trial.stage], recipe)
         with (work / f"seed-{seed}.jsonl").open("a") as stream:
@@ -109,17 +108,18 @@ def _read(log: Path) -> dict[tuple[str, str, int], Trial]:
     return {trial.key: trial for trial in (Trial(**json.loads(line)) for line in lines)}
 
 
-def _references(work: Path, recipe: Path) -> dict[str, Reference]:
+def _references(work: Path) -> dict[str, Reference]:
     """Run all stages once without a death, unless that was done."""
     path = work / REFERENCES
     if not path.is_file():
-        shutil.rmtree(work / "egs", ignore_errors=True)
-        shutil.rmtree(work / "states", ignore_errors=True)
+        for folder in ("first", "states"):
+            shutil.rmtree(work / folder, ignore_errors=True)
+        recipe = recipe_folder(work / "first")
         wait_for(start_fork(partial(make_recipe, recipe)))
         shutil.copytree(recipe, work / "states/data", symlinks=True)
         told: dict[str, Any] = {}
         before = "data"
-        for stage in STAGES:
+        for stage in ("check", *STAGES):
             planned = commands(recipe, stage)
             ended = run_commands(planned, recipe)
             if ended.code:
@@ -135,6 +135,7 @@ def _references(work: Path, recipe: Path) -> dict[str, Reference]:
     return {
         stage: Reference(**{**row, "before": states / row["before"]}, after=states / stage)
         for stage, row in told.items()
+        if stage in STAGES
     }
 
 

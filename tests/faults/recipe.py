@@ -70,13 +70,19 @@ targets="{TARGET}"
 """
 
 
-def make_recipe(folder: Path) -> None:
-    """Write a recipe with its models and data into `folder`, which is two below its root."""
+def recipe_folder(root: Path) -> Path:
+    """Folder of a recipe below a root, which gets what recipes find two folders up."""
+    folder = root / "egs/tiny"
+    folder.parent.mkdir(parents=True, exist_ok=True)
     for name in ("utils", "tools"):
-        link = folder.parents[1] / name
-        link.unlink(missing_ok=True)
-        link.symlink_to(ROOT / name)
-    folder.mkdir(parents=True)
+        if not (root / name).exists():
+            (root / name).symlink_to(ROOT / name)
+    return folder
+
+
+def make_recipe(folder: Path) -> None:
+    """Write a recipe with its models and data."""
+    folder.mkdir()
     (folder / "run.sh").write_text(RUN)
     (folder / "run.sh").chmod(0o755)
     for name in ("cmd.sh", "path.sh"):

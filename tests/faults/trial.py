@@ -104,7 +104,7 @@ class Trial:
         """Kill run.sh, its runner of jobs and what else is in its process group."""
         whole = run_script(work, options(self.stage))
         _copy(reference.before, work)
-        seconds = draw.random() * whole.seconds
+        seconds = draw.uniform(0.1, 1.0) * whole.seconds
         ended = run_script(work, options(self.stage), seconds)
         self.deaths.append(f"SIGKILL to run.sh after {seconds:.1f} s: {_how(ended)}")
         if ended.code not in (0, *DIED):
