@@ -16,7 +16,7 @@ def write(folder: Path, calls: Calls, death: Death | None) -> None:
     count_calls(calls, folder, death)
     (folder / "sub").mkdir()
     for name in ("a", "b"):
-        with open(folder / f".{name}.tmp", "wb", buffering=0) as stream:
+        with open(folder / f".{name}.tmp", "wb") as stream:
             stream.write(b"x" * 1000)
         os.replace(folder / f".{name}.tmp", folder / name)
 
