@@ -56,5 +56,5 @@ setup(
             "playwright",
         ],
     },
-    entry_points={"console_scripts": ["speechllm = speechllm.cli:main"]},
+    entry_points={"console_scripts": ["speechllm = speechllm.__main__:main"]},
 )

@@ -1,8 +1,17 @@
-"""`python -m speechllm`, the same as `speechllm`."""
+"""The program: `speechllm`, or `python -m speechllm`."""
 
+import signal
 import sys
 
-from speechllm.cli import main
+
+def main() -> None:
+    """Run the command line; ctrl-C while it is still being imported ends it without a traceback."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not told to ignore it
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from speechllm.cli import main as run
+
+    run()
+
 
 if __name__ == "__main__":
     sys.exit(main())

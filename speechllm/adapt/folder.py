@@ -13,11 +13,11 @@ from speechllm.adapt.run_files import named_files, set_files
 from speechllm.config import BaseConfig, as_of_today, changed_keys
 from speechllm.errors import DataError, SpeechLLMError, shell_word
 from speechllm.files.layout import CONFIG, DESCRIPTION, LANGUAGE_MODEL, LOG, MODEL, RUN, TENSORS
-from speechllm.files.locks import locked_folder
+from speechllm.files.locks import LOCK, locked_folder
 from speechllm.files.made_from import MADE_FROM, Files, changed_since, refuse_changes, write_record
 from speechllm.files.own import made_again, read_mapping
 from speechllm.files.processes import is_first_rank
-from speechllm.files.whole import sha256_of, whole_file
+from speechllm.files.whole import clean_up, sha256_of, whole_file
 from speechllm.lm.folder import check_lm
 from speechllm.model.bundle_record import check_bundle, model_config, pretrained_files
 from speechllm.model.description import task_of
@@ -123,6 +123,7 @@ def claimed(folder: Path, config: BaseModel, inputs: RunInputs) -> Iterator[bool
         DataError: as `is_finished`.
     """
     if (folder / RUN).is_file() and is_finished(folder, config, inputs):  # it may be read-only
+        clean_up(folder / LOCK)
         yield False
         return
     with locked_folder(folder):

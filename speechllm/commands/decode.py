@@ -41,6 +41,8 @@ def run(args: argparse.Namespace) -> None:
     from speechllm.decode.tuning.weights import check_tuning, read_boost, read_tuning
     from speechllm.experiment import decode_folder, stem
     from speechllm.files.layout import MODEL
+    from speechllm.files.locks import LOCK
+    from speechllm.files.whole import clean_up
     from speechllm.model.adaptation_weight import check_adapted, weigh_adaptation
     from speechllm.model.bundle_record import check_bundle, model_config
     from speechllm.model.description import task_of
@@ -67,12 +69,14 @@ def run(args: argparse.Namespace) -> None:
         if tuning := read_tuning(place):
             made_from = tuning_settings(open_set(args.dev), bundle, config, hashes, task)
             check_tuning(tuning.made_from, made_from, place)
+            clean_up(place / LOCK)
     if config.open_boost:
         boost_place = folder / "tuning_boost" / args.dev.name
         if (tuning or not config.untuned) and (boost := read_boost(boost_place)):
             tuned = tuning.apply(config) if tuning else config
             made_from = tuning_settings(open_set(args.dev), bundle, tuned, hashes, task)
             check_tuning(boost.made_from, made_from, boost_place)
+            clean_up(boost_place / LOCK)
     out = {path: folder / path.name for path in args.data}
     if (tuning or not config.untuned) and (boost or not config.open_boost):
         final = tuning.apply(config) if tuning else config
@@ -83,6 +87,7 @@ def run(args: argparse.Namespace) -> None:
         left = args.data
     for path in args.data:
         if path not in left:
+            clean_up(out[path] / LOCK)
             log.info("%s: decoded already", out[path])
     if not left:
         return

@@ -42,9 +42,9 @@ def run(args: argparse.Namespace) -> None:
     from speechllm.errors import ConfigError
     from speechllm.files.layout import DESCRIPTION, MODEL, TENSORS
     from speechllm.files.locks import LOCK, locked
-    from speechllm.files.made_from import is_sealed, seal
+    from speechllm.files.made_from import is_sealed, sealed_file
     from speechllm.files.own import read_mapping
-    from speechllm.files.whole import beside, sha256_of, write_json
+    from speechllm.files.whole import beside, clean_up, dump_json, sha256_of
     from speechllm.lm.folder import find_lm, lm_hash
     from speechllm.model.bundle_record import check_bundle
     from speechllm.model.description import task_of
@@ -82,8 +82,10 @@ def run(args: argparse.Namespace) -> None:
             figures = read_mapping(path) if is_sealed(path) else {}
             for place in left:
                 figures[place.name] = found[place] | {"made_from": made_from[place]}
-            write_json(path, figures)
-            seal(path)
+            with sealed_file(path) as stream:
+                dump_json(figures, stream)
+    else:
+        clean_up(beside(path, LOCK))
     for place in args.data:
         for name, values in figures[place.name].items():
             if name == "made_from":

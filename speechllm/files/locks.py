@@ -101,6 +101,13 @@ def locked(path: Path, what: str | Path, patience: float = 0.0) -> Iterator[None
         lock.release()
 
 
+def forget_dead(path: Path) -> None:
+    """Remove a lock file whose holder has ended, if there is one."""
+    _forget_guard(path)
+    if path.exists() and (holder := _read(path)) and holder.is_gone:
+        _Lock(path).clear(holder)
+
+
 class _Lock:
     def __init__(self, path: Path):
         self.path, self.process = path, this_process()
@@ -113,11 +120,12 @@ class _Lock:
             if holder is None:
                 continue  # released just now
             if holder.is_gone:
-                self._clear(self.path, holder)
+                self.clear(holder)
             elif time.monotonic() >= deadline:
                 raise _refusal(self.path, what, holder)
             else:
                 time.sleep(POLL_SECONDS)
+        _forget_guard(self.path)
         threading.Thread(target=self._beat, name=f"lock {self.path}", daemon=True).start()
 
     def release(self) -> None:
@@ -157,13 +165,11 @@ class _Lock:
         finally:
             temporary.unlink(missing_ok=True)
 
-    def _clear(self, path: Path, gone: Holder) -> None:
+    def clear(self, gone: Holder) -> None:
         """Remove the lock of a dead process; a second lock lets one process at a time try."""
-        guard = path.with_name(f"{path.name}.taking")
+        path, guard = self.path, _guard(self.path)
         if not self._make(guard):
-            other = _read(guard)
-            if other and other.is_gone:
-                guard.unlink(missing_ok=True)
+            _forget_guard(path)
             time.sleep(POLL_SECONDS)
             return
         try:
@@ -189,6 +195,18 @@ class _Lock:
                     os.kill(os.getpid(), signal.SIGTERM)
                     return
                 os.utime(self.path)  # the server's time
+
+
+def _guard(path: Path) -> Path:
+    """Lock of those who remove a dead process's lock."""
+    return path.with_name(f"{path.name}.taking")
+
+
+def _forget_guard(path: Path) -> None:
+    """Remove the guard of a lock if its holder has ended."""
+    guard = _guard(path)
+    if guard.exists() and (holder := _read(guard)) and holder.is_gone:
+        guard.unlink(missing_ok=True)
 
 
 def _create(path: Path, text: str) -> bool:

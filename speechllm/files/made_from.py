@@ -14,8 +14,9 @@ import logging
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath
+from typing import IO, Any
 
 from speechllm.errors import DataError, SpeechLLMError
 from speechllm.files.guarded import guarded
@@ -149,12 +150,31 @@ def seal(path: Path) -> None:
         stream.write(f"{digest(path)}  {path.name}\n")
 
 
+@contextmanager
+def sealed_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
+    """Write a file as `whole_file` does, and seal it.
+
+    The hash of an older file goes first. If the process is killed then, the file is without a hash
+    until `is_sealed` looks at it.
+    """
+    with whole_file(path, mode) as stream:
+        yield stream
+        _seal(path).unlink(missing_ok=True)
+    seal(path)
+
+
 def is_sealed(path: Path) -> bool:
-    """Whether a made file exists and its hash is right; one of an older version has no hash."""
+    """Whether a made file exists and its hash is right; one without a hash gets it.
+
+    An older version wrote none, or the writer was killed between the file and its hash.
+    """
     if not path.is_file():
         return False
-    beside = _seal(path)
-    if beside.is_file() and not beside.read_bytes().startswith(digest(path).encode()):
+    if not _seal(path).is_file():
+        with suppress(OSError):  # not ours to write
+            seal(path)
+        return True
+    if not _seal(path).read_bytes().startswith(digest(path).encode()):
         log.warning("%s is not what was written: made anew", path)
         return False
     return True

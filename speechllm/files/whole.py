@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from speechllm.errors import DataError
-from speechllm.files.locks import LOCK, locked
+from speechllm.files.locks import LOCK, forget_dead, locked
 from speechllm.files.os_errors import naming
 from speechllm.files.processes import Process, this_process
 
@@ -141,11 +141,30 @@ def sweep(folder: Path, now: float, ours: Path | None = None) -> None:
                 os.unlink(entry.path)
 
 
+def clean_up(lock: Path) -> None:
+    """Remove a dead process's lock and the temporary files beside it, where all work is done.
+
+    Who has work to do takes the lock and writes, which sweeps. But who did the last of it may have
+    been killed before it could remove its lock. A place that cannot be written stays as it is.
+
+    Args:
+        lock: the lock file.
+    """
+    with suppress(OSError):
+        forget_dead(lock)
+        sweep(lock.parent, 0.0)
+
+
 def write_json(path: str | Path, value: Any) -> None:
     """Write `value` as indented JSON, whole or not at all."""
     with whole_file(path) as stream:
-        json.dump(value, stream, indent=2, ensure_ascii=False)
-        stream.write("\n")
+        dump_json(value, stream)
+
+
+def dump_json(value: Any, stream: IO[str]) -> None:
+    """Write `value` to a stream as indented JSON."""
+    json.dump(value, stream, indent=2, ensure_ascii=False)
+    stream.write("\n")
 
 
 def sha256_of(paths: Iterable[str | Path]) -> str:

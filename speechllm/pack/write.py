@@ -12,9 +12,17 @@ from speechllm.decode.requirements import check_suits
 from speechllm.decode.scorers.build import lm_names
 from speechllm.errors import ConfigError, SpeechLLMError, shell_word
 from speechllm.files.layout import DESCRIPTION, MODEL, RUN, TENSORS
+from speechllm.files.locks import LOCK
 from speechllm.files.made_from import seal_all
 from speechllm.files.own import made_again, read_mapping
-from speechllm.files.whole import sha256_of, whole_file, whole_folder, write_json
+from speechllm.files.whole import (
+    beside,
+    clean_up,
+    sha256_of,
+    whole_file,
+    whole_folder,
+    write_json,
+)
 from speechllm.model.bundle_record import check_bundle, model_config
 from speechllm.model.description import task_of
 from speechllm.pack.card import model_card
@@ -99,6 +107,7 @@ def pack(
         decode=task.with_decode_defaults(decode or DecodeConfig()),
     )
     if _is_packed_already(out, manifest):
+        clean_up(beside(out, LOCK))
         log.info("%s is packed already; its model card is written anew", out)
         _write_card(out, manifest, base, runs, tag)
         return manifest

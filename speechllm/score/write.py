@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from speechllm.data.dirs.kaldi import first_ids
-from speechllm.files.locks import locked_folder
+from speechllm.files.locks import LOCK, locked_folder
 from speechllm.files.made_from import all_sealed, seal_all, sealed_names
 from speechllm.files.own import read_mapping
-from speechllm.files.whole import whole_file, write_json
+from speechllm.files.whole import clean_up, whole_file, write_json
 from speechllm.score.inputs import Settings, made_from
 from speechllm.task import Labels, Task
 
@@ -74,11 +74,13 @@ def score_set(
         "labels": None if labels is None else _digest(labels),
         **made_from(reference, hypothesis, settings),
     }
-    old = read_mapping(file) if file.exists() and all_sealed(out) else {}
+    is_whole = file.exists() and file.name in sealed_names(out) and all_sealed(out)
+    old = read_mapping(file) if is_whole else {}
     known = {
         key: source[key] for key in ("task", "labels")
     }  # a score of an older version lacks them
     if not force and known | old.get("made_from", {}) == source:
+        clean_up(out / LOCK)
         _warn(old, hypothesis, task.missing)
         return old
     found = task.scores(reference, hypothesis, settings, labels)

@@ -13,7 +13,7 @@ import pytest
 
 from speechllm.errors import SpeechLLMError
 from speechllm.files import locks
-from speechllm.files.locks import LOCK, STALE_SECONDS, locked, locked_folder
+from speechllm.files.locks import LOCK, STALE_SECONDS, forget_dead, locked, locked_folder
 from speechllm.files.processes import Process, this_process
 from tests.helpers.paths import ROOT
 from tests.helpers.waiting import is_alive, wait_for_text, wait_until
@@ -216,3 +216,23 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch):
         pass
     assert error.value.filename == str(tmp_path / "x" / LOCK)
     assert locks._held == set()
+
+
+def test_of_a_dead_process_neither_lock_nor_guard_stays(tmp_path):
+    """It was killed before it could remove its lock, or while it removed another one's."""
+    ours = this_process()
+    dead = Process(ours.machine, ours.pid, ours.started + 1)
+    for names in ([LOCK], [f"{LOCK}.taking"], [LOCK, f"{LOCK}.taking"]):
+        for take in (lambda: forget_dead(tmp_path / LOCK), lambda: _take(tmp_path)):
+            for name in names:
+                write_lock(tmp_path, dead).rename(tmp_path / name)
+            take()
+            assert list(tmp_path.iterdir()) == []
+    alive = write_lock(tmp_path, ELSEWHERE)
+    forget_dead(alive)
+    assert alive.exists()
+
+
+def _take(folder):
+    with locked_folder(folder):
+        pass

@@ -12,7 +12,10 @@ from speechllm.files import made_from
 from speechllm.files.made_from import (
     MADE_FROM,
     changed_since,
+    digest,
+    is_sealed,
     refuse_changes,
+    sealed_file,
     verifying,
     write_record,
 )
@@ -124,3 +127,34 @@ def test_no_record_is_said_and_no_change(tmp_path, caplog) -> None:
 def test_refusing_names_at_most_five() -> None:
     with pytest.raises(SpeechLLMError, match=r"a, b, c, d, e, \.\.\.\n.*or rm -r x"):
         refuse_changes("x", list("abcdefg"), "rm -r x")
+
+
+def test_a_file_whose_writer_was_killed_before_its_hash_gets_it(tmp_path) -> None:
+    path, beside = tmp_path / "x", tmp_path / "x.sha256"
+    path.write_text("whole")
+    assert is_sealed(path) and beside.read_text().startswith(digest(path))
+    path.write_text("other")
+    assert not is_sealed(path)
+
+
+def test_a_hash_never_stands_beside_a_file_that_it_is_not_of(tmp_path, monkeypatch) -> None:
+    """Killed while a file is replaced: it is the old one or the new one, and nobody doubts it."""
+    path = tmp_path / "x"
+    replace = os.replace
+    for last in range(1, 3):
+        with sealed_file(path) as stream:
+            stream.write("old")
+        renamed = []
+
+        def die(old: str, new: str, last: int = last, renamed: list[str] = renamed) -> None:
+            renamed.append(new)
+            if len(renamed) == last:
+                raise KeyboardInterrupt
+            replace(old, new)
+
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(os, "replace", die)
+            with sealed_file(path) as stream:
+                stream.write("new")
+        assert path.read_text() == ("old", "new")[last - 1]
+        assert is_sealed(path) and sorted(p.name for p in tmp_path.iterdir()) == ["x", "x.sha256"]

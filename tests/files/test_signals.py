@@ -66,6 +66,27 @@ def test_a_signal_says_in_a_line_how_to_go_on(tmp_path, number):
     assert [p.name for p in tmp_path.iterdir()] == ["ready"]
 
 
+EARLY = """
+import os, runpy, signal, sys
+
+class Interrupt:
+    def find_spec(self, name, *_):
+        if name == "speechllm.cli":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupt())
+runpy.run_module("speechllm", run_name="__main__")
+"""
+
+
+def test_an_interrupt_while_the_program_is_imported_shows_no_traceback():
+    command = [sys.executable, "-c", EARLY]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, preexec_fn=_heed_signals
+    )
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
+
+
 def test_a_signal_that_comes_twice_is_one(tmp_path):
     """As `timeout` sends it: to its child, and to the group of both."""
     process = start(tmp_path, os.setsid)

@@ -15,7 +15,8 @@ import pytest
 from speechllm.errors import DataError, SpeechLLMError
 from speechllm.files.os_errors import naming
 from speechllm.files.processes import Process, this_process
-from speechllm.files.whole import sweep, whole_file, whole_folder, write_json
+from speechllm.files.whole import clean_up, sweep, whole_file, whole_folder, write_json
+from tests.files.test_locks import write_lock
 
 OURS = this_process()
 DEAD = Process(OURS.machine, OURS.pid, OURS.started + 1)
@@ -67,6 +68,18 @@ def test_what_dead_processes_left_goes_and_what_others_write_stays(tmp_path):
     assert names(tmp_path) == sorted([*left, "y.json"])
     sweep(tmp_path, time.time() + 2 * 86400)  # nobody has written there for days
     assert names(tmp_path) == [".hidden.tmp", "y.json"]
+
+
+def test_where_all_is_done_what_dead_processes_left_goes_too(tmp_path):
+    lock = write_lock(tmp_path, DEAD)
+    for owner in (DEAD, ELSEWHERE):
+        (tmp_path / f".x.json.{owner}.tmp").touch()
+    clean_up(lock)
+    assert names(tmp_path) == [f".x.json.{ELSEWHERE}.tmp"]
+    write_lock(tmp_path, OURS)
+    clean_up(lock)
+    assert names(tmp_path) == [lock.name, f".x.json.{ELSEWHERE}.tmp"]
+    clean_up(tmp_path / "absent" / lock.name)
 
 
 @pytest.mark.parametrize("owner", [DEAD, ELSEWHERE, "4711"])

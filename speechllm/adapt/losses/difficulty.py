@@ -10,10 +10,10 @@ import torch
 from torch.nn import functional
 
 from speechllm.files.layout import TENSORS
-from speechllm.files.made_from import is_sealed, seal
+from speechllm.files.made_from import is_sealed, sealed_file
 from speechllm.files.own import read_mapping
 from speechllm.files.progress import Progress
-from speechllm.files.whole import sha256_of, whole_file
+from speechllm.files.whole import sha256_of
 from speechllm.model.speech_llm import SpeechLLM
 from speechllm.slot.collate import Example, collate
 from speechllm.slot.corpus import Corpus
@@ -36,9 +36,8 @@ def perplexities(model: SpeechLLM, bundle: Path, corpus: Corpus) -> dict[str, fl
     if not is_sealed(path):
         model.eval()
         found = dict(_measure(model, corpus))
-        with whole_file(path) as stream:
+        with sealed_file(path) as stream:
             json.dump(found, stream, ensure_ascii=False, indent=0, sort_keys=True)
-        seal(path)
     return read_mapping(path)
 
 

@@ -22,9 +22,9 @@ from speechllm.adapt.method import Workspace
 from speechllm.errors import ConfigError
 from speechllm.files.guarded import guarded
 from speechllm.files.layout import TENSORS
-from speechllm.files.made_from import is_sealed, seal
+from speechllm.files.made_from import is_sealed, sealed_file
 from speechllm.files.own import made_again
-from speechllm.files.whole import sha256_of, whole_file
+from speechllm.files.whole import sha256_of
 from speechllm.model.speech_llm import SpeechLLM
 from speechllm.slot.corpus import Corpus
 from speechllm.slot.pseudo_audio.contents import Projected
@@ -206,9 +206,8 @@ def aligned(
 def _save(path: Path, learnt: Learnt) -> None:
     tensors = {f"{REFINER}{k}": v.cpu() for k, v in learnt.refiner.state_dict().items()}
     tensors[DURATIONS] = torch.from_numpy(learnt.durations.measured)
-    with whole_file(path, "wb") as stream:
+    with sealed_file(path, "wb") as stream:
         stream.write(save(tensors, {ORIGIN: json.dumps(learnt.origin)}))
-    seal(path)
 
 
 def _load(path: Path, config: "RefinerConfig") -> Learnt:

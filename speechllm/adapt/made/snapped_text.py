@@ -8,10 +8,10 @@ from pathlib import Path
 from speechllm.adapt.made.made_data import key
 from speechllm.files.guarded import guarded
 from speechllm.files.layout import TENSORS
-from speechllm.files.made_from import is_sealed, seal
+from speechllm.files.made_from import is_sealed, sealed_file
 from speechllm.files.own import made_again, read_json_rows
 from speechllm.files.progress import Progress
-from speechllm.files.whole import sha256_of, whole_file
+from speechllm.files.whole import sha256_of
 from speechllm.model.speech_llm import SpeechLLM
 from speechllm.slot.collate import Example, collate
 from speechllm.slot.corpus import Corpus
@@ -43,10 +43,9 @@ def projected_text(model: SpeechLLM, bundle: Path, corpus: Corpus) -> dict[str, 
             return found
     model.eval()
     found = dict(_snap(model, corpus))
-    with whole_file(path) as stream:
+    with sealed_file(path) as stream:
         for pair in sorted(found.items()):
             stream.write(json.dumps(pair, ensure_ascii=False) + "\n")
-    seal(path)
     return found
 
 

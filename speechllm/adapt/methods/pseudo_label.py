@@ -17,9 +17,9 @@ from speechllm.decode.config import DecodeConfig
 from speechllm.errors import ConfigError, DataError, shell_word
 from speechllm.files.guarded import guarded
 from speechllm.files.layout import DESCRIPTION, MODEL, RUN, TENSORS
-from speechllm.files.made_from import is_sealed, seal
+from speechllm.files.made_from import is_sealed, sealed_file
 from speechllm.files.own import made_again, read_by_id
-from speechllm.files.whole import sha256_of, whole_file, write_json
+from speechllm.files.whole import sha256_of, write_json
 from speechllm.slot.mixture import Component, subset
 
 if TYPE_CHECKING:  # to read a config needs no torch
@@ -106,7 +106,6 @@ class PseudoLabel(MadeData):
         if not is_sealed(path):
             heard = listen(workspace, corpus, folder, decode, self.keep, self.second_model)
             _write(path, heard)
-            seal(path)
         heard = _read(path)
         if said := odd_phrases(heard, phrases):
             log.warning("keep.phrases: %s: %s; write both alike", self.keep.phrases, said)
@@ -145,7 +144,7 @@ class PseudoLabel(MadeData):
 
 
 def _write(path: Path, heard: Mapping[str, Recognised]) -> None:
-    with whole_file(path) as stream:
+    with sealed_file(path) as stream:
         for utt, h in heard.items():
             stream.write(json.dumps({"id": utt, **asdict(h)}, ensure_ascii=False) + "\n")
 

@@ -41,7 +41,7 @@ from speechllm.files.locks import locked
 from speechllm.files.made_from import digest, is_verifying
 from speechllm.files.own import made_again, read_mapping
 from speechllm.files.progress import Progress
-from speechllm.files.whole import write_json
+from speechllm.files.whole import clean_up, write_json
 
 log = logging.getLogger(__name__)
 
@@ -173,6 +173,7 @@ def extract(
             if _scp(folder, number).is_file():
                 problem = chunk_problem(folder, number, data_dir, ids)
                 if problem is None:
+                    clean_up(_lock(folder, number))
                     continue
                 log.warning("%s: chunk %d is made anew: %s", folder, number, problem)
             work.append((data_dir, folder, number, ids))
@@ -184,7 +185,7 @@ def extract(
     with Progress("features", total) as progress:
         for data_dir, folder, number, ids in work:
             write_key(folder, encoder, data_dir, settings)
-            with locked(folder / f".feats.{number}.lock", f"chunk {number} of {folder}"):
+            with locked(_lock(folder, number), f"chunk {number} of {folder}"):
                 is_there = _scp(folder, number).is_file()
                 if is_there and chunk_problem(folder, number, data_dir, ids) is None:
                     progress.advance(len(ids))  # another job has made it since
@@ -276,6 +277,10 @@ def merge(
         write_json(folder / TIMING, {"encode_seconds": seconds})
         merge_scps([_scp(folder, n) for n, _ in chunks], folder / "feats.scp", data_dir.ids)
         write_merged(folder, data_dir, chunks)
+
+
+def _lock(folder: Path, number: int) -> Path:
+    return folder / f".feats.{number}.lock"
 
 
 def _scp(folder: Path, number: int) -> Path:
