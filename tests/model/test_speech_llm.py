@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from speechllm.config import LoraConfig, ModelConfig, ProjectorConfig
+from speechllm.config import LoraConfig
 from speechllm.errors import ConfigError, DataError, SpeechLLMError
 from speechllm.files.layout import TENSORS
 from speechllm.model.bundle import load_bundle, read_bundle, save_bundle

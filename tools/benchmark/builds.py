@@ -1,7 +1,10 @@
-"""Modules of a build, which may be an older one: they have moved since."""
+"""Modules of a build, which may be an older one: they have moved since, and some ask for less."""
 
 import importlib
+import inspect
+from collections.abc import Sequence
 from types import ModuleType
+from typing import Any
 
 # Now, and before (98c4fd8 to bf0be5b).
 MOVED = {
@@ -27,3 +30,16 @@ def module(name: str) -> ModuleType:
         if name not in MOVED or not (error.name or "").startswith("speechllm"):
             raise
         return importlib.import_module(f"speechllm.{MOVED[name]}")
+
+
+def of_one_process(mixture: type, *words: Any) -> Any:
+    """Mixture for one process; older builds have to be told so."""
+    told = "world_size" in inspect.signature(mixture).parameters
+    return mixture(*words, 1) if told else mixture(*words)
+
+
+def batches_of(plan: Any) -> list[Sequence[Any]]:
+    """Batches of one process's plan; older builds held them by step and process."""
+    if hasattr(plan, "batches"):
+        return list(plan.batches)
+    return [items for step in plan.steps for items in step]

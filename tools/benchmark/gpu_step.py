@@ -36,7 +36,7 @@ def measure(settings: Settings) -> None:
     )
     corpora = {"source": load_corpus(settings, model)}
     views = Views(model.tokenizer, corpora)
-    mixture = Mixture([Component("audio", "source")], views, model, train, world_size=1)
+    mixture = Mixture([Component("audio", "source")], views, model, train)
     made: list[tuple[list[int], int]] = []  # of each batch: lengths of its rows, labels
 
     def make_batch(items: Sequence[Item], epoch: int) -> Batch:

@@ -31,7 +31,7 @@ def main() -> None:
     views = Views(tokenizer, {"target": corpus})
     model: Any = SimpleNamespace(prompt=SimpleNamespace(overhead=20))  # all that planning asks of
     shown = [Component("audio", "target", 0.5), Component("empty", "target")]
-    mixture = Mixture(shown, views, model, TrainConfig(steps=1), world_size=1)
+    mixture = Mixture(shown, views, model, TrainConfig(steps=1))
     print(mixture.plan(0).counts())
 
 

@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 
-from builds import module
+from builds import module, of_one_process
 from turns import seconds, serve
 
 from speechllm.config import TrainConfig
@@ -30,7 +30,7 @@ def work() -> float:
     started = seconds()
     corpus = Corpus.load([data], load_task("asr")).measure(tokenizer, lambda frames: frames)
     views = Views(tokenizer, {"target": corpus})
-    Mixture(components, views, model, TrainConfig(steps=1), 1).plan(0)
+    of_one_process(Mixture, components, views, model, TrainConfig(steps=1)).plan(0)
     return len(corpus.text) / (seconds() - started)
 
 

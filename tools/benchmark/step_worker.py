@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 import torch
-from builds import module
+from builds import batches_of, module, of_one_process
 from safetensors.torch import load_file
 from turns import seconds, serve
 
@@ -46,7 +46,8 @@ if settings["kind"] == "adapt":
     components = method.components({name: len(c.text) for name, c in corpora.items()})
     trainable, train = method.trainable, method.train
 set_trainable(model, trainable)
-mixture = Mixture(components, Views(model.tokenizer, corpora), model, train, 1)
+views = Views(model.tokenizer, corpora)
+mixture = of_one_process(Mixture, components, views, model, train)
 once = train.model_copy(update={"steps": mixture.steps(), "epochs": None})
 
 
@@ -54,11 +55,10 @@ once = train.model_copy(update={"steps": mixture.steps(), "epochs": None})
 def first_loss() -> float:
     """Mean over all label tokens, before any step."""
     nll, tokens = 0.0, 0
-    for step in mixture.plan(0).steps:
-        for items in step:
-            with autocast(train.precision, "cpu"):
-                score = model.eval()(mixture.batch(items, 0))
-            nll, tokens = nll + float(score.nll), tokens + score.tokens
+    for items in batches_of(mixture.plan(0)):
+        with autocast(train.precision, "cpu"):
+            score = model.eval()(mixture.batch(items, 0))
+        nll, tokens = nll + float(score.nll), tokens + score.tokens
     return nll / tokens
 
 
