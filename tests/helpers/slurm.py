@@ -110,9 +110,13 @@ class Cluster:
         self._start(node, "slurmd", "-D", "-N", node)
 
     def kill(self, daemon: str) -> None:
-        """Kill a node's daemon, or the `controller`."""
-        self._daemons[daemon].kill()
-        self._daemons[daemon].wait()
+        """Kill a node's daemon, or end the `controller`.
+
+        A controller that is killed forgets its last seconds, and then gives a job's id twice.
+        """
+        process = self._daemons[daemon]
+        process.terminate() if daemon == "controller" else process.kill()
+        process.wait()
 
     def stop(self) -> None:
         """End all jobs, if the controller can do it, and all daemons."""
