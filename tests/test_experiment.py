@@ -216,11 +216,12 @@ def test_before_a_run_input_is_checked_and_jobs_are_written(
 def test_on_a_cluster_the_base_and_the_scores_are_jobs_too(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    runner = "speechllm run --slurm conf/slurm.yaml"
-    for stage in ("base", "score"):
-        _, local = plan(capsys, "--stage", stage)
-        _, job = plan(capsys, "--stage", stage, "--jobs_cmd", runner)
-        assert job == f"{runner} --max_jobs_run 2 exp/log/{stage}.log {local}"
+    for sign in (" ", "="):
+        runner = f"speechllm run --slurm{sign}conf/slurm.yaml"
+        for stage in ("base", "score"):
+            _, local = plan(capsys, "--stage", stage)
+            _, job = plan(capsys, "--stage", stage, "--jobs_cmd", runner)
+            assert job == f"{runner} --max_jobs_run 2 exp/log/{stage}.log {local}"
 
 
 def test_an_option_that_is_not_given_is_named(folder: Path) -> None:

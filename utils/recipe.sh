@@ -19,8 +19,8 @@ verify=${verify-false}             # hash all that results were made from, whate
 nproc=${nproc-1}                   # processes that train the base together; each adds its batches,
                                    # so a step has nproc x accumulate of them; with --base_opts
                                    # train.global_batches=N it always has N (docs/scaling.md)
-max_time=${max_time-}              # time after which stages 4 and 5 save and stop, e.g. 11h30m; the
-                                   # same command goes on, and the exit code is 75
+max_time=${max_time-}              # time after which each training of stages 4 and 5 saves and stops, e.g. 11h30m;
+                                   # the same command goes on, and the exit code is 75
 source_train=${source_train-source_train}  # sets that the base learns, and adaptation replays
 source_dev=${source_dev-source_dev}        # sets by which training is watched
 source_test=${source_test-source_test}     # sets that show what adaptation forgets

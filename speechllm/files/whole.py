@@ -141,18 +141,20 @@ def sweep(folder: Path, now: float, ours: Path | None = None) -> None:
                 os.unlink(entry.path)
 
 
-def clean_up(lock: Path) -> None:
-    """Remove a dead process's lock and the temporary files beside it, where all work is done.
+def clean_up(*locks: Path) -> None:
+    """Remove dead processes' locks and the temporary files beside them, where all work is done.
 
     Who has work to do takes the lock and writes, which sweeps. But who did the last of it may have
     been killed before it could remove its lock. A place that cannot be written stays as it is.
 
     Args:
-        lock: the lock file.
+        locks: the lock files.
     """
     with suppress(OSError):
-        forget_dead(lock)
-        sweep(lock.parent, 0.0)
+        for lock in locks:
+            forget_dead(lock)
+        for folder in {lock.parent for lock in locks}:
+            sweep(folder, 0.0)
 
 
 def write_json(path: str | Path, value: Any) -> None:

@@ -12,7 +12,11 @@ from speechllm.section import Section
 
 _TIME = re.compile(r"(?:(\d{1,4})-)?(\d{1,4}):(\d\d):(\d\d)")
 _MEMORY = re.compile(r"\d+[KMGT]")
-_OURS = ("--array", "--job-name", "--output", "--error", "--signal", "--wrap", "--parsable", "-a")
+_OURS = (
+    *("--array", "--chdir", "--error", "--job-name", "--no-requeue", "--open-mode", "--output"),
+    *("--parsable", "--requeue", "--signal", "--wrap"),
+)
+_OUR_LETTERS = "aDeJo"
 
 
 class Resources(Section):
@@ -58,7 +62,7 @@ class Resources(Section):
         for flag in flags:
             if not flag.startswith("-") or len(flag.split()) > 1:
                 raise ValueError("a flag is one word that begins with a dash, as --exclude=node7")
-            if flag.split("=")[0] in _OURS:
+            if _is_ours(flag.split("=")[0]):
                 raise ValueError(f"{flag.split('=')[0]} is set by speechllm run itself")
         return flags
 
@@ -110,3 +114,10 @@ class SlurmConfig(Section):
                 f"set a longer time, or warn_seconds below {found.seconds}, in conf/slurm.yaml",
             )
         return found
+
+
+def _is_ours(option: str) -> bool:
+    """Whether an option of sbatch, perhaps shortened (`--out`, `-Jname`), is set for every job."""
+    if option.startswith("--"):
+        return any(own.startswith(option) for own in _OURS)
+    return option[1:2] in _OUR_LETTERS

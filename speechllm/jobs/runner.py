@@ -20,11 +20,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TextIO
 
-from speechllm.errors import DataError, SpeechLLMError, shortened
+from speechllm.errors import DataError, SpeechLLMError, Unfinished, shortened
 from speechllm.files.locks import LOCK, locked
 from speechllm.files.os_errors import naming
 from speechllm.files.own import read_mapping
-from speechllm.files.processes import Process, process_of
+from speechllm.files.processes import UNFINISHED, Process, process_of
 from speechllm.files.progress import Progress
 from speechllm.files.signals import Stopped, caught_signals
 from speechllm.files.utf8 import read_text
@@ -79,6 +79,8 @@ class Job:
         why = read_mapping(self.done_file).get("why")
         if code == 128 + signal.SIGKILL and not why:
             why = "killed; perhaps this machine is short of memory"
+        if code == UNFINISHED:
+            why = "its time was over; it goes on when it is run again"
         return f"code {code} ({why})" if why else f"code {code}"
 
 
@@ -187,6 +189,7 @@ def run_jobs(
     Raises:
         SpeechLLMError: some jobs failed. The message names them and quotes the end of the first
             one's log.
+        Unfinished: none failed, but the time of some was over.
     """
     picked = pick_jobs(jobs, pick)
     if len(picked) < len(jobs):
@@ -194,9 +197,14 @@ def run_jobs(
     if not picked:
         return
     (backend or run_local)(picked, max_jobs_run)
-    failed = [job for job in picked if job.code() != 0]
-    if failed:
-        raise SpeechLLMError(failure_report(failed, len(picked)))
+    left = [job for job in picked if job.code() != 0]
+    if left and all(job.code() == UNFINISHED for job in left):
+        raise Unfinished(
+            f"the time of {len(left)} of {len(picked)} jobs was over before they were done",
+            "give the same command again: they go on",
+        )
+    if left:
+        raise SpeechLLMError(failure_report(left, len(picked)))
 
 
 def failure_report(failed: Sequence[Job], total: int) -> str:

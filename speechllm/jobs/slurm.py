@@ -63,21 +63,24 @@ class Submitted:
     """Time since which Slurm has it no more, though it left no done file."""
 
 
-def slurm_backend(config: SlurmConfig) -> Backend:
-    """Backend that runs jobs on a cluster, with the resources of a config."""
-    return functools.partial(run_slurm, config=config)
+def slurm_backend(config: SlurmConfig, whole: Sequence[Job]) -> Backend:
+    """Backend that runs jobs on a cluster, with the resources of a config; `whole`: the array."""
+    return functools.partial(run_slurm, config=config, whole=whole)
 
 
-def run_slurm(jobs: Sequence[Job], max_jobs_run: int, config: SlurmConfig) -> None:
+def run_slurm(
+    jobs: Sequence[Job], max_jobs_run: int, config: SlurmConfig, whole: Sequence[Job]
+) -> None:
     """Run jobs on Slurm, `max_jobs_run` at once; each leaves a log and a done file.
 
     Jobs of an earlier runner that still wait or run are waited for, if they are the same. SIGINT,
     SIGHUP and SIGTERM cancel all jobs; SIGKILL leaves them to Slurm and to the next runner.
 
     Args:
-        jobs: jobs of the array; paths are understood on all nodes, from the current folder.
+        jobs: jobs to run; paths are understood on all nodes, from the current folder.
         max_jobs_run: most jobs that run at once.
         config: resources of the jobs.
+        whole: all jobs of the array. Those that an earlier runner has left are waited for, too.
 
     Raises:
         SpeechLLMError: another runner is at work on these jobs, or Slurm refuses them.
@@ -91,7 +94,7 @@ def run_slurm(jobs: Sequence[Job], max_jobs_run: int, config: SlurmConfig) -> No
         caught_signals() as caught,
     ):
         queue = Queue(array, config.resources_of(array.name), progress)
-        waiting = queue.adopt(jobs)
+        waiting = queue.adopt(jobs, whole)
         most = scheduler.largest_array()
         try:
             while (waiting or queue.tasks) and not caught:
@@ -128,10 +131,14 @@ class Queue:
         self._since = self._looked = self._asked = time.monotonic()
         self.folder.mkdir(exist_ok=True)
 
-    def adopt(self, jobs: Sequence[Job]) -> list[Job]:
+    def adopt(self, jobs: Sequence[Job], whole: Sequence[Job]) -> list[Job]:
         """Take over what an earlier runner left in the queue; return the jobs to be submitted.
 
         An array with other commands under the same logs is cancelled.
+
+        Args:
+            jobs: jobs to run.
+            whole: all jobs of the array.
 
         Raises:
             SpeechLLMError: Slurm's controller does not answer.
@@ -141,10 +148,11 @@ class Queue:
         for path in sorted(self.folder.glob("*.json")):
             name, told = path.stem, _jobs_of(path)
             live = self._live(name)
-            if live and all(told.get(number) in jobs for number in live):
+            if live and all(told.get(number) in whole for number in live):
                 ended = [job for job in told.values() if job in jobs and job.code() == 0]
                 tasks = {(name, n): Submitted(told[n]) for n in live if told[n] not in ended}
                 self.tasks |= tasks
+                self.progress.total += sum(task.job not in jobs for task in tasks.values())
                 taken = [*ended, *(task.job for task in tasks.values())]
                 waiting = [job for job in waiting if job not in taken]
                 self.progress.advance(len(ended))

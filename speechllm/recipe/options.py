@@ -8,6 +8,7 @@ from pathlib import Path
 
 from speechllm.errors import ConfigError
 from speechllm.experiment import Experiment
+from speechllm.recipe.duration import seconds_of
 from speechllm.recipe.words import shell_words
 
 DATA_SCRIPT = Path("local/data.sh")
@@ -63,7 +64,7 @@ class Recipe(Experiment):
     @property
     def on_cluster(self) -> bool:
         """Whether jobs run on the nodes of a cluster, and not on this machine."""
-        return "--slurm" in self.jobs_cmd
+        return any(word.split("=")[0] == "--slurm" for word in self.jobs_cmd)
 
     @property
     def made(self) -> dict[str, str]:
@@ -162,6 +163,11 @@ def _check(text: Mapping[str, str]) -> None:
     for option in ("nj", "nproc"):
         if not re.fullmatch(r"[1-9][0-9]*", text[option]):
             raise ConfigError(f"--{option} is a whole number from 1 on, not '{text[option]}'")
+    if text["max_time"]:
+        try:
+            seconds_of(text["max_time"])
+        except ValueError as error:
+            raise ConfigError(f"--max_time is {error}") from error
     if not text["work"]:
         raise ConfigError("--work names no folder")
     targets = text["targets"].split()

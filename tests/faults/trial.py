@@ -97,7 +97,8 @@ class Trial:
             death = Death(signal=number, seconds=draw.random() * reference.seconds / 2)
         ended = run_commands(reference.commands, work, death)
         self.deaths.append(f"{death}: code {ended.code}")
-        if ended.code not in (0, -number):  # it was faster, or had not even begun
+        unheard = (0, -number) if death.seconds is not None else (0,)  # faster, or not yet begun
+        if ended.code not in unheard:
             self.faults += _faults_of_stop(ended, number)
 
     def _kill_script(self, reference: Reference, draw: random.Random, work: Path) -> None:

@@ -67,7 +67,8 @@ class Watched:
             place = os.path.realpath(place)
         else:  # a link itself is changed, not where it leads to
             place = os.path.join(os.path.realpath(os.path.dirname(place)), os.path.basename(place))
-        if place != os.devnull and not place.startswith(tuple(self.may_write)):
+        allowed = (os.devnull, *self.may_write)
+        if not any(Path(place).is_relative_to(path) for path in allowed):
             self.faults.append(f"{event} {place}"[:300])
 
 

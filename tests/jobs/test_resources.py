@@ -46,6 +46,9 @@ def test_a_stage_takes_from_the_default_what_it_does_not_name(tmp_path: Path) ->
         ("base: {flags: [exclude=node7]}", "begins with a dash"),
         ("base: {flags: ['--exclude node7']}", "one word"),
         ("base: {flags: [--array=1-9]}", "--array is set by speechllm run itself"),
+        ("base: {flags: [--job=x]}", "--job is set by speechllm run itself"),
+        ("base: {flags: [-Jx]}", "-Jx is set by speechllm run itself"),
+        ("base: {flags: [--no-requeue]}", "--no-requeue is set by speechllm run itself"),
         ("base: {cpus_per_task: 0}", "cpus_per_task"),
     ],
 )

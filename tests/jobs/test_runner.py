@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from speechllm.errors import DataError, SpeechLLMError
+from speechllm.errors import DataError, SpeechLLMError, Unfinished
 from speechllm.jobs.runner import cores, make_jobs, parse_range, pick_jobs, read_tasks, run_jobs
 from tests.helpers.paths import ROOT
 from tests.helpers.waiting import is_alive, wait_for_text, wait_until
@@ -73,6 +73,14 @@ def test_a_failure_names_the_job_and_shows_its_log_and_the_others_run_on(tmp_pat
     assert "job 1, code 7" in message and "x.1.log" in message
     assert "| the reason" in message
     assert (tmp_path / "2").exists() and (tmp_path / "3").exists()
+
+
+def test_jobs_whose_time_was_over_are_no_failures(tmp_path):
+    with pytest.raises(Unfinished, match="the time of 2 of 3 jobs was over"):
+        run_jobs(array(tmp_path, "[ JOB = 1 ] || exit 75"), max_jobs_run=3)
+    with pytest.raises(SpeechLLMError, match=r"job 2, code 75 \(its time was over") as error:
+        run_jobs(array(tmp_path, "[ JOB = 1 ] || exit 7$((JOB + 3))"), max_jobs_run=3)
+    assert not isinstance(error.value, Unfinished) and "job 3, code 76" in str(error.value)
 
 
 def test_a_command_that_is_not_there_fails_like_a_shells(tmp_path):

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -41,7 +42,7 @@ def array(tmp_path: Path, script: str, last: int = 2) -> list[Job]:
 
 
 def run(jobs: list[Job], pick: str = "all", at_once: int = 4) -> None:
-    run_jobs(jobs, at_once, pick, slurm.slurm_backend(CONFIG))
+    run_jobs(jobs, at_once, pick, slurm.slurm_backend(CONFIG, jobs))
 
 
 class Runner:
@@ -207,9 +208,9 @@ def test_a_warning_before_the_end_stops_a_job_and_puts_it_back(tmp_path, start, 
 
 def test_a_job_that_is_put_back_too_often_fails(tmp_path, cluster) -> None:
     script = f"echo on >>{tmp_path}/ran; kill -USR1 $PPID; exec sleep 600"
-    config = SlurmConfig(default={"mem": "50M", "requeues": 1})
+    config, jobs = SlurmConfig(default={"mem": "50M", "requeues": 1}), array(tmp_path, script, 1)
     with pytest.raises(SpeechLLMError, match="not put back into the queue: that was done 1 times"):
-        run_jobs(array(tmp_path, script, 1), 1, backend=slurm.slurm_backend(config))
+        run_jobs(jobs, 1, backend=slurm.slurm_backend(config, jobs))
     assert (tmp_path / "ran").read_text().count("on") == 2
 
 
@@ -294,6 +295,21 @@ def test_jobs_of_a_killed_runner_are_waited_for_by_the_next(tmp_path, start, clu
     assert left(tmp_path) == []
 
 
+def test_a_pick_of_failed_jobs_leaves_those_that_run(tmp_path, start, cluster) -> None:
+    script = f"echo on >>{tmp_path}/ran.JOB; [ JOB = 2 ] && exit 3; "
+    script += f"while [ ! -e {tmp_path}/go ]; do sleep 0.1; done"
+    first = start(script)
+    wait_until(lambda: len(list(tmp_path.glob("log/*.done"))) == 1)
+    cluster.running()
+    first.process.kill()
+    first.process.wait()
+    threading.Timer(3, (tmp_path / "go").touch).start()
+    with pytest.raises(SpeechLLMError, match="1 of 1 jobs failed"):
+        run(array(tmp_path, script), "failed")
+    assert [(tmp_path / f"ran.{n}").read_text().count("on") for n in (1, 2)] == [1, 2]
+    assert [job.code() for job in array(tmp_path, script)] == [0, 3]
+
+
 def test_other_jobs_of_a_killed_runner_are_cancelled(tmp_path, start, cluster) -> None:
     first = start(f"echo on >{tmp_path}/on.JOB; exec sleep 600")
     cluster.running(2)
@@ -345,9 +361,9 @@ def test_a_done_file_that_a_file_server_shows_late_is_waited_for(tmp_path, monke
 
 
 def test_a_refusal_of_slurm_is_passed_on(tmp_path: Path) -> None:
-    config = SlurmConfig(default={"partition": "none"})
+    config, jobs = SlurmConfig(default={"partition": "none"}), array(tmp_path, "true")
     with pytest.raises(SpeechLLMError, match=r"sbatch refused the jobs: .*partition") as error:
-        run_jobs(array(tmp_path, "true"), 2, backend=slurm.slurm_backend(config))
+        run_jobs(jobs, 2, backend=slurm.slurm_backend(config, jobs))
     assert "conf/slurm.yaml" in str(error.value)
 
 

@@ -464,6 +464,7 @@ def test_a_recipe_without_standins_says_so(recipe):
     [
         ("--nproc", "1.5", "--nproc is a whole number from 1 on"),
         ("--nj", "0", "--nj is a whole number from 1 on"),
+        ("--max_time", "soon", "--max_time is not a length of time: soon"),
         ("--work", "", "--work names no folder"),
         ("--targets", "farm music farm", "--targets names a domain twice: farm"),
         ("--sample", "true", "this recipe has no --sample"),

@@ -1,22 +1,21 @@
 """The option `--max_time`, and lengths of time on the command line."""
 
 import argparse
-import re
 import time
 
-_UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+from speechllm.recipe.duration import seconds_of
 
 
 def duration(word: str) -> float:
-    """Type for argparse: seconds, or a number with a unit, or several: `7000`, `90m`, `1d12h`.
+    """Type for argparse: seconds, as `seconds_of` reads them.
 
     Raises:
-        ArgumentTypeError: for any other word.
+        ArgumentTypeError: the word is no length of time.
     """
-    word = f"{word}s" if re.fullmatch(r"[0-9]{1,9}", word) else word
-    if not re.fullmatch(r"([0-9]{1,9}[dhms])+", word):
-        raise argparse.ArgumentTypeError(f"not a length of time: {word}; write 7000, 90m or 1d12h")
-    return float(sum(int(n) * _UNITS[unit] for n, unit in re.findall(r"([0-9]+)([dhms])", word)))
+    try:
+        return seconds_of(word)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def add_max_time(parser: argparse.ArgumentParser) -> None:

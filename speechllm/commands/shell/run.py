@@ -62,6 +62,7 @@ def run(args: argparse.Namespace) -> None:
 
     Raises:
         SpeechLLMError: some jobs failed, or there is no config of Slurm.
+        Unfinished: none failed, but the time of some was over (--max_time).
     """
     jobs = _jobs(args)
     if args.slurm is None:
@@ -74,7 +75,7 @@ def run(args: argparse.Namespace) -> None:
     from speechllm.jobs.resources import SlurmConfig
     from speechllm.jobs.slurm import slurm_backend
 
-    backend = slurm_backend(load(SlurmConfig, args.slurm))
+    backend = slurm_backend(load(SlurmConfig, args.slurm), jobs)
     run_jobs(jobs, args.max_jobs_run or MOST_JOBS, args.pick, backend)
 
 

@@ -169,14 +169,16 @@ def extract(
     for data_dir in data_dirs:
         folder = feature_folder(dump, encoder, data_dir, settings)
         check_key(folder, encoder, data_dir, settings)
+        done = []
         for number, ids in _chunks(data_dir)[job - 1 :: jobs]:
             if _scp(folder, number).is_file():
                 problem = chunk_problem(folder, number, data_dir, ids)
                 if problem is None:
-                    clean_up(_lock(folder, number))
+                    done.append(_lock(folder, number))
                     continue
                 log.warning("%s: chunk %d is made anew: %s", folder, number, problem)
             work.append((data_dir, folder, number, ids))
+        clean_up(*done)
     total = sum(len(ids) for *_, ids in work)
     if not total:
         log.info("features: job %d of %d has nothing left to do", job, jobs)
