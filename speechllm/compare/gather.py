@@ -86,7 +86,7 @@ def _training_problem(cell: Cell, base_sha256: str, source: str) -> str | None:
         return "not trained yet"
     made = read_mapping(path, made_again(cell.folder))
     planned = load_method(cell.config, cell.overrides)
-    before = as_of_today(type(planned), made["config"])
+    before = as_of_today(type(planned), made.get("config", {}))
     if changed := changed_keys(before, planned.model_dump(mode="json")):
         return f"trained with other settings: {', '.join(changed)}"
     if made["inputs"]["base_sha256"] != base_sha256:

@@ -28,6 +28,17 @@ class Own(dict[str, Any]):
     def __missing__(self, key: str) -> Any:
         raise DataError(f"is damaged: there is no '{key}'", self.path, remedy=self.remedy)
 
+    def get(self, key: str, default: Any = None) -> Any:
+        """Value of a key, or the default; where that is a mapping, the value has to be one.
+
+        Raises:
+            DataError: it is another value.
+        """
+        value = super().get(key, default)
+        if isinstance(default, dict) and not isinstance(value, dict):
+            raise DataError(f"is damaged: '{key}' is no mapping", self.path, remedy=self.remedy)
+        return value
+
 
 def made_again(place: str | Path) -> str:
     """Remedy for a damaged file: remove `place` (the file or a folder), run the stage again."""

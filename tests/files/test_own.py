@@ -189,3 +189,12 @@ def test_the_report_names_a_damaged_run(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(DataError, match=r"run\.json: is damaged"):
         read_model(tmp_path / "run.json")
+
+
+def test_a_value_where_a_mapping_belongs_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    path.write_text('{"config": null, "steps": 3}')
+    run = read_mapping(path)
+    assert run.get("steps") == 3 and run.get("phases", {}) == {}
+    with pytest.raises(DataError, match=r"run\.json: is damaged: 'config' is no mapping"):
+        run.get("config", {})

@@ -25,10 +25,8 @@ from speechllm.data.dirs.kaldi import (
     whole_recordings,
 )
 from speechllm.data.dirs.tables import (
-    ADD_RECORDINGS,
     CHANNELS,
     NO_DATA_DIR,
-    NO_RECORDINGS,
     NO_TEXT,
     Fault,
     Row,
@@ -284,8 +282,6 @@ class Check:
                 ask = Decision("ask", message) if name == "segments" else None
                 self._complain("wav.scp", message, remedy="add it", decision=ask)
         if "wav.scp" not in self.rows:
-            if "segments" in self.rows:
-                self.complain("segments", NO_RECORDINGS, remedy=ADD_RECORDINGS)
             return {}
         for rec, row in self.rows["wav.scp"].items():
             if not row.value:

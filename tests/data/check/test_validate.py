@@ -205,7 +205,8 @@ def test_segments_without_recordings(make_data_dir):
     path = make_data_dir(text={"utt1": "hello"})
     (path / "segments").write_text("utt1 utt1 0 0.5\n")
     (path / "wav.scp").unlink()
-    assert found(path, "cuts recordings, and there is no wav.scp")[0].file == path / "segments"
+    complaint = found(path, "file is missing, yet there is segments")[0]
+    assert (complaint.severity, complaint.file) == ("error", path / "wav.scp")
 
 
 def test_recording_without_segment(make_data_dir):
