@@ -443,11 +443,18 @@ def read_yaml(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]
         raise ConfigError(f"{error.place(path)}: is not valid yaml: {error}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: must be a mapping of keys to values")
-    return with_overrides(values, overrides)
+    return with_overrides(values, overrides, path)
 
 
-def with_overrides(values: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+def with_overrides(
+    values: dict[str, Any], overrides: Sequence[str], path: str | Path | None = None
+) -> dict[str, Any]:
     """Change `values` by overrides of the form `a.b=value`, and return them.
+
+    Args:
+        values: values by key.
+        overrides: changes.
+        path: file of the values, for messages.
 
     Raises:
         ConfigError: an override without `=`, below a key that has none, or with broken yaml.
@@ -464,7 +471,8 @@ def with_overrides(values: dict[str, Any], overrides: Sequence[str]) -> dict[str
                 place[parent] = {}
             place = place[parent]
             if not isinstance(place, dict):
-                raise ConfigError(f"{said}: '{parent}' has no keys below it")
+                where = f" in {path}" if path else ""
+                raise ConfigError(f"{said}: '{parent}' has no keys below it{where}")
         try:
             place[last] = load_yaml(text)
         except YamlError as error:

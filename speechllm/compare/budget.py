@@ -39,6 +39,8 @@ def budget_words(config: Path, changes: Sequence[str], match: Match, budget: flo
     """
     unit = UNITS[match]
     given = read_yaml(config, changes).get("train") or {}
+    if not isinstance(given, dict):
+        raise ConfigError(f"{config}: train must be a mapping of keys to values")
     others = {name for name in UNITS.values() if name != unit and given.get(name) is not None}
     clear = [f"train.{name}=null" for name in sorted(others)]
 

@@ -89,10 +89,11 @@ def _training_problem(cell: Cell, base_sha256: str, source: str) -> str | None:
     before = as_of_today(type(planned), made.get("config", {}))
     if changed := changed_keys(before, planned.model_dump(mode="json")):
         return f"trained with other settings: {', '.join(changed)}"
-    if made["inputs"]["base_sha256"] != base_sha256:
+    inputs = made.get("inputs", {})
+    if inputs["base_sha256"] != base_sha256:
         return "adapted from another base model than the one that is there now"
-    dirs = [path for sets in made["inputs"].values() if isinstance(sets, list) for path in sets]
-    if names := _changed_files(cell.folder / MADE_FROM, planned, made["inputs"]):
+    dirs = [path for sets in inputs.values() if isinstance(sets, list) for path in sets]
+    if names := _changed_files(cell.folder / MADE_FROM, planned, inputs):
         return f"trained on other files than are there now: {', '.join(names[:3])}"
     if tests := sorted({Path(path).name for path in dirs} & {target_set(cell.target), source}):
         return f"{', '.join(tests)} was seen in training"

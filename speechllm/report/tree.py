@@ -36,6 +36,9 @@ from speechllm.task import Task
 
 SOURCE_SET = "source_test"  # default of the recipes (`source_test` of run.sh)
 MAIN_TAG = "decode"  # tag of conf/decode.yaml
+RUN_WORDS = ("kind", "method", "target")
+RUN_NUMBERS = ("steps", "kept_step", "seconds", "audio_hours_target", "trained_parameters")
+"""Keys of run.json that reports read as words and as numbers."""
 
 
 def source_set(names: Iterable[str], targets: Iterable[str]) -> str:
@@ -307,9 +310,7 @@ def read_model(run_file: Path) -> Model:
         )
         decodings[decoding.tag, decoding.set] = decoding
     perplexity = _sealed_or_empty(run_file.with_name("perplexity.json"))
-    return Model(
-        run_file.parent, _json_or_empty(run_file, run_file.parent), decodings, perplexity, task
-    )
+    return Model(run_file.parent, _run_info(run_file), decodings, perplexity, task)
 
 
 def _sealed_or_empty(path: Path) -> dict[str, Any]:
@@ -326,9 +327,30 @@ def _json_or_empty(path: Path, folder: Path | None = None) -> dict[str, Any]:
 
 def _decode_info(folder: Path) -> dict[str, Any]:
     """Content of decode.json; a real-time factor that is no number is an error."""
-    path = folder / "decode.json"
-    info = _json_or_empty(path, folder)
-    rtf = info.get("rtf", 0.0)
-    if rtf is not None and not (isinstance(rtf, int | float) and math.isfinite(rtf)):
-        raise DataError("is damaged: `rtf` is no number", path, remedy=made_again(folder))
+    info = _json_or_empty(folder / "decode.json", folder)
+    _check_numbers(info, ("rtf",), folder / "decode.json")
     return info
+
+
+def _run_info(path: Path) -> dict[str, Any]:
+    """Content of run.json; values that reports read are what they have to be, or absent."""
+    run = _json_or_empty(path, path.parent)
+    _check_numbers(run, RUN_NUMBERS, path)
+    phases = run.get("phases") or []
+    if not isinstance(phases, list) or not all(isinstance(phase, dict) for phase in phases):
+        message = "is damaged: `phases` is no list of mappings"
+        raise DataError(message, path, remedy=made_again(path.parent))
+    words = [run.get(key) or "" for key in RUN_WORDS] + [phase.get("name", "") for phase in phases]
+    if not all(isinstance(word, str) for word in words):
+        message = f"is damaged: {', '.join(RUN_WORDS)} and names of phases are words"
+        raise DataError(message, path, remedy=made_again(path.parent))
+    return run
+
+
+def _check_numbers(info: dict[str, Any], keys: Iterable[str], path: Path) -> None:
+    for key in keys:
+        value = info.get(key)
+        if value is not None and not (isinstance(value, int | float) and math.isfinite(value)):
+            raise DataError(
+                f"is damaged: `{key}` is no number", path, remedy=made_again(path.parent)
+            )
