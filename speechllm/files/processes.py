@@ -12,7 +12,7 @@ LAUNCHED = "SPEECHLLM_LAUNCHED"
 UNFINISHED = 75
 """Exit code for work that the same command goes on with (EX_TEMPFAIL of BSD)."""
 LOST = 76
-"""Exit code of a process that ends because another one of its run has ended (EX_PROTOCOL of BSD)."""
+"""Exit code of a process that ends because another one of its run did (EX_PROTOCOL of BSD)."""
 
 
 @dataclass(frozen=True)
