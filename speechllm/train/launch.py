@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -173,7 +174,7 @@ class _Logs(LogsSpecs):
 
     def __init__(self, fleet: Fleet):
         super().__init__(str(fleet.logs))
-        self._fleet = fleet
+        self._fleet, self._began = fleet, str(time.monotonic())
 
     @property
     def root_log_dir(self) -> str:
@@ -181,7 +182,7 @@ class _Logs(LogsSpecs):
 
     def reify(self, envs: dict[int, dict[str, str]]) -> LogsDest:
         for env in envs.values():
-            env[LAUNCHED] = "1"
+            env[LAUNCHED] = self._began
         ranks = {local: int(env["RANK"]) for local, env in envs.items()}
         logs = {
             local: str(self._fleet.log_of(rank)) if rank else "" for local, rank in ranks.items()

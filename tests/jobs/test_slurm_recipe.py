@@ -19,7 +19,7 @@ from tests.helpers.waiting import wait_until
 
 STEPS = 40
 PAUSES = """
-import os, signal, sys
+import os, signal, sys, time
 from pathlib import Path
 from speechllm.cli import main
 from speechllm.train.loop import Trainer
@@ -32,10 +32,23 @@ def step_or_pause(self):
         signal.pause()
     return step(self)
 
+def save_slowly(self):
+    time.sleep(6)
+    save(self)
+
+save, Trainer._save = Trainer._save, save_slowly
 Trainer._step = step_or_pause
 main(sys.argv[2:])
 """
-"""The command line; a training in it waits for a signal after 20 steps."""
+"""The command line; a training in it waits for a signal after 20 steps, and saves slowly."""
+LAUNCHES = """
+import sys
+from pathlib import Path
+from speechllm.train.launch import Fleet, launch
+
+folder = Path(sys.argv[1])
+launch(Fleet(2, logs=folder / "log"), [sys.executable, folder / "pauses.py", *sys.argv[1:]])
+"""
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.waiting import wait_until
+from tests.helpers.waiting import is_alive, wait_for_text, wait_until
 
 RANK = """
 import os, signal, sys, time
@@ -152,3 +152,16 @@ def test_the_machine_that_ends_first_does_not_stop_the_others(folder: Path) -> N
         wait_until(lambda: caller.connect_ex(place) == 0)
     launchers.append(start(folder, meeting, "over"))
     assert [outcome(launcher) for launcher in launchers] == [{"over": [75]}] * 2
+
+
+def test_a_single_process_ends_with_its_launcher_too(folder: Path) -> None:
+    """Else it would go on alone, and keep the lock of its folder."""
+    alone = "import os, time; from pathlib import Path; from speechllm.train.distributed import *\n"
+    alone += "join_world(); Path('alone').write_text(str(os.getpid())); time.sleep(600)"
+    code = "import sys; from speechllm.train.launch import *\n"
+    code += f"launch(Fleet(1), [sys.executable, '-c', {alone!r}])"
+    launcher = subprocess.Popen([sys.executable, "-c", code], cwd=folder)
+    rank = int(wait_for_text(folder / "alone"))
+    launcher.kill()
+    launcher.wait()
+    wait_until(lambda: not is_alive(rank), "the process outlives its launcher")
