@@ -41,8 +41,8 @@ log = logging.getLogger(__name__)
 
 CHECKPOINT = "checkpoint.safetensors"
 REHEARSED_ON = {"cuda"}
-"""Kinds of devices on which the largest batch comes first; elsewhere memory seldom ends, and a step
-costs more."""
+"""Kinds of devices on which the largest batch comes first; elsewhere memory seldom runs out, and a
+step costs more."""
 
 Objective = Callable[[Batch], TokenLoss]
 """Loss to minimise: batch -> its loss, summed over label tokens."""
@@ -304,7 +304,7 @@ class Trainer:
         return position.epoch, items
 
     def _rehearse(self) -> None:
-        """Learn from the epoch's largest batch and forget it, so that memory ends now or never."""
+        """Learn from the largest batch and forget it: memory may run out now, not days later."""
         if self._done() >= (self.config.seconds or self.config.steps):
             return
         self._plan = self._plan or self.plan_epoch(self.position.epoch)
