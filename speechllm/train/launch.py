@@ -119,7 +119,7 @@ def _report(fleet: Fleet, failures: dict[int, ProcessFailure]) -> None:
     code, log = failures[rank].exitcode, fleet.log_of(rank)
     if code == UNFINISHED and 0 in failures and failures[0].exitcode != code:
         raise Unfinished(_last_words(log))  # the first one was ended before it could say so
-    is_own = code > 0 and code not in (LOST, *ENDED_BY_AGENT)
+    is_own = 0 < code < 128 and code != LOST  # of a signal, a rank says nothing
     if code == UNFINISHED or (is_own and 0 in failures and failures[0].exitcode == code):
         sys.exit(code)
     name = f"rank {rank} of {fleet.nodes * fleet.processes} on {socket.gethostname()}"

@@ -43,6 +43,8 @@ if case == "saves":
     time.sleep(6)  # longer than what a failed process has to clean up
     Path(f"saved.{rank}").touch()
     sys.exit(128 + signal.SIGTERM)
+if case == "told":  # by the signal of one of them
+    sys.exit(128 + signal.SIGUSR1)
 if case == "lost":
     sys.exit(76)
 if case == "left":  # by a rank that dies: the other one's connection ends
@@ -70,7 +72,7 @@ for case in sys.argv[2:]:
         said[case] = [f"stopped by {stopped.number}"]
 print(json.dumps(said))
 """
-CASES = ("well", "error", "killed", "same", "lost", "left")
+CASES = ("well", "error", "killed", "same", "told", "lost", "left")
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +118,10 @@ def test_a_rank_that_is_killed_is_named(said: dict[str, list]) -> None:
 def test_the_rank_that_others_miss_is_named_and_not_they(said: dict[str, list]) -> None:
     assert "rank 1 of 2" in said["left"][0] and "exit code 5" in said["left"][0]
     assert "ended because a process of another machine had ended" in said["lost"][0]
+
+
+def test_a_signal_to_a_rank_is_named(said: dict[str, list]) -> None:
+    assert said["told"][0].endswith(" was stopped by SIGUSR1")
 
 
 def test_what_the_first_rank_has_said_is_not_said_again(said: dict[str, list]) -> None:
