@@ -46,8 +46,8 @@ import sys
 from pathlib import Path
 from speechllm.train.launch import Fleet, launch
 
-folder = Path(sys.argv[1])
-launch(Fleet(2, logs=folder / "log"), [sys.executable, folder / "pauses.py", *sys.argv[1:]])
+folder = sys.argv[1]
+launch(Fleet(2, logs=Path(folder, "log")), [sys.executable, f"{folder}/pauses.py", *sys.argv[1:]])
 """
 
 
@@ -83,17 +83,17 @@ def base_command(work: Path, name: str) -> list[str]:
 def test_a_training_that_is_stopped_before_its_time_is_over_goes_on_bit_equal(
     work: Path, cluster: Cluster, ranks: int
 ) -> None:
-    python = [sys.executable]
-    if ranks > 1:
-        python += ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={ranks}"]
+    launcher = ["launch", "--nproc", "2"] if ranks > 1 else []
     whole, cut = work / f"exp/whole{ranks}", work / f"exp/cut{ranks}"
-    alone = [*python, "-m", "speechllm", *base_command(work, whole.name)]
+    alone = [sys.executable, "-m", "speechllm", *launcher, *base_command(work, whole.name)]
     subprocess.run(alone, cwd=ROOT, check=True)
     folder = work / f"ranks{ranks}"
     folder.mkdir()
     (folder / "pauses.py").write_text(PAUSES)
+    (folder / "launches.py").write_text(LAUNCHES)
+    program = folder / ("launches.py" if ranks > 1 else "pauses.py")
     runner = [sys.executable, "-m", "speechllm", "run", "--slurm", f"{work}/slurm.yaml"]
-    job = [*python, f"{folder}/pauses.py", str(folder), *base_command(work, cut.name)]
+    job = [sys.executable, str(program), str(folder), *base_command(work, cut.name)]
     process = subprocess.Popen([*runner, f"{folder}/base.log", *job], cwd=ROOT)
     wait_until(lambda: len(list(folder.glob("paused.*"))) == ranks, "the training does not start")
     [task] = cluster.running()
