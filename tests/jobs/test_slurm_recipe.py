@@ -106,6 +106,28 @@ def test_a_training_that_is_stopped_before_its_time_is_over_goes_on_bit_equal(
     assert (cut / weights).read_bytes() == (whole / weights).read_bytes()
 
 
+def test_a_training_on_two_machines_queues_itself_again(work: Path, cluster: Cluster) -> None:
+    """The job of `speechllm sbatch`, whose time is over after one of two steps."""
+    exp = work / "exp/machines"
+    options = ["--nnodes", "2", "--cpus", "1", "--time", "20m", "--no_gpus"]
+    words = ["speechllm", "sbatch", *options, *base_command(work, exp.name), "train.steps=2"]
+    job = cluster.call(sys.executable, "-m", *words)
+    for ours, theirs in (
+        ("--max_time 600", "--max_time 0"),
+        ("${nodes[0]}", "localhost"),  # both nodes of the tests are this machine
+        ("speechllm launch", f"{sys.executable} -m speechllm launch"),
+    ):
+        assert job.count(ours) == 1
+        job = job.replace(ours, theirs)
+    (work / "job.sh").write_text(job)
+    number = cluster.call("sbatch", "--parsable", str(work / "job.sh")).strip()
+    wait_until((exp / "run.json").is_file, "the training does not end")
+    wait_until(lambda: number not in cluster.queue(), "the job does not end")
+    assert "Restarts=1 " in cluster.call("scontrol", "show", "job", number)
+    said = (exp / f"log/slurm.{number}.log").read_text()
+    assert "stopped after 1 of 2 steps" in said and "resumed at step 1" in said
+
+
 @pytest.fixture
 def recipes() -> Iterator[list[Path]]:
     """Two copies of egs/mini, beside the original."""
