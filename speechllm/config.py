@@ -208,8 +208,8 @@ class TrainConfig(Section):
     gradient_checkpointing: bool = False
     """Save memory: recompute the activations of the LLM's layers instead of keeping them."""
     shard: bool = False
-    """Spread the weights of the LLM's layers over all processes (FSDP2), for an LLM that does not
-    fit on one GPU; costs time. Nothing is spread by one process alone."""
+    """Shard the weights of the LLM's layers over all processes (FSDP2), for an LLM that does not
+    fit on one GPU; costs time. One process alone shards nothing."""
     seed: int = 42
     checkpoint_every: PositiveInt = 500
     log_every: PositiveInt = 20

@@ -56,7 +56,7 @@ def main() -> None:
         arms = {}
         for shard in (False, True):
             for sizes in ARMS[shard:]:
-                name = f"{' -> '.join(map(str, sizes))}{', spread' if shard else ''}"
+                name = f"{' -> '.join(map(str, sizes))}{', sharded' if shard else ''}"
                 exp = work / name.replace(" ", "")
                 train = ["base", *options, "--exp", str(exp), f"train.shard={shard}"]
                 arms[name] = trained(command, train, exp, sizes)

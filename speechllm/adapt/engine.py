@@ -64,11 +64,7 @@ def fit(
         controller_of: makes the controller of a mixture; None where it has none.
     """
     is_trained = parent is not None or model.config.speech_llm is not None
-    begun = [batches_of_a_step(folder / phase.name / CHECKPOINT) for phase in phases]
-    phases = [
-        replace(phase, train=phase.train.among(world.size, batches))
-        for phase, batches in zip(phases, begun, strict=True)
-    ]
+    phases = _shared_out(phases, folder, world.size)
     shards = world.size > 1 and any(phase.train.shard for phase in phases)
     if not shards:
         model.to(world.device)
@@ -113,6 +109,27 @@ def fit(
             "environment": {**environment(), "precision": ", ".join(precisions)},
         },
     )
+
+
+def _shared_out(phases: Sequence[Phase], folder: Path, processes: int) -> list[Phase]:
+    """Phases with the batches of a step that the run began with, dealt out to `processes`."""
+    shared, at_first = [], processes
+    for phase in phases:
+        train = phase.train
+        begun = _batches_begun_with(folder / phase.name, phase)
+        if begun and not train.global_batches:
+            at_first = begun // train.accumulate
+        batches = begun or train.global_batches or train.accumulate * at_first
+        shared.append(replace(phase, train=train.among(processes, batches)))
+    return shared
+
+
+def _batches_begun_with(folder: Path, phase: Phase) -> int | None:
+    """Batches of a step of a phase that is finished or under way; None if it has not begun."""
+    if phase.name and (folder / PHASE).is_file():
+        report = read_mapping(folder / PHASE, made_again(folder))
+        return report.get("step_positions", 0) // phase.train.batch_positions or None
+    return batches_of_a_step(folder / CHECKPOINT)
 
 
 def _train_phase(

@@ -110,7 +110,7 @@ def adapt(
     }
     snapped: dict[str, str] = {}
     with world.first_before_others():
-        # A model that will be spread fits on no GPU.
+        # A model that will be sharded fits on no GPU.
         device = "cpu" if shards else world.device
         made = method.prepare(Workspace(model, bundle, corpora, dump, folder, device))
         for domain in sorted(snapping):

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LAUNCHED = "SPEECHLLM_LAUNCHED"
-"""Variable that `speechllm launch` sets for the processes that it speaks for."""
+"""Variable that `speechllm launch` sets for the processes that it speaks for: when it began, by
+`time.monotonic`, which all processes of a machine share."""
 UNFINISHED = 75
 """Exit code for work that the same command goes on with (EX_TEMPFAIL of BSD)."""
 LOST = 76
-"""Exit code of a process that another one of its run has left alone (EX_PROTOCOL of BSD)."""
+"""Exit code of a process that ends because another one of its run did (EX_PROTOCOL of BSD)."""
 
 
 @dataclass(frozen=True)

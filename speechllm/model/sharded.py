@@ -1,8 +1,8 @@
-"""Weights spread over several processes (FSDP2), for an LLM that does not fit on one GPU.
+"""Weights sharded over several processes (FSDP2), for an LLM that does not fit on one GPU.
 
-The decoder's layers are spread, and gathered one at a time while they compute. What is outside of
+The decoder's layers are sharded, and gathered one at a time while they compute. What is outside of
 them (embeddings, head, projector) stays whole in each process: it is read in places that are no
-layer's forward pass. Frozen weights are spread like trained ones, so LoRA gains the most.
+layer's forward pass. Frozen weights are sharded like trained ones, so LoRA gains the most.
 
 Only the first process loads weights. The others build the model without any, and get the first
 one's values layer by layer, so no machine holds more than one copy.
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 
 
 def weights_of_first(shard: bool) -> AbstractContextManager[Any]:
-    """Context in which a model is built that may be spread: with weights in the first process.
+    """Context in which a model is built that may be sharded: with weights in the first process.
 
     Args:
-        shard: whether it will be spread, if there are several processes.
+        shard: whether it will be sharded, if there are several processes.
     """
     return torch.device("meta") if shard and not is_first_rank() else nullcontext()
 
 
 def shard(model: "SpeechLLM", device: str) -> None:
-    """Move a model to its device, with the layers of its LLM spread over all processes.
+    """Move a model to its device, with the layers of its LLM sharded over all processes.
 
     All processes call it. What is to be trained is chosen before, since that makes weights float32.
 
@@ -50,7 +50,7 @@ def shard(model: "SpeechLLM", device: str) -> None:
     """
     if model.config.load_in_4bit:
         raise ConfigError(
-            "train.shard: weights that are kept in 4 bits cannot be spread",
+            "train.shard: weights that are kept in 4 bits cannot be sharded",
             "leave out model.load_in_4bit or train.shard",
         )
     mesh = init_device_mesh(torch.device(device).type, (dist.get_world_size(),))
@@ -62,9 +62,9 @@ def shard(model: "SpeechLLM", device: str) -> None:
             _take_from_first(module, device)
         # RMSNorms are tried out before they are replaced, which needs weights.
         fully_shard(with_cpu_layers(layer), mesh=mesh, reshard_after_forward=True)
-    spread = {id(module) for module in layers.modules()}
+    sharded = {id(module) for module in layers.modules()}
     for module in model.modules():
-        if id(module) not in spread:
+        if id(module) not in sharded:
             _take_from_first(module, device)
     if is_tied:
         head.weight = embedding.weight
@@ -81,7 +81,7 @@ def shard(model: "SpeechLLM", device: str) -> None:
 
 
 def is_sharded(model: nn.Module) -> bool:
-    """Whether weights of a model are spread over processes."""
+    """Whether weights of a model are sharded over processes."""
     return any(isinstance(module, FSDPModule) for module in model.modules())
 
 
@@ -100,7 +100,7 @@ def gathered(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def laid_out_as(like: Tensor, tensor: Tensor) -> Tensor:
-    """This process's part of a whole tensor, if `like` is spread and has its shape.
+    """This process's part of a whole tensor, if `like` is sharded and has its shape.
 
     Args:
         like: a parameter.

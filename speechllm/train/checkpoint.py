@@ -31,7 +31,7 @@ def save_checkpoint(
     """Write trained weights, the optimisers' moments and `state`.
 
     All processes call it, and the first one writes whole tensors: the file does not tell how many
-    there were, so a run goes on with another number of them, spread or not.
+    there were, so a run goes on with another number of them, sharded or not.
 
     Args:
         path: the file; it appears whole or not at all.

@@ -66,17 +66,19 @@ class World:
         dist.broadcast(tensor, 0)
         return float(tensor)
 
-    def any(self, flag: bool) -> bool:
-        """Whether a flag is set in any process, in all processes."""
+    def highest(self, value: int) -> int:
+        """Highest of the processes' values, in all processes."""
         if self.size == 1:
-            return flag
-        tensor = torch.tensor(float(flag), device=self.device)
-        dist.all_reduce(tensor)
-        return bool(tensor)
+            return value
+        tensor = torch.tensor(int(value), device=self.device)
+        dist.all_reduce(tensor, dist.ReduceOp.MAX)
+        return int(tensor)
 
     def is_out_of_time(self) -> bool:
         """Whether the deadline of any process has passed, in all processes."""
-        return self.deadline is not None and self.any(time.monotonic() >= self.deadline)
+        if self.deadline is None:
+            return False
+        return bool(self.highest(time.monotonic() >= self.deadline))
 
     def barrier(self) -> None:
         """Wait for all processes; the error names those that do not come."""
@@ -113,12 +115,12 @@ def join_world(deadline: float | None = None) -> World:
     device = f"cuda:{local_rank}" if cuda else "cpu"
     if cuda:
         torch.cuda.set_device(device)
+    if LAUNCHED in os.environ:
+        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     if size == 1:
         return World(device=device, deadline=deadline)
     # The last garbage collection takes seconds, in which the others would wait for this process.
     atexit.register(gc.freeze)
-    if LAUNCHED in os.environ:
-        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     if not dist.is_initialized():
         dist.init_process_group("nccl" if cuda else "gloo", timeout=PATIENCE)
     waiting = dist.new_group(backend="gloo", timeout=LONG_PATIENCE)

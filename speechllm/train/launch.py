@@ -12,13 +12,21 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from torch.distributed.elastic.multiprocessing import LogsDest, LogsSpecs, SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
+from torch.distributed.elastic.rendezvous import RendezvousParameters, rendezvous_handler_registry
 from torch.distributed.elastic.rendezvous.api import RendezvousError
+from torch.distributed.elastic.rendezvous.c10d_rendezvous_backend import create_backend
+from torch.distributed.elastic.rendezvous.dynamic_rendezvous import (
+    DynamicRendezvousHandler,
+    RendezvousTimeout,
+)
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from speechllm.errors import SpeechLLMError, Unfinished, shortened
@@ -26,9 +34,12 @@ from speechllm.files.processes import LAUNCHED, LOST, UNFINISHED
 from speechllm.files.signals import Stopped
 
 ENDED_BY_AGENT = {128 + signal.SIGTERM, -signal.SIGTERM}
+MEETING = "speechllm"
+"""Name of our way to meet, for torch."""
 MEETING_SECONDS = 900
-STOPPING_SECONDS = 5
-"""Time for a process to clean up before it is killed."""
+SAVING_SECONDS = 3600
+"""Time after a signal for a process to end its step and save; then it is killed. A cluster kills
+sooner, and so does a signal that comes again."""
 
 
 @dataclass(frozen=True)
@@ -77,13 +88,13 @@ def launch(fleet: Fleet, command: Sequence[str]) -> None:
         max_nodes=fleet.nodes,
         nproc_per_node=fleet.processes,
         run_id=fleet.name,
-        rdzv_backend="c10d",
+        rdzv_backend=MEETING,
         rdzv_endpoint=fleet.meeting or "localhost:0",
-        rdzv_configs={"timeout": MEETING_SECONDS},
         max_restarts=0,  # a run goes on when its command is given again
-        shutdown_timeout=STOPPING_SECONDS,
-        logs_specs=(logs := _Logs(fleet)),
+        shutdown_timeout=SAVING_SECONDS,
+        logs_specs=_Logs(fleet),
     )
+    rendezvous_handler_registry.register(MEETING, _meeting)
     program, *words = command
     try:
         elastic_launch(config, program)(*words)
@@ -92,11 +103,6 @@ def launch(fleet: Fleet, command: Sequence[str]) -> None:
     except SignalException as error:
         raise Stopped(error.sigval) from error
     except RendezvousError as error:
-        if logs.has_begun:
-            raise SpeechLLMError(
-                f"{socket.gethostname()} lost the other machines, or one of their processes failed",
-                "their output says why; the same command goes on from the last checkpoint",
-            ) from error
         raise SpeechLLMError(
             f"{fleet.nodes} machines did not meet at {fleet.meeting}: {error}",
             "give the same --rdzv, --rdzv_id and --nnodes on all of them at about the same time",
@@ -104,13 +110,16 @@ def launch(fleet: Fleet, command: Sequence[str]) -> None:
 
 
 def _report(fleet: Fleet, failures: dict[int, ProcessFailure]) -> None:
-    """Say which process failed first; those that it left alone, or that were ended, come after."""
+    """Say which process failed first.
+
+    One that ended because others had is named only if there is no other here.
+    """
     followed = {rank: f.exitcode in (LOST, *ENDED_BY_AGENT) for rank, f in failures.items()}
     rank = min(failures, key=lambda rank: followed[rank])  # the first that the agent has seen
     code, log = failures[rank].exitcode, fleet.log_of(rank)
     if code == UNFINISHED and 0 in failures and failures[0].exitcode != code:
         raise Unfinished(_last_words(log))  # the first one was ended before it could say so
-    is_own = code > 0 and code not in (LOST, *ENDED_BY_AGENT)
+    is_own = 0 < code < 128 and code != LOST  # of a signal, a rank says nothing
     if code == UNFINISHED or (is_own and 0 in failures and failures[0].exitcode == code):
         sys.exit(code)
     name = f"rank {rank} of {fleet.nodes * fleet.processes} on {socket.gethostname()}"
@@ -119,7 +128,7 @@ def _report(fleet: Fleet, failures: dict[int, ProcessFailure]) -> None:
     elif code > 128:
         name = f"{name} was stopped by {signal.Signals(code - 128).name}"
     elif code == LOST:
-        name = f"{name} was left alone by a process of another machine"
+        name = f"{name} ended because a process of another machine had ended"
     else:
         name = f"{name} ended with exit code {code}: {_last_words(log)}"
     see = f"see {log}" if rank else "see its output above"
@@ -133,25 +142,47 @@ def _last_words(log: Path) -> str:
     return shortened([*lines[-1:], *errors][-1].strip(), 300) if lines else "it said nothing"
 
 
-class _Logs(LogsSpecs):
-    """Puts the stderr of each process but the first into a file of its own.
+class _Meeting(DynamicRendezvousHandler):
+    """torch's way to meet by a store on one machine, for a fixed number of machines.
 
-    Attributes:
-        has_begun: whether the processes have been started.
+    torch asks again and again whether more machines wait, and kills the processes if the store does
+    not answer. But the machine that keeps it may be the first to end, in good order.
     """
+
+    def get_backend(self) -> str:
+        return MEETING
+
+    def num_nodes_waiting(self) -> int:
+        return 0
+
+
+def _meeting(parameters: RendezvousParameters) -> _Meeting:
+    backend, store = create_backend(parameters)
+    return _Meeting.from_backend(
+        parameters.run_id,
+        store,
+        backend,
+        parameters.min_nodes,
+        parameters.max_nodes,
+        parameters.local_addr,
+        RendezvousTimeout(join=timedelta(seconds=MEETING_SECONDS)),
+    )
+
+
+class _Logs(LogsSpecs):
+    """Puts the stderr of each process but the first into a file of its own."""
 
     def __init__(self, fleet: Fleet):
         super().__init__(str(fleet.logs))
-        self._fleet, self.has_begun = fleet, False
+        self._fleet, self._began = fleet, str(time.monotonic())
 
     @property
     def root_log_dir(self) -> str:
         return str(self._fleet.logs)
 
     def reify(self, envs: dict[int, dict[str, str]]) -> LogsDest:
-        self.has_begun = True
         for env in envs.values():
-            env[LAUNCHED] = "1"
+            env[LAUNCHED] = self._began
         ranks = {local: int(env["RANK"]) for local, env in envs.items()}
         logs = {
             local: str(self._fleet.log_of(rank)) if rank else "" for local, rank in ranks.items()

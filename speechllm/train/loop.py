@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
 from speechllm.config import TrainConfig
@@ -41,8 +41,8 @@ log = logging.getLogger(__name__)
 
 CHECKPOINT = "checkpoint.safetensors"
 REHEARSED_ON = {"cuda"}
-"""Kinds of devices on which the largest batch comes first; elsewhere memory seldom ends, and a step
-costs more."""
+"""Kinds of devices on which the largest batch comes first; elsewhere memory seldom runs out, and a
+step costs more."""
 
 Objective = Callable[[Batch], TokenLoss]
 """Loss to minimise: batch -> its loss, summed over label tokens."""
@@ -118,6 +118,7 @@ class Trainer:
         self._rates = [optimizer.param_groups[0]["lr"] for optimizer in self.optimizers]
         self.position = Position()
         self.stopped = False
+        self._evaluated: int | None = None  # steps at the last evaluation
         self._learns = False
         self._best_sha256: str | None = None
         self._plan: Plan | None = None
@@ -127,7 +128,7 @@ class Trainer:
 
         Resumes from the checkpoint in the folder, if there is one. Afterwards the model holds
         the best weights (`keep_best`) or the last ones. A signal to stop is heeded at the end of a
-        step, after a checkpoint, so that no step is lost.
+        step or of the last evaluation, after a checkpoint, so that no step is lost.
 
         Raises:
             SpeechLLMError: loss or gradient is not finite, no batch reaches a trained weight,
@@ -136,7 +137,10 @@ class Trainer:
             Stopped: a signal came; a checkpoint is saved.
         """
         self._resume()
-        self.metrics = MetricLog(self.folder, self.position.step, self.world.is_first)
+        is_evaluated = self._evaluated == self.position.step
+        self.metrics = MetricLog(
+            self.folder, self.position.step, self.world.is_first, keeps_evaluation=is_evaluated
+        )
         started = time.monotonic() - self.position.seconds
         self.model.train()
         config, position = self.config, self.position
@@ -149,23 +153,20 @@ class Trainer:
         ):
             while True:
                 is_over = self._done() >= total
-                if self.monitor and (is_over or self.monitor.is_due(position.step)):
+                if self._evaluation_is_due(is_over):
                     self._evaluate()
                     if position.step == 0:
                         started = time.monotonic()  # the first evaluation is no training time
                 if self.stopped or is_over:
+                    self._heed(caught)
                     break
                 loss = self._step()
                 position.seconds = self.world.agree(time.monotonic() - started)
                 progress.advance(self._done() - progress.done, f"loss {loss:.3f}")
+                self._heed(caught)
                 is_out_of_time = self._done() < total and self.world.is_out_of_time()
-                is_told_to_stop = self.world.any(bool(caught))
-                is_due = position.step % config.checkpoint_every == 0
-                if is_due or is_out_of_time or is_told_to_stop:
+                if is_out_of_time or position.step % config.checkpoint_every == 0:
                     self._save()
-                if is_told_to_stop:
-                    log.info("a signal came: step %d is saved", position.step)
-                    raise Stopped(*caught[:1])
                 if is_out_of_time:
                     self.metrics.close()
                     raise Unfinished(
@@ -176,6 +177,14 @@ class Trainer:
             self._check_that_it_learns()
         self._finish()
         return position
+
+    def _heed(self, caught: Sequence[int]) -> None:
+        """Save and stop, all processes alike, if a signal came to any of them."""
+        number = self.world.highest(caught[0] if caught else 0)
+        if number:
+            self._save()
+            log.info("a signal came: step %d is saved", self.position.step)
+            raise Stopped(number)
 
     def _done(self) -> float:
         """Seconds or steps so far, in the unit of the run's length."""
@@ -188,7 +197,7 @@ class Trainer:
         for optimizer, rate in zip(self.optimizers, self._rates, strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = rate * scale
-        sums = []  # for each batch: loss, tokens, correct, has a gradient, parts of the loss
+        sums = []  # for each batch: loss, tokens, correct, parts of the loss
         with self._explaining_memory():
             for number, batch in self._own_batches():
                 # Dropout is a pure function of step and batch too, so there is no state to save.
@@ -196,17 +205,12 @@ class Trainer:
                 torch.manual_seed(random.Random(seed).getrandbits(63))
                 score = self._learn(batch)
                 count = score.nll.new_tensor(score.tokens)
-                learns = count.new_tensor(any(p.grad is not None for p in self.parameters))
-                figures = [score.nll, count, score.correct, learns, *score.parts.values()]
+                figures = [score.nll, count, score.correct, *score.parts.values()]
                 sums.append(torch.stack([figure.detach().float() for figure in figures]))
         totals = torch.stack(sums).sum(0)
-        if self.world.size > 1:  # zeros for a weight that only other processes' batches use
-            for p in self.parameters:
-                p.grad = torch.zeros_like(p) if p.grad is None else p.grad
+        self._add_up(totals)
         gradients = [p.grad for p in self.parameters if p.grad is not None]
-        # FSDP has added up the gradients of weights that are spread.
-        self.world.sum([*(g for g in gradients if not isinstance(g, DTensor)), totals])
-        nll, tokens, correct, learns, *parts = totals.tolist()
+        nll, tokens, correct, *parts = totals.tolist()
         tokens = max(tokens, 1.0)  # batches without labels teach nothing
         for gradient in gradients:
             gradient /= tokens
@@ -216,7 +220,7 @@ class Trainer:
                 f"loss or gradient is not finite at step {self.position.step}",
                 "lower train.lr, or train in fp32 (train.precision: fp32)",
             )
-        self._learns = self._learns or learns > 0
+        self._learns = self._learns or bool(gradients)
         if self.position.epoch > 0 or self.position.batch >= len(self._plan.batches):
             self._check_that_it_learns()
         with self._explaining_memory():
@@ -238,6 +242,20 @@ class Trainer:
                 seconds=round(self.position.seconds, 2),
             )
         return nll / tokens
+
+    def _add_up(self, totals: Tensor) -> None:
+        """Add up gradients, and the figures of a step, over all processes."""
+        if self.world.size == 1:
+            return
+        has_gradient = totals.new_tensor([p.grad is not None for p in self.parameters])
+        for p in self.parameters:  # zeros for a weight that only other processes' batches use
+            p.grad = torch.zeros_like(p) if p.grad is None else p.grad
+        # FSDP has added up the gradients of sharded weights.
+        whole = [p.grad for p in self.parameters if not isinstance(p.grad, DTensor)]
+        self.world.sum([*whole, totals, has_gradient])
+        # The optimiser skips a weight that no process used, and would move it for a zero.
+        for p, count in zip(self.parameters, has_gradient.tolist(), strict=True):
+            p.grad = p.grad if count else None
 
     def _check_that_it_learns(self) -> None:
         """Raise if no trained weight had a gradient, such as a projector alone on text batches."""
@@ -286,7 +304,7 @@ class Trainer:
         return position.epoch, items
 
     def _rehearse(self) -> None:
-        """Learn from the epoch's largest batch and forget it, so that memory ends now or never."""
+        """Learn from the largest batch and forget it: memory may run out now, not days later."""
         if self._done() >= (self.config.seconds or self.config.steps):
             return
         self._plan = self._plan or self.plan_epoch(self.position.epoch)
@@ -322,9 +340,16 @@ class Trainer:
                 f"memory does not suffice for a step of training: {said}", ", or ".join(ways)
             ) from error
 
+    def _evaluation_is_due(self, is_over: bool) -> bool:
+        """Whether to evaluate now; not again where a signal came during the last evaluation."""
+        if self.monitor is None or self._evaluated == self.position.step:
+            return False
+        return is_over or self.monitor.is_due(self.position.step)
+
     def _evaluate(self) -> None:
         """Evaluate, log, and carry out the monitor's actions."""
         assert self.monitor
+        self._evaluated = self.position.step
         with autocast(self.precision, self.world.device):
             signals, actions = self.monitor.observe(
                 self.position.step, self.model, self.world.agree
@@ -365,6 +390,8 @@ class Trainer:
             "precision": self.precision,
             "best_sha256": self._best_sha256,
             "learns": self._learns,
+            "evaluated": self._evaluated,
+            "stopped": self.stopped,
         }
         save_checkpoint(self.folder / CHECKPOINT, self.model, self.optimizers, state)
         if self.world.is_first:
@@ -396,6 +423,7 @@ class Trainer:
             self.controller.restore(state["controller"])
         self._best_sha256 = state.get("best_sha256")
         self._learns = state.get("learns", True)
+        self._evaluated, self.stopped = state.get("evaluated"), state.get("stopped", False)
 
     def _finish(self) -> None:
         """Leave the model with the weights to keep, in eval mode."""

@@ -24,12 +24,15 @@ class MetricLog:
         first_step: finished steps of the run that is resumed; later records are dropped, since
             they will be written again.
         active: False on all ranks but the first; they write nothing.
+        keeps_evaluation: the evaluation at `first_step` is not done again, so its record stays.
 
     Raises:
         SpeechLLMError: W&B is asked for (see `speechllm.train.tracking`) and not installed.
     """
 
-    def __init__(self, folder: Path, first_step: int = 0, active: bool = True):
+    def __init__(
+        self, folder: Path, first_step: int = 0, active: bool = True, keeps_evaluation: bool = False
+    ):
         self._stream, self._board, self._wandb = None, None, None
         if not active:
             return
@@ -38,7 +41,8 @@ class MetricLog:
         if path.is_file() and first_step:
             lost = f"rm {shell_word(path)}: only figures are lost"
             with guarded(path, "is damaged", remedy=lost):
-                kept = [row for row in read_objects(path) if _is_before(row, first_step)]
+                rows = read_objects(path)
+                kept = [row for row in rows if _is_before(row, first_step, keeps_evaluation)]
         with whole_file(path) as stream:
             stream.writelines(json.dumps(row) + "\n" for row in kept)
         self._path, self._stream = path, path.open("a", encoding="utf-8")
@@ -78,9 +82,11 @@ class MetricLog:
             self._wandb.close()
 
 
-def _is_before(record: dict[str, Any], step: int) -> bool:
-    """Whether a record is older than the checkpoint at `step`; its evaluation is newer."""
-    return record["step"] < step or (record["step"] == step and "dev" not in record)
+def _is_before(record: dict[str, Any], step: int, is_evaluated: bool) -> bool:
+    """Whether a record is older than the checkpoint at `step`; its evaluation mostly is newer."""
+    return record["step"] < step or (
+        record["step"] == step and (is_evaluated or "dev" not in record)
+    )
 
 
 def _scalars(figures: dict[str, Any], prefix: str = "") -> list[tuple[str, float]]:

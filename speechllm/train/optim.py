@@ -17,7 +17,7 @@ def make_optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.O
     Muon (Jordan et al. 2024) is for matrices that multiply: not for embeddings, not for LoRA.
 
     Raises:
-        ConfigError: Muon, which needs whole matrices, is asked for where they are spread.
+        ConfigError: Muon, which needs whole matrices, is asked for where they are sharded.
     """
     trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     muon = [
@@ -27,7 +27,7 @@ def make_optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.O
     ]
     if any(isinstance(p, DTensor) for p in muon):
         raise ConfigError(
-            "train.muon_lr: Muon needs whole matrices, and train.shard spreads them",
+            "train.muon_lr: Muon needs whole matrices, and train.shard shards them",
             "set train.muon_lr: 0, or leave out train.shard",
         )
     chosen = {id(p) for p in muon}
@@ -37,9 +37,9 @@ def make_optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.O
     if adam:
         # On a CPU torch does not choose its fused step by itself.
         fused = all(p.device.type == "cpu" for p in adam) or None
-        # torch updates a group at once, in which all weights are spread or none.
-        spread = [[p for p in adam if isinstance(p, DTensor) == kind] for kind in (False, True)]
-        groups = [{"params": group} for group in spread if group]
+        # torch updates a group at once, in which all weights are sharded or none.
+        kinds = [[p for p in adam if isinstance(p, DTensor) == kind] for kind in (False, True)]
+        groups = [{"params": group} for group in kinds if group]
         optimizers.append(torch.optim.AdamW(groups, config.lr, weight_decay=decay, fused=fused))
     if muon:
         optimizers.append(torch.optim.Muon(muon, lr=config.muon_lr, weight_decay=decay))
@@ -48,11 +48,11 @@ def make_optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.O
 
 def clip_gradients(parameters: Sequence[nn.Parameter], most: float) -> float:
     """Scale the gradients down to a norm of at most `most`; return the norm before."""
-    spread = [p for p in parameters if isinstance(p, DTensor)]
-    if not spread:
+    sharded = [p for p in parameters if isinstance(p, DTensor)]
+    if not sharded:
         return float(nn.utils.clip_grad_norm_(parameters, most))
     whole = [p for p in parameters if not isinstance(p, DTensor)]
-    gradients = [[p.grad for p in part if p.grad is not None] for part in (spread, whole)]
+    gradients = [[p.grad for p in part if p.grad is not None] for part in (sharded, whole)]
     norms = [nn.utils.get_total_norm(part) for part in gradients if part]
     norm = math.hypot(*(float(n.full_tensor() if isinstance(n, DTensor) else n) for n in norms))
     if norm > most:

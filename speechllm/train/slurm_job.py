@@ -1,5 +1,6 @@
 """A Slurm job that trains on several machines, and queues itself again until the run has ended."""
 
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,12 +17,14 @@ JOB = """#!/usr/bin/env bash
 #SBATCH --requeue
 set -euo pipefail
 mapfile -t nodes < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
-srun --kill-on-bad-exit=1 bash -c 'speechllm launch "$@" || (($? == 75))' launch \\
+srun --kill-on-bad-exit=1 --cpus-per-task="$SLURM_CPUS_PER_TASK" \\
+    bash -c 'speechllm launch "$@" || (($? == 75))' launch \\
     --nnodes "$SLURM_JOB_NUM_NODES" --nproc {processes} \\
     --rdzv "${{nodes[0]}}:{port}" --rdzv_id "$SLURM_JOB_ID" --log_dir {logs} \\
     {command}
 [[ -e {end} ]] || scontrol requeue "$SLURM_JOB_ID"
 """
+PORT = "$((20000 + SLURM_JOB_ID % 10000))"
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,8 @@ class SlurmJob:
         cores: cores of each process.
         seconds: time of the job.
         training_seconds: time after which training saves and stops.
-        port: port on the first machine where all meet.
+        port: port on the first machine where all meet; None: by the job's id, so that jobs that
+            share a machine do not meet.
         gpus: whether to ask for GPUs.
         resources: further options of sbatch, by name.
     """
@@ -44,7 +48,7 @@ class SlurmJob:
     cores: int
     seconds: int
     training_seconds: int
-    port: int
+    port: int | None
     gpus: bool
     resources: Mapping[str, str]
 
@@ -59,6 +63,7 @@ def slurm_job(job: SlurmJob, command: Sequence[str], exp: Path, logs: Path) -> s
         logs: folder of the logs; the job's own log goes there too.
     """
     minutes = -(-job.seconds // 60)
+    escaped = str(logs).replace("%", "%%")  # a backslash would end the meaning of %j
     options = {
         "job-name": f"speechllm-{command[0]}",
         "nodes": job.nodes,
@@ -66,7 +71,7 @@ def slurm_job(job: SlurmJob, command: Sequence[str], exp: Path, logs: Path) -> s
         "cpus-per-task": job.cores * job.processes,
         **({"gpus-per-node": job.processes} if job.gpus else {}),
         "time": minutes,
-        "output": f"{logs}/slurm.%j.log",
+        "output": os.devnull if "\\" in str(logs) else f"{escaped}/slurm.%j.log",
         "open-mode": "append",
         **job.resources,
     }
@@ -76,7 +81,7 @@ def slurm_job(job: SlurmJob, command: Sequence[str], exp: Path, logs: Path) -> s
     return JOB.format(
         directives="\n".join(lines),
         processes=job.processes,
-        port=job.port,
+        port=job.port or PORT,
         logs=shell_word(logs),
         end=shell_word(exp / RUN),
         command=shlex.join(words),

@@ -19,7 +19,7 @@ from tests.helpers.waiting import wait_until
 
 STEPS = 40
 PAUSES = """
-import os, signal, sys
+import os, signal, sys, time
 from pathlib import Path
 from speechllm.cli import main
 from speechllm.train.loop import Trainer
@@ -32,10 +32,23 @@ def step_or_pause(self):
         signal.pause()
     return step(self)
 
+def save_slowly(self):
+    time.sleep(6)
+    save(self)
+
+save, Trainer._save = Trainer._save, save_slowly
 Trainer._step = step_or_pause
 main(sys.argv[2:])
 """
-"""The command line; a training in it waits for a signal after 20 steps."""
+"""The command line; a training in it waits for a signal after 20 steps, and saves slowly."""
+LAUNCHES = """
+import sys
+from pathlib import Path
+from speechllm.train.launch import Fleet, launch
+
+folder = sys.argv[1]
+launch(Fleet(2, logs=Path(folder, "log")), [sys.executable, f"{folder}/pauses.py", *sys.argv[1:]])
+"""
 
 
 @pytest.fixture(scope="module")
@@ -70,17 +83,17 @@ def base_command(work: Path, name: str) -> list[str]:
 def test_a_training_that_is_stopped_before_its_time_is_over_goes_on_bit_equal(
     work: Path, cluster: Cluster, ranks: int
 ) -> None:
-    python = [sys.executable]
-    if ranks > 1:
-        python += ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={ranks}"]
+    launcher = ["launch", "--nproc", "2"] if ranks > 1 else []
     whole, cut = work / f"exp/whole{ranks}", work / f"exp/cut{ranks}"
-    alone = [*python, "-m", "speechllm", *base_command(work, whole.name)]
+    alone = [sys.executable, "-m", "speechllm", *launcher, *base_command(work, whole.name)]
     subprocess.run(alone, cwd=ROOT, check=True)
     folder = work / f"ranks{ranks}"
     folder.mkdir()
     (folder / "pauses.py").write_text(PAUSES)
+    (folder / "launches.py").write_text(LAUNCHES)
+    program = folder / ("launches.py" if ranks > 1 else "pauses.py")
     runner = [sys.executable, "-m", "speechllm", "run", "--slurm", f"{work}/slurm.yaml"]
-    job = [*python, f"{folder}/pauses.py", str(folder), *base_command(work, cut.name)]
+    job = [sys.executable, str(program), str(folder), *base_command(work, cut.name)]
     process = subprocess.Popen([*runner, f"{folder}/base.log", *job], cwd=ROOT)
     wait_until(lambda: len(list(folder.glob("paused.*"))) == ranks, "the training does not start")
     [task] = cluster.running()
@@ -91,6 +104,28 @@ def test_a_training_that_is_stopped_before_its_time_is_over_goes_on_bit_equal(
     assert said.count("# Started at") == 2 and "# Ended (code 0)" in said
     weights = "model/trained.safetensors"
     assert (cut / weights).read_bytes() == (whole / weights).read_bytes()
+
+
+def test_a_training_on_two_machines_queues_itself_again(work: Path, cluster: Cluster) -> None:
+    """The job of `speechllm sbatch`, whose time is over after one of two steps."""
+    exp = work / "exp/machines"
+    options = ["--nnodes", "2", "--cpus", "1", "--time", "20m", "--no_gpus"]
+    words = ["speechllm", "sbatch", *options, *base_command(work, exp.name), "train.steps=2"]
+    job = cluster.call(sys.executable, "-m", *words)
+    for ours, theirs in (
+        ("--max_time 600", "--max_time 0"),
+        ("${nodes[0]}", "localhost"),  # both nodes of the tests are this machine
+        ("speechllm launch", f"{sys.executable} -m speechllm launch"),
+    ):
+        assert job.count(ours) == 1
+        job = job.replace(ours, theirs)
+    (work / "job.sh").write_text(job)
+    number = cluster.call("sbatch", "--parsable", str(work / "job.sh")).strip()
+    wait_until((exp / "run.json").is_file, "the training does not end")
+    wait_until(lambda: number not in cluster.queue(), "the job does not end")
+    assert "Restarts=1 " in cluster.call("scontrol", "show", "job", number)
+    said = (exp / f"log/slurm.{number}.log").read_text()
+    assert "stopped after 1 of 2 steps" in said and "resumed at step 1" in said
 
 
 @pytest.fixture

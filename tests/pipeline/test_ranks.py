@@ -1,4 +1,4 @@
-"""Any number of processes trains as one does, from step to step, with weights spread or whole."""
+"""Any number of processes trains as one does, from step to step, also with sharded weights."""
 
 import json
 import os
@@ -70,7 +70,7 @@ def test_a_whole_llm_trains_as_in_one_process(
     assert_same_training(base_alone, folder)
 
 
-def test_lora_over_spread_weights_trains_as_in_one_process(
+def test_lora_over_sharded_weights_trains_as_in_one_process(
     work: Path,  # noqa: F811
     warm_folder: Path,
 ) -> None:
@@ -84,8 +84,8 @@ def test_lora_over_spread_weights_trains_as_in_one_process(
     }
     command = [*adapt_command(work, "denoise", **knobs)[:-1], f"{work}/exp/base/lora", *STEPS]
     run(*command)
-    command[command.index("--exp") + 1] = f"{work}/exp/base/spread"
-    folder = trained(warm_folder, [*command, "train.shard=true"], work / "exp/base/spread", [2, 4])
+    command[command.index("--exp") + 1] = f"{work}/exp/base/sharded"
+    folder = trained(warm_folder, [*command, "train.shard=true"], work / "exp/base/sharded", [2, 4])
     assert_same_training(work / "exp/base/lora", folder)
 
 

@@ -27,6 +27,7 @@ from speechllm.train.checkpoint import load_checkpoint
 from speechllm.train.distributed import World, join_world
 from speechllm.train.loop import CHECKPOINT, Trainer
 from speechllm.train.monitor import Monitor
+from speechllm.train.optim import make_optimizers
 
 
 class Line(nn.Module):
@@ -189,18 +190,43 @@ def test_a_signal_saves_the_step_and_the_run_goes_on_bit_equal(tmp_path: Path, n
     assert logged(tmp_path / "cut") == logged(tmp_path / "whole")
 
 
-def test_a_signal_in_the_last_evaluation_is_not_lost(tmp_path: Path) -> None:
-    monitor = Monitor(MonitorConfig(every=100), {"source": [Targets(targets=torch.ones(1))]})
-    observe = monitor.observe
+def rolling_back() -> Monitor:
+    """Dev wants 0 and training pulls away, so each evaluation goes back to the first weights."""
+    config = MonitorConfig(every=2, rollback={"margin": 0.1})
+    return Monitor(config, {"source": [Targets(targets=torch.zeros(1))]})
 
-    def signalled(step: int, *rest):
-        if step == 2:
-            signal.raise_signal(signal.SIGTERM)
-        return observe(step, *rest)
 
-    monitor.observe = signalled
+def signalled_at(t: Trainer, number: int, step: int) -> Trainer:
+    """Let a signal come to the process while it evaluates after `step` steps."""
+    observe = t.monitor.observe
+
+    def signalled(done: int, *rest):
+        if done == step:
+            signal.raise_signal(number)
+        return observe(done, *rest)
+
+    t.monitor.observe = signalled
+    return t
+
+
+def evaluations(folder: Path) -> list[dict]:
+    lines = [json.loads(line) for line in (folder / "train.jsonl").open()]
+    return [line for line in lines if "dev" in line]
+
+
+def test_a_signal_in_the_last_evaluation_loses_no_step(tmp_path: Path) -> None:
+    """It is not done again, as weights may have been rolled back."""
+    whole = trainer(tmp_path / "whole", monitor=rolling_back())
+    whole.train()
+    cut = signalled_at(trainer(tmp_path / "cut", monitor=rolling_back()), signal.SIGTERM, 4)
     with pytest.raises(Stopped):
-        trainer(tmp_path, monitor=monitor, steps=2).train()
+        cut.train()
+    rest = trainer(tmp_path / "cut", monitor=rolling_back())
+    rest._step = None
+    rest.train()
+    assert torch.equal(rest.model.weight, whole.model.weight)
+    assert evaluations(tmp_path / "cut") == evaluations(tmp_path / "whole")
+    assert rest.monitor.state() == whole.monitor.state()
 
 
 def test_best_weights_are_kept_and_rolled_back_to(tmp_path: Path) -> None:
@@ -315,6 +341,23 @@ def test_a_run_does_not_change_its_precision_on_another_machine(tmp_path, monkey
         trainer(tmp_path, steps=3, precision="auto").train()
 
 
+def with_resting_weight(t: Trainer) -> Trainer:
+    """Train a second weight too, which every other step does not use."""
+    t.model.frozen.requires_grad_(True)
+    t.parameters = list(t.model.parameters())
+    t.optimizers = make_optimizers(t.model, t.config)
+    t._rates = [t.config.lr]
+
+    def objective(batch: Targets) -> TokenLoss:
+        score = t.model(batch)
+        if batch.targets.min() < 3:
+            score = replace(score, nll=score.nll + t.model.frozen**2)
+        return score
+
+    t.objective = objective
+    return t
+
+
 @pytest.fixture(scope="module")
 def two_ranks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[float]]:
     """The weight of each of two processes after training, by what the second one does."""
@@ -325,7 +368,7 @@ def two_ranks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[float]
     subprocess.run(command, check=True, env=environment, timeout=300)
     return {
         kind: [float((out / f"{kind}.{rank}").read_text()) for rank in (0, 1)]
-        for kind in ("busy", "idle", "lost")
+        for kind in ("busy", "idle", "resting", "lost", "told", "told last")
     }
 
 
@@ -340,6 +383,22 @@ def test_two_processes_train_as_one(two_ranks: dict[str, list[float]], tmp_path:
 def test_a_rank_may_lack_what_others_learn_from(two_ranks: dict[str, list[float]]) -> None:
     """The second rank's batches do not use the weight, so the first one's gradient counts."""
     assert two_ranks["idle"][0] == two_ranks["idle"][1] > 0
+
+
+def test_a_weight_without_gradient_rests_as_in_one_process(
+    two_ranks: dict[str, list[float]], tmp_path: Path
+) -> None:
+    """Momentum and decay would move it in steps that do not use it, such as of text alone."""
+    alone = with_resting_weight(trainer(tmp_path, steps=4, accumulate=2, weight_decay=0.5))
+    alone.train()
+    weights = two_ranks["resting"]
+    assert weights[0] == weights[1] == pytest.approx(float(alone.model.frozen.detach()))
+
+
+def test_all_ranks_stop_by_the_signal_that_one_has_caught(
+    two_ranks: dict[str, list[float]],
+) -> None:
+    assert two_ranks["told"] == two_ranks["told last"] == [signal.SIGUSR1] * 2
 
 
 def test_a_rank_notices_that_another_one_has_gone(two_ranks: dict[str, list[float]]) -> None:
@@ -416,6 +475,18 @@ if __name__ == "__main__":
             two.objective = lambda batch: TokenLoss(torch.zeros(()), 0, torch.zeros(()))
         two.train()
         (out / f"{kind}.{world.rank}").write_text(str(float(two.model.weight.detach())))
+    two = with_resting_weight(trainer(out / "resting", world, steps=4, weight_decay=0.5))
+    two.train()
+    (out / f"resting.{world.rank}").write_text(str(float(two.model.frozen.detach())))
+    for kind, step in (("told", 2), ("told last", 4)):
+        two = trainer(out / kind, world, rolling_back(), steps=4, checkpoint_every=100)
+        if world.rank == 1:
+            signalled_at(two, signal.SIGUSR1, step)
+        try:
+            two.train()
+        except Stopped as stopped:
+            saved = (out / kind / CHECKPOINT).is_file()
+            (out / f"{kind}.{world.rank}").write_text(str(stopped.number if saved else 0))
     two = trainer(out / "lost", world, steps=4)
     if world.rank == 1:
         two._save = lambda: two.broken  # after its first step

@@ -49,7 +49,7 @@ class WithKl:
             score = self.objective(batch)
         divergence = torch.zeros_like(score.nll)
         chosen = _chosen(batch, self.kl.rows)
-        # Where weights are spread, all processes have a part in each other's passes.
+        # Where weights are sharded, all processes have a part in each other's passes.
         if score.tokens and (chosen.any() or is_sharded(self.model.llm)):
             if logits is None:
                 logits, _ = self.model.label_logits(batch)

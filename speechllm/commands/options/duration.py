@@ -1,8 +1,10 @@
 """The option `--max_time`, and lengths of time on the command line."""
 
 import argparse
+import os
 import time
 
+from speechllm.files.processes import LAUNCHED
 from speechllm.recipe.duration import seconds_of
 
 
@@ -30,5 +32,11 @@ def add_max_time(parser: argparse.ArgumentParser) -> None:
 
 
 def deadline_of(args: argparse.Namespace) -> float | None:
-    """Time of `time.monotonic` at which to stop; None without `--max_time`."""
-    return None if args.max_time is None else time.monotonic() + args.max_time
+    """Time of `time.monotonic` at which to stop; None without `--max_time`.
+
+    It counts from the start of `speechllm launch`, where that began this process: machines may wait
+    for each other.
+    """
+    if args.max_time is None:
+        return None
+    return float(os.environ.get(LAUNCHED, time.monotonic())) + args.max_time

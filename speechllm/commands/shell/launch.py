@@ -67,7 +67,6 @@ def run(args: argparse.Namespace) -> None:
     import sys
 
     from speechllm.errors import ConfigError
-    from speechllm.jobs.runner import cores
 
     _, logs = training_command(args)
     if args.nnodes > 1 and not args.rdzv:
@@ -76,8 +75,20 @@ def run(args: argparse.Namespace) -> None:
             "give --rdzv HOST:PORT with one of them, or let `speechllm sbatch` write the job",
         )
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # it writes stacks of lost connections
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores() // args.nproc)))
+    os.environ["OMP_NUM_THREADS"] = threads(args.nproc)
     from speechllm.train.launch import Fleet, launch
 
     fleet = Fleet(args.nproc, args.nnodes, args.rdzv, args.rdzv_id, logs)
     launch(fleet, [sys.executable, "-m", "speechllm", *args.words])
+
+
+def threads(processes: int) -> str:
+    """OMP_NUM_THREADS of each process: as it is set, but at most its share of the cores.
+
+    A job on Slurm may have it set to all of its cores.
+    """
+    from speechllm.environment import environment_number
+    from speechllm.jobs.runner import cores
+
+    share = max(1, environment_number("SLURM_CPUS_PER_TASK", cores()) // processes)
+    return str(min(environment_number("OMP_NUM_THREADS", share), share))

@@ -17,7 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mem", help="memory of each machine, as Slurm writes it (64G)")
     parser.add_argument("--partition", help="partition of the job")
     parser.add_argument("--account", help="account of the job")
-    parser.add_argument("--port", type=whole(1, 65535), default=29400, help="where machines meet")
+    parser.add_argument(
+        "--port", type=whole(1, 65535), help="where machines meet (default: by the job's id)"
+    )
     parser.add_argument("--no_gpus", action="store_true", help="train on CPUs")
     add_fleet_arguments(parser)
 

@@ -1,5 +1,6 @@
 """The Slurm job that trains on many machines, run with stand-ins for Slurm's commands."""
 
+import argparse
 import os
 import subprocess
 from pathlib import Path
@@ -7,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from speechllm import cli
+from speechllm.commands.options.duration import deadline_of
+from speechllm.commands.shell import launch
+from speechllm.files.processes import LAUNCHED
 
 SCONTROL = """#!/usr/bin/env bash
 case $1 in
@@ -15,8 +19,8 @@ case $1 in
 esac
 """
 SRUN = """#!/usr/bin/env bash
-[ "$1" = --kill-on-bad-exit=1 ] || exit 9
-shift
+[ "$1 $2" = "--kill-on-bad-exit=1 --cpus-per-task=32" ] || exit 9
+shift 2
 exec "$@"
 """
 SPEECHLLM = """#!/usr/bin/env bash
@@ -44,6 +48,7 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 def run(job: Path, code: int) -> int:
     slurm = {"SLURM_JOB_ID": "17", "SLURM_JOB_NODELIST": "node[7-8]", "SLURM_JOB_NUM_NODES": "2"}
+    slurm["SLURM_CPUS_PER_TASK"] = "32"
     path = {"PATH": f"{job.parent}/bin:{os.environ['PATH']}", "CODE": str(code)}
     return subprocess.run(["bash", job], env={**os.environ, **slurm, **path}).returncode
 
@@ -60,11 +65,43 @@ def test_all_machines_meet_at_the_first(job: Path) -> None:
     assert run(job, 0) == 0
     words = (job.parent / "words").read_text().splitlines()
     assert words == [
-        *("launch", "--nnodes", "2", "--nproc", "4", "--rdzv", "node7:29400"),
+        *("launch", "--nnodes", "2", "--nproc", "4", "--rdzv", "node7:20017"),
         *("--rdzv_id", "17", "--log_dir", "a model/log"),
         *("base", "--max_time", "85800", *COMMAND[1:], "a model", "train.lr=0.1"),
     ]
     assert not (job.parent / "scontrol").exists()
+
+
+def test_the_port_may_be_given_and_odd_letters_of_a_folder_stay(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    for name, output in (("5%j", "5%%j/log/slurm.%j.log"), ("a\\b", "/dev/null")):
+        options = ["--time", "1d", "--port", "29400", *COMMAND, str(tmp_path / name)]
+        cli.main(["sbatch", *options])
+        said = capsys.readouterr().out
+        [line] = [line for line in said.splitlines() if "--output=" in line]
+        assert line.endswith(output)
+        assert '--rdzv "${nodes[0]}:29400"' in said
+
+
+@pytest.mark.parametrize(
+    ("told", "threads"), [(None, "4"), ("8", "4"), ("1", "1")], ids=["unset", "all cores", "fewer"]
+)
+def test_each_process_has_at_most_its_share_of_the_cores(
+    monkeypatch: pytest.MonkeyPatch, told: str | None, threads: str
+) -> None:
+    """A job on Slurm has the variable set to all of its cores."""
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "8")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if told:
+        monkeypatch.setenv("OMP_NUM_THREADS", told)
+    assert launch.threads(2) == threads
+
+
+def test_the_time_of_a_training_counts_from_its_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
+    args = argparse.Namespace(max_time=600.0)
+    monkeypatch.setenv(LAUNCHED, "100.5")
+    assert deadline_of(args) == 700.5
 
 
 def test_a_run_whose_time_is_over_is_queued_again(job: Path) -> None:
