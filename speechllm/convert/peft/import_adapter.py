@@ -1,0 +1,142 @@
+"""`speechllm import-adapter`: a run's folder, made of a PEFT adapter instead of training."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from speechllm.config import LoraConfig
+from speechllm.convert.peft.changes import DOWN, UP, Changes, changes_of
+from speechllm.convert.peft.lora import Adapter, Lora, as_one
+from speechllm.convert.peft.names import plain
+from speechllm.convert.peft.read import CONFIG, TENSORS, Read, read_adapter
+from speechllm.environment import environment
+from speechllm.errors import ConfigError, DataError, SpeechLLMError
+from speechllm.files.layout import DESCRIPTION, MODEL, RUN
+from speechllm.files.own import made_again, read_mapping
+from speechllm.files.whole import sha256_of, whole_folder, write_json
+from speechllm.model.bundle import load_bundle, restore_tensors, save_bundle
+from speechllm.model.bundle_record import PARENT
+from speechllm.model.description import bundle_labels
+from speechllm.model.speech_llm import SpeechLLM, set_trainable
+from speechllm.pack.manifest import domain_problem
+
+log = logging.getLogger(__name__)
+
+METHOD = "import-adapter"
+
+
+def import_adapter(adapter: Path, out: Path, base: Path, target: str | None = None) -> None:
+    """Write the folder of a run whose model is a base with an adapter.
+
+    An adapter stands on the pretrained model. A domain stands on its base, so the base's own LoRA
+    is taken out of the domain's: its negative is concatenated.
+
+    Args:
+        adapter: folder of the adapter.
+        out: folder of the run.
+        base: folder of the base run.
+        target: domain; None makes a base: this base, with the adapter as its own LoRA.
+
+    Raises:
+        SpeechLLMError: there is no finished base, or it is damaged.
+        ConfigError: the adapter has what cannot be expressed, or does not fit this base or domain.
+        DataError: the adapter is damaged or does not fit the LLM, or `out` holds something else.
+    """
+    if not (base / RUN).is_file():
+        raise SpeechLLMError(f"{base} holds no finished base model", "run stage 4 (base) first")
+    if target is not None and (problem := domain_problem(target)):
+        raise ConfigError(f"--target: '{target}' cannot be the name of a domain: {problem}")
+    if PARENT in read_mapping(base / MODEL / DESCRIPTION, made_again(base)):
+        raise ConfigError(f"{base} is no base itself", "name the base that it was adapted from")
+    changes = changes_of(base / MODEL)
+    read = read_adapter(adapter, changes.config)
+    one = as_one(_layers(read, changes, base, is_base=target is None))
+    lora = LoraConfig(
+        rank=one.rank,
+        alpha=one.alpha,
+        dropout=min(read.dropout, 1.0),
+        targets=tuple(sorted({name.rpartition(".")[2] for name in one.down})),
+    )
+    with whole_folder(out, lambda _: False) as temporary:
+        model = load_bundle(base / MODEL)
+        model.replace_lora(lora)
+        names = _put(model, one, read.weights, adapter / TENSORS)
+        if target is None:
+            names += [f"projector.{name}" for name in changes.projector]
+        set_trainable(model, ("llm.*.lora_*", *names))
+        # Beside `out`, the base lies in the same direction.
+        parent = None if target is None else base / MODEL
+        save_bundle(temporary / MODEL, model, parent, bundle_labels(base / MODEL))
+        write_json(temporary / RUN, _record(model, adapter, base, target, read))
+    log.info("%s: LoRA of rank %d in %d layers", out, one.rank, len(one.down))
+
+
+def _layers(read: Read, changes: Changes, base: Path, is_base: bool) -> dict[str, list[Lora]]:
+    if changes.weights:
+        raise ConfigError(
+            f"{base} trained weights of the LLM itself ({next(iter(changes.weights))}), and the "
+            "adapter stands on the pretrained LLM",
+            "import it onto a base whose LLM is the pretrained one, with or without LoRA",
+        )
+    layers: dict[str, list[Lora]] = {name: [lora] for name, lora in read.layers.items()}
+    if is_base and changes.config.lora:
+        raise ConfigError(f"{base} has LoRA of its own", "import the adapter as a domain: --target")
+    for name, loras in changes.layers.items():
+        layers.setdefault(name, []).extend(lora.negative() for lora in loras)
+    return layers
+
+
+def _put(model: SpeechLLM, one: Adapter, weights: dict[str, Tensor], where: Path) -> list[str]:
+    """Put an adapter into the fresh LoRA of a model; return names of whole weights that it has."""
+    llm = {n: p for n, p in model.named_parameters() if n.startswith("llm.")}
+    own = {plain(name.removeprefix("llm.")): name for name in llm}
+    tied = getattr(model.llm.config.get_text_config(), "tie_word_embeddings", False)
+    for name in [*weights, *(f"{layer}.weight" for layer in one.down)]:
+        if name not in own:
+            message = f"{name} is no weight of {model.config.text_model}"
+            raise DataError(message, where, remedy="take an adapter of this very LLM")
+        if tied and own[name] in _ends(model):
+            raise ConfigError(
+                f"{where.parent}: it changes {name}, which is embedding and head in one in "
+                f"{model.config.text_model}",
+                "train it again without embed_tokens and lm_head",
+            )
+    # A layer that shares its last name with adapted ones has LoRA too, of zeros.
+    tensors = {name: torch.zeros_like(p) for name, p in llm.items() if ".lora_" in name}
+    for layer in one.down:
+        tensors[own[layer + DOWN]] = one.down[layer].float().contiguous()
+        tensors[own[layer + UP]] = one.up[layer].float().contiguous()
+    restore_tensors(model, tensors | {own[name]: w for name, w in weights.items()}, where)
+    return [own[name] for name in weights]
+
+
+def _ends(model: SpeechLLM) -> set[str]:
+    """Names of the parameters of embedding and head."""
+    ends = {id(model.embedding.weight), id(model.llm.get_output_embeddings().weight)}
+    return {name for name, parameter in model.named_parameters() if id(parameter) in ends}
+
+
+def _record(
+    model: SpeechLLM, adapter: Path, base: Path, target: str | None, read: Read
+) -> dict[str, Any]:
+    """Contents of run.json: nothing was trained here."""
+    return {
+        "kind": "base" if target is None else "adapted",
+        "method": METHOD,
+        "target": target,
+        "task": model.config.task,
+        "config": {"model": model.config.model_dump(mode="json"), "adapter": str(adapter)},
+        "adapter": {
+            "sha256": sha256_of([adapter / CONFIG, adapter / TENSORS]),
+            "base_model_name_or_path": read.base,
+        },
+        "base": str(base),
+        "steps": 0,
+        "seen": {},
+        "trained_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
+        "phases": [{"name": ""}],
+        "environment": environment(),
+    }

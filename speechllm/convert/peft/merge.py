@@ -1,0 +1,102 @@
+"""Writer of merged models: folders that transformers loads by itself, one for each domain."""
+
+import logging
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from speechllm.config import ModelConfig
+from speechllm.convert.peft.beside import write_beside
+from speechllm.convert.peft.card import merged_card
+from speechllm.convert.peft.changes import Changes, changes_of
+from speechllm.convert.peft.names import Names, plain
+from speechllm.convert.peft.read import CONFIG
+from speechllm.convert.peft.write import runs_of
+from speechllm.errors import ConfigError
+from speechllm.files.layout import MODEL
+from speechllm.files.own import read_mapping
+from speechllm.files.whole import whole_folder
+from speechllm.model.bundle import load_bundle
+from speechllm.model.llm import load_llm, merge_lora
+from speechllm.model.whole.whole import load_in_one_piece
+from speechllm.pack.pretrained import CARRIED
+from speechllm.pretrained import resolve_folder
+
+log = logging.getLogger(__name__)
+
+WEIGHTS = (".safetensors", ".safetensors.index.json")
+
+
+def write_merged(base: Path, out: Path, patterns: Sequence[str] = ()) -> list[str]:
+    """Write the base and one model of each domain, all adapters folded in.
+
+    A whole Speech LLM becomes one of its own class. Of encoder + projector + LLM the LLM is
+    written, and the projector beside it.
+
+    Args:
+        base: folder of the base run.
+        out: folder to write; it gets a folder for each domain.
+        patterns: patterns of runs to choose from (see `speechllm.pack.choose`).
+
+    Returns:
+        Names of the domains written.
+
+    Raises:
+        SpeechLLMError: there is no finished base, or a model is damaged.
+        ConfigError: the LLM is kept in 4 bits or needs code of its own; or see `choose`.
+        DataError: there is something else in the place of `out`.
+    """
+    runs = runs_of(base, patterns)
+    found = {domain: changes_of(run / MODEL) for domain, run in runs.items()}
+    for changes in found.values():
+        _check(changes.config)
+    with whole_folder(out, lambda _: False) as temporary:
+        for domain, run in runs.items():
+            _write(temporary / domain, domain, run / MODEL, found[domain])
+    log.info("wrote %s: %s", out, ", ".join(runs))
+    return list(runs)
+
+
+def _check(config: ModelConfig) -> None:
+    if config.load_in_4bit:
+        raise ConfigError(
+            "model.load_in_4bit: merging would round the LLM's weights anew",
+            "write the adapter instead, without --merge",
+        )
+    if "auto_map" in read_mapping(_source(config) / "config.json"):
+        raise ConfigError(
+            f"{config.text_model} needs code of its own, which is never packed",
+            "write the adapter instead, without --merge",
+        )
+
+
+def _source(config: ModelConfig) -> Path:
+    return resolve_folder(
+        config.text_model, "model.speech_llm" if config.speech_llm else "model.llm"
+    )
+
+
+def _write(folder: Path, domain: str, bundle: Path, changes: Changes) -> None:
+    names, config = Names(changes.config), changes.config
+    ours = load_bundle(bundle)
+    llm = merge_lora(ours.llm)
+    theirs: Any = load_in_one_piece(config) if names.is_whole else load_llm(config)
+    parameters = dict(theirs.named_parameters())
+    for name, parameter in llm.named_parameters():
+        parameters[names.to_theirs(plain(name))].data = parameter.data
+    if names.is_whole:
+        for name, parameter in ours.projector.module.named_parameters():
+            parameters[names.projector + name].data = parameter.data.to(theirs.dtype)
+    if getattr(theirs.config, "has_lora_adapter", False):
+        theirs.config.has_lora_adapter = False
+    theirs._hf_peft_config_loaded = False  # its own adapter is folded in too
+    folder.mkdir(parents=True)
+    for path in _source(config).iterdir():  # tokenizer, processor, template, generation
+        kept = path.suffix in CARRIED and not path.name.endswith(WEIGHTS)
+        if path.is_file() and kept and path.name not in (CONFIG, "README.md"):
+            shutil.copyfile(path, folder / path.name)
+    theirs.save_pretrained(folder)
+    write_beside(folder, domain, changes, merged=True)
+    files = sorted(path.name for path in folder.iterdir())
+    (folder / "README.md").write_text(merged_card(domain, config, files), encoding="utf-8")
