@@ -55,7 +55,10 @@ def embeddings() -> Tensor:
 @torch.no_grad()
 def logits(llm: Any) -> Tensor:
     """[2, 7, V] of an LLM, or of a whole Speech LLM's class, for `embeddings`."""
-    return llm.eval()(inputs_embeds=embeddings(), attention_mask=torch.ones(2, 7).long()).logits
+    found = llm.eval()(inputs_embeds=embeddings(), attention_mask=torch.ones(2, 7).long()).logits
+    # transformers 5.23 applies Granite's scaling of logits in GraniteForCausalLM alone.
+    scales = llm.config.model_type == "granite_speech"
+    return found / llm.config.get_text_config().logits_scaling if scales else found
 
 
 def logits_of(run: Path) -> Tensor:

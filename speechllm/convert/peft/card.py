@@ -16,8 +16,10 @@ LOAD = """\
 from transformers import {auto}
 from peft import PeftModel
 
-model = {auto}.from_pretrained({base!r}, dtype="{dtype}"){beside}
+model = {auto}.from_pretrained({base!r}, dtype="{dtype}"){before}
 model = PeftModel.from_pretrained(model, "<this folder>")"""
+OWN = """
+model.delete_adapter("default")  # its own is part of this one"""
 BESIDE = """
 trained = safetensors.torch.load_file("<this folder>/weights.safetensors")
 model.load_state_dict(trained, strict=False)  # before the adapter"""
@@ -37,12 +39,9 @@ def adapter_card(domain: str, config: ModelConfig, adapter: Adapter, files: Sequ
         files: names of the files in its folder.
     """
     base = config.text_model
-    load = LOAD.format(
-        auto=_auto(config),
-        base=base,
-        dtype=config.llm_dtype,
-        beside=BESIDE if "weights.safetensors" in files else "",
-    )
+    has_own = (_folder(config) / "adapter_config.json").is_file()
+    before = (OWN if has_own else "") + (BESIDE if "weights.safetensors" in files else "")
+    load = LOAD.format(auto=_auto(config), base=base, dtype=config.llm_dtype, before=before)
     if "weights.safetensors" in files:
         load = f"import safetensors.torch\n{load}"
     parts = [
@@ -78,11 +77,15 @@ def _auto(config: ModelConfig) -> str:
     return "AutoModelForMultimodalLM" if config.speech_llm else "AutoModelForCausalLM"
 
 
+def _folder(config: ModelConfig) -> Path:
+    key = "model.speech_llm" if config.speech_llm else "model.llm"
+    return resolve_folder(config.text_model, key, weights=False)
+
+
 def _front(config: ModelConfig, values: dict[str, Any], tags: Sequence[str]) -> str:
     if Path(config.text_model).is_dir():  # a folder of this machine is no id of the hub
         values = {key: value for key, value in values.items() if key != "base_model"}
-    key = "model.speech_llm" if config.speech_llm else "model.llm"
-    licence = licence_of(resolve_folder(config.text_model, key, weights=False))
+    licence = licence_of(_folder(config))
     told = {"license": "other", "license_name": licence} if licence else {}
     values = values | {"tags": [*tags, "speechllm"]} | told
     return f"---\n{yaml.safe_dump(values, sort_keys=False)}---"

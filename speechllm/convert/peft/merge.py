@@ -88,9 +88,9 @@ def _write(folder: Path, domain: str, bundle: Path, changes: Changes) -> None:
     if names.is_whole:
         for name, parameter in ours.projector.module.named_parameters():
             parameters[names.projector + name].data = parameter.data.to(theirs.dtype)
-    if getattr(theirs.config, "has_lora_adapter", False):
-        theirs.config.has_lora_adapter = False
-    theirs._hf_peft_config_loaded = False  # its own adapter is folded in too
+    if getattr(theirs, "_hf_peft_config_loaded", False):  # its own adapter is folded in too
+        theirs._hf_peft_config_loaded, theirs.config.has_lora_adapter = False, False
+        theirs._weight_conversions = None  # those of the adapter's names
     folder.mkdir(parents=True)
     for path in _source(config).iterdir():  # tokenizer, processor, template, generation
         kept = path.suffix in CARRIED and not path.name.endswith(WEIGHTS)

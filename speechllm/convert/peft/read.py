@@ -132,6 +132,10 @@ def _by_layer(pattern: Mapping[str, Any] | None, layer: str, usual: Any, find: A
     return (pattern or {}).get(find(list(pattern or {}), layer), usual)
 
 
+def _is_size(value: Any) -> bool:
+    return isinstance(value, int | float) and value > 0
+
+
 def _check(settings: Mapping[str, Any], folder: Path) -> None:
     """Raise an error that names a setting which cannot be taken."""
     from peft import LoraConfig
@@ -142,8 +146,13 @@ def _check(settings: Mapping[str, Any], folder: Path) -> None:
             "train a LORA, or merge it with PEFT and name the merged folder in the base's config",
         )
     for key in ("r", "lora_alpha"):
-        if not isinstance(settings.get(key), int | float) or settings[key] <= 0:
+        if not _is_size(settings.get(key)):
             message = f"{key} is {shown(settings.get(key))}, no positive number"
+            raise DataError(message, folder / CONFIG, remedy=AGAIN)
+    for key in ("rank_pattern", "alpha_pattern"):
+        pattern = settings.get(key) or {}
+        if not isinstance(pattern, dict) or not all(_is_size(v) for v in pattern.values()):
+            message = f"{key} is {shown(pattern)}, no mapping of layers to positive numbers"
             raise DataError(message, folder / CONFIG, remedy=AGAIN)
     usual = LoraConfig().to_dict()
     odd = [key for key in settings if key not in READ | HARMLESS and settings[key]]

@@ -26,7 +26,7 @@ SECOND = LoraConfig(rank=3, alpha=5, targets=("q_proj", "up_proj"))
 
 
 def close(found: torch.Tensor, expected: torch.Tensor) -> None:
-    assert expected.std() > 0.1
+    assert expected.std() > 0.05
     assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
@@ -59,6 +59,8 @@ def test_a_whole_speech_llm(whole: ModelConfig, base_lora: LoraConfig | None, tm
         if domain in written:
             found = with_adapter(AutoModelForMultimodalLM, config, out / domain)
             close(logits(found), logits_of(run))
+            with found.disable_adapter():
+                assert (logits(found) - logits_of(run)).abs().max() > 1e-3
     model = load_bundle(farm / "model")
     theirs = dict(found.get_base_model().named_parameters())
     for name, parameter in model.projector.module.named_parameters():
@@ -139,7 +141,7 @@ def test_a_domain_without_lora_is_refused_by_name(tmp_path: Path, format: Any) -
     make_llm(tmp_path / "llm")
     base = make_base(tmp_path / "exp/base", parts(tmp_path), ("projector.*",))
     make_domain(base, "farm", None, ("llm.*",))
-    with pytest.raises(ConfigError, match="farm: it trained no LoRA but weights of the llm.*"):
+    with pytest.raises(ConfigError, match="farm: it trained no LoRA but weights of the llm"):
         write_adapters(base, tmp_path / "peft", format=format)
     assert not (tmp_path / "peft").exists()
 
