@@ -74,11 +74,9 @@ def run(args: argparse.Namespace) -> None:
 
 def _write_for_others(args: argparse.Namespace) -> None:
     if given := [f"--{name}" for name in OURS if getattr(args, name)]:
-        raise ConfigError(
-            f"--format {args.format} knows no {' and no '.join(given)}", "leave it out"
-        )
+        raise ConfigError(f"{given[0]} is for --format speechllm alone", "leave it out")
     if not args.merge:
-        from speechllm.convert.peft.write import write_adapters
+        from speechllm.convert.peft.export import write_adapters
 
         write_adapters(args.base, args.out, args.models, args.format)
         return

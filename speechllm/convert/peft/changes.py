@@ -17,7 +17,7 @@ DOWN, UP = ".lora_A.default.weight", ".lora_B.default.weight"
 
 @dataclass
 class Changes:
-    """What stands in a model instead of its pretrained weights.
+    """Changes of a model, against its pretrained weights.
 
     Attributes:
         config: settings of the last generation.

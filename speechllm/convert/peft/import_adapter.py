@@ -1,6 +1,7 @@
 """`speechllm import-adapter`: a run's folder, made of a PEFT adapter instead of training."""
 
 import logging
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from speechllm.config import LoraConfig
 from speechllm.convert.peft.changes import DOWN, UP, Changes, changes_of
 from speechllm.convert.peft.lora import Adapter, Lora, as_one
 from speechllm.convert.peft.names import plain
-from speechllm.convert.peft.read import CONFIG, TENSORS, Read, read_adapter
+from speechllm.convert.peft.read import CONFIG, TENSORS, PeftAdapter, read_adapter
 from speechllm.environment import environment
 from speechllm.errors import ConfigError, DataError, SpeechLLMError
 from speechllm.files.layout import DESCRIPTION, MODEL, RUN
@@ -62,19 +63,22 @@ def import_adapter(adapter: Path, out: Path, base: Path, target: str | None = No
     )
     with whole_folder(out, lambda _: False) as temporary:
         model = load_bundle(base / MODEL)
+        _check_fits(model, one, read.weights, adapter / TENSORS)
         model.replace_lora(lora)
         names = _put(model, one, read.weights, adapter / TENSORS)
         if target is None:
             names += [f"projector.{name}" for name in changes.projector]
         set_trainable(model, ("llm.*.lora_*", *names))
-        # Beside `out`, the base lies in the same direction.
+        # The path to the base is kept relative; it is the same from `out`, which lies beside.
         parent = None if target is None else base / MODEL
         save_bundle(temporary / MODEL, model, parent, bundle_labels(base / MODEL))
         write_json(temporary / RUN, _record(model, adapter, base, target, read))
     log.info("%s: LoRA of rank %d in %d layers", out, one.rank, len(one.down))
 
 
-def _layers(read: Read, changes: Changes, base: Path, is_base: bool) -> dict[str, list[Lora]]:
+def _layers(
+    read: PeftAdapter, changes: Changes, base: Path, is_base: bool
+) -> dict[str, list[Lora]]:
     if changes.weights:
         raise ConfigError(
             f"{base} trained weights of the LLM itself ({next(iter(changes.weights))}), and the "
@@ -89,21 +93,26 @@ def _layers(read: Read, changes: Changes, base: Path, is_base: bool) -> dict[str
     return layers
 
 
-def _put(model: SpeechLLM, one: Adapter, weights: dict[str, Tensor], where: Path) -> list[str]:
-    """Put an adapter into the fresh LoRA of a model; return names of whole weights that it has."""
-    llm = {n: p for n, p in model.named_parameters() if n.startswith("llm.")}
-    own = {plain(name.removeprefix("llm.")): name for name in llm}
+def _check_fits(model: SpeechLLM, one: Adapter, weights: Iterable[str], where: Path) -> None:
+    """Raise an error that names a weight which the LLM lacks, or has for two purposes."""
     tied = getattr(model.llm.config.get_text_config(), "tie_word_embeddings", False)
+    own = {plain(name) for name, _ in model.llm.named_parameters()}
     for name in [*weights, *(f"{layer}.weight" for layer in one.down)]:
-        if name not in own:
-            message = f"{name} is no weight of {model.config.text_model}"
-            raise DataError(message, where, remedy="take an adapter of this very LLM")
-        if tied and own[name] in _ends(model):
+        if tied and name in _ends(model):
             raise ConfigError(
                 f"{where.parent}: it changes {name}, which is embedding and head in one in "
                 f"{model.config.text_model}",
                 "train it again without embed_tokens and lm_head",
             )
+        if name not in own:
+            message = f"{name} is no weight of {model.config.text_model}"
+            raise DataError(message, where, remedy="take an adapter of this very LLM")
+
+
+def _put(model: SpeechLLM, one: Adapter, weights: Mapping[str, Tensor], where: Path) -> list[str]:
+    """Put an adapter into the fresh LoRA of a model; return names of whole weights that it has."""
+    llm = {n: p for n, p in model.named_parameters() if n.startswith("llm.")}
+    own = {plain(name.removeprefix("llm.")): name for name in llm}
     # A layer that shares its last name with adapted ones has LoRA too, of zeros.
     tensors = {name: torch.zeros_like(p) for name, p in llm.items() if ".lora_" in name}
     for layer in one.down:
@@ -114,13 +123,13 @@ def _put(model: SpeechLLM, one: Adapter, weights: dict[str, Tensor], where: Path
 
 
 def _ends(model: SpeechLLM) -> set[str]:
-    """Names of the parameters of embedding and head."""
-    ends = {id(model.embedding.weight), id(model.llm.get_output_embeddings().weight)}
-    return {name for name, parameter in model.named_parameters() if id(parameter) in ends}
+    """Names of the weights of embedding and head, which may be one parameter."""
+    ends = (model.embedding, model.llm.get_output_embeddings())
+    return {f"{plain(name)}.weight" for name, module in model.llm.named_modules() if module in ends}
 
 
 def _record(
-    model: SpeechLLM, adapter: Path, base: Path, target: str | None, read: Read
+    model: SpeechLLM, adapter: Path, base: Path, target: str | None, read: PeftAdapter
 ) -> dict[str, Any]:
     """Contents of run.json: nothing was trained here."""
     return {

@@ -10,9 +10,9 @@ from speechllm.config import ModelConfig
 from speechllm.convert.peft.beside import write_beside
 from speechllm.convert.peft.card import merged_card
 from speechllm.convert.peft.changes import Changes, changes_of
+from speechllm.convert.peft.export import runs_of
 from speechllm.convert.peft.names import Names, plain
 from speechllm.convert.peft.read import CONFIG
-from speechllm.convert.peft.write import runs_of
 from speechllm.errors import ConfigError
 from speechllm.files.layout import MODEL
 from speechllm.files.own import read_mapping
@@ -83,11 +83,12 @@ def _write(folder: Path, domain: str, bundle: Path, changes: Changes) -> None:
     llm = merge_lora(ours.llm)
     theirs: Any = load_in_one_piece(config) if names.is_whole else load_llm(config)
     parameters = dict(theirs.named_parameters())
-    for name, parameter in llm.named_parameters():
-        parameters[names.to_theirs(plain(name))].data = parameter.data
+    values = {names.to_theirs(plain(name)): p for name, p in llm.named_parameters()}
     if names.is_whole:
-        for name, parameter in ours.projector.module.named_parameters():
-            parameters[names.projector + name].data = parameter.data.to(theirs.dtype)
+        own = ours.projector.module.named_parameters()
+        values |= {names.projector + name: p for name, p in own}
+    for name, value in values.items():
+        parameters[name].data = value.data.to(parameters[name].dtype)
     if getattr(theirs, "_hf_peft_config_loaded", False):  # its own adapter is folded in too
         theirs._hf_peft_config_loaded, theirs.config.has_lora_adapter = False, False
         theirs._weight_conversions = None  # those of the adapter's names

@@ -30,7 +30,7 @@ class Names:
     def __init__(self, config: ModelConfig):
         self.is_whole = config.speech_llm is not None
         self.projector = ""
-        """What the projector's names begin with in a whole Speech LLM."""
+        """Beginning of the projector's names in a whole Speech LLM."""
         if config.speech_llm:
             folder = resolve_folder(config.speech_llm, "model.speech_llm", weights=False)
             self.projector = f"model.{find_family(config, folder).projector_name}."

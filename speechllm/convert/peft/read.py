@@ -37,7 +37,7 @@ STARTS = (True, False, "gaussian", "eva", "orthogonal", "lora_ga")
 
 
 @dataclass(frozen=True)
-class Read:
+class PeftAdapter:
     """A PEFT adapter, in the names of the causal LM.
 
     Attributes:
@@ -53,7 +53,7 @@ class Read:
     base: str | None
 
 
-def read_adapter(folder: Path, config: ModelConfig) -> Read:
+def read_adapter(folder: Path, config: ModelConfig) -> PeftAdapter:
     """Read an adapter for the LLM of a model.
 
     Args:
@@ -100,7 +100,7 @@ def read_adapter(folder: Path, config: ModelConfig) -> Read:
     layers = {name: _lora(name, pair, settings, folder) for name, pair in halves.items()}
     if not layers:
         raise DataError("holds no LoRA", folder / TENSORS, remedy=AGAIN)
-    return Read(
+    return PeftAdapter(
         layers,
         weights,
         float(settings.get("lora_dropout") or 0.0),
@@ -133,7 +133,7 @@ def _by_layer(pattern: Mapping[str, Any] | None, layer: str, usual: Any, find: A
 
 
 def _is_size(value: Any) -> bool:
-    return isinstance(value, int | float) and value > 0
+    return isinstance(value, int | float) and 0 < value < math.inf
 
 
 def _check(settings: Mapping[str, Any], folder: Path) -> None:

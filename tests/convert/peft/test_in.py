@@ -12,8 +12,8 @@ from torch.testing import assert_close
 from transformers import AutoModelForCausalLM, AutoModelForMultimodalLM
 
 from speechllm.config import LoraConfig, ModelConfig, ProjectorConfig
+from speechllm.convert.peft.export import write_adapters
 from speechllm.convert.peft.import_adapter import import_adapter
-from speechllm.convert.peft.write import write_adapters
 from speechllm.errors import ConfigError, DataError
 from speechllm.files.own import read_mapping
 from speechllm.model.adaptation_weight import weigh_adaptation
@@ -217,8 +217,9 @@ def test_a_pickle_is_never_read(parts: ModelConfig, tmp_path: Path) -> None:
 
 
 DAMAGES: dict[str, tuple[Any, str]] = {
-    "rank": ({"r": 9}, "has the rank 4, and not 9"),
+    "rank": ({"r": 9}, r"has the rank 4, and not 9"),
     "negative": ({"lora_alpha": -1}, "lora_alpha is -1, no positive number"),
+    "endless": ({"lora_alpha": float("inf")}, "lora_alpha is inf, no positive number"),
     "words": ({"r": "many"}, "r is 'many', no positive number"),
     "pattern": ({"rank_pattern": [1]}, "rank_pattern is .*, no mapping"),
     "alphas": ({"alpha_pattern": {"q_proj": "x"}}, "alpha_pattern is .*, no mapping"),
@@ -238,9 +239,10 @@ def test_damage_is_named(kind: str, parts: ModelConfig, tmp_path: Path) -> None:
 
 def test_an_adapter_of_another_llm_is_named(parts: ModelConfig, tmp_path: Path) -> None:
     base = make_base(tmp_path / "exp/base", parts, ("projector.*",))
-    LLMS["gemma2"](tmp_path / "other")
-    elsewhere(tmp_path / "lora", AutoModelForCausalLM, str(tmp_path / "other"))
-    with pytest.raises(DataError, match="does not fit the model"):
+    LLMS["phi3"](tmp_path / "other")
+    settings = peft.LoraConfig(**(USUAL | {"target_modules": ["qkv_proj"]}))
+    elsewhere(tmp_path / "lora", AutoModelForCausalLM, str(tmp_path / "other"), settings)
+    with pytest.raises(DataError, match=r"qkv_proj.* is no weight of"):
         import_adapter(tmp_path / "lora", base / "lora_farm", base, "farm")
 
 

@@ -12,8 +12,8 @@ from torch.testing import assert_close
 from transformers import AutoModelForCausalLM, AutoModelForMultimodalLM, AutoTokenizer
 
 from speechllm.config import LoraConfig, ModelConfig, ProjectorConfig
+from speechllm.convert.peft.export import write_adapters
 from speechllm.convert.peft.merge import write_merged
-from speechllm.convert.peft.write import write_adapters
 from speechllm.errors import ConfigError, DataError
 from speechllm.model.bundle import load_bundle
 from tests.helpers.adapted import logits, logits_of, make_base, make_domain
