@@ -10,6 +10,7 @@ from speechllm.convert.peft.lora import Lora
 from speechllm.convert.peft.names import plain
 from speechllm.convert.peft.read import read_adapter
 from speechllm.model.bundle import generations, read_bundle
+from speechllm.model.bundle_record import check_bundle
 from speechllm.pretrained import resolve_folder
 
 DOWN, UP = ".lora_A.default.weight", ".lora_B.default.weight"
@@ -39,9 +40,10 @@ def changes_of(bundle: Path) -> Changes:
     weight that it trained itself replaces what came before, LoRA included.
 
     Raises:
-        SpeechLLMError: the bundle, or one that it stands on, is missing or damaged.
+        SpeechLLMError: the bundle, or a model that it stands on, is missing, damaged or changed.
     """
     folders = generations(bundle)
+    check_bundle(bundle)
     base = read_bundle(folders[0])[0]
     changes = Changes(base, layers=_own_adapter(base))
     for folder in folders:

@@ -27,6 +27,7 @@ from speechllm.pack.manifest import domain_problem
 log = logging.getLogger(__name__)
 
 METHOD = "import-adapter"
+OTHER = "take an adapter of this very LLM"
 
 
 def import_adapter(adapter: Path, out: Path, base: Path, target: str | None = None) -> None:
@@ -53,19 +54,19 @@ def import_adapter(adapter: Path, out: Path, base: Path, target: str | None = No
     if PARENT in read_mapping(base / MODEL / DESCRIPTION, made_again(base)):
         raise ConfigError(f"{base} is no base itself", "name the base that it was adapted from")
     changes = changes_of(base / MODEL)
-    read = read_adapter(adapter, changes.config)
-    one = as_one(_layers(read, changes, base, is_base=target is None))
+    read, where = read_adapter(adapter, changes.config), adapter / TENSORS
+    one = as_one(_layers(read, changes, base, where, is_base=target is None))
     lora = LoraConfig(
         rank=one.rank,
         alpha=one.alpha,
-        dropout=min(read.dropout, 1.0),
+        dropout=read.dropout,
         targets=tuple(sorted({name.rpartition(".")[2] for name in one.down})),
     )
     with whole_folder(out, lambda _: False) as temporary:
         model = load_bundle(base / MODEL)
-        _check_fits(model, one, read.weights, adapter / TENSORS)
+        _check_fits(model, one, read.weights, where)
         model.replace_lora(lora)
-        names = _put(model, one, read.weights, adapter / TENSORS)
+        names = _put(model, one, read.weights, where)
         if target is None:
             names += [f"projector.{name}" for name in changes.projector]
         set_trainable(model, ("llm.*.lora_*", *names))
@@ -77,7 +78,7 @@ def import_adapter(adapter: Path, out: Path, base: Path, target: str | None = No
 
 
 def _layers(
-    read: PeftAdapter, changes: Changes, base: Path, is_base: bool
+    read: PeftAdapter, changes: Changes, base: Path, where: Path, is_base: bool
 ) -> dict[str, list[Lora]]:
     if changes.weights:
         raise ConfigError(
@@ -89,6 +90,10 @@ def _layers(
     if is_base and changes.config.lora:
         raise ConfigError(f"{base} has LoRA of its own", "import the adapter as a domain: --target")
     for name, loras in changes.layers.items():
+        sizes = {(len(lora.up), lora.down.shape[1]) for lora in [*layers.get(name, ()), *loras]}
+        if len(sizes) > 1:
+            message = f"LoRA of {name} does not fit {changes.config.text_model}"
+            raise DataError(message, where, remedy=OTHER)
         layers.setdefault(name, []).extend(lora.negative() for lora in loras)
     return layers
 
@@ -106,7 +111,7 @@ def _check_fits(model: SpeechLLM, one: Adapter, weights: Iterable[str], where: P
             )
         if name not in own:
             message = f"{name} is no weight of {model.config.text_model}"
-            raise DataError(message, where, remedy="take an adapter of this very LLM")
+            raise DataError(message, where, remedy=OTHER)
 
 
 def _put(model: SpeechLLM, one: Adapter, weights: Mapping[str, Tensor], where: Path) -> list[str]:

@@ -12,6 +12,7 @@ from speechllm.config import ModelConfig
 from speechllm.convert.peft.lora import Lora
 from speechllm.convert.peft.names import PREFIX, Names, plain
 from speechllm.errors import ConfigError, DataError, shown
+from speechllm.files.guarded import guarded
 from speechllm.files.own import read_mapping, read_tensors
 
 CONFIG, TENSORS, PICKLE = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
@@ -97,7 +98,8 @@ def read_adapter(folder: Path, config: ModelConfig) -> PeftAdapter:
                 "train it again without embeddings or convolutions in target_modules",
             )
         halves.setdefault(ours, {})[kind] = (layer, tensor)
-    layers = {name: _lora(name, pair, settings, folder) for name, pair in halves.items()}
+    with guarded(folder / CONFIG, "a pattern in it is damaged", remedy=AGAIN):
+        layers = {name: _lora(name, pair, settings, folder) for name, pair in halves.items()}
     if not layers:
         raise DataError("holds no LoRA", folder / TENSORS, remedy=AGAIN)
     return PeftAdapter(
@@ -149,6 +151,10 @@ def _check(settings: Mapping[str, Any], folder: Path) -> None:
         if not _is_size(settings.get(key)):
             message = f"{key} is {shown(settings.get(key))}, no positive number"
             raise DataError(message, folder / CONFIG, remedy=AGAIN)
+    dropout = settings.get("lora_dropout") or 0.0
+    if not isinstance(dropout, int | float) or not 0 <= dropout <= 1:
+        message = f"lora_dropout is {shown(dropout)}, no share"
+        raise DataError(message, folder / CONFIG, remedy=AGAIN)
     for key in ("rank_pattern", "alpha_pattern"):
         pattern = settings.get(key) or {}
         if not isinstance(pattern, dict) or not all(_is_size(v) for v in pattern.values()):

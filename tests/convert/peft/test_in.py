@@ -8,6 +8,7 @@ import peft
 import pytest
 import torch
 from peft import PeftModel, get_peft_model
+from safetensors.torch import load_file, save_file
 from torch.testing import assert_close
 from transformers import AutoModelForCausalLM, AutoModelForMultimodalLM
 
@@ -19,6 +20,7 @@ from speechllm.files.own import read_mapping
 from speechllm.model.adaptation_weight import weigh_adaptation
 from speechllm.model.bundle import load_bundle
 from speechllm.pack.write import pack
+from speechllm.transcribe.load import load_parts
 from tests.helpers.adapted import logits, logits_of, make_base, make_domain
 from tests.helpers.architectures import LLMS
 from tests.helpers.speech_llms import make_granite_speech
@@ -151,6 +153,8 @@ def test_an_imported_domain_is_packed_and_weighed(parts: ModelConfig, tmp_path: 
     elsewhere(tmp_path / "lora", AutoModelForCausalLM, parts.llm or "")
     import_adapter(tmp_path / "lora", base / "lora_farm", base, "farm")
     assert set(pack(base, tmp_path / "packed").domains) == {"base", "farm"}
+    switch = load_parts(tmp_path / "packed").switch
+    assert torch.equal(logits(switch.to("farm").llm), logits_of(base / "lora_farm"))
     model = load_bundle(base / "lora_farm/model")
     weigh_adaptation(model, 0.0)
     close(logits(model.llm), logits_of(base))
@@ -222,6 +226,8 @@ DAMAGES: dict[str, tuple[Any, str]] = {
     "endless": ({"lora_alpha": float("inf")}, "lora_alpha is inf, no positive number"),
     "words": ({"r": "many"}, "r is 'many', no positive number"),
     "pattern": ({"rank_pattern": [1]}, "rank_pattern is .*, no mapping"),
+    "regex": ({"rank_pattern": {"(": 4}}, "a pattern in it is damaged"),
+    "dropout": ({"lora_dropout": "some"}, "lora_dropout is 'some', no share"),
     "alphas": ({"alpha_pattern": {"q_proj": "x"}}, "alpha_pattern is .*, no mapping"),
 }
 
@@ -234,6 +240,26 @@ def test_damage_is_named(kind: str, parts: ModelConfig, tmp_path: Path) -> None:
     path = tmp_path / "lora/adapter_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(DataError, match=why):
+        import_adapter(tmp_path / "lora", base / "lora_farm", base, "farm")
+
+
+@pytest.mark.parametrize("name", ["adapter_config.json", "adapter_model.safetensors"])
+def test_a_cut_file_is_named(name: str, parts: ModelConfig, tmp_path: Path) -> None:
+    base = make_base(tmp_path / "exp/base", parts, ("projector.*",))
+    elsewhere(tmp_path / "lora", AutoModelForCausalLM, parts.llm or "")
+    path = tmp_path / "lora" / name
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(DataError, match=f"{name}.* is damaged"):
+        import_adapter(tmp_path / "lora", base / "lora_farm", base, "farm")
+
+
+def test_an_adapter_of_another_size_is_named(parts: ModelConfig, tmp_path: Path) -> None:
+    base = make_base(tmp_path / "exp/base", parts.model_copy(update={"lora": LORA}))
+    elsewhere(tmp_path / "lora", AutoModelForCausalLM, parts.llm or "")
+    path = tmp_path / "lora/adapter_model.safetensors"
+    tensors = load_file(path)
+    save_file({n: t.repeat(1, 2) if "lora_A" in n else t for n, t in tensors.items()}, path)
+    with pytest.raises(DataError, match=r"LoRA of .*q_proj does not fit"):
         import_adapter(tmp_path / "lora", base / "lora_farm", base, "farm")
 
 
