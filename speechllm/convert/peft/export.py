@@ -121,7 +121,6 @@ def _write(folder: Path, domain: str, changes: Changes, format: Format) -> None:
         tensors[f"{PREFIX}{theirs}.lora_B.weight"] = adapter.up[layer].contiguous()
     save_file(tensors, folder / TENSORS, metadata={"format": "pt"})
     write_beside(folder, domain, changes)
-    (folder / "README.md").write_text(
-        adapter_card(domain, changes.config, adapter, sorted(p.name for p in folder.iterdir())),
-        encoding="utf-8",
-    )
+    files = sorted(path.name for path in folder.iterdir())
+    card = adapter_card(domain, changes.config, adapter, files, format)
+    (folder / "README.md").write_text(card, encoding="utf-8")

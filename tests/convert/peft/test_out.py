@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 import torch
-from peft import PeftModel
 from safetensors.torch import load_file
 from torch.testing import assert_close
-from transformers import AutoModelForCausalLM, AutoModelForMultimodalLM, AutoTokenizer
+from transformers import AutoTokenizer
 
 from speechllm.config import LoraConfig, ModelConfig, ProjectorConfig
 from speechllm.convert.peft.export import write_adapters
@@ -38,13 +37,12 @@ def parts(work: Path, **settings: Any) -> ModelConfig:
     )
 
 
-def with_adapter(auto: Any, config: ModelConfig, folder: Path) -> Any:
-    """As the model card says."""
-    model = auto.from_pretrained(config.text_model)
-    if (folder / "weights.safetensors").exists():
-        found = model.load_state_dict(load_file(folder / "weights.safetensors"), strict=False)
-        assert not found.unexpected_keys
-    return PeftModel.from_pretrained(model, folder)
+def as_the_card_says(folder: Path) -> Any:
+    """Model that the lines in a folder's model card load."""
+    lines = (folder / "README.md").read_text().split("```python\n")[1].split("```")[0]
+    scope: dict[str, Any] = {}
+    exec(lines.replace("<this folder>", str(folder)), scope)
+    return scope["model"]
 
 
 @pytest.mark.parametrize("base_lora", [None, FIRST], ids=["plain", "stacked"])
@@ -57,7 +55,7 @@ def test_a_whole_speech_llm(whole: ModelConfig, base_lora: LoraConfig | None, tm
     assert written == (["base", "farm"] if base_lora else ["farm"])
     for domain, run in {"base": base, "farm": farm}.items():
         if domain in written:
-            found = with_adapter(AutoModelForMultimodalLM, config, out / domain)
+            found = as_the_card_says(out / domain)
             close(logits(found), logits_of(run))
             with found.disable_adapter():
                 assert (logits(found) - logits_of(run)).abs().max() > 1e-3
@@ -79,7 +77,7 @@ def test_the_llm_of_encoder_projector_llm(architecture: str, tmp_path: Path) -> 
     write_adapters(base, tmp_path / "peft")
     for domain, run in {"base": base, "farm": farm}.items():
         folder = tmp_path / "peft" / domain
-        close(logits(with_adapter(AutoModelForCausalLM, config, folder)), logits_of(run))
+        close(logits(as_the_card_says(folder)), logits_of(run))
         projector = load_bundle(run / "model").projector.state_dict()
         assert_close(load_file(folder / "projector.safetensors"), dict(projector))
         told = json.loads((folder / "speechllm.json").read_text())
@@ -119,7 +117,7 @@ def test_weights_that_were_trained_whole_stand_beside(tmp_path: Path) -> None:
     folder = tmp_path / "peft/farm"
     names = set(load_file(folder / "weights.safetensors"))
     assert "model.layers.0.self_attn.q_proj.weight" in names and "model.norm.weight" in names
-    close(logits(with_adapter(AutoModelForCausalLM, config, folder)), logits_of(farm))
+    close(logits(as_the_card_says(folder)), logits_of(farm))
     assert "before the adapter" in (folder / "README.md").read_text()
 
 
@@ -130,10 +128,7 @@ def test_granites_own_adapter_is_part_of_ours(tmp_path: Path) -> None:
     farm = make_domain(base, "farm", SECOND)
     assert write_adapters(base, tmp_path / "peft") == ["base", "farm"]
     for domain, run in {"base": base, "farm": farm}.items():
-        model = AutoModelForMultimodalLM.from_pretrained(config.text_model)
-        model.delete_adapter("default")
-        found = PeftModel.from_pretrained(model, tmp_path / "peft" / domain)
-        close(logits(found), logits_of(run))
+        close(logits(as_the_card_says(tmp_path / "peft" / domain)), logits_of(run))
 
 
 @pytest.mark.parametrize("format", ["peft", "vllm"])
@@ -167,6 +162,8 @@ def test_vllm_gets_its_own_names_for_the_decoder(whole: ModelConfig, tmp_path: P
     assert set(settings["target_modules"]) == modules
     assert settings["modules_to_save"] is None and not settings["use_dora"]
     assert settings["bias"] == "none" and not settings["rank_pattern"]
+    card = (folder / "README.md").read_text()
+    assert "--enable-lora --max-lora-rank 8 --lora-modules farm=" in card
 
 
 def test_vllm_gets_no_adapter_that_is_not_all(whole: ModelConfig, tmp_path: Path) -> None:
@@ -191,7 +188,7 @@ def test_merged_a_whole_speech_llm_loads_by_itself(whole: ModelConfig, tmp_path:
     assert write_merged(base, tmp_path / "merged") == ["base", "farm"]
     for domain, run in {"base": base, "farm": farm}.items():
         folder = tmp_path / "merged" / domain
-        close(logits(AutoModelForMultimodalLM.from_pretrained(folder)), logits_of(run))
+        close(logits(as_the_card_says(folder)), logits_of(run))
         again = load_bundle(
             make_base(tmp_path / f"exp/{domain}2", ModelConfig(speech_llm=str(folder))) / "model"
         )
@@ -207,7 +204,7 @@ def test_merged_granite_has_its_own_adapter_inside(tmp_path: Path) -> None:
     folder = tmp_path / "merged/base"
     assert not json.loads((folder / "config.json").read_text())["has_lora_adapter"]
     assert not list(folder.glob("adapter*"))
-    close(logits(AutoModelForMultimodalLM.from_pretrained(folder)), logits_of(base))
+    close(logits(as_the_card_says(folder)), logits_of(base))
 
 
 def test_merged_an_llm_has_its_tokenizer_and_the_projector_beside(tmp_path: Path) -> None:
@@ -217,7 +214,7 @@ def test_merged_an_llm_has_its_tokenizer_and_the_projector_beside(tmp_path: Path
     farm = make_domain(base, "farm", None, ("llm.*",))
     write_merged(base, tmp_path / "merged")
     folder = tmp_path / "merged/farm"
-    close(logits(AutoModelForCausalLM.from_pretrained(folder)), logits_of(farm))
+    close(logits(as_the_card_says(folder)), logits_of(farm))
     text = "the cow eats green grass"
     tokenizers = (AutoTokenizer.from_pretrained(place) for place in (folder, tmp_path / "llm"))
     assert len({tuple(tokenizer(text).input_ids) for tokenizer in tokenizers}) == 1
