@@ -97,22 +97,24 @@ def _check(domain: str, changes: Changes, format: Format) -> None:
 
 
 def _write(folder: Path, domain: str, changes: Changes, format: Format) -> None:
-    from peft import LoraConfig
-
     names, adapter = Names(changes.config), as_one(changes.layers)
     layers = {layer: names.to_theirs(layer, format) for layer in sorted(adapter.down)}
     lora = changes.config.lora
-    settings = LoraConfig(
-        base_model_name_or_path=changes.config.text_model,
-        task_type="CAUSAL_LM",
-        inference_mode=True,
-        r=adapter.rank,
-        lora_alpha=adapter.alpha,
-        lora_dropout=lora.dropout if lora else 0.0,
+    settings = {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": changes.config.text_model,
+        "inference_mode": True,
+        "r": adapter.rank,
+        "lora_alpha": adapter.alpha,
+        "lora_dropout": lora.dropout if lora else 0.0,
         # Each by its whole name: a tower of a Speech LLM has layers of the same short names.
-        target_modules=list(layers.values()),
-    ).to_dict()
-    settings["target_modules"] = list(layers.values())  # a set has no order
+        "target_modules": list(layers.values()),
+        "bias": "none",
+        "modules_to_save": None,
+        "use_rslora": False,
+        "use_dora": False,
+    }  # all else is usual, and older releases of PEFT do not know it
     folder.mkdir(parents=True)
     write_json(folder / CONFIG, settings)
     tensors = {}
