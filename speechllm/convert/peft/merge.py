@@ -2,7 +2,7 @@
 
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,12 @@ from speechllm.files.whole import whole_folder
 from speechllm.model.bundle import load_bundle
 from speechllm.model.llm import load_llm, merge_lora
 from speechllm.model.whole.whole import load_in_one_piece
-from speechllm.pack.pretrained import CARRIED
+from speechllm.pack.pretrained import CARRIED, licence_files
 from speechllm.pretrained import resolve_folder
 
 log = logging.getLogger(__name__)
 
-WEIGHTS = (".safetensors", ".safetensors.index.json")
+WEIGHTS = (".safetensors", ".index.json")
 
 
 def write_merged(base: Path, out: Path, patterns: Sequence[str] = ()) -> list[str]:
@@ -50,7 +50,7 @@ def write_merged(base: Path, out: Path, patterns: Sequence[str] = ()) -> list[st
     runs = runs_of(base, patterns)
     found = {domain: changes_of(run / MODEL) for domain, run in runs.items()}
     for changes in found.values():
-        _check(changes.config)
+        check_mergeable(changes.config)
     with whole_folder(out, lambda _: False) as temporary:
         for domain, run in runs.items():
             _write(temporary / domain, domain, run / MODEL, found[domain])
@@ -58,7 +58,8 @@ def write_merged(base: Path, out: Path, patterns: Sequence[str] = ()) -> list[st
     return list(runs)
 
 
-def _check(config: ModelConfig) -> None:
+def check_mergeable(config: ModelConfig) -> None:
+    """Raise ConfigError for an LLM in 4 bits, or one that needs code of its own."""
     if config.load_in_4bit:
         raise ConfigError(
             "model.load_in_4bit: merging would round the LLM's weights anew",
@@ -93,11 +94,19 @@ def _write(folder: Path, domain: str, bundle: Path, changes: Changes) -> None:
         theirs._hf_peft_config_loaded, theirs.config.has_lora_adapter = False, False
         theirs._weight_conversions = None  # those of the adapter's names
     folder.mkdir(parents=True)
-    for path in _source(config).iterdir():  # tokenizer, processor, template, generation
-        kept = path.suffix in CARRIED and not path.name.endswith(WEIGHTS)
-        if path.is_file() and kept and path.name not in (CONFIG, "README.md"):
-            shutil.copyfile(path, folder / path.name)
+    for path in _beside_weights(_source(config)):
+        shutil.copyfile(path, folder / path.name)
     theirs.save_pretrained(folder)
     write_beside(folder, domain, changes, merged=True)
     files = sorted(path.name for path in folder.iterdir())
     (folder / "README.md").write_text(merged_card(domain, config, files), encoding="utf-8")
+
+
+def _beside_weights(source: Path) -> Iterator[Path]:
+    """Tokenizer, processor, template and licence in a model's folder."""
+    licences = set(licence_files(source))
+    for path in source.iterdir():
+        kept = path.suffix in CARRIED and not path.name.endswith(WEIGHTS)
+        ours = path.name == CONFIG or path.name.lower() == "readme.md"
+        if path.is_file() and not ours and (kept or path in licences):
+            yield path

@@ -12,8 +12,8 @@ from transformers import AutoTokenizer
 
 from speechllm.config import LoraConfig, ModelConfig, ProjectorConfig
 from speechllm.convert.peft.export import write_adapters
-from speechllm.convert.peft.merge import write_merged
-from speechllm.errors import ConfigError, DataError
+from speechllm.convert.peft.merge import check_mergeable, write_merged
+from speechllm.errors import ConfigError, DataError, SpeechLLMError
 from speechllm.model.bundle import load_bundle
 from tests.helpers.adapted import logits, logits_of, make_base, make_domain
 from tests.helpers.architectures import CHAT_TEMPLATES, LLMS, LORA_TARGETS
@@ -212,6 +212,7 @@ def test_merged_an_llm_has_its_tokenizer_and_the_projector_beside(tmp_path: Path
     config = parts(tmp_path, lora=FIRST)
     base = make_base(tmp_path / "exp/base", config, ("projector.*",))
     farm = make_domain(base, "farm", None, ("llm.*",))
+    (tmp_path / "llm/LICENSE").write_text("Apache License\n")
     write_merged(base, tmp_path / "merged")
     folder = tmp_path / "merged/farm"
     close(logits(as_the_card_says(folder)), logits_of(farm))
@@ -219,4 +220,20 @@ def test_merged_an_llm_has_its_tokenizer_and_the_projector_beside(tmp_path: Path
     tokenizers = (AutoTokenizer.from_pretrained(place) for place in (folder, tmp_path / "llm"))
     assert len({tuple(tokenizer(text).input_ids) for tokenizer in tokenizers}) == 1
     assert (folder / "projector.safetensors").is_file()
-    assert "library_name: transformers" in (folder / "README.md").read_text()
+    assert (folder / "LICENSE").is_file()
+    card = (folder / "README.md").read_text()
+    assert "library_name: transformers" in card and "Apache License (LICENSE)" in card
+
+
+def test_what_cannot_be_merged_is_refused(tmp_path: Path) -> None:
+    make_llm(tmp_path / "llm")
+    config = parts(tmp_path)
+    base = make_base(tmp_path / "exp/base", config, ("projector.*",))
+    with pytest.raises(ConfigError, match="load_in_4bit: merging would round"):
+        check_mergeable(config.model_copy(update={"load_in_4bit": True}))
+    path = tmp_path / "llm/config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"auto_map": {}}))
+    with pytest.raises(ConfigError, match="needs code of its own"):
+        check_mergeable(config)
+    with pytest.raises(SpeechLLMError, match=r"config\.json"):  # the base stands on what it was
+        write_merged(base, tmp_path / "merged")
