@@ -79,7 +79,9 @@ def test_a_command_that_is_named_is_there_with_its_options() -> None:
 def test_an_option_that_is_named_is_one_of_a_command() -> None:
     every = set().union(*parsers().values())
     recipe = set(re.findall(r"^(\w+)=", "\n".join(p.read_text() for p in recipes()), re.MULTILINE))
-    others = re.compile(r"\b(?:pip|hf|git|sox|lhotse|llama-gguf-split|docker|torchrun) |--revision")
+    others = re.compile(
+        r"\b(?:pip|hf|git|sox|lhotse|llama-gguf-split|docker|torchrun|vllm) |--revision"
+    )
     not_ours = ("cli.py", "environment.py", "resources.py", "scheduler.py", "slurm.py")  # Slurm's
     odd = [
         f"{place}: {option}"

@@ -35,6 +35,11 @@ CALLED = {
         "model.bundle": ["load_bundle", "save_bundle"],
         "model.encoder.encoder": ["Encoder"],
     },
+    "PEFT": {
+        "convert.peft.export": ["write_adapters"],
+        "convert.peft.merge": ["write_merged"],
+        "convert.peft.import_adapter": ["import_adapter"],
+    },
     "Adapt": {
         "adapt.method": ["Method", "Phase", "load_method"],
         "adapt.base": ["train_base"],

@@ -130,12 +130,10 @@ def load_bundle(folder: Path, pretrained: Mapping[str, str] | None = None) -> Sp
         SpeechLLMError: the bundle is missing or damaged, or its parent or a pretrained model is
             gone or has changed since.
     """
-    chain = [_describe(folder)]
-    while PARENT in chain[0][1]:
-        chain.insert(0, _describe(parent_of(*chain[0])))
+    chain = generations(folder)
     check_bundle(folder, moved=pretrained is not None)
     model: SpeechLLM | None = None
-    for place, _ in chain:
+    for place in chain:
         config, tensors = read_bundle(place)
         if model is None:
             model = SpeechLLM(config.model_copy(update=dict(pretrained or {})))
@@ -144,6 +142,18 @@ def load_bundle(folder: Path, pretrained: Mapping[str, str] | None = None) -> Sp
         restore_tensors(model, tensors, place / TENSORS)
     model.labels = bundle_labels(folder) or {}
     return model.eval()
+
+
+def generations(folder: Path) -> list[Path]:
+    """Folders of a bundle and of those that it builds on, the oldest first.
+
+    Raises:
+        SpeechLLMError: one of them is missing, or of a newer format.
+    """
+    chain = [_describe(folder)]
+    while PARENT in chain[0][1]:
+        chain.insert(0, _describe(parent_of(*chain[0])))
+    return [place for place, _ in chain]
 
 
 def begin_generation(model: SpeechLLM, config: ModelConfig, tensors: Mapping[str, Tensor]) -> None:

@@ -64,7 +64,7 @@ def copy_model(source: Path, target: Path) -> None:
     """Copy the files that `CARRIED` and `LICENCES` name; log the others."""
     target.mkdir(parents=True)
     files = {path for path in source.iterdir() if path.is_file() and path.suffix in CARRIED}
-    files |= set(_licence_files(source))
+    files |= set(licence_files(source))
     for path in files:
         shutil.copyfile(path, target / path.name)
     behind = sorted(path.name for path in source.iterdir() if path not in files)
@@ -135,7 +135,7 @@ def locate(packed: Path, key: str, model: Pretrained) -> Path:
 
 
 def _refuse_programs(folder: Path) -> None:
-    licences = set(_licence_files(folder))
+    licences = set(licence_files(folder))
     odd = [p.name for p in folder.iterdir() if p.suffix not in CARRIED and p not in licences]
     if odd:
         raise SpeechLLMError(
@@ -162,7 +162,7 @@ def licence_of(folder: Path) -> str | None:
             stated = values.get("license_name") or values.get("license")
             if isinstance(stated, str):
                 return stated
-    for path in sorted(_licence_files(folder)):
+    for path in sorted(licence_files(folder)):
         if path.name.lower().startswith("licen"):
             lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
             title = next((line.strip() for line in lines if line.strip()), None)
@@ -171,7 +171,8 @@ def licence_of(folder: Path) -> str | None:
     return None
 
 
-def _licence_files(folder: Path) -> Iterator[Path]:
+def licence_files(folder: Path) -> Iterator[Path]:
+    """Files of a model's folder that state its licence, its card among them."""
     for path in folder.iterdir():
         name = path.name.lower()
         if path.is_file() and any(Path(name).match(pattern) for pattern in LICENCES):

@@ -41,6 +41,7 @@ _PLACES = {
     "score": ("score", "WER, CER and SER of every decoded set (stage 7)"),
     "ctm": ("ctm", "words of a decoded set with their times, as NIST's ctm"),
     "report": ("report", "write RESULTS.md (stage 8)"),
+    "import_adapter": ("model.import_adapter", "domain or base of a PEFT adapter (LoRA)"),
     "pack": ("model.pack", "write one folder that transcribes by itself (stage 9)"),
     "transcribe": ("transcribe", "transcribe recordings with a packed model or a run's"),
     "compare": ("compare", "plan a grid of adaptations, and report on it (stages 5 to 8)"),

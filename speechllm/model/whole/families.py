@@ -25,6 +25,7 @@ class Family:
         instruction: text of the user's turn beside the audio; the config may replace it.
         language: language named in the prompt if the config names none; None for a family whose
             prompt names no language.
+        projector_name: name of the part between encoder and LLM.
         has_template: whether a chat template makes the prompt; the config may replace it.
         config: the model's config.
     """
@@ -32,6 +33,7 @@ class Family:
     instruction: ClassVar[str | None] = None
     language: ClassVar[str | None] = None
     has_template: ClassVar[bool] = True
+    projector_name: ClassVar[str] = "multi_modal_projector"
 
     def __init__(self, config: Any):
         self.config = config
@@ -53,7 +55,7 @@ class Family:
 
     def projector(self, model: nn.Module) -> nn.Module:
         """Part of the model between encoder and LLM."""
-        return model.model.multi_modal_projector
+        return model.model.get_submodule(self.projector_name)
 
     def load_processor(self, folder: Path, **options: Any) -> Any:
         """Load what renders the model's chat template: its processor, or its tokenizer."""
@@ -149,6 +151,7 @@ class GraniteSpeech(Family):
     """
 
     instruction = "can you transcribe the speech into a written format?"
+    projector_name = "projector"
     system: ClassVar[str] = (
         "Knowledge Cutoff Date: April 2024.\nToday's Date: April 9, 2025.\n"
         "You are Granite, developed by IBM. You are a helpful AI assistant"
@@ -166,9 +169,6 @@ class GraniteSpeech(Family):
     @property
     def width(self) -> int:
         return self.config.encoder_config.hidden_size
-
-    def projector(self, model: nn.Module) -> nn.Module:
-        return model.model.projector
 
     def load_processor(self, folder: Path, **options: Any) -> Any:
         from transformers import AutoTokenizer

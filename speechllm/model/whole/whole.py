@@ -34,15 +34,30 @@ def load_whole(config: ModelConfig) -> Whole:
     Raises:
         ConfigError: the model is of no known family, or some of its files are missing.
     """
+    folder = resolve_folder(config.speech_llm or "", KEY, weights=not is_sketch())
+    family = find_family(config, folder)
+    prompts = OwnPrompts(config, folder, family)
+    model = load_in_one_piece(config)  # its encoder is dropped when the parts are taken
+    projector = OwnProjector(
+        family.projector(model).float(), family.width, family.window, family.positions
+    )
+    return Whole(prompts.tokenizer, prompts.make(), _causal_lm(model), projector)
+
+
+def load_in_one_piece(config: ModelConfig) -> Any:
+    """Load the model as transformers' own class, its adapter folded in if it has one.
+
+    Raises:
+        ConfigError: the model is of no known family, or some of its files are missing.
+    """
     from transformers import AutoModelForMultimodalLM
 
     name = config.speech_llm or ""
     folder = resolve_folder(name, KEY, weights=not is_sketch())
     family = find_family(config, folder)
-    prompts = OwnPrompts(config, folder, family)
     if getattr(family.config, "has_lora_adapter", False) and not is_sketch():
         _check_adapter(folder, name)
-    model = load_model(  # whole: its encoder is dropped when the parts are taken
+    model = load_model(
         AutoModelForMultimodalLM,
         folder,
         KEY,
@@ -52,10 +67,7 @@ def load_whole(config: ModelConfig) -> Whole:
         trust_remote_code=config.trust_remote_code,
     )
     _fold_adapters(model)
-    projector = OwnProjector(
-        family.projector(model).float(), family.width, family.window, family.positions
-    )
-    return Whole(prompts.tokenizer, prompts.make(), _causal_lm(model), projector)
+    return model
 
 
 def _check_adapter(folder: Path, name: str) -> None:
