@@ -13,7 +13,7 @@ from tests.serve.conftest import make_engine
 
 @pytest.fixture(scope="module")
 def served(packed: Path) -> Iterator[Served]:
-    with Served(make_engine(packed, biasing={"trie": {"boost": 5.0}})) as server:
+    with Served(make_engine(packed, biasing={"trie": {"boost": 30.0}})) as server:
         yield server
 
 
