@@ -35,7 +35,7 @@ _KNOWN = {"file", "model", "prompt", "response_format", "stream", *ALLOWED, *REF
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a request wants.
+    """Wishes of a request, checked.
 
     Attributes:
         file: the upload.
