@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from speechllm.data.speech.audio_error import AudioError
 from speechllm.errors import bounded
 
 GONE = 499
@@ -33,3 +34,9 @@ class ApiError(Exception):
 def bad_field(message: str, param: str) -> ApiError:
     """Error of a field that cannot be used."""
     return ApiError(400, message, "invalid_value", param)
+
+
+def no_audio(error: AudioError) -> ApiError:
+    """Answer about audio that cannot be used."""
+    said = ": ".join(filter(None, (error.reason, error.detail)))
+    return ApiError(400, said, "invalid_audio", "file")

@@ -8,6 +8,7 @@ from speechllm.decode.config import DecodeConfig
 from speechllm.decode.decoder import Decoder
 from speechllm.model.domains import DomainSwitch
 from speechllm.model.encoder.encoder import Encoder
+from speechllm.serve.api_error import no_audio
 from speechllm.serve.job import SpeechJob
 from speechllm.serve.metrics import ServeMetrics
 from speechllm.serve.rounds import Share
@@ -75,7 +76,7 @@ class Engine:
                         break
                     window.append(self._encoded(job, cut))
             except AudioError as error:
-                job.tell(error)
+                job.tell(no_audio(error))
                 job.drop()
         window = [(job, piece) for job, piece in window if not job.is_dropped]
         self.metrics.rounds.inc()

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from speechllm.data.speech.samples import Samples
+from speechllm.serve.api_error import ApiError
 from speechllm.transcribe.transcript import Piece, Transcript
 
 
@@ -31,7 +32,7 @@ class SpeechJob:
     loop: asyncio.AbstractEventLoop
     taken: int = 0
     is_dropped: bool = False
-    _events: asyncio.Queue[Piece | Exception | None] = field(default_factory=asyncio.Queue)
+    _events: asyncio.Queue[Piece | ApiError | None] = field(default_factory=asyncio.Queue)
 
     @property
     def kind(self) -> tuple[str, bool]:
@@ -47,7 +48,7 @@ class SpeechJob:
         """Say that nobody waits any more: no further piece is computed."""
         self.is_dropped = True
 
-    def tell(self, event: Piece | Exception | None) -> None:
+    def tell(self, event: Piece | ApiError | None) -> None:
         """Pass a piece, an error or the end (None) to the request, from the model's thread."""
         if not self.loop.is_closed():
             self.loop.call_soon_threadsafe(self._events.put_nowait, event)
@@ -55,6 +56,6 @@ class SpeechJob:
     async def pieces(self) -> AsyncIterator[Piece]:
         """Yield pieces as they come; raises the error of the model's thread."""
         while (event := await self._events.get()) is not None:
-            if isinstance(event, Exception):
+            if isinstance(event, ApiError):
                 raise event
             yield event

@@ -163,6 +163,26 @@ def test_a_round_that_fails_is_told_and_the_next_goes_on(
     assert asked(served.client(), recordings[0])
 
 
+def test_audio_that_the_encoder_cannot_take_fails_alone(
+    engine: Engine, served: Served, visit: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode, calls = engine._encoder.encode, iter(range(100))
+
+    def overflow(waves: list[np.ndarray]) -> list[np.ndarray]:
+        frames = encode(waves)
+        return [frames[0] * np.nan] if next(calls) == 1 else frames
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine._encoder, "encode", overflow)
+        stream = iter(
+            served.client().audio.transcriptions.create(model="base", file=visit, stream=True)
+        )
+        assert next(stream).delta
+        with pytest.raises(openai.APIError, match="the encoder gives NaN or Inf"):
+            next(stream)
+    assert asked(served.client(), visit)
+
+
 def test_keys(engine: Engine, recordings: list[Path]) -> None:
     with Served(engine, keys=[b"one-key-of-many-letters", b"another-key-of-letters"]) as served:
         assert asked(served.client("another-key-of-letters"), recordings[0])

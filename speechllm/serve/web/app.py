@@ -46,8 +46,7 @@ def make_app(desk: Desk, metrics: ServeMetrics, keys: Sequence[bytes]) -> FastAP
 
     @app.get("/health")
     async def health() -> Response:
-        stopping = desk.admission.stopping
-        return JSONResponse({"status": "stopping" if stopping else "ok"}, 503 if stopping else 200)
+        return JSONResponse({"status": desk.state}, 200 if desk.state == "ok" else 503)
 
     @app.get("/metrics")
     async def counts() -> Response:

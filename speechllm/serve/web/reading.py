@@ -8,7 +8,7 @@ from speechllm.data.dirs.kaldi import Audio
 from speechllm.data.speech.audio import SAMPLE_RATE, AudioError, guessed_duration
 from speechllm.data.speech.samples import Samples, TooLong
 from speechllm.data.speech.segmentation import cut_at_pauses
-from speechllm.serve.api_error import ApiError
+from speechllm.serve.api_error import ApiError, no_audio
 from speechllm.serve.job import SpeechJob
 from speechllm.serve.web.fields import Wanted
 from speechllm.task import Task
@@ -71,9 +71,3 @@ def _read(audio: Audio, most_seconds: float) -> Samples:
         raise ApiError(413, error.reason, "audio_too_long", "file") from error
     except AudioError as error:
         raise no_audio(error) from error
-
-
-def no_audio(error: AudioError) -> ApiError:
-    """Answer about audio that cannot be used."""
-    said = ": ".join(filter(None, (error.reason, error.detail)))
-    return ApiError(400, said, "invalid_audio", "file")

@@ -10,14 +10,13 @@ from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from speechllm.data.speech.audio import AudioError
 from speechllm.serve.admission import Admission
 from speechllm.serve.api_error import GONE, ApiError
 from speechllm.serve.engine import Engine
 from speechllm.serve.job import SpeechJob
 from speechllm.serve.limits import ServeLimits
 from speechllm.serve.web.fields import read_fields
-from speechllm.serve.web.reading import no_audio, read_job
+from speechllm.serve.web.reading import read_job
 from speechllm.serve.web.responses import answer, events
 from speechllm.serve.web.upload import owned, with_bound
 from speechllm.serve.worker import Worker
@@ -90,8 +89,13 @@ class Desk:
             yield
         except TimeoutError as error:
             raise too_late(self._limits.timeout) from error
-        except AudioError as error:
-            raise no_audio(error) from error
+
+    @property
+    def state(self) -> str:
+        """The server's health: ok, stopping or broken."""
+        if not self._worker.is_alive():
+            return "broken"
+        return "stopping" if self.admission.stopping else "ok"
 
     def close(self) -> None:
         """End the threads that read."""
