@@ -15,7 +15,10 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["speechllm", "speechllm.*"]),
-    package_data={"speechllm.report.html": ["templates/*", "static/*"]},
+    package_data={
+        "speechllm.report.html": ["templates/*", "static/*"],
+        "speechllm.serve.web": ["static/*"],
+    },
     install_requires=[
         "torch>=2.9",
         "transformers>=5.23,<6",
@@ -44,6 +47,12 @@ setup(
         "wandb": ["wandb"],
         "datasets": ["datasets>=4"],
         "constrained": ["outlines-core>=0.2.14,<0.3"],
+        "serve": [
+            "fastapi>=0.165",
+            "uvicorn>=0.54",
+            "python-multipart>=0.0.34",
+            "prometheus_client>=0.26",
+        ],
         "dev": [
             "pytest",
             "pytest-xdist",
@@ -54,6 +63,7 @@ setup(
             "lhotse",
             "urllib3",
             "playwright",
+            "openai>=3.57",
         ],
     },
     entry_points={"console_scripts": ["speechllm = speechllm.__main__:main"]},

@@ -17,6 +17,11 @@ CALLED = {
         "transcribe.recogniser": ["Recogniser.from_pretrained", "Recogniser.transcribe"],
         "transcribe.transcript": ["Transcript", "Piece"],
     },
+    "Serve": {
+        "serve.engine": ["Engine"],
+        "serve.limits": ["ServeLimits"],
+        "serve.run": ["serve"],
+    },
     "Data": {
         "data.dirs.kaldi": ["DataDir", "read_table", "write_table", "write_data_dir"],
         "data.check.validate": ["check_data_dir"],

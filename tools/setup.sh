@@ -6,7 +6,7 @@
 set -euo pipefail
 
 python=                       # an interpreter whose environment is to be used instead
-extras=mini,dev,import,vad,completion,report,score,tensorboard,datasets,constrained   # optional parts, see setup.py
+extras=mini,dev,import,vad,completion,report,score,tensorboard,datasets,constrained,serve  # see setup.py
 # shellcheck source=../utils/parse_options.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../utils/parse_options.sh"
 

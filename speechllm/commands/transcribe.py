@@ -86,10 +86,9 @@ def run(args: argparse.Namespace) -> None:
             does not answer with text to read.
         SpeechLLMError: some recordings could not be read.
     """
-    from speechllm.config import parse, read_yaml, with_overrides
+    from speechllm.config import parse, with_overrides
     from speechllm.data.dirs.tables import first_ids
     from speechllm.decode.config import DecodeConfig
-    from speechllm.decode.scorers.build import with_places
     from speechllm.transcribe.formats import FORMATS, ONE_FILE_EACH, SUBTITLES
     from speechllm.transcribe.recordings import find_recordings
 
@@ -104,6 +103,7 @@ def run(args: argparse.Namespace) -> None:
         )
 
     from speechllm.transcribe.recogniser import CutConfig, Recogniser
+    from speechllm.transcribe.search_config import search_config
 
     cut = {"max_seconds": args.max_seconds, "min_pause": args.min_pause, "vad": args.vad}
     cut_config = parse(CutConfig, cut, "transcribe")
@@ -116,11 +116,7 @@ def run(args: argparse.Namespace) -> None:
             f"{recogniser.task.name} answers with something else",
             "choose --format text or jsonl",
         )
-    values = read_yaml(args.config) if args.config else recogniser.decode.model_dump()
-    values = with_places(with_overrides(values, overrides), {"target": args.domain, "exp": "exp"})
-    decode = parse(DecodeConfig, values, args.config or "transcribe")
-    if args.config:
-        decode = recogniser.task.with_decode_defaults(decode)
+    decode = search_config(recogniser.decode, recogniser.task, args.config, overrides, args.domain)
     recogniser.keep_to(recogniser.domain, decode.precision, decode.adapted)
     stdout = sys.stdout  # a progress bar on a terminal replaces sys.stdout
     unreadable, silent = [], []

@@ -8,35 +8,29 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import Annotated
 
-import numpy as np
 from pydantic import Field
 
 from speechllm.config import Section, parse
 from speechllm.data.dirs.bias_lists import BiasLists
 from speechllm.data.dirs.tables import first_ids
 from speechllm.data.speech.audio import SAMPLE_RATE, AudioError, guessed_duration, mixed
-from speechllm.data.speech.audio_error import WaveError, too_short
 from speechllm.data.speech.samples import Samples
 from speechllm.data.speech.segmentation import Vad, check_vad, cut_at_pauses
 from speechllm.decode.config import DecodeConfig
-from speechllm.decode.decode_sets import decode_batches
 from speechllm.decode.decoder import Decoder
 from speechllm.decode.form_warnings import say_fits
-from speechllm.decode.hypothesis import Hypothesis
-from speechllm.decode.record import GuardRecord
 from speechllm.errors import ConfigError
 from speechllm.files.progress import Progress
 from speechllm.model.adaptation_weight import weigh_adaptation
 from speechllm.model.domains import DomainSwitch
 from speechllm.model.encoder.encoder import Encoder
-from speechllm.slot.collate import Example
 from speechllm.task import Task
 from speechllm.transcribe.load import load_parts
+from speechllm.transcribe.pieces import EncodedPiece, decode_pieces, encode_piece
 from speechllm.transcribe.recordings import AudioPaths, Recording, find_recordings
-from speechllm.transcribe.transcript import Piece, Transcript
+from speechllm.transcribe.transcript import Transcript
 
 log = logging.getLogger(__name__)
 
@@ -53,21 +47,6 @@ class CutConfig(Section):
     """Seconds of quiet that count as a pause."""
     vad: Vad = "auto"
     """Detector of speech: silero, where the extra `vad` is installed, or energy."""
-
-
-@dataclass(frozen=True)
-class _Waiting:
-    """An encoded piece that waits to be decoded with others of similar length."""
-
-    transcript: Transcript
-    start: float
-    end: float
-    frames: np.ndarray
-
-    @property
-    def seconds(self) -> float:
-        """Length rounded as in utt2dur, so that the bound on tokens is that of stage 6."""
-        return round(self.end - self.start, 4)
 
 
 class Recogniser:
@@ -235,7 +214,7 @@ class Recogniser:
         read = kept = 0.0
         unsaid: list[Transcript] = []
         heard: list[str] = []
-        window: list[_Waiting] = []
+        window: list[EncodedPiece] = []
         odd: dict[str, list[str]] = {}
         with Progress(f"transcribe ({domain})", round(total, 1), "s") as progress:
             for recording in recordings:
@@ -249,7 +228,7 @@ class Recogniser:
                         kept += piece.seconds
                         if sum(p.seconds for p in window) < WINDOW_SECONDS:
                             continue
-                        for decoded in self._decode(window, decoder):
+                        for decoded in decode_pieces(window, decoder):
                             progress.advance(decoded)
                         window.clear()
                         heard += [piece.text for said in unsaid for piece in said.pieces]
@@ -257,7 +236,7 @@ class Recogniser:
                         unsaid.clear()
                 unsaid.append(transcript)
                 read += wave.size / SAMPLE_RATE if wave else 0.0
-            for decoded in self._decode(window, decoder):
+            for decoded in decode_pieces(window, decoder):
                 progress.advance(decoded)
             progress.advance(
                 max(round(total - progress.done, 1), 0)
@@ -275,52 +254,16 @@ class Recogniser:
 
     def _encoded(
         self, transcript: Transcript, wave: Samples | None, cut: CutConfig
-    ) -> Iterator[_Waiting]:
-        """Cut a recording into pieces and encode them one by one.
-
-        Other utterances in the encoder's batch would change the last bits of the frames.
-        """
+    ) -> Iterator[EncodedPiece]:
+        """Cut a recording into pieces and encode them one by one."""
         if wave is None or wave.is_flat:  # nothing to hear, so nothing to invent
             return
         for start, end in cut_at_pauses(wave, cut.max_seconds, cut.min_pause, cut.vad):
             try:
-                frames = self._encoder.encode([wave[start:end]])[0]
-            except WaveError as error:
-                seconds = f"{(end - start) / SAMPLE_RATE:.4f} s"
-                reason = too_short(error.least_seconds)
-                _fail(transcript, AudioError(reason, transcript.recording.audio, seconds))
+                yield encode_piece(self._encoder, transcript, wave, (start, end))
+            except AudioError as error:
+                _fail(transcript, error)
                 return
-            if not np.isfinite(frames).all():
-                audio, place = (
-                    transcript.recording.audio,
-                    f"{start / SAMPLE_RATE:.1f} s to {end / SAMPLE_RATE:.1f} s",
-                )
-                _fail(transcript, AudioError("the encoder gives NaN or Inf", audio, place))
-                return
-            yield _Waiting(transcript, start / SAMPLE_RATE, end / SAMPLE_RATE, frames)
-
-    def _decode(self, window: Sequence[_Waiting], decoder: Decoder) -> Iterator[float]:
-        """Decode pieces and add them to their transcripts; yield the seconds of each batch."""
-        model = decoder.model
-        length = model.projector.output_length
-        pieces = {str(number): piece for number, piece in enumerate(window)}
-        lengths = {name: length(len(piece.frames)) for name, piece in pieces.items()}
-        seconds = {name: piece.seconds for name, piece in pieces.items()}
-        found: dict[str, Hypothesis] = {}
-        for names in decode_batches(list(pieces), lengths, seconds, model, decoder.config):
-            examples = [Example(name, "audio", pieces[name].frames) for name in names]
-            decoded = decoder.decode(examples, [seconds[name] for name in names])
-            found |= {name: heard.best for name, heard in zip(names, decoded, strict=True)}
-            for name, heard in zip(names, decoded, strict=True):
-                if note := heard.guard:
-                    _say_guarded(pieces[name], note)
-            yield round(sum(seconds[name] for name in names), 1)
-        for name, piece in pieces.items():
-            heard = found[name]
-            offset = piece.transcript.recording.audio.start or 0.0
-            piece.transcript.pieces.append(
-                Piece(offset + piece.start, offset + piece.end, heard.text, heard.truncated)
-            )
 
 
 def _without_records(config: DecodeConfig) -> DecodeConfig:
@@ -329,14 +272,6 @@ def _without_records(config: DecodeConfig) -> DecodeConfig:
     if left_out := [key for key, value in off.items() if getattr(config, key) != value]:
         log.warning("only `speechllm decode` has this, so it is left out: %s", ", ".join(left_out))
     return config.model_copy(update=off)
-
-
-def _say_guarded(piece: _Waiting, note: GuardRecord) -> None:
-    log.warning(
-        "%s, %.1f s to %.1f s: guard: %s; first heard: %r, kept: %s",
-        *(piece.transcript.id, piece.start, piece.end, ", ".join(note.flags)),
-        *(note.first, note.kept or "first"),
-    )
 
 
 def _read(transcript: Transcript, allow_pipes: bool) -> Samples | None:

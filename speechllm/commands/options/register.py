@@ -44,6 +44,7 @@ _PLACES = {
     "import_adapter": ("model.import_adapter", "domain or base of a PEFT adapter (LoRA)"),
     "pack": ("model.pack", "write one folder that transcribes by itself (stage 9)"),
     "transcribe": ("transcribe", "transcribe recordings with a packed model or a run's"),
+    "serve": ("serve", "serve a packed model by OpenAI's audio API, with a page to try it"),
     "compare": ("compare", "plan a grid of adaptations, and report on it (stages 5 to 8)"),
     "compare hyps": (
         "compare_hyps",

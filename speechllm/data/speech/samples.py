@@ -12,6 +12,13 @@ IN_MEMORY = 32 << 20  # bytes, eight minutes; longer recordings go to a temporar
 WIDTH = np.dtype(np.float32).itemsize
 
 
+class TooLong(AudioError):
+    """The recording is longer than whoever reads it allows."""
+
+    def __init__(self, audio: Audio, most_seconds: float):
+        super().__init__(f"audio is longer than {most_seconds:g} s", audio)
+
+
 class Samples:
     """Samples of one recording, float32 at 16 kHz; slices of them are read when asked for.
 
@@ -24,11 +31,17 @@ class Samples:
         is_flat: all samples are equal.
     """
 
-    def __init__(self, audio: Audio, allow_pipes: bool = False):
+    def __init__(self, audio: Audio, allow_pipes: bool = False, most_seconds: float | None = None):
         """Read a recording to its end, block by block.
+
+        Args:
+            audio: place of the samples.
+            allow_pipes: as for `load_audio`.
+            most_seconds: length of the longest recording; by default any.
 
         Raises:
             AudioError: as `load_audio`; or there is no room for the samples of a long recording.
+            TooLong: the recording is longer than `most_seconds`, whatever its header says.
         """
         self._stream = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115  (see `close`)
         self.size = 0
@@ -38,6 +51,8 @@ class Samples:
             with closing(reader.blocks()) as blocks:
                 for block in blocks:
                     self._keep(block, audio)
+                    if most_seconds is not None and self.size > most_seconds * SAMPLE_RATE:
+                        raise TooLong(audio, most_seconds)
                     low = min(low, block.min(initial=np.inf))
                     high = max(high, block.max(initial=-np.inf))
         except BaseException:

@@ -16,6 +16,7 @@ CALLS = {
     "info": "c --data a {} --base b {}",
     "compare": "plan --base b --config c --targets x {} --base b {}",
     "transcribe": "--model m a.wav {} --device cpu {}",
+    "serve": "--model m {} --port 0 {}",
 }
 
 

@@ -1,0 +1,56 @@
+"""The choice of a round: one kind, turns, early first pieces."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from speechllm.data.speech.audio import SAMPLE_RATE
+from speechllm.serve.job import SpeechJob
+from speechllm.serve.rounds import choose_round
+
+
+class Said:
+    def __init__(self, domain: str):
+        self.domain = domain
+
+
+def job(
+    seconds: list[int], domain: str = "base", streamed: bool = False, words: tuple[str, ...] = ()
+) -> Any:
+    loop = asyncio.new_event_loop()
+    loop.close()
+    cuts, start = [], 0
+    for length in seconds:
+        cuts.append((start, start + length * SAMPLE_RATE))
+        start = cuts[-1][1]
+    wave: Any = None
+    said: Any = Said(domain)
+    return SpeechJob(said, wave, cuts, words, streamed, loop)
+
+
+def sizes(jobs: list[Any], seconds: float) -> list[tuple[int, int]]:
+    """(number of the job, pieces) of the next round."""
+    return [(jobs.index(job), len(cuts)) for job, cuts in choose_round(jobs, seconds)]
+
+
+def test_a_round_is_of_one_kind() -> None:
+    jobs = [job([5]), job([5], "farm"), job([5]), job([5], words=("beet",))]
+    assert sizes(jobs, 100) == [(0, 1), (2, 1)]
+
+
+def test_a_long_recording_does_not_hold_up_short_ones() -> None:
+    jobs = [job([30] * 20), job([5]), job([5])]
+    assert sizes(jobs, 100) == [(0, 3), (1, 1), (2, 1)]
+    assert [one.taken for one in jobs] == [3, 1, 1]
+
+
+def test_a_stream_begins_with_one_piece_and_doubles() -> None:
+    jobs = [job([5] * 20, streamed=True)]
+    assert [sizes(jobs, 1000)[0][1] for _ in range(5)] == [1, 1, 2, 4, 8]
+
+
+@pytest.mark.parametrize("seconds", [1, 30])
+def test_a_piece_that_is_longer_than_a_round_goes_alone(seconds: int) -> None:
+    jobs = [job([30, 30]), job([30])]
+    assert sizes(jobs, seconds) == [(0, 1)]
