@@ -3,6 +3,7 @@
 import os
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import yaml
@@ -74,9 +75,12 @@ def recipe_folder(root: Path) -> Path:
     """Folder of a recipe below a root, which gets what recipes find two folders up."""
     folder = root / "egs/tiny"
     folder.parent.mkdir(parents=True, exist_ok=True)
-    for name in ("utils", "tools"):
-        if not (root / name).exists():
-            (root / name).symlink_to(ROOT / name)
+    if not (root / "utils").exists():
+        (root / "utils").symlink_to(ROOT / "utils")
+    (root / "tools").mkdir(exist_ok=True)  # empty, so that recipes run in this environment
+    here = str(Path(sys.executable).parent)
+    if here not in os.environ["PATH"].split(os.pathsep):
+        os.environ["PATH"] = os.pathsep.join([here, os.environ["PATH"]])
     return folder
 
 

@@ -67,9 +67,14 @@ class Watched:
             place = os.path.realpath(place)
         else:  # a link itself is changed, not where it leads to
             place = os.path.join(os.path.realpath(os.path.dirname(place)), os.path.basename(place))
-        allowed = (os.devnull, *self.may_write)
-        if not any(Path(place).is_relative_to(path) for path in allowed):
+        if place != os.devnull and not any(_is_part(place, path) for path in self.may_write):
             self.faults.append(f"{event} {place}"[:300])
+
+
+def _is_part(place: str, path: str) -> bool:
+    """Whether a place is a path, below it, or a hidden file beside it (.x.lock of .x)."""
+    is_hidden = os.path.basename(path).startswith(".")
+    return Path(place).is_relative_to(path) or (is_hidden and place.startswith(f"{path}."))
 
 
 def _hook(event: str, args: tuple) -> None:
