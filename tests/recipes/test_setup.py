@@ -68,7 +68,7 @@ def test_an_environment_is_made_once_and_found_again(tools, tmp_path):
     assert len(installs) == 1
     assert (
         "--editable" in installs[0]
-        and "[mini,dev,import,vad,completion,report,score,tensorboard,datasets,constrained]"
+        and "[mini,dev,import,vad,completion,report,score,tensorboard,datasets,constrained,serve]"
         in installs[0]
     )
     with open(tools / "constraints.txt", "a") as stream:
