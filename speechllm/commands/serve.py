@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from speechllm.commands.options.cutting import add_cutting
 from speechllm.commands.options.numbers import real, whole
 
 
@@ -56,21 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=10.0,
         help="milliseconds that an idle model waits for more requests (default: %(default)g)",
     )
-    parser.add_argument(
-        "--max_seconds",
-        type=float,
-        default=30.0,
-        help="cut longer recordings at pauses into pieces that are not longer (default: 30)",
-    )
-    parser.add_argument(
-        "--min_pause", type=float, default=0.3, help="seconds of quiet that are a pause"
-    )
-    parser.add_argument(
-        "--vad",
-        choices=("auto", "silero", "energy"),
-        default="auto",
-        help="detector of the pauses, as for transcribe (default: %(default)s)",
-    )
+    add_cutting(parser)
     parser.add_argument("--config", type=Path, help="yaml of DecodeConfig instead of the model's")
     parser.add_argument("--device", help="cpu, cuda, cuda:1 (default: a GPU, where there is one)")
     parser.add_argument("--trust_remote_code", action="store_true", help="run the models' own code")

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from speechllm.commands.options.cutting import add_cutting
 from speechllm.errors import ConfigError, SpeechLLMError
 
 if TYPE_CHECKING:
@@ -35,22 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="folder for a file of each recording; by default all goes to stdout",
     )
-    parser.add_argument(
-        "--max_seconds",
-        type=float,
-        default=30.0,
-        help="cut longer recordings at pauses into pieces that are not longer (default: 30)",
-    )
-    parser.add_argument(
-        "--min_pause", type=float, default=0.3, help="seconds of quiet that are a pause"
-    )
-    parser.add_argument(
-        "--vad",
-        choices=("auto", "silero", "energy"),
-        default="auto",
-        help="detector of the pauses: Silero's network, where it is installed (pip install "
-        "'speechllm[vad]'), or energy (default: %(default)s)",
-    )
+    add_cutting(parser)
     parser.add_argument(
         "--channel",
         type=_channel,
