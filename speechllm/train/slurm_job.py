@@ -11,18 +11,21 @@ from speechllm.files.layout import RUN
 
 JOB = """#!/usr/bin/env bash
 # One task on each machine starts its processes, which meet at the first machine. If a process or a
-# machine fails, all end. Before the job's time is over, training saves and ends with exit code 75;
-# the job then queues itself again, and goes on where it was.
+# machine fails, all end. Before the job's time is over, or if Slurm wants its place (SIGTERM: 143),
+# training saves and ends; the job then queues itself again, and goes on where it was.
 {directives}
 #SBATCH --requeue
 set -euo pipefail
+trap : TERM # a shell would end at once, and take those along that save
 mapfile -t nodes < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
 srun --kill-on-bad-exit=1 --cpus-per-task="$SLURM_CPUS_PER_TASK" \\
-    bash -c 'speechllm launch "$@" || (($? == 75))' launch \\
+    bash -c 'trap : TERM; speechllm launch "$@" || (($? == 75 || $? == 143))' launch \\
     --nnodes "$SLURM_JOB_NUM_NODES" --nproc {processes} \\
     --rdzv "${{nodes[0]}}:{port}" --rdzv_id "$SLURM_JOB_ID" --log_dir {logs} \\
     {command}
-[[ -e {end} ]] || scontrol requeue "$SLURM_JOB_ID"
+# One that was cancelled stays so; one that Slurm has put back is in the queue.
+state=$(scontrol show job "$SLURM_JOB_ID")
+if [[ ! -e {end} && $state == *JobState=RUNNING* ]]; then scontrol requeue "$SLURM_JOB_ID"; fi
 """
 PORT = "$((20000 + SLURM_JOB_ID % 10000))"
 

@@ -106,26 +106,78 @@ def test_a_training_that_is_stopped_before_its_time_is_over_goes_on_bit_equal(
     assert (cut / weights).read_bytes() == (whole / weights).read_bytes()
 
 
-def test_a_training_on_two_machines_queues_itself_again(work: Path, cluster: Cluster) -> None:
-    """The job of `speechllm sbatch`, whose time is over after one of two steps."""
-    exp = work / "exp/machines"
+def job_on_two_machines(work: Path, cluster: Cluster, exp: Path, steps: int, **to: str) -> str:
+    """The number of a job of `speechllm sbatch`, both of whose machines are this one.
+
+    Args:
+        to: what stands in the job instead of the values here; `max_time` is the only one.
+    """
     options = ["--nnodes", "2", "--cpus", "1", "--time", "20m", "--no_gpus"]
-    words = ["speechllm", "sbatch", *options, *base_command(work, exp.name), "train.steps=2"]
+    words = ["speechllm", "sbatch", *options, *base_command(work, exp.name), f"train.steps={steps}"]
     job = cluster.call(sys.executable, "-m", *words)
     for ours, theirs in (
-        ("--max_time 600", "--max_time 0"),
-        ("${nodes[0]}", "localhost"),  # both nodes of the tests are this machine
+        ("--max_time 600", f"--max_time {to.get('max_time', '600')}"),
+        ("${nodes[0]}", "localhost"),
         ("speechllm launch", f"{sys.executable} -m speechllm launch"),
     ):
         assert job.count(ours) == 1
         job = job.replace(ours, theirs)
-    (work / "job.sh").write_text(job)
-    number = cluster.call("sbatch", "--parsable", str(work / "job.sh")).strip()
+    path = work / f"{exp.name}.sh"
+    path.write_text(job)
+    return cluster.call("sbatch", "--parsable", str(path)).strip()
+
+
+def test_a_training_on_two_machines_queues_itself_again(work: Path, cluster: Cluster) -> None:
+    """The time is over after one of two steps."""
+    exp = work / "exp/machines"
+    number = job_on_two_machines(work, cluster, exp, steps=2, max_time="0")
     wait_until((exp / "run.json").is_file, "the training does not end")
     wait_until(lambda: number not in cluster.queue(), "the job does not end")
     assert "Restarts=1 " in cluster.call("scontrol", "show", "job", number)
     said = (exp / f"log/slurm.{number}.log").read_text()
     assert "stopped after 1 of 2 steps" in said and "resumed at step 1" in said
+
+
+@pytest.fixture
+def training(work: Path, cluster: Cluster, request: pytest.FixtureRequest) -> tuple[str, Path]:
+    """A job on two machines whose training has begun, and its log."""
+    exp = work / "exp" / request.node.name
+    number = job_on_two_machines(work, cluster, exp, steps=100_000)
+    log = exp / f"log/slurm.{number}.log"
+    wait_until(lambda: log.is_file() and "step 5" in log.read_text(), "it does not train")
+    return number, log
+
+
+def test_a_training_on_two_machines_saves_when_it_is_told_to(
+    cluster: Cluster, training: tuple[str, Path]
+) -> None:
+    number, log = training
+    cluster.call("scancel", "--signal=TERM", number)
+    shown = ("scontrol", "show", "job", number)
+    wait_until(lambda: "Restarts=1 " in cluster.call(*shown), "it is not in the queue again")
+    cluster.call("scancel", number)
+    assert "a signal came: step" in log.read_text()
+
+
+def test_a_training_on_two_machines_makes_way_for_an_urgent_job(
+    cluster: Cluster, training: tuple[str, Path]
+) -> None:
+    number, log = training
+    urgent = ["--partition=urgent", "--nodes=2", "--exclusive", "--output=/dev/null"]
+    cluster.call("sbatch", *urgent, "--wrap=sleep 1")
+    shown = ("scontrol", "show", "job", number)
+    wait_until(lambda: "Restarts=1 " in cluster.call(*shown), "it is not in the queue again")
+    cluster.call("scancel", number)
+    wait_until(lambda: "a signal came: step" in log.read_text(), "it has not saved")
+
+
+def test_a_training_on_two_machines_that_is_cancelled_stays_so(
+    cluster: Cluster, training: tuple[str, Path]
+) -> None:
+    number, _ = training
+    cluster.call("scancel", number)
+    wait_until(lambda: number not in cluster.queue(), "it does not end")
+    assert "JobState=CANCELLED" in cluster.call("scontrol", "show", "job", number)
 
 
 @pytest.fixture

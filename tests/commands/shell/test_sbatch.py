@@ -13,8 +13,9 @@ from speechllm.commands.shell import launch
 from speechllm.files.processes import LAUNCHED
 
 SCONTROL = """#!/usr/bin/env bash
-case $1 in
-    show) printf 'node7\\nnode8\\n' ;;
+case "$1 $2" in
+    "show hostnames") printf 'node7\\nnode8\\n' ;;
+    "show job") echo "JobState=$STATE" ;;
     *) echo "$@" >scontrol ;;
 esac
 """
@@ -46,10 +47,10 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     return path
 
 
-def run(job: Path, code: int) -> int:
+def run(job: Path, code: int, state: str = "RUNNING") -> int:
     slurm = {"SLURM_JOB_ID": "17", "SLURM_JOB_NODELIST": "node[7-8]", "SLURM_JOB_NUM_NODES": "2"}
     slurm["SLURM_CPUS_PER_TASK"] = "32"
-    path = {"PATH": f"{job.parent}/bin:{os.environ['PATH']}", "CODE": str(code)}
+    path = {"PATH": f"{job.parent}/bin:{os.environ['PATH']}", "CODE": str(code), "STATE": state}
     return subprocess.run(["bash", job], env={**os.environ, **slurm, **path}).returncode
 
 
@@ -104,9 +105,16 @@ def test_the_time_of_a_training_counts_from_its_launcher(monkeypatch: pytest.Mon
     assert deadline_of(args) == 700.5
 
 
-def test_a_run_whose_time_is_over_is_queued_again(job: Path) -> None:
-    assert run(job, 75) == 0
+@pytest.mark.parametrize("code", [75, 143], ids=["its time", "a signal"])
+def test_a_run_that_was_stopped_is_queued_again(job: Path, code: int) -> None:
+    assert run(job, code) == 0
     assert (job.parent / "scontrol").read_text() == "requeue 17\n"
+
+
+@pytest.mark.parametrize("state", ["CANCELLED", "PENDING"])
+def test_a_job_that_was_cancelled_or_put_back_by_slurm_is_not(job: Path, state: str) -> None:
+    assert run(job, 143, state) == 0
+    assert not (job.parent / "scontrol").exists()
 
 
 def test_a_run_that_fails_is_not(job: Path) -> None:
