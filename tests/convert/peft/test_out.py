@@ -131,6 +131,30 @@ def test_granites_own_adapter_is_part_of_ours(tmp_path: Path) -> None:
         close(logits(as_the_card_says(tmp_path / "peft" / domain)), logits_of(run))
 
 
+def test_granite_generates_from_sound_with_our_adapter(tmp_path: Path) -> None:
+    """Its class switches an adapter of its own on for sound and off for text, in `generate`."""
+    make_granite_speech(tmp_path / "granite", adapter=True)
+    base = make_base(tmp_path / "exp/base", ModelConfig(speech_llm=str(tmp_path / "granite")))
+    make_domain(base, "farm", SECOND)
+    write_adapters(base, tmp_path / "peft")
+    model = as_the_card_says(tmp_path / "peft/farm").eval()
+    config = model.get_base_model().config
+    sound = torch.randn(1, 64, config.encoder_config.input_dim)
+    with torch.no_grad():
+        frames = model.get_base_model().get_audio_features(sound).pooler_output.shape[1]
+        words = {
+            "input_ids": torch.tensor([[1, 2, *[config.audio_token_id] * frames, 3]]),
+            "input_features": sound,
+            "input_features_mask": torch.ones(1, frames, dtype=torch.bool),
+        }
+        adapted = model(**words).logits[:, -1]
+        with model.disable_adapter():
+            assert (adapted - model(**words).logits[:, -1]).abs().max() > 1e-3
+        options = {"output_logits": True, "return_dict_in_generate": True}
+        made = model.generate(**words, max_new_tokens=1, do_sample=False, **options)
+    close(made.logits[0], adapted)
+
+
 @pytest.mark.parametrize("format", ["peft", "vllm"])
 def test_a_domain_without_lora_is_refused_by_name(tmp_path: Path, format: Any) -> None:
     make_llm(tmp_path / "llm")
