@@ -84,6 +84,7 @@ def _header(
     manifest: Manifest, models: Mapping[str, Model], tag: str, facts: CardFacts
 ) -> dict[str, object]:
     parts = manifest.pretrained.values()
+    results = model_index(models, tag)
     hub = sorted({model.name for model in parts if model.place == "hub" or model.revision})
     return {
         "library_name": "speechllm",
@@ -92,8 +93,8 @@ def _header(
         "language": list(facts.languages),
         **licence_keys(facts.licence or _common_licence(manifest)),
         "tags": ["speechllm", "speech-llm"],
-        "model_name": facts.name.rpartition("/")[2],
-        "eval_results": model_index(models, tag),
+        "model_name": results and facts.name.partition("@")[0].rpartition("/")[2],
+        "eval_results": results,
     }
 
 

@@ -95,7 +95,7 @@ class FakeHub:
 
     def seen_by(self, monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
         """Let the client of this process use this hub, and a cache below `home`."""
-        from huggingface_hub import constants
+        from huggingface_hub import constants, hf_api
 
         for name, value in self.environment(home).items():
             monkeypatch.setenv(name, value)
@@ -110,6 +110,7 @@ class FakeHub:
         }
         for name, value in values.items():
             monkeypatch.setattr(constants, name, value)
+        monkeypatch.setattr(hf_api.api, "endpoint", self.url)
 
 
 def _handler(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
