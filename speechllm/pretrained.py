@@ -237,7 +237,7 @@ def fetch(hub_id: str, revision: str | None = None, files: Sequence[str] | None 
         return Path(
             snapshot_download(hub_id, revision=revision, ignore_patterns=NOT_NEEDED, **wanted)
         )
-    except HTTPError as error:  # such as a line that breaks half-way
+    except (HTTPError, RuntimeError) as error:  # a line that breaks half-way; hf_xet's errors
         if isinstance(error, OSError):
             raise
         raise OSError(str(error)) from error

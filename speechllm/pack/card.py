@@ -1,7 +1,9 @@
 """Model card: README.md of a packed folder, which the hub shows."""
 
+import dataclasses
 import json
 import logging
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -77,7 +79,14 @@ def model_card(
         fenced(description["prompt"] or "the usual one of the model that it stands on"),
         "Speech takes the place of `<speech>`.",
     ]
+    if not facts.languages:
+        facts = dataclasses.replace(facts, languages=_languages(description.get("language")))
     return card_text(_header(manifest, models, tag, facts), parts)
+
+
+def _languages(named: str | None) -> list[str]:
+    """Language that a whole Speech LLM is told, if it is a code; some families want words."""
+    return [named] if named and re.fullmatch("[a-z]{2,3}", named) else []
 
 
 def _header(

@@ -124,7 +124,8 @@ def _load_packed(packed: Path, manifest: Manifest, trust_remote_code: bool) -> D
 
 
 def _wants_code(bundle: Path) -> bool:
-    return bool(read_mapping(bundle / DESCRIPTION, PACKED_AGAIN)["model"].get("trust_remote_code"))
+    described = read_mapping(bundle / DESCRIPTION, PACKED_AGAIN).get("model", {})
+    return bool(described.get("trust_remote_code"))
 
 
 def _names(manifest: Manifest) -> str:

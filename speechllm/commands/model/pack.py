@@ -61,7 +61,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write the models, and push them if asked to."""
+    """Write the models, and push them if asked to.
+
+    Raises:
+        ConfigError: options do not go together, or as `pack`, `write_adapters`, `write_merged`.
+        SpeechLLMError: as `check_push`, `push`, and these.
+    """
     if args.push:
         from speechllm.pack.push import check_push
 
