@@ -1,6 +1,7 @@
 """The card of a packed model: what the hub reads of it, and no path of the machine."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from huggingface_hub import ModelCard
 
 from speechllm.decode.config import DecodeConfig
+from speechllm.model.bundle_record import write_bundle_record
 from speechllm.pack.card_header import CardFacts, licence_keys
 from speechllm.pack.write import pack
 from tests.helpers.packed import make_exp
@@ -114,6 +116,20 @@ def test_the_licence_is_that_of_the_parts_if_they_agree(
     assert card_of(tmp_path / "mit").data.license == "mit"
     for part in ("encoder", "llm"):
         (work / part / "README.md").unlink()
+
+
+@pytest.mark.parametrize(("named", "told"), [("de", ["de"]), ("German", None)])
+def test_a_language_that_the_model_is_told_by_its_code(
+    base: Path, tmp_path: Path, named: str, told: list[str] | None
+) -> None:
+    shutil.copytree(base.parent, tmp_path / "exp")
+    description = tmp_path / "exp/base/model/model.json"
+    values = json.loads(description.read_text())
+    values["model"]["language"] = named
+    description.write_text(json.dumps(values))
+    write_bundle_record(description.parent)
+    pack(tmp_path / "exp/base", tmp_path / "packed", ["audio_farm"])
+    assert card_of(tmp_path / "packed").data.language == told
 
 
 def test_licences_as_the_hub_writes_them() -> None:

@@ -1,6 +1,7 @@
 """A packed model of the hub: the same text as from its folder, pinned, cached and offline."""
 
 import logging
+import os
 import shutil
 import subprocess
 import sys
@@ -133,25 +134,18 @@ def test_offline_and_not_in_the_cache(
         find_model("me/farm")
 
 
-def test_the_command_in_processes_of_their_own(
-    hub: FakeHub, packed: Path, data: Path, tmp_path: Path
-) -> None:
+def test_another_process_offline(hub: FakeHub, packed: Path, data: Path, tmp_path: Path) -> None:
     push_packed(packed, "me/farm")
-    commit = hub.repositories["me/farm"].branches["main"]
-    wave = f"{data}/wav/u-0.wav"
-
-    def transcribe(model: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        words = ["transcribe", "--model", model, "--domain", "farm", wave]
-        return subprocess.run(
-            [sys.executable, "-m", "speechllm", *words],
-            env=hub.environment(tmp_path / "other", PYTHONPATH=str(ROOT), **variables),
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-
-    fresh = transcribe("me/farm")
-    assert f"commit {commit} of the hub" in fresh.stderr
-    assert transcribe(f"me/farm@{commit}", HF_HUB_OFFLINE="1").stdout == fresh.stdout
+    commit, wave = find_model("me/farm").name, f"{data}/wav/u-0.wav"
+    words = ["transcribe", "--model", f"me/farm@{commit}", "--domain", "farm", wave]
+    offline = {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "speechllm", *words],
+        env={**os.environ, **hub.environment(tmp_path / "hf", **offline)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     (here,) = speechllm.load(packed, "farm").transcribe(wave)
-    assert fresh.stdout == f"u-0 {here.text}\n"
+    assert done.stdout == f"u-0 {here.text}\n"
+    assert f"commit {commit} of the hub" in done.stderr
