@@ -9,10 +9,12 @@ import pytest
 from huggingface_hub import ModelCard
 
 from speechllm.decode.config import DecodeConfig
-from speechllm.model.bundle_record import write_bundle_record
+from speechllm.pack.card import model_card
 from speechllm.pack.card_header import CardFacts, licence_keys
+from speechllm.pack.manifest import Manifest
 from speechllm.pack.write import pack
-from tests.helpers.packed import make_exp
+from speechllm.report.tree import read_model
+from tests.helpers.packed import GOOD, TRAINED, make_exp
 from tests.helpers.tiny import make_set
 from tests.report.test_results import make_decoding
 
@@ -127,9 +129,11 @@ def test_a_language_that_the_model_is_told_by_its_code(
     values = json.loads(description.read_text())
     values["model"]["language"] = named
     description.write_text(json.dumps(values))
-    write_bundle_record(description.parent)
-    pack(tmp_path / "exp/base", tmp_path / "packed", ["audio_farm"])
-    assert card_of(tmp_path / "packed").data.language == told
+    manifest = Manifest.model_validate({**GOOD, "domains": {"base": TRAINED}})
+    models = {"base": read_model(tmp_path / "exp/base/run.json")}
+    card = model_card(manifest, tmp_path / "exp/base", models, "b4", CardFacts("me/farm"))
+    assert ModelCard(card).data.language == told
+    assert ModelCard(card).data.base_model == ["Qwen/Qwen2.5-1.5B"]
 
 
 def test_licences_as_the_hub_writes_them() -> None:
