@@ -119,13 +119,12 @@ def _common_licence(manifest: Manifest) -> str | None:
 
 def _domain_row(domain: str, trained: Trained, model: Model) -> list[str]:
     parameters = model.run.get("trained_parameters")
-    seed = model.run.get("config", {}).get("train", {}).get("seed", ABSENT)
     return [
         domain,
         trained.run,
         trained.method,
         trained.chosen,
-        str(seed),
+        ABSENT if model.seed is None else str(model.seed),
         str(model.run.get("environment", {}).get("git", ABSENT)),
         number(model.audio_hours),
         number(None if parameters is None else parameters / 1e6),

@@ -181,7 +181,7 @@ def environment_lines(runs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 def _method(models: list[Model], command: str | None) -> Iterator[str]:
     if command:
         yield f"command: {code(command)} (that of each model is in its run.json)"
-    seeds = {m.run.get("config", {}).get("train", {}).get("seed") for m in models} - {None}
+    seeds = {model.seed for model in models} - {None}
     yield f"training seed: {', '.join(map(str, sorted(seeds))) or ABSENT}"
     imported = {
         text(f"pretrained {key}: {in_words(source)}")
