@@ -22,16 +22,20 @@ def load(
     domain: str | None = None,
     device: str | None = None,
     trust_remote_code: bool = False,
+    revision: str | None = None,
 ) -> "Recogniser":
     """Load a packed model, or the model of a run: `SpeechLLM.from_pretrained`.
 
     Args:
-        model: folder or hub id.
+        model: folder, or hub id (owner/name or owner/name@revision).
         domain: of the transcripts where a call names none.
         device: where to compute.
         trust_remote_code: let a packed model's parts bring code of their own.
+        revision: commit, branch or tag of the hub's model.
     """
-    return __getattr__("SpeechLLM").from_pretrained(model, domain, device, trust_remote_code)
+    return __getattr__("SpeechLLM").from_pretrained(
+        model, domain, device, trust_remote_code, revision
+    )
 
 
 def __getattr__(name: str) -> type["Recogniser"]:

@@ -3,7 +3,7 @@
 import json
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -45,9 +45,10 @@ def resolve_folder(name: str, key: str, weights: bool = True) -> Path:
     folder = Path(name)
     if not folder.is_dir():
         try:
-            folder = fetch(name, weights=weights)
+            folder = fetch(name, files=None if weights else DESCRIPTIONS)
         except (OSError, ValueError) as error:  # base classes of the hub client's errors
-            raise _cannot_be_fetched(name, key, error) from error
+            message, remedy = not_fetched(name, error)
+            raise ConfigError(f"{key}: {message}", remedy) from error
     elif not (folder / "config.json").is_file():
         raise ConfigError(
             f"{key}: the folder {name} holds no config.json",
@@ -72,29 +73,51 @@ def _check_size(folder: Path, key: str, name: str) -> None:
                     )
 
 
-def _cannot_be_fetched(name: str, key: str, error: Exception) -> ConfigError:
-    from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
+def not_fetched(name: str, error: Exception, revision: str | None = None) -> tuple[str, str]:
+    """Words for a name that is no folder, and that the hub gives no model for.
 
-    if isinstance(error, GatedRepoError):
-        return ConfigError(
-            f"{key}: '{name}' is gated: its licence must be accepted first",
+    Args:
+        name: the name.
+        error: raised by `fetch`.
+        revision: revision that was asked for.
+
+    Returns:
+        What is wrong, and the remedy.
+    """
+    from huggingface_hub import errors
+
+    at = f" --revision {revision}" if revision else ""
+    if isinstance(error, errors.GatedRepoError):
+        return (
+            f"'{name}' of the hub is gated: its licence must be accepted first",
             f"accept it at https://huggingface.co/{name}, then run `hf auth login`",
         )
-    if isinstance(error, RepositoryNotFoundError):
-        return ConfigError(
-            f"{key}: the hub has no model '{name}', or hides it from you",
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return (
+            f"there is no folder '{name}', and the hub has no such model, or hides it from you",
             "check the spelling; for a private model run `hf auth login`",
         )
-    if isinstance(error, HFValidationError):
-        return ConfigError(
-            f"{key}: there is no folder '{name}', and a hub id looks like owner/name",
+    if isinstance(error, errors.RevisionNotFoundError):
+        return (
+            f"'{name}' of the hub has no revision '{revision}'",
+            f"name a commit, branch or tag that https://huggingface.co/{name} has",
+        )
+    if isinstance(error, errors.HFValidationError):
+        return (
+            f"there is no folder '{name}', and a hub id looks like owner/name",
             "check the spelling; a path is relative to where the command runs",
         )
-    return ConfigError(
-        f"{key}: '{name}' is neither a folder nor a model that can be fetched "
+    if isinstance(error, errors.LocalEntryNotFoundError):
+        return (
+            f"there is no folder '{name}'; the hub cannot be reached, and its cache holds no such "
+            "model, or not all of it",
+            f"check the spelling; where there is a network (and HF_HUB_OFFLINE is not set), run "
+            f"`hf download {name}{at}`, then take its cache along or give the folder of a copy",
+        )
+    return (
+        f"there is no folder '{name}', and no such model of the hub can be fetched "
         f"({type(error).__name__})",
-        f"check the spelling; without a network, run `hf download {name}` on a machine that has "
-        "one and give the folder of a copy; for a gated model run `hf auth login`",
+        f"check the spelling; see whether this works: hf download {name}{at}",
     )
 
 
@@ -193,21 +216,31 @@ def load_model(auto: Any, folder: Path, key: str, name: str, **options: Any) -> 
     return model
 
 
-def fetch(hub_id: str, revision: str | None = None, weights: bool = True) -> Path:
+def fetch(hub_id: str, revision: str | None = None, files: Sequence[str] | None = None) -> Path:
     """Return the folder of a model in the hub's cache; fetch the model if it is not there yet.
+
+    Without a network, the folder is what the cache holds of that revision, if all of it is there.
 
     Args:
         hub_id: id of the model.
         revision: commit, branch or tag; None is the newest.
-        weights: fetch them too; else only the files that describe the model.
+        files: patterns of the files that are wanted; None wants all.
 
     Raises:
         OSError, ValueError: the model cannot be fetched, or `hub_id` is no id.
     """
     from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HTTPError  # that of requests or httpx, by version
 
-    wanted = {} if weights else {"allow_patterns": DESCRIPTIONS}
-    return Path(snapshot_download(hub_id, revision=revision, ignore_patterns=NOT_NEEDED, **wanted))
+    wanted = {"allow_patterns": list(files)} if files else {}
+    try:
+        return Path(
+            snapshot_download(hub_id, revision=revision, ignore_patterns=NOT_NEEDED, **wanted)
+        )
+    except (HTTPError, RuntimeError) as error:  # a line that breaks half-way; hf_xet's errors
+        if isinstance(error, OSError):
+            raise
+        raise OSError(str(error)) from error
 
 
 def hub_commit(folder: Path) -> str | None:

@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 from speechllm.data.dirs.kaldi import write_data_dir
+from tests.helpers.fake_hub import FakeHub
 from tests.helpers.forkserver import command_folder
 from tests.helpers.paths import ROOT
 
@@ -84,3 +85,11 @@ def command(warm_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Put that `speechllm` in front of PATH."""
     tools = Path(sys.executable).parent
     monkeypatch.setenv("PATH", f"{warm_folder}:{tools}:{os.environ['PATH']}")
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
+    """A model hub on this machine; this process logs in to it, and has an empty cache of it."""
+    with FakeHub() as hub:
+        hub.seen_by(monkeypatch, tmp_path / "hf")
+        yield hub

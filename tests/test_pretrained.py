@@ -30,8 +30,11 @@ def hub_says(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     ("kind", "remedy"),
     [
         ("GatedRepoError", r"is gated.*accept it at https://huggingface\.co/owner/name"),
-        ("RepositoryNotFoundError", r"has no model.*private model run `hf auth login`"),
-        ("LocalEntryNotFoundError", r"neither a folder nor.*hf download owner/name"),
+        ("RepositoryNotFoundError", r"has no such model.*private model run `hf auth login`"),
+        (
+            "LocalEntryNotFoundError",
+            r"no folder 'owner/name'; the hub cannot be reached.*hf download owner/name",
+        ),
     ],
 )
 def test_what_the_hub_refuses(kind: str, remedy: str, monkeypatch) -> None:

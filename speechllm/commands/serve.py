@@ -12,7 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         required=True,
-        help="packed folder, folder of a run, or hub id of a packed model",
+        help="packed folder, folder of a run, or packed model of the hub: owner/name[@revision]",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address (default: %(default)s)")
     parser.add_argument(

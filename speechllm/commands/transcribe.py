@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         required=True,
-        help="packed folder, folder of a run, or hub id of a packed model",
+        help="packed folder, folder of a run, or packed model of the hub: owner/name[@revision]",
     )
     parser.add_argument("--domain", help="of the model (default: base)")
     parser.add_argument(

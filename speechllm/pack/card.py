@@ -1,66 +1,73 @@
 """Model card: README.md of a packed folder, which the hub shows."""
 
 import dataclasses
+import json
+import logging
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
-import yaml
-
+from speechllm.errors import shell_word
 from speechllm.files.layout import DESCRIPTION, MODEL
 from speechllm.files.own import made_again, read_mapping
-from speechllm.pack.manifest import BASE, Manifest, Pretrained, Trained
-from speechllm.report.comparison import compare, legend
-from speechllm.report.markdown import code, fenced, text
+from speechllm.pack.card_header import CardFacts, card_text, licence_keys
+from speechllm.pack.card_results import model_index, results_part
+from speechllm.pack.manifest import BASE, TRAINING, Manifest, Pretrained, Trained
+from speechllm.report.markdown import fenced, text
 from speechllm.report.table import ABSENT, Table, number
-from speechllm.report.tree import BaseRuns, Model, read_families
+from speechllm.report.tree import Model
 
-NORMALIZER = "plain"
+log = logging.getLogger(__name__)
 
-USE = """\
-With speechllm installed:
+PYTHON = """\
+from speechllm import SpeechLLM
 
-    speechllm transcribe --model {folder} --domain {domain} recording.wav
-
-or, in Python,
-
-    from speechllm import SpeechLLM
-    model = SpeechLLM.from_pretrained("{folder}")
-    print(model.transcribe("recording.wav", domain="{domain}")[0].text)"""
+model = SpeechLLM.from_pretrained({name})
+print(model.transcribe("recording.wav", domain={domain})[0].text)"""
+SHELL = "speechllm transcribe --model {name} --domain {domain} recording.wav"
+PLACES = {"hub": "the hub", "carried": "inside, {path}", "folder": "not inside"}
 
 
-def model_card(manifest: Manifest, base: Path, models: Mapping[str, Model], tag: str) -> str:
-    """Write the text of README.md.
+def model_card(
+    manifest: Manifest, base: Path, models: Mapping[str, Model], tag: str, facts: CardFacts
+) -> str:
+    """Write the text of README.md. It names no path of this machine.
 
     Args:
         manifest: manifest of the packed folder.
         base: folder of the base run.
         models: the run of each domain.
         tag: tag of the decoding whose scores are shown.
+        facts: what the author says.
     """
     description = read_mapping(base / MODEL / DESCRIPTION, made_again(base))["model"]
+    domain = list(manifest.domains)[-1]
     parts = [
-        _front_matter(manifest, models[BASE].task.pipeline_tag),
         f"# Speech LLM: {text(', '.join(manifest.domains))}",
         f"Packed by speechllm {manifest.speechllm}. A frozen speech encoder, a projector and a "
         "decoder-only LLM; each domain is the base with a few more tensors.",
-        USE.format(folder="<this folder>", domain=list(manifest.domains)[-1]),
-        "## Domains",
-        Table(
-            ("domain", "run", "method", "chosen as", "target audio h", "trained M"),
-            [_domain_row(d, t, models[d]) for d, t in manifest.domains.items()],
-            names=4,
-        ).markdown(),
+        "With speechllm installed, in Python:",
+        fenced(PYTHON.format(name=json.dumps(facts.name), domain=json.dumps(domain)), "python"),
+        "or in a shell:",
+        fenced(SHELL.format(name=shell_word(facts.name), domain=shell_word(domain)), "sh"),
         "## Results",
-        _results(base, models, tag),
+        results_part(base, models, tag),
+        "## How it was made",
+        Table(
+            (
+                *("domain", "run", "method", "chosen as"),
+                *("seed", "commit of speechllm", "target audio h", "trained M"),
+            ),
+            [_domain_row(d, t, models[d]) for d, t in manifest.domains.items()],
+            names=6,
+        ).markdown(),
+        f"All settings of a run are in `{BASE}/{TRAINING}` or `domains/<domain>/{TRAINING}`, those "
+        "of the search under `decode` in `pack.json`.",
         "## Stands on",
         Table(
             (
-                "part",
-                "model",
-                "revision or source",
-                "licence",
-                "where",
-                "sha256 (config, weights)",
+                *("part", "model", "revision or source", "licence"),
+                *("where", "sha256 (config, weights)"),
             ),
             [_pretrained_row(key, model) for key, model in manifest.pretrained.items()],
             names=6,
@@ -72,17 +79,42 @@ def model_card(manifest: Manifest, base: Path, models: Mapping[str, Model], tag:
         fenced(description["prompt"] or "the usual one of the model that it stands on"),
         "Speech takes the place of `<speech>`.",
     ]
-    return "\n\n".join(parts) + "\n"
+    if not facts.languages:
+        facts = dataclasses.replace(facts, languages=_languages(description.get("language")))
+    return card_text(_header(manifest, models, tag, facts), parts)
 
 
-def _front_matter(manifest: Manifest, pipeline_tag: str) -> str:
-    hub = sorted({m.name for m in manifest.pretrained.values() if m.place == "hub" or m.revision})
-    values = {
+def _languages(named: str | None) -> list[str]:
+    """Language that a whole Speech LLM is told, if it is a code; some families want words."""
+    return [named] if named and re.fullmatch("[a-z]{2,3}", named) else []
+
+
+def _header(
+    manifest: Manifest, models: Mapping[str, Model], tag: str, facts: CardFacts
+) -> dict[str, object]:
+    parts = manifest.pretrained.values()
+    results = model_index(models, tag)
+    hub = sorted({model.name for model in parts if model.place == "hub" or model.revision})
+    return {
         "library_name": "speechllm",
-        "pipeline_tag": pipeline_tag,
-        **({"base_model": hub} if hub else {}),
+        "pipeline_tag": models[BASE].task.pipeline_tag,
+        "base_model": list(dict.fromkeys([*hub, *facts.base_models])),
+        "language": list(facts.languages),
+        **licence_keys(facts.licence or _common_licence(manifest)),
+        "tags": ["speechllm", "speech-llm"],
+        "model_name": results and facts.name.partition("@")[0].rpartition("/")[2],
+        "eval_results": results,
     }
-    return f"---\n{yaml.safe_dump(values, sort_keys=False)}---"
+
+
+def _common_licence(manifest: Manifest) -> str | None:
+    """Licence of all pretrained models; None, with a line in the log, if there is no such."""
+    licences = {key: model.licence or "not stated" for key, model in manifest.pretrained.items()}
+    if len(found := set(licences.values())) == 1 and "not stated" not in found:
+        return found.pop()
+    each = ", ".join(f"{key}: {licence}" for key, licence in licences.items())
+    log.warning("the model card states no licence (%s); choose one with --license", each)
+    return None
 
 
 def _domain_row(domain: str, trained: Trained, model: Model) -> list[str]:
@@ -92,36 +124,19 @@ def _domain_row(domain: str, trained: Trained, model: Model) -> list[str]:
         trained.run,
         trained.method,
         trained.chosen,
+        ABSENT if model.seed is None else str(model.seed),
+        str(model.run.get("environment", {}).get("git", ABSENT)),
         number(model.audio_hours),
         number(None if parameters is None else parameters / 1e6),
     ]
 
 
 def _pretrained_row(key: str, model: Pretrained) -> list[str]:
-    where = {"hub": "the hub", "carried": f"inside, {model.path}", "folder": model.path}
     return [
         key,
         model.name,
         model.revision or model.source or ABSENT,
         model.licence or "not stated",
-        where[model.place],
+        PLACES[model.place].format(path=model.path),
         model.sha256,
     ]
-
-
-def _results(base: Path, models: Mapping[str, Model], tag: str) -> str:
-    """Table of results: the rows of the report's main table for packed models."""
-    home = next(f for f in read_families(base.parent) if f.folder == base)
-    cells = [m for m in models.values() if m.folder not in {x.folder for x in home.models}]
-    family = BaseRuns(base, home.base, [*home.adapted, *cells])
-    comparison = compare(family, tag, NORMALIZER)
-    packed = {(model.target, model.name) for model in models.values()}
-    rows = [
-        row
-        for row in comparison.table.rows
-        if row[1] == models[BASE].name or (row[0], row[1]) in packed
-    ]
-    if all(row[2] == ABSENT for row in rows):
-        return f"Nothing was scored with the decoding {code(tag)} when this was packed."
-    table, meaning = dataclasses.replace(comparison.table, rows=rows), legend(family.task)
-    return f"Decoding {code(tag)}, normaliser `{NORMALIZER}`.\n\n{table.markdown()}\n\n{meaning}"

@@ -24,7 +24,7 @@ hub too (`all`), or none."""
 
 CARRIED = {".safetensors", ".json", ".txt", ".model", ".tiktoken", ".jinja"}
 """File endings of weights, settings and tokenizers; no programs and no pickles."""
-LICENCES = ("licen[cs]e*", "notice*", "readme.md", "use_policy*")
+LICENCES = ("licence*", "license*", "notice*", "readme.md", "use_policy*")
 
 
 def describe(name: str, key: str, out: Path, carry: Carry) -> tuple[Pretrained, Path]:

@@ -26,7 +26,9 @@ from speechllm.files.whole import (
 from speechllm.model.bundle_record import check_bundle, model_config
 from speechllm.model.description import task_of
 from speechllm.pack.card import model_card
+from speechllm.pack.card_header import CardFacts
 from speechllm.pack.choose import Choice, choose
+from speechllm.pack.files import CARD
 from speechllm.pack.manifest import (
     BASE,
     FORMAT,
@@ -61,6 +63,7 @@ def pack(
     decode: DecodeConfig | None = None,
     tag: str = "decode",
     carry: Carry = "local",
+    facts: CardFacts | None = None,
 ) -> Manifest:
     """Pack a base and one model for each of its domains.
 
@@ -71,6 +74,7 @@ def pack(
         decode: settings of the search for the packed model.
         tag: tag of the decoding whose scores the model card shows.
         carry: which pretrained models are copied into the folder.
+        facts: what the model card says besides; by default its example loads `out` by its name.
 
     Raises:
         SpeechLLMError: there is no finished base; it or its pretrained models have changed since a
@@ -92,6 +96,7 @@ def pack(
     if not (base / RUN).is_file():
         raise SpeechLLMError(f"{base} holds no finished base model", "run stage 4 (base) first")
     task = task_of(base)
+    facts = facts or CardFacts(out.resolve().name)
     if decode:
         check_suits(model_config(base / MODEL), decode, task)
     runs = {BASE: Choice(read_model(base / RUN), "the base of all"), **choose(base, patterns)}
@@ -109,7 +114,7 @@ def pack(
     if _is_packed_already(out, manifest):
         clean_up(beside(out, LOCK))
         log.info("%s is packed already; its model card is written anew", out)
-        _write_card(out, manifest, base, runs, tag)
+        _write_card(out, manifest, base, runs, tag, facts)
         return manifest
     with whole_folder(out, lambda _: False) as temporary:
         names = {key: found.name for key, found in manifest.pretrained.items()}
@@ -118,7 +123,7 @@ def pack(
         for found, folder in places.values():
             if found.place == "carried":
                 copy_model(folder, temporary / str(found.path))
-        _write_card(temporary, manifest, base, runs, tag)
+        _write_card(temporary, manifest, base, runs, tag, facts)
         write_json(temporary / MANIFEST, manifest.model_dump(mode="json"))
         seal_all(temporary, _described(temporary))
     log.info("packed %s: %s", out, ", ".join(runs))
@@ -187,8 +192,13 @@ def _copy_bundle(choice: Choice, target: Path, names: dict[str, str]) -> None:
 
 
 def _write_card(
-    packed: Path, manifest: Manifest, base: Path, runs: dict[str, Choice], tag: str
+    packed: Path,
+    manifest: Manifest,
+    base: Path,
+    runs: dict[str, Choice],
+    tag: str,
+    facts: CardFacts,
 ) -> None:
-    with whole_file(packed / "README.md") as stream:
+    with whole_file(packed / CARD) as stream:
         models = {domain: choice.model for domain, choice in runs.items()}
-        stream.write(model_card(manifest, base, models, tag))
+        stream.write(model_card(manifest, base, models, tag, facts))

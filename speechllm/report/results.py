@@ -181,7 +181,7 @@ def environment_lines(runs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 def _method(models: list[Model], command: str | None) -> Iterator[str]:
     if command:
         yield f"command: {code(command)} (that of each model is in its run.json)"
-    seeds = {m.run.get("config", {}).get("train", {}).get("seed") for m in models} - {None}
+    seeds = {model.seed for model in models} - {None}
     yield f"training seed: {', '.join(map(str, sorted(seeds))) or ABSENT}"
     imported = {
         text(f"pretrained {key}: {in_words(source)}")
@@ -193,14 +193,19 @@ def _method(models: list[Model], command: str | None) -> Iterator[str]:
     for name in _normalizers(models):
         for rules in sorted({tuple(_rules(result, name)) for result in results} - {()}):
             yield text(f"normaliser {name}, on both sides: {'; '.join(rules)}")
+    yield from interval_lines(results)
+    if any(model.task.is_aligned for model in models):
+        yield "CER counts the single space between two words as a character"
+
+
+def interval_lines(results: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Say how the intervals of score files were made; a line for each way."""
     for how in sorted({tuple(sorted(r["made_from"]["bootstrap"].items())) for r in results}):
         bootstrap = dict(how)
         yield (
             f"intervals: {100 * bootstrap['level']:g} %, bootstrap over each {bootstrap['unit']}, "
             f"{bootstrap['resamples']} resamples, seed {bootstrap['seed']}"
         )
-    if any(model.task.is_aligned for model in models):
-        yield "CER counts the single space between two words as a character"
 
 
 def _results(models: list[Model]) -> Iterator[tuple[Decoding, dict[str, Any]]]:

@@ -149,6 +149,12 @@ class Model:
         return self.run.get("audio_hours_target") or 0.0
 
     @property
+    def seed(self) -> int | None:
+        """Seed of its training; None for a base that was not trained here."""
+        training = self.run.get("config", {}).get("train") or {}
+        return training.get("seed")
+
+    @property
     def name(self) -> str:
         """Stem of its config: the folder's name without the target."""
         return method_of(self.folder.name, self.target)

@@ -15,9 +15,9 @@ from speechllm.model.bundle import load_bundle
 from speechllm.model.description import task_of
 from speechllm.model.domains import DomainSwitch, check_domain
 from speechllm.model.encoder.encoder import Encoder
+from speechllm.pack.hub import find_model
 from speechllm.pack.manifest import (
     BASE,
-    HUB_ID,
     MANIFEST,
     PRETRAINED,
     Manifest,
@@ -28,7 +28,6 @@ from speechllm.pack.manifest import (
     read_manifest,
 )
 from speechllm.pack.pretrained import locate
-from speechllm.pretrained import fetch
 
 log = logging.getLogger(__name__)
 
@@ -54,22 +53,26 @@ def load_parts(
     domain: str | None = None,
     device: str | None = None,
     trust_remote_code: bool = False,
+    revision: str | None = None,
 ) -> Parts:
     """Load a model and its encoder; see `Recogniser.from_pretrained`.
 
     Args:
-        model: a packed folder, the folder of a run, or the hub id of a packed model.
+        model: a packed folder, the folder of a run, or the hub id of a packed model, to which
+            `@revision` may be added.
         domain: the first one; by default the base, or the one domain of a run.
         device: where to compute; by default the GPU, where there is one.
         trust_remote_code: let a packed model's encoder and LLM bring code of their own.
+        revision: commit, branch or tag of the hub's model; by default the newest.
 
     Raises:
-        ConfigError: no such domain; said before anything is loaded.
+        ConfigError: no such domain; said before anything is loaded. Or a revision is malformed, or
+            given for a folder.
         SpeechLLMError: no such model, one of a newer format, tensors that are missing or have
             changed, or a pretrained model under it that is not within reach.
     """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    folder = _find(str(model))
+    folder = find_model(str(model), revision)
     if is_packed(folder):
         manifest = read_manifest(folder)
         domain = domain or BASE
@@ -95,23 +98,6 @@ def load_parts(
     return Parts(switch, encoder, decode, domain)
 
 
-def _find(model: str) -> Path:
-    if Path(model).is_dir():
-        return Path(model)
-    if "/" in model and HUB_ID.fullmatch(model):
-        try:
-            return fetch(model)
-        except (OSError, ValueError) as error:  # what the hub's client raises derives from these
-            raise SpeechLLMError(
-                f"'{model}' is neither a folder nor a model of the hub that can be fetched "
-                f"({type(error).__name__})",
-                "check the spelling; `./run.sh --stage pack` makes exp/packed",
-            ) from error
-    raise SpeechLLMError(
-        f"there is no folder '{model}'", "`./run.sh --stage pack` makes exp/packed"
-    )
-
-
 def _load_packed(packed: Path, manifest: Manifest, trust_remote_code: bool) -> DomainSwitch:
     check_domains(packed, manifest)
     bundle = bundle_folder(packed, BASE)
@@ -123,7 +109,9 @@ def _load_packed(packed: Path, manifest: Manifest, trust_remote_code: bool) -> D
             f"stands on what {packed / MANIFEST} does not name: {', '.join(unknown) or 'a parent'}",
             bundle / DESCRIPTION,
         )
-    if described.get("trust_remote_code") and not trust_remote_code:
+    children = {d: bundle_folder(packed, d) for d in manifest.domains if d != BASE}
+    wants_code = any(_wants_code(folder) for folder in (bundle, *children.values()))
+    if wants_code and not trust_remote_code:
         raise SpeechLLMError(
             f"{packed} stands on models with code of their own: {_names(manifest)}",
             "if you trust them, give --trust_remote_code (trust_remote_code=True in Python)",
@@ -131,9 +119,13 @@ def _load_packed(packed: Path, manifest: Manifest, trust_remote_code: bool) -> D
     pretrained: Mapping[str, str] = {
         key: str(locate(packed, key, model)) for key, model in manifest.pretrained.items()
     }
-    children = {d: bundle_folder(packed, d) for d in manifest.domains if d != BASE}
     check_seals(packed)
     return DomainSwitch(load_bundle(bundle, pretrained), BASE, children)
+
+
+def _wants_code(bundle: Path) -> bool:
+    described = read_mapping(bundle / DESCRIPTION, PACKED_AGAIN).get("model", {})
+    return bool(described.get("trust_remote_code"))
 
 
 def _names(manifest: Manifest) -> str:

@@ -74,24 +74,29 @@ class Recogniser:
         domain: str | None = None,
         device: str | None = None,
         trust_remote_code: bool = False,
+        revision: str | None = None,
     ) -> "Recogniser":
         """Load a model and its encoder.
 
         Args:
             model: a packed folder, the folder of a run (`exp/base/...`, from the recipe's folder),
-                or the hub id of a packed model.
+                or the hub id of a packed model, owner/name or owner/name@revision. A folder comes
+                first, and without a revision `exp/...` is never looked up where there is an `exp`.
             domain: what `transcribe` takes where it is not told; by default the base, or the one
                 domain of a run.
             device: where to compute; by default the GPU, where there is one.
             trust_remote_code: let a packed model's encoder and LLM bring code of their own from the
                 hub. A run's own config says this for itself.
+            revision: commit, branch or tag of the hub's model; by default the newest, or without a
+                network the last one that was fetched. The log names the commit.
 
         Raises:
-            ConfigError: no such domain; said before anything is loaded.
+            ConfigError: no such domain; said before anything is loaded. Or a revision is malformed,
+                or given for a folder.
             SpeechLLMError: no such model, one of a newer format, tensors that are missing or have
                 changed, or a pretrained model under it that is not within reach.
         """
-        return cls(*load_parts(os.fspath(model), domain, device, trust_remote_code))
+        return cls(*load_parts(os.fspath(model), domain, device, trust_remote_code, revision))
 
     @property
     def task(self) -> Task:

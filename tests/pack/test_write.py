@@ -90,9 +90,10 @@ def test_the_card_has_the_rows_of_what_was_packed(base: Path, tmp_path: Path) ->
     assert results["farm", "denoise"][2].startswith("30.00 [")
     assert results["farm", "denoise"][7] == "66.67"  # of the gap to audio, which is not packed
     assert ("farm", "audio") not in results
-    domains = {row[0]: row for row in rows if len(row) == 6}
-    assert domains["farm"][1:4] == ["base/denoise_farm", "denoise", "the only one"]
-    assert domains["encoder"][1] == "encoder" and domains["encoder"][3] == "not stated"
+    domains = {row[0]: row for row in rows if len(row) == 8}
+    assert domains["farm"][1:5] == ["base/denoise_farm", "denoise", "the only one", "42"]
+    parts = {row[0]: row for row in rows if len(row) == 6}
+    assert parts["encoder"][1] == "encoder" and parts["encoder"][3] == "not stated"
     assert "base_model" not in card
     assert "Transcribe speech to text. Speech: <speech>." in card
 

@@ -115,6 +115,11 @@ def test_cells_of_a_comparison_are_left_out(exp):
     assert make_results(exp).markdown == before
 
 
+def test_a_base_that_was_not_trained_here_has_no_seed(exp):
+    make_run(exp / "base", "base", config={"train": None})
+    assert "training seed: 42\n" in make_results(exp).markdown
+
+
 def test_a_reference_stands_below_the_base_of_every_family(exp):
     make_run(exp / "whisper-base", "whisper", kind="reference", steps=None, trained_parameters=None)
     make_decoding(exp / "whisper-base/decode_b4/farm_test", 10, 5, 5)  # 10

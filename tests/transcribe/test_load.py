@@ -9,6 +9,7 @@ import pytest
 import speechllm
 from speechllm.errors import ConfigError, SpeechLLMError
 from speechllm.files.made_from import SUMS
+from speechllm.pretrained import weights_hash
 from speechllm.transcribe import load as module
 
 
@@ -48,26 +49,11 @@ def test_a_wrong_domain_is_refused_before_anything_is_loaded(
         speechllm.load(base / "denoise_farm", domain="music")
 
 
-def test_no_such_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+def test_no_such_model(tmp_path: Path) -> None:
     with pytest.raises(SpeechLLMError, match="there is no folder"):
         speechllm.load(tmp_path / "none")
     with pytest.raises(SpeechLLMError, match="holds no model"):
         speechllm.load(tmp_path)
-
-    def fetch(name: str) -> Path:
-        raise OSError("offline")
-
-    monkeypatch.setattr(module, "fetch", fetch)
-    with pytest.raises(
-        SpeechLLMError, match=r"'exp/pakced' is neither .*\n  -> check the spelling"
-    ):
-        speechllm.load("exp/pakced")
-
-
-def test_a_packed_model_of_the_hub(packed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "fetch", lambda name: {"me/farm": packed}[name])
-    assert speechllm.load("me/farm").domains == ["base", "farm", "music"]
 
 
 def test_a_newer_format_is_refused(copy: Path) -> None:
@@ -122,14 +108,38 @@ def test_nothing_is_loaded_that_the_manifest_does_not_name(copy: Path) -> None:
         speechllm.load(copy)
 
 
-def test_code_of_the_models_is_refused_unless_trusted(
-    copy: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("bundle", ["base", "domains/farm"])
+def test_code_of_the_models_is_refused_unless_trusted(copy: Path, bundle: str) -> None:
     (copy / "SHA256SUMS").unlink()  # as of an older version: a description is changed
-    path = copy / "base/model.json"
+    path = copy / bundle / "model.json"
     description = json.loads(path.read_text())
     description["model"]["trust_remote_code"] = True
     path.write_text(json.dumps(description))
     with pytest.raises(SpeechLLMError, match=r"code of their own.*\n  -> .*--trust_remote_code"):
         speechllm.load(copy)
     assert speechllm.load(copy, trust_remote_code=True).domains
+
+
+CODE = """
+from pathlib import Path
+from transformers import LlamaConfig
+class EvilConfig(LlamaConfig):
+    Path("{proof}").touch()
+"""
+
+
+def test_code_that_a_carried_model_names_is_not_run(copy: Path, tmp_path: Path) -> None:
+    """Whoever publishes a pack writes its hashes too."""
+    (copy / "SHA256SUMS").unlink()
+    llm, proof = copy / "pretrained/llm", tmp_path / "proof"
+    config = json.loads((llm / "config.json").read_text())
+    config["auto_map"] = {"AutoConfig": "evil.EvilConfig", "AutoModelForCausalLM": "evil.Evil"}
+    (llm / "config.json").write_text(json.dumps(config))
+    manifest = json.loads((copy / "pack.json").read_text())
+    manifest["pretrained"]["llm"]["sha256"] = weights_hash(llm)
+    (copy / "pack.json").write_text(json.dumps(manifest))
+    (llm / "evil.py").write_text(CODE.format(proof=proof))
+    with pytest.raises(SpeechLLMError, match=r"what no packed model has: evil\.py"):
+        speechllm.load(copy)
+    (llm / "evil.py").rename(tmp_path / "evil.py")  # as the hub's is: it is never fetched
+    assert speechllm.load(copy).domains and not proof.exists()

@@ -8,6 +8,8 @@ from torch import Tensor
 from speechllm.convert.peft.changes import Changes
 from speechllm.convert.peft.names import Names
 from speechllm.files.whole import write_json
+from speechllm.pack.card_header import told_name
+from speechllm.pack.manifest import PRETRAINED
 from speechllm.version import __version__
 
 PROJECTOR, WEIGHTS, DESCRIPTION = "projector.safetensors", "weights.safetensors", "speechllm.json"
@@ -21,6 +23,8 @@ TOLD = (
 def write_beside(folder: Path, domain: str, changes: Changes, merged: bool = False) -> None:
     """Write the trained weights that no LoRA holds, and speechllm.json.
 
+    A pretrained model that is a folder is named by the last part of its path.
+
     Args:
         folder: folder of the adapter or the merged model.
         domain: the domain that it was adapted to.
@@ -33,6 +37,7 @@ def write_beside(folder: Path, domain: str, changes: Changes, merged: bool = Fal
             save_file(whole, folder / name, metadata={"format": "pt"})
     model = changes.config.model_dump(mode="json")
     told = {key: model[key] for key in TOLD if model[key] is not None}
+    told |= {key: told_name(told[key]) for key in PRETRAINED if key in told}
     write_json(folder / DESCRIPTION, {"speechllm": __version__, "domain": domain, **told})
 
 

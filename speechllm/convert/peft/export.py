@@ -14,15 +14,18 @@ from pathlib import Path
 from safetensors.torch import save_file
 
 from speechllm.convert.peft.beside import write_beside
-from speechllm.convert.peft.card import adapter_card
+from speechllm.convert.peft.card import adapter_card, hub_name
 from speechllm.convert.peft.changes import Changes, changes_of
 from speechllm.convert.peft.lora import as_one
 from speechllm.convert.peft.names import PREFIX, Format, Names
+from speechllm.convert.peft.push import facts_of_each
 from speechllm.convert.peft.read import CONFIG, TENSORS
 from speechllm.errors import ConfigError, SpeechLLMError
 from speechllm.files.layout import MODEL, RUN
 from speechllm.files.whole import whole_folder, write_json
+from speechllm.pack.card_header import CardFacts
 from speechllm.pack.choose import choose
+from speechllm.pack.files import CARD
 from speechllm.pack.manifest import BASE
 
 log = logging.getLogger(__name__)
@@ -31,7 +34,11 @@ MERGE = "write the models merged: --merge"
 
 
 def write_adapters(
-    base: Path, out: Path, patterns: Sequence[str] = (), format: Format = "peft"
+    base: Path,
+    out: Path,
+    patterns: Sequence[str] = (),
+    format: Format = "peft",
+    facts: CardFacts | None = None,
 ) -> list[str]:
     """Write an adapter folder for a base, if it has LoRA, and for one model of each domain.
 
@@ -40,13 +47,15 @@ def write_adapters(
         out: folder to write; it gets a folder for each domain.
         patterns: patterns of runs to choose from (see `speechllm.pack.choose`).
         format: whose names the weights get.
+        facts: what the model cards say besides.
 
     Returns:
         Names of the domains written.
 
     Raises:
         SpeechLLMError: there is no finished base, or a model is damaged.
-        ConfigError: a domain has no LoRA, or for vLLM trained more than that; or see `choose`.
+        ConfigError: a domain has no LoRA, or for vLLM trained more than that; or see `choose` and
+            `facts_of_each`.
         DataError: there is something else in the place of `out`.
     """
     found = {domain: changes_of(run / MODEL) for domain, run in runs_of(base, patterns).items()}
@@ -57,9 +66,10 @@ def write_adapters(
         _check(domain, changes, format)
     if not found:
         raise ConfigError(f"{base} has no LoRA, and no domain", MERGE)
+    each = facts_of_each({d: c.config for d, c in found.items()}, facts, is_whole=False)
     with whole_folder(out, lambda _: False) as temporary:
         for domain, changes in found.items():
-            _write(temporary / domain, domain, changes, format)
+            _write(temporary / domain, domain, changes, format, each[domain])
     log.info("wrote %s: %s", out, ", ".join(found))
     return list(found)
 
@@ -96,14 +106,14 @@ def _check(domain: str, changes: Changes, format: Format) -> None:
         )
 
 
-def _write(folder: Path, domain: str, changes: Changes, format: Format) -> None:
+def _write(folder: Path, domain: str, changes: Changes, format: Format, facts: CardFacts) -> None:
     names, adapter = Names(changes.config), as_one(changes.layers)
     layers = {layer: names.to_theirs(layer, format) for layer in sorted(adapter.down)}
     lora = changes.config.lora
     settings = {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
-        "base_model_name_or_path": changes.config.text_model,
+        "base_model_name_or_path": hub_name(changes.config, facts) or changes.config.text_model,
         "inference_mode": True,
         "r": adapter.rank,
         "lora_alpha": adapter.alpha,
@@ -124,5 +134,5 @@ def _write(folder: Path, domain: str, changes: Changes, format: Format) -> None:
     save_file(tensors, folder / TENSORS, metadata={"format": "pt"})
     write_beside(folder, domain, changes)
     files = sorted(path.name for path in folder.iterdir())
-    card = adapter_card(domain, changes.config, adapter, files, format)
-    (folder / "README.md").write_text(card, encoding="utf-8")
+    card = adapter_card(domain, changes.config, adapter, files, format, facts)
+    (folder / CARD).write_text(card, encoding="utf-8")

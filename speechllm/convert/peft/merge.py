@@ -12,6 +12,7 @@ from speechllm.convert.peft.card import merged_card
 from speechllm.convert.peft.changes import Changes, changes_of
 from speechllm.convert.peft.export import runs_of
 from speechllm.convert.peft.names import Names, plain
+from speechllm.convert.peft.push import facts_of_each
 from speechllm.convert.peft.read import CONFIG
 from speechllm.errors import ConfigError
 from speechllm.files.layout import MODEL
@@ -20,6 +21,8 @@ from speechllm.files.whole import whole_folder
 from speechllm.model.bundle import load_bundle
 from speechllm.model.llm import load_llm, merge_lora
 from speechllm.model.whole.whole import load_in_one_piece
+from speechllm.pack.card_header import CardFacts
+from speechllm.pack.files import CARD
 from speechllm.pack.pretrained import CARRIED, licence_files
 from speechllm.pretrained import resolve_folder
 
@@ -28,7 +31,9 @@ log = logging.getLogger(__name__)
 WEIGHTS = (".safetensors", ".index.json")
 
 
-def write_merged(base: Path, out: Path, patterns: Sequence[str] = ()) -> list[str]:
+def write_merged(
+    base: Path, out: Path, patterns: Sequence[str] = (), facts: CardFacts | None = None
+) -> list[str]:
     """Write the base and one model of each domain, all adapters folded in.
 
     A whole Speech LLM becomes one of its own class. Of encoder + projector + LLM the LLM is
@@ -38,6 +43,7 @@ def write_merged(base: Path, out: Path, patterns: Sequence[str] = ()) -> list[st
         base: folder of the base run.
         out: folder to write; it gets a folder for each domain.
         patterns: patterns of runs to choose from (see `speechllm.pack.choose`).
+        facts: what the model cards say besides.
 
     Returns:
         Names of the domains written.
@@ -51,9 +57,10 @@ def write_merged(base: Path, out: Path, patterns: Sequence[str] = ()) -> list[st
     found = {domain: changes_of(run / MODEL) for domain, run in runs.items()}
     for changes in found.values():
         check_mergeable(changes.config)
+    each = facts_of_each({d: c.config for d, c in found.items()}, facts, is_whole=True)
     with whole_folder(out, lambda _: False) as temporary:
         for domain, run in runs.items():
-            _write(temporary / domain, domain, run / MODEL, found[domain])
+            _write(temporary / domain, domain, run / MODEL, found[domain], each[domain])
     log.info("wrote %s: %s", out, ", ".join(runs))
     return list(runs)
 
@@ -78,7 +85,7 @@ def _source(config: ModelConfig) -> Path:
     )
 
 
-def _write(folder: Path, domain: str, bundle: Path, changes: Changes) -> None:
+def _write(folder: Path, domain: str, bundle: Path, changes: Changes, facts: CardFacts) -> None:
     names, config = Names(changes.config), changes.config
     ours = load_bundle(bundle)
     llm = merge_lora(ours.llm)
@@ -99,7 +106,8 @@ def _write(folder: Path, domain: str, bundle: Path, changes: Changes) -> None:
     theirs.save_pretrained(folder)
     write_beside(folder, domain, changes, merged=True)
     files = sorted(path.name for path in folder.iterdir())
-    (folder / "README.md").write_text(merged_card(domain, config, files), encoding="utf-8")
+    card = merged_card(domain, config, files, facts)
+    (folder / CARD).write_text(card, encoding="utf-8")
 
 
 def _beside_weights(source: Path) -> Iterator[Path]:
