@@ -7,6 +7,7 @@ set -euo pipefail
 CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
 
 standins=false # tiny models instead, trained on the spot on speech and text of their own
+general=12000 # sentences of everyday words that the real models' base hears
 encoder_package="whisper-base"
 llm_package="smollm2-135m-instruct"
 whisper_alone=true

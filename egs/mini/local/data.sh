@@ -12,6 +12,7 @@ sets=""         # those that are spoken; empty: all
 standins=false  # make the small models, and what they learn from
 quick=false     # tiny sizes, to see that all works
 nj=2            # processes that synthesise
+general=12000   # sentences of everyday words for the base of the real models
 stage=1         # first of the three steps
 stop_stage=3    # last of the three steps
 slu=false       # for run_slu.sh: an LLM that has seen JSON
@@ -24,7 +25,7 @@ llm_opts=""     # further options of speechllm standin llm
 
 data=$work/data
 natural=$work/pretrained/piper-joe
-sizes=(--clear --general 12000 --source 2000 --target 400 --dev 50 --test 100 --natural 50)
+sizes=(--clear --general "$general" --source 2000 --target 400 --dev 50 --test 100 --natural 50)
 if $standins; then
     sets="" # the stand-ins' too
     sizes=(--general 9000 --general_dev 200 --general_text 60000)
