@@ -3,7 +3,8 @@
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from speechllm.errors import SpeechLLMError, out_of_memory, shortened
 from speechllm.serve.api_error import ApiError
@@ -20,15 +21,28 @@ class Worker(threading.Thread):
 
     Args:
         engine: the model, which no other thread may use.
-        limits: size of a round, and how long an idle model waits for more to do.
+        limits: size of a round, and how long an idle model waits for jobs that are expected.
     """
 
     def __init__(self, engine: Engine, limits: ServeLimits):
         super().__init__(name="model", daemon=True)
         self._engine, self._limits = engine, limits
         self._jobs: list[SpeechJob] = []  # in the order in which they have waited
+        self._expected = 0
         self._changed = threading.Condition()
         self._is_ended = False
+
+    @contextmanager
+    def expecting(self) -> Iterator[None]:
+        """Let an idle model know, for as long as the block runs, that a job is about to come."""
+        with self._changed:
+            self._expected += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._expected -= 1
+                self._changed.notify()
 
     def submit(self, job: SpeechJob) -> None:
         """Hand a job over; its samples are closed here."""
@@ -68,9 +82,9 @@ class Worker(threading.Thread):
         return []
 
     def _linger(self) -> None:
-        """Wait a little for what comes at the same time as the first job."""
+        """Wait a little for jobs that are expected: with the first one they make one round."""
         until = time.monotonic() + self._limits.linger / 1000
-        while not self._is_ended and (left := until - time.monotonic()) > 0:
+        while self._expected and not self._is_ended and (left := until - time.monotonic()) > 0:
             self._changed.wait(left)
 
     def _sweep(self) -> None:

@@ -1,13 +1,18 @@
-"""The choice of a round: one kind, turns, early first pieces."""
+"""The choice of a round: one kind, turns, early first pieces; and when it begins."""
 
 import asyncio
+import io
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from speechllm.data.speech.audio import SAMPLE_RATE
 from speechllm.serve.job import SpeechJob
-from speechllm.serve.rounds import choose_round
+from speechllm.serve.limits import ServeLimits
+from speechllm.serve.rounds import Share, choose_round
+from speechllm.serve.worker import Worker
 
 
 class Said:
@@ -54,3 +59,50 @@ def test_a_stream_begins_with_one_piece_and_doubles() -> None:
 def test_a_piece_that_is_longer_than_a_round_goes_alone(seconds: int) -> None:
     jobs = [job([30, 30]), job([30])]
     assert sizes(jobs, seconds) == [(0, 1)]
+
+
+class Rounds:
+    """Stands in for an engine, and keeps the rounds that it is given."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+        self.had_one = threading.Event()
+
+    def transcribe(self, shares: list[Share]) -> None:
+        self.sizes.append(len(shares))
+        self.had_one.set()
+
+
+@pytest.fixture
+def rounds() -> Rounds:
+    return Rounds()
+
+
+@pytest.fixture
+def worker(rounds: Any) -> Iterator[Worker]:
+    """A worker that would wait a minute for what is expected."""
+    worker = Worker(rounds, ServeLimits().model_copy(update={"linger": 60_000.0}))
+    worker.start()
+    yield worker
+    worker.end()
+
+
+def waiting() -> Any:
+    one = job([1])
+    one.wave, one.transcript.pieces = io.BytesIO(), []
+    return one
+
+
+def test_jobs_that_are_expected_come_into_the_first_round(rounds: Rounds, worker: Worker) -> None:
+    with worker.expecting():
+        worker.submit(waiting())
+        worker.submit(waiting())
+        assert not rounds.had_one.wait(0.1)
+    assert rounds.had_one.wait(20)
+    assert rounds.sizes == [2]
+
+
+def test_a_job_does_not_wait_where_none_is_expected(rounds: Rounds, worker: Worker) -> None:
+    worker.submit(waiting())
+    assert rounds.had_one.wait(20)
+    assert rounds.sizes == [1]
