@@ -45,7 +45,13 @@ class BeamLayer(DynamicLayer):
     def join(
         self, parts: Sequence["BeamLayer"], groups: Sequence[Sequence[int]], length: int
     ) -> None:
-        """Take prompts that were read in groups, all padded on the left to `length` positions."""
+        """Take prompts that were read in groups.
+
+        Args:
+            parts: this layer's keys and values of each group.
+            groups: rows that each of them read.
+            length: positions to which all prompts are padded, on the left.
+        """
         first = parts[0]
         self.lazy_initialization(first.keys, first.values)
         self.prompt = self.length = length
@@ -71,9 +77,12 @@ class BeamLayer(DynamicLayer):
         self.keys[:], self.values[:] = prompts
 
     def go_on(self, rows: Tensor, changed: Tensor, moved: Tensor) -> None:
-        """Let row r extend row rows[r]; rows in `moved` change utterance, so also the prompt.
+        """Let row r extend row rows[r].
 
-        Rows that are not in `changed` extend themselves.
+        Args:
+            rows: [N] row of the last step that each row extends.
+            changed: [C] rows that extend another row than themselves.
+            moved: [M] rows that now hold another utterance than before, so also another prompt.
         """
         written = slice(self.prompt, self.length)
         for held in (self.held_keys, self.held_values):
