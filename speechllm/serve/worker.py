@@ -15,13 +15,16 @@ from speechllm.serve.rounds import Share, choose_round
 
 log = logging.getLogger(__name__)
 
+MOST_LINGERS = 10
+"""Waits for one more job that an idle model makes before it begins."""
+
 
 class Worker(threading.Thread):
     """Thread that transcribes jobs, in rounds of one domain, without holding up the requests.
 
     Args:
         engine: the model, which no other thread may use.
-        limits: size of a round, and how long an idle model waits for jobs that are expected.
+        limits: size of a round, and how long an idle model waits for more jobs.
     """
 
     def __init__(self, engine: Engine, limits: ServeLimits):
@@ -34,7 +37,7 @@ class Worker(threading.Thread):
 
     @contextmanager
     def expecting(self) -> Iterator[None]:
-        """Let an idle model know, for as long as the block runs, that a job is about to come."""
+        """Tell an idle model, for as long as the block runs, that a job is about to come."""
         with self._changed:
             self._expected += 1
         try:
@@ -82,9 +85,16 @@ class Worker(threading.Thread):
         return []
 
     def _linger(self) -> None:
-        """Wait a little for jobs that are expected: with the first one they make one round."""
-        until = time.monotonic() + self._limits.linger / 1000
-        while self._expected and not self._is_ended and (left := until - time.monotonic()) > 0:
+        """Wait until nothing has come for a while, so that what comes together is one round."""
+        linger = self._limits.linger / 1000
+        until = last = time.monotonic() + MOST_LINGERS * linger
+        seen: tuple[int, int] | None = None
+        while not self._is_ended:
+            if seen != (here := (len(self._jobs), self._expected)):
+                seen, until = here, time.monotonic() + linger
+            left = (last if self._expected else min(until, last)) - time.monotonic()
+            if left <= 0:
+                return
             self._changed.wait(left)
 
     def _sweep(self) -> None:

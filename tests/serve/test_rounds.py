@@ -80,8 +80,8 @@ def rounds() -> Rounds:
 
 @pytest.fixture
 def worker(rounds: Any) -> Iterator[Worker]:
-    """A worker that would wait a minute for what is expected."""
-    worker = Worker(rounds, ServeLimits().model_copy(update={"linger": 60_000.0}))
+    """A worker that lingers for a second."""
+    worker = Worker(rounds, ServeLimits(linger=1000))
     worker.start()
     yield worker
     worker.end()
@@ -94,15 +94,19 @@ def waiting() -> Any:
 
 
 def test_jobs_that_are_expected_come_into_the_first_round(rounds: Rounds, worker: Worker) -> None:
+    worker.submit(waiting())
     with worker.expecting():
+        assert not rounds.had_one.wait(1.5)
         worker.submit(waiting())
-        worker.submit(waiting())
-        assert not rounds.had_one.wait(0.1)
     assert rounds.had_one.wait(20)
     assert rounds.sizes == [2]
 
 
-def test_a_job_does_not_wait_where_none_is_expected(rounds: Rounds, worker: Worker) -> None:
-    worker.submit(waiting())
+def test_each_job_that_comes_lets_the_model_wait_for_one_more(
+    rounds: Rounds, worker: Worker
+) -> None:
+    for _ in range(4):
+        worker.submit(waiting())
+        rounds.had_one.wait(0.5)
     assert rounds.had_one.wait(20)
-    assert rounds.sizes == [1]
+    assert rounds.sizes == [4]
