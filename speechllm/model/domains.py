@@ -1,4 +1,4 @@
-"""One LLM in memory for several domains: their models share every tensor that they have in common."""
+"""One LLM in memory for several domains: their models share the tensors they have in common."""
 
 import copy
 from collections.abc import Mapping, Sequence
