@@ -54,8 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--linger",
         type=real(most=1000),
-        default=10.0,
-        help="milliseconds that an idle model waits for more requests (default: %(default)g)",
+        default=20.0,
+        help="milliseconds without a new request after which an idle model begins; it waits for "
+        "ten times as long at most (default: %(default)g)",
     )
     add_cutting(parser)
     parser.add_argument("--config", type=Path, help="yaml of DecodeConfig instead of the model's")

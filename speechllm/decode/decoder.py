@@ -176,7 +176,7 @@ class Decoder:
         Returns:
             One result for each example, in the same order.
         """
-        if self.model.ctc:  # which decoders of other domains share
+        if self.model.ctc:  # which other decoders share
             own = self.model.ctc.config.temperature
             self.model.ctc.temperature = self.config.speech_temperature or own
         biased = self._biasing.before(examples, lambda: self._greedy(examples, seconds))

@@ -51,11 +51,11 @@ def restore_tensors(model: nn.Module, tensors: dict[str, Tensor], where: Path) -
     Raises:
         DataError: the model has no parameter of that name and shape.
     """
-    parameters = dict(model.named_parameters())
+    parameters, in_shards = dict(model.named_parameters()), is_sharded(model)
     for name, tensor in tensors.items():
         if name not in parameters or parameters[name].shape != tensor.shape:
             raise DataError(f"the tensor {name} does not fit the model", where)
-        if is_sharded(model):
+        if in_shards:
             with torch.no_grad():
                 parameters[name].copy_(laid_out_as(parameters[name], tensor))
         else:

@@ -1,11 +1,12 @@
-"""One LLM in memory for several domains: one domain's changes are undone before the next."""
+"""One LLM in memory for several domains: their models share the tensors they have in common."""
 
+import copy
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
-from torch import Tensor, nn
+from torch import nn
 
-from speechllm.config import ModelConfig
 from speechllm.errors import ConfigError, did_you_mean
 from speechllm.files.layout import TENSORS
 from speechllm.model.bundle import begin_generation, read_bundle, restore_tensors
@@ -20,27 +21,30 @@ def check_domain(domain: str, domains: Sequence[str]) -> None:
 
 
 class DomainSwitch:
-    """Switches a loaded model between its domains; each is bit-equal to its own `load_bundle`.
+    """Gives the model of each of several domains; each is bit-equal to its own `load_bundle`.
 
-    Pretrained weights stay where they are. Of the base, only what a domain changes is kept aside:
-    parameters that it trained, and the weights under the base's own LoRA, which is folded into
-    them first. Subtracting the folded LoRA would leave rounding errors, hence the copies.
+    A domain's tensors are read when it is first asked for, and stay in memory. All others are
+    shared with the home model. If that has LoRA of its own, the adapted domains share one copy of
+    the weights under it, with the LoRA folded in.
 
     Args:
         model: model of the home domain, from `load_bundle`.
         home: name of the home domain.
         bundles: bundles of the domains adapted from it, by name.
+
+    Attributes:
+        domain: the present domain, the last one asked for.
     """
 
     def __init__(self, model: SpeechLLM, home: str, bundles: Mapping[str, Path]):
-        self.model = model
-        self.home = home
+        self.home = self.domain = home
         self.bundles = dict(bundles)
-        self.domain = home
-        self._home_config, self._home_labels = model.config, model.labels
-        self._home_before = model.before
-        self._home_lora: dict[str, Tensor] = {}
-        self._replaced: list[tuple[nn.Parameter, Tensor]] = []
+        self._models = {home: model}
+
+    @property
+    def model(self) -> SpeechLLM:
+        """Model of the present domain."""
+        return self._models[self.domain]
 
     @property
     def domains(self) -> list[str]:
@@ -48,51 +52,43 @@ class DomainSwitch:
         return [self.home, *sorted(self.bundles)]
 
     def to(self, domain: str) -> SpeechLLM:
-        """Switch the model to a domain, and return it.
+        """Switch to a domain, and return its model.
 
         Raises:
             ConfigError: there is no such domain.
-            DataError: its tensors do not fit the model; the model is then the home domain's.
+            DataError: its tensors do not fit the model; the present domain stays what it was.
         """
         check_domain(domain, self.domains)
-        if domain == self.domain:
-            return self.model
-        generation = None if domain == self.home else read_bundle(self.bundles[domain])
-        if self.domain != self.home:
-            self._leave()
-        if generation:
-            self.domain = domain
-            try:
-                self._enter(*generation)
-                self.model.labels = bundle_labels(self.bundles[domain]) or {}
-            except BaseException:
-                self._leave()
-                raise
+        if domain not in self._models:
+            self._models[domain] = self._adapted(self.bundles[domain])
+        self.domain = domain
         return self.model
 
-    def _enter(self, config: ModelConfig, tensors: Mapping[str, Tensor]) -> None:
-        if self._home_config.lora:
-            for name, parameter in self.model.named_parameters():
-                if ".lora_" in name:
-                    self._home_lora[name] = parameter.data
-                elif ".base_layer." in name:  # peft folds in place, so a reference would not do
-                    self._replaced.append((parameter, parameter.data.to("cpu", copy=True)))
-        begin_generation(self.model, config, tensors)
-        parameters = dict(self.model.named_parameters())
-        before = self.model.before or {}
-        self._replaced += [(parameters[name], tensor) for name, tensor in before.items()]
-        restore_tensors(self.model, dict(tensors), self.bundles[self.domain] / TENSORS)
+    def _adapted(self, bundle: Path) -> SpeechLLM:
+        config, tensors = read_bundle(bundle)
+        model = _twin(self._parent)
+        begin_generation(model, config, tensors)
+        restore_tensors(model, tensors, bundle / TENSORS)
+        model.labels = bundle_labels(bundle) or {}
+        return model
 
-    def _leave(self) -> None:
-        if hasattr(self.model.llm, "unload"):
-            self.model.llm = self.model.llm.unload()
-        while self._replaced:  # the last change first
-            parameter, before = self._replaced.pop()
-            parameter.data = before.to(parameter.device)
-        if self._home_lora:
-            self.model.replace_lora(self._home_config.lora)
-            restore_tensors(self.model, self._home_lora, Path(self.home))
-            self._home_lora = {}
-        self.model.config, self.model.labels = self._home_config, self._home_labels
-        self.model.before = self._home_before
-        self.domain = self.home
+    @cached_property
+    def _parent(self) -> SpeechLLM:
+        """Home model with its LoRA folded in, which the others are adapted from."""
+        home = self._models[self.home]
+        if not home.config.lora:
+            return home
+        parent = _twin(home)
+        for name, parameter in parent.named_parameters():
+            if ".base_layer." in name:  # peft folds in place
+                parameter.data = parameter.data.clone()
+        parent.replace_lora(None)
+        return parent
+
+
+def _twin(model: SpeechLLM) -> SpeechLLM:
+    """Copy the modules of a model, but share the memory of its tensors."""
+    shared: list[object] = [model.tokenizer, model.task, model.prompt, *model.buffers()]
+    memo = {id(one): one for one in shared}
+    own: dict[int, nn.Parameter] = {id(p): copy.copy(p) for p in model.parameters()}
+    return copy.deepcopy(model, memo | own)

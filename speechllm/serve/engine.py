@@ -19,13 +19,13 @@ log = logging.getLogger(__name__)
 
 
 class Engine:
-    """Model, encoder, and the decoder of the present domain. One thread calls it.
+    """Encoder, and model and decoder of each domain. One thread calls it.
 
     Args:
         switch: the model, with the domains that it can be switched to.
         encoder: of the model.
         configs: settings of the search by domain.
-        metrics: counts rounds, pieces and switches.
+        metrics: counts rounds and pieces.
 
     Attributes:
         configs: settings of the search by domain.
@@ -46,8 +46,10 @@ class Engine:
         self.configs = {domain: _for_texts(config) for domain, config in configs.items()}
         if len(switch.domains) == 1:  # then it can be done: it cannot be undone for another domain
             switch.model.freeze_for_search(self.configs[switch.home].precision)
-        for domain in reversed(switch.domains):
-            self._decoder = self._load(domain)
+        self._decoders = {
+            domain: Decoder.load(switch.to(domain), self.configs[domain])
+            for domain in reversed(switch.domains)
+        }
 
     @property
     def domains(self) -> list[str]:
@@ -67,7 +69,7 @@ class Engine:
         Args:
             shares: jobs of one kind with their pieces.
         """
-        decoder = self._to(shares[0][0].transcript.domain)
+        domain = shares[0][0].transcript.domain
         window: list[tuple[SpeechJob, EncodedPiece]] = []
         for job, cuts in shares:
             try:
@@ -81,22 +83,12 @@ class Engine:
         window = [(job, piece) for job, piece in window if not job.is_dropped]
         self.metrics.rounds.inc()
         self.metrics.pieces.inc(len(window))
-        for seconds in decode_pieces([piece for _, piece in window], decoder):
-            self.metrics.audio.labels(self._switch.domain).inc(seconds)
+        for seconds in decode_pieces([piece for _, piece in window], self._decoders[domain]):
+            self.metrics.audio.labels(domain).inc(seconds)
 
     def _encoded(self, job: SpeechJob, cut: tuple[int, int]) -> tuple[SpeechJob, EncodedPiece]:
         piece = encode_piece(self._encoder, job.transcript, job.wave, cut, job.hotwords)
         return job, piece
-
-    def _to(self, domain: str) -> Decoder:
-        """Decoder of a domain; made anew after a switch, since scorers may hold the LLM."""
-        if domain != self._switch.domain:
-            self.metrics.switches.inc()
-            self._decoder = self._load(domain)
-        return self._decoder
-
-    def _load(self, domain: str) -> Decoder:
-        return Decoder.load(self._switch.to(domain), self.configs[domain])
 
 
 def _for_texts(config: DecodeConfig) -> DecodeConfig:

@@ -20,8 +20,9 @@ class ServeLimits(Section):
     """Seconds until a request gets 504, counted from its first byte."""
     batch_seconds: Annotated[float, Field(gt=0)] = 120.0
     """Seconds of audio that are decoded together; a newcomer waits for one such round at most."""
-    linger: Annotated[float, Field(ge=0, le=1000)] = 10.0
-    """Milliseconds that an idle model waits for more requests after the first one."""
+    linger: Annotated[float, Field(ge=0, le=1000)] = 20.0
+    """Milliseconds without a new request after which an idle model begins; it waits for ten times
+    as long at most, also for recordings that are still being read."""
 
     @property
     def most_bytes(self) -> int:

@@ -19,7 +19,6 @@ class ServeMetrics:
         self.audio = Counter("audio_seconds", "Audio transcribed, by domain", ["domain"], **said)
         self.rounds = Counter("rounds", "Batches that the model was given", **said)
         self.pieces = Counter("pieces", "Pieces in these batches", **said)
-        self.switches = Counter("switches", "Changes of the model's domain", **said)
 
     def text(self) -> bytes:
         """All counts in Prometheus' text format."""

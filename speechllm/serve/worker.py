@@ -3,7 +3,8 @@
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from speechllm.errors import SpeechLLMError, out_of_memory, shortened
 from speechllm.serve.api_error import ApiError
@@ -14,21 +15,37 @@ from speechllm.serve.rounds import Share, choose_round
 
 log = logging.getLogger(__name__)
 
+MOST_LINGERS = 10
+"""Waits for one more job that an idle model makes before it begins."""
+
 
 class Worker(threading.Thread):
     """Thread that transcribes jobs, in rounds of one domain, without holding up the requests.
 
     Args:
         engine: the model, which no other thread may use.
-        limits: size of a round, and how long an idle model waits for more to do.
+        limits: size of a round, and how long an idle model waits for more jobs.
     """
 
     def __init__(self, engine: Engine, limits: ServeLimits):
         super().__init__(name="model", daemon=True)
         self._engine, self._limits = engine, limits
         self._jobs: list[SpeechJob] = []  # in the order in which they have waited
+        self._expected = 0
         self._changed = threading.Condition()
         self._is_ended = False
+
+    @contextmanager
+    def expecting(self) -> Iterator[None]:
+        """Tell an idle model, for as long as the block runs, that a job is about to come."""
+        with self._changed:
+            self._expected += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._expected -= 1
+                self._changed.notify()
 
     def submit(self, job: SpeechJob) -> None:
         """Hand a job over; its samples are closed here."""
@@ -68,9 +85,16 @@ class Worker(threading.Thread):
         return []
 
     def _linger(self) -> None:
-        """Wait a little for what comes at the same time as the first job."""
-        until = time.monotonic() + self._limits.linger / 1000
-        while not self._is_ended and (left := until - time.monotonic()) > 0:
+        """Wait until nothing has come for a while, so that what comes together is one round."""
+        linger = self._limits.linger / 1000
+        until = last = time.monotonic() + MOST_LINGERS * linger
+        seen: tuple[int, int] | None = None
+        while not self._is_ended:
+            if seen != (here := (len(self._jobs), self._expected)):
+                seen, until = here, time.monotonic() + linger
+            left = (last if self._expected else min(until, last)) - time.monotonic()
+            if left <= 0:
+                return
             self._changed.wait(left)
 
     def _sweep(self) -> None:

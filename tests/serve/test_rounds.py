@@ -1,13 +1,18 @@
-"""The choice of a round: one kind, turns, early first pieces."""
+"""The choice of a round: one kind, turns, early first pieces; and when it begins."""
 
 import asyncio
+import io
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from speechllm.data.speech.audio import SAMPLE_RATE
 from speechllm.serve.job import SpeechJob
-from speechllm.serve.rounds import choose_round
+from speechllm.serve.limits import ServeLimits
+from speechllm.serve.rounds import Share, choose_round
+from speechllm.serve.worker import Worker
 
 
 class Said:
@@ -54,3 +59,54 @@ def test_a_stream_begins_with_one_piece_and_doubles() -> None:
 def test_a_piece_that_is_longer_than_a_round_goes_alone(seconds: int) -> None:
     jobs = [job([30, 30]), job([30])]
     assert sizes(jobs, seconds) == [(0, 1)]
+
+
+class Rounds:
+    """Stands in for an engine, and keeps the rounds that it is given."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+        self.had_one = threading.Event()
+
+    def transcribe(self, shares: list[Share]) -> None:
+        self.sizes.append(len(shares))
+        self.had_one.set()
+
+
+@pytest.fixture
+def rounds() -> Rounds:
+    return Rounds()
+
+
+@pytest.fixture
+def worker(rounds: Any) -> Iterator[Worker]:
+    """A worker that lingers for a second."""
+    worker = Worker(rounds, ServeLimits(linger=1000))
+    worker.start()
+    yield worker
+    worker.end()
+
+
+def waiting() -> Any:
+    one = job([1])
+    one.wave, one.transcript.pieces = io.BytesIO(), []
+    return one
+
+
+def test_jobs_that_are_expected_come_into_the_first_round(rounds: Rounds, worker: Worker) -> None:
+    worker.submit(waiting())
+    with worker.expecting():
+        assert not rounds.had_one.wait(1.5)
+        worker.submit(waiting())
+    assert rounds.had_one.wait(20)
+    assert rounds.sizes == [2]
+
+
+def test_each_job_that_comes_lets_the_model_wait_for_one_more(
+    rounds: Rounds, worker: Worker
+) -> None:
+    for _ in range(4):
+        worker.submit(waiting())
+        rounds.had_one.wait(0.5)
+    assert rounds.had_one.wait(20)
+    assert rounds.sizes == [4]

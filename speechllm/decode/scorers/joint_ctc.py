@@ -78,7 +78,7 @@ class JointCtc(Scorer):
         self._number: dict[str, int] = {}
         self._read = torch.empty(0)
         self._state: CtcState | None = None
-        self._known = self._totals = torch.empty(0)
+        self._best = self._gains = self._totals = torch.empty(0)
         self._given: dict[tuple[int, bytes], tuple[float, float]] = {}
         """Scores of each prefix of the batch and of its end, by utterance and ids."""
 
@@ -110,24 +110,26 @@ class JointCtc(Scorer):
         else:
             assert self._state is not None
             last = ids[rows, -1]
-            given = self._known[before, last] + self._totals[before]
+            is_last = self._best[before] == last[:, None]  # one of each row
+            given = self._gains[before][is_last] + self._totals[before]
             state = self._state.of(before)
             state = read_all(state, read, self._spelled(last[:, None], state)[:, 0])
-        best = scores[rows].topk(min(self.candidates, scores.shape[1]), dim=-1).indices  # [N, K]
-        n, k = best.shape
-        one = torch.arange(n, device=best.device).repeat_interleave(k)
-        symbols = self._spelled(best, state).flatten(0, 1)
-        begins = begins_with(state.of(one), read, symbols)
-        gain = _gain(begins, state.of(one)).masked_fill(symbols[:, 0] == 0, -torch.inf)
-        known = torch.full((n, scores.shape[1]), -torch.inf, device=scores.device)
-        known.scatter_(1, best, gain.view(n, k))
-        end = _gain(state.ends, state)
-        known[:, self._ends] = end[:, None]
+        own = scores if len(rows) == len(scores) else scores[rows]
+        best = own.topk(min(self.candidates, own.shape[1]), dim=-1).indices  # [N, K]
+        symbols = self._spelled(best, state)
+        begins = begins_with(state, read, symbols)
+        gains = _gain(begins, state.begins[:, None])
+        gains = gains.masked_fill(symbols[..., 0] == 0, -torch.inf)
+        end = _gain(state.ends, state.begins)
         prefixes = [prefix.tobytes() for prefix in ids[rows].cpu().numpy()]
         keys = zip(utterances, prefixes, strict=True)
         self._given |= zip(keys, zip(given.tolist(), end.tolist(), strict=True), strict=True)
-        self._state, self._known, self._totals = state, known, given
-        return scores + self.weight * known[step.prefix_of]
+        self._state, self._best, self._gains, self._totals = state, best, gains, given
+        of_row = torch.tensor(step.prefix_of, device=scores.device)
+        best, known = best[of_row], torch.full_like(scores, -torch.inf)
+        known.scatter_(1, best, scores.gather(1, best) + self.weight * gains[of_row])
+        known[:, self._ends] = scores[:, self._ends] + self.weight * end[of_row, None]
+        return known
 
     def score(self, hypotheses: Sequence[Hypothesis]) -> list[float]:
         found = []
@@ -157,10 +159,10 @@ class JointCtc(Scorer):
         return self._symbols[key]
 
 
-def _gain(after: Tensor, state: CtcState) -> Tensor:
-    """[N] float32 log-probability of going on from `state`; FLOOR if it is not in the speech."""
-    gain = (after - state.begins).clamp(min=FLOOR, max=0.0)
-    return gain.masked_fill(state.begins < NEVER / 2, FLOOR).float()
+def _gain(after: Tensor, before: Tensor) -> Tensor:
+    """Log-probability in float32 of going on from a prefix; FLOOR if it is not in the speech."""
+    gain = (after - before).clamp(min=FLOOR, max=0.0)
+    return gain.masked_fill(before < NEVER / 2, FLOOR).float()
 
 
 def nothing_read(read: Tensor, utterance_of: Tensor) -> CtcState:
@@ -185,43 +187,78 @@ def read_all(state: CtcState, read: Tensor, symbols: Tensor) -> CtcState:
         read: [B, P, 1 + U] log-probabilities at each position, the blank's first.
         symbols: [N, L], padded with zeros.
     """
+    each = torch.arange(len(symbols), device=symbols.device)
     for symbol in symbols.unbind(1):
-        ways, said = _ways(state, read, symbol)
-        longer = _recurrence(ways, said)
-        blank = _recurrence(longer[:, :-1], read[state.utterance_of, :, 0].double())
-        after = CtcState(longer, blank, (ways + said).logsumexp(1), symbol, state.utterance_of)
-        state = after.where(symbol > 0, state)
+        ways = _ways(state, read, each, symbol)
+        longer = _after(state, read, each, symbol, ways)
+        state = longer.where(symbol > 0, state)
     return state
 
 
 def begins_with(state: CtcState, read: Tensor, symbols: Tensor) -> Tensor:
-    """[N] `begins` after further symbols; cheaper than `read_all`, as the last needs no state.
+    """[N, K] `begins` after the further symbols of K candidates for each prefix.
+
+    Candidates that go on with the same symbols share what these need, as in a tree. The last symbol
+    of a candidate needs no state.
 
     Args:
         state: of N prefixes.
         read: [B, P, 1 + U] log-probabilities at each position, the blank's first.
-        symbols: [N, L], padded with zeros.
+        symbols: [N, K, L], padded with zeros.
     """
-    begins = state.begins.clone()
-    rows = torch.arange(len(symbols), device=symbols.device)
+    n, k, _ = symbols.shape
+    begins = state.begins[:, None].repeat(1, k).flatten()
+    rows = torch.arange(n * k, device=symbols.device)
+    node, symbols = rows // k, symbols.flatten(0, 1)  # node: row of `state`
     while symbols.shape[1] and (there := symbols[:, 0] > 0).any():
-        rows, symbols, state = rows[there], symbols[there], state.of(there)
-        ways, said = _ways(state, read, symbols[:, 0])
-        begins[rows] = (ways + said).logsumexp(1)
+        rows, node, symbols = rows[there], node[there], symbols[there]
+        pairs = node * read.shape[2] + symbols[:, 0]
+        pairs, branch = pairs.unique(return_inverse=True)
+        before, symbol = pairs // read.shape[2], pairs % read.shape[2]
+        ways = _ways(state, read, before, symbol)
+        begins[rows] = ways.begins[branch]
         longer = (symbols[:, 1:] > 0).any(1)
-        rows, symbols, state = rows[longer], symbols[longer], state.of(longer)
-        state, symbols = read_all(state, read, symbols[:, :1]), symbols[:, 1:]
-    return begins
+        rows, symbols = rows[longer], symbols[longer, 1:]
+        grown, node = branch[longer].unique(return_inverse=True)
+        state = _after(state, read, before[grown], symbol[grown], ways.of(grown))
+    return begins.view(n, k)
 
 
-def _ways(state: CtcState, read: Tensor, symbol: Tensor) -> tuple[Tensor, Tensor]:
-    """Log-probabilities [N, P] that a symbol may come at each position, and of the symbol there.
+class _Ways(NamedTuple):
+    """Ways to one more symbol.
+
+    Attributes:
+        enters: [M, P] log-probability that the symbol may come at each position.
+        said: [M, P] log-probability of the symbol there.
+        begins: [M] log-probability that the whole speech begins with the longer prefix.
+    """
+
+    enters: Tensor
+    said: Tensor
+    begins: Tensor
+
+    def of(self, rows: Tensor) -> "_Ways":
+        return _Ways(*(part[rows] for part in self))
+
+
+def _ways(state: CtcState, read: Tensor, before: Tensor, symbol: Tensor) -> _Ways:
+    """Ways from prefixes `before` ([M] rows of `state`) to a symbol ([M]) after each.
 
     A symbol comes twice in a row only with a blank in between.
     """
-    ways = torch.logaddexp(state.symbol, state.blank)
-    ways = torch.where((symbol == state.last)[:, None], state.blank, ways)[:, :-1]
-    return ways, read[state.utterance_of, :, symbol].double()
+    either = torch.logaddexp(state.symbol, state.blank)
+    is_twice = (symbol == state.last[before])[:, None]
+    enters = torch.where(is_twice, state.blank[before], either[before])[:, :-1]
+    said = read[state.utterance_of[before], :, symbol].double()
+    return _Ways(enters, said, (enters + said).logsumexp(1))
+
+
+def _after(state: CtcState, read: Tensor, before: Tensor, symbol: Tensor, ways: _Ways) -> CtcState:
+    """State of prefixes `before` with a symbol more; arguments as in `_ways`."""
+    utterance_of = state.utterance_of[before]
+    longer = _recurrence(ways.enters, ways.said)
+    blank = _recurrence(longer[:, :-1], read[utterance_of, :, 0].double())
+    return CtcState(longer, blank, ways.begins, symbol, utterance_of)
 
 
 def _recurrence(enters: Tensor, stays: Tensor) -> Tensor:

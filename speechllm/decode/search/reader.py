@@ -12,6 +12,9 @@ from speechllm.decode.search.cache import BeamCache
 from speechllm.model.fill_slot import Filled
 from speechllm.model.llm import base_of, head_sees_only
 
+FILLING = 128
+"""Positions that fill a CPU's matrix products; reading more at once makes none of them faster."""
+
 
 class Reader:
     """Reads the prompts of a batch once, then tokens in the rows of a search.
@@ -29,7 +32,7 @@ class Reader:
         self._most = beam * len(filled.embeddings)
         self._utterance_of: list[int] = []
         self._takes_positions = "position_ids" in inspect.signature(self._llm.forward).parameters
-        self.first = self._logits(filled.embeddings, filled.attention_mask)
+        self.first = self._read(filled)
         """[B, V] logits of the first token of each utterance."""
 
     def go_on(
@@ -59,9 +62,27 @@ class Reader:
         ids = torch.tensor(tokens, device=device)[:, None]
         read = self._cache.get_seq_length() - self._prompts.shape[1]
         mask = nn.functional.pad(self._prompts[self._utterance_of], (0, read + 1), value=1)
-        return self._logits(self._llm.get_input_embeddings()(ids), mask)
+        return self._logits(self._llm.get_input_embeddings()(ids), mask, self._cache)
 
-    def _logits(self, embeddings: Tensor, mask: Tensor) -> Tensor:
+    def _read(self, filled: Filled) -> Tensor:
+        """Read the prompts, on a CPU in groups of like length, so that few pads are computed."""
+        embeddings, mask = filled.embeddings, filled.attention_mask
+        lengths = mask.sum(1).tolist()
+        groups = _alike(lengths) if mask.device.type == "cpu" and self._cache.can_join else []
+        if len(groups) < 2:
+            return self._logits(embeddings, mask, self._cache)
+        parts, logits = [], []
+        for group in groups:
+            longest = lengths[group[0]]
+            parts.append(BeamCache(self._llm.config, room=0))
+            logits.append(
+                self._logits(embeddings[group, -longest:], mask[group, -longest:], parts[-1])
+            )
+        self._cache.join(parts, groups, mask.shape[1])
+        order = torch.tensor([row for group in groups for row in group]).argsort()
+        return torch.cat(logits)[order]
+
+    def _logits(self, embeddings: Tensor, mask: Tensor, cache: BeamCache) -> Tensor:
         """[N, V] logits after the last of embeddings [N, T, E]."""
         options: dict[str, Any] = {}
         if self._takes_positions:
@@ -73,10 +94,20 @@ class Reader:
             return self._llm(
                 inputs_embeds=embeddings,
                 attention_mask=mask,
-                past_key_values=self._cache,
+                past_key_values=cache,
                 use_cache=True,
                 **options,
             ).logits
+
+
+def _alike(lengths: Sequence[int]) -> list[list[int]]:
+    """Rows in groups of like length, longest first; each but the last has FILLING positions."""
+    groups: list[list[int]] = []
+    for row in sorted(range(len(lengths)), key=lambda r: -lengths[r]):
+        if not groups or len(groups[-1]) * lengths[groups[-1][0]] >= FILLING:
+            groups.append([])
+        groups[-1].append(row)
+    return groups
 
 
 @contextmanager

@@ -74,13 +74,14 @@ class Desk:
             engine, loop = self.engine, asyncio.get_running_loop()
             wanted = read_fields(form, engine.configs, engine.task)
             most = self._limits.most_seconds
-            reading = loop.run_in_executor(
-                self._readers,
-                read_job,
-                *(owned(wanted.file), wanted, engine.task, self._cut, most, loop),
-            )
-            job = await unless_gone(request, reading)
-        self._worker.submit(job)
+            with self._worker.expecting():
+                reading = loop.run_in_executor(
+                    self._readers,
+                    read_job,
+                    *(owned(wanted.file), wanted, engine.task, self._cut, most, loop),
+                )
+                job = await unless_gone(request, reading)
+                self._worker.submit(job)
         return job, wanted.response_format
 
     @contextmanager

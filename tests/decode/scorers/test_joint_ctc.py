@@ -51,14 +51,20 @@ def test_prefix_scores_are_sums_over_paths(prefix: tuple[int, ...]) -> None:
 
 
 def test_what_comes_next_is_scored_for_many_at_once() -> None:
-    """Rows of none, one, two and three symbols, zeros behind them."""
+    """Candidates of none to three symbols, zeros behind them; some begin alike, some are alike."""
     torch.manual_seed(0)
-    read = torch.randn(1, POSITIONS, SYMBOLS).double().log_softmax(-1)
-    symbols = torch.tensor([[0, 0, 0], [1, 0, 0], [2, 1, 0], [1, 1, 2], [2, 2, 0]])
-    state, many = after(read, (1,)), torch.zeros(len(symbols), dtype=torch.long)
-    found = begins_with(state.of(many), read, symbols)
-    each = [after(read, (1, *row)).begins for row in [(), (1,), (2, 1), (1, 1, 2), (2, 2)]]
-    torch.testing.assert_close(found, torch.cat(each))
+    read = torch.randn(2, POSITIONS, SYMBOLS).double().log_softmax(-1)
+    prefixes = [(1, 2), (2, 1), (1, 1)]  # of which the last two are of one utterance
+    state = read_all(
+        nothing_read(read, torch.tensor([0, 1, 1])), read, torch.tensor(prefixes).long()
+    )
+    candidates = [(), (1,), (2, 1), (1, 1, 2), (2, 2), (2, 1, 2), (2, 1)]
+    symbols = torch.tensor([[*c, *[0] * (3 - len(c))] for c in candidates]).expand(3, -1, -1)
+    found = begins_with(state, read, symbols)
+    for row, (prefix, utterance) in enumerate(zip(prefixes, (0, 1, 1), strict=True)):
+        own = read[utterance : utterance + 1]
+        each = [after(own, prefix + candidate).begins for candidate in candidates]
+        torch.testing.assert_close(found[row], torch.cat(each))
 
 
 def test_positions_beyond_an_utterance_change_nothing() -> None:
@@ -75,7 +81,9 @@ def test_what_is_longer_than_its_speech_is_never_read() -> None:
     read = torch.zeros(1, 2, SYMBOLS).double().log_softmax(-1)
     assert float(after(read, (1, 2, 1)).begins) < NEVER / 2
     after_it = after(read, (1, 2, 1, 1))
-    assert _gain(after_it.begins, after(read, (1, 2, 1))).tolist() == [FLOOR]  # nor is it free then
+    assert _gain(after_it.begins, after(read, (1, 2, 1)).begins).tolist() == [
+        FLOOR
+    ]  # nor is it free then
 
 
 @pytest.mark.parametrize("kind", ["linear", "convnext"])

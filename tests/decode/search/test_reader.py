@@ -7,6 +7,7 @@ import torch
 from transformers import GenerationConfig
 
 from speechllm.decode.config import DecodeConfig
+from speechllm.decode.search import reader as reading
 from speechllm.decode.search.cache import BeamLayer
 from speechllm.decode.search.reader import Reader, quick_attention
 from speechllm.decode.search.search import search
@@ -69,9 +70,16 @@ def test_hypotheses_are_those_of_generate(model: SpeechLLM, beam: int, settings:
         assert [h.ids for h in nbest] == wanted[: len(nbest)]
 
 
+@pytest.mark.parametrize("filling", [1, reading.FILLING])
 @torch.inference_mode()
-def test_rows_go_on_from_others_and_leave(model: SpeechLLM) -> None:
-    """Each step's logits are those of a pass over all that the row has read."""
+def test_rows_go_on_from_others_and_leave(
+    model: SpeechLLM, filling: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each step's logits are those of a pass over all that the row has read.
+
+    Whether the prompts are read one by one or together.
+    """
+    monkeypatch.setattr(reading, "FILLING", filling)
     _, filled = prompts_of(model)
     reader = Reader(model.llm, filled, beam=2, room=4)
     written = [[], [], [], [], [], []]
@@ -135,7 +143,7 @@ def test_there_is_room_for_so_many_tokens_alone() -> None:
     layer.spread(torch.tensor([0, 0, 1, 1]), 4)
     token = torch.arange(10.0, 14.0).view(4, 1, 1, 1)
     layer.update(token, -token)
-    layer.go_on(torch.tensor([3, 2]), torch.tensor([0, 1]))
+    layer.go_on(torch.tensor([3, 2]), torch.tensor([0, 1]), torch.tensor([0, 1]))
     keys, values = layer.update(token[:2] + 10, -token[:2] - 10)
     assert keys.squeeze().tolist() == [[3, 4, 5, 13, 20], [3, 4, 5, 12, 21]]
     assert torch.equal(values, -keys)
