@@ -3,6 +3,7 @@
 # insurer and a health plan, and is adapted to dictated medicine in several ways. Speech is
 # synthetic. Where the environment is missing, it is made first. --standins true: tiny models that
 # are trained on the spot, and three target domains.
+# shellcheck disable=SC2034  # stage 1 hands the options below on to local/data.sh
 set -euo pipefail
 CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
 
