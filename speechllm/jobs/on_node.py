@@ -22,6 +22,8 @@ CACHE_SECONDS = 30.0
 """Longest time in which a file is waited for that another machine has just written: the cache of a
 file system like NFS may not know it yet."""
 CACHE_POLL_SECONDS = 0.5
+SIGNAL_SECONDS = 2.0
+"""Longest time by which Slurm's signal reaches this process later than the command."""
 
 
 def main() -> None:
@@ -69,6 +71,10 @@ def run_task(job: Job, requeues: int) -> int:
             if len(caught) > asked:
                 asked = len(caught)
                 process.terminate()
+        # scancel signals all processes, one by one.
+        deadline = time.monotonic() + SIGNAL_SECONDS
+        while code == -signal.SIGTERM and not caught and time.monotonic() < deadline:
+            time.sleep(0.05)
         if not caught or code == 0:
             finish(job, code, time.monotonic() - started)
             return code if code >= 0 else 128 - code

@@ -175,11 +175,24 @@ def test_exit_states_come_from_accounting_where_it_is_on(tmp_path: Path, monkeyp
 def test_a_job_that_is_cancelled_by_somebody_is_named(tmp_path, start, cluster) -> None:
     runner = start("[ JOB = 2 ] || exec sleep 600")
     wait_until(lambda: (tmp_path / "log/x.2.log.done").exists())
+    wait_for_text(tmp_path / "log/x.1.log")
     [task] = cluster.running()
     cluster.call("scancel", task)
     said = runner.wait(1)
     assert "1 of 2 jobs failed" in said and f"(Slurm job {task}: CANCELLED" in said
     assert "# Stopped at" in (tmp_path / "log/x.1.log").read_text()
+
+
+def test_a_signal_that_reaches_the_command_first_is_no_end_of_its_own(tmp_path, monkeypatch):
+    from speechllm.jobs import on_node
+
+    monkeypatch.setattr(on_node, "is_running", lambda task: False)
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "7")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "0")
+    job = Job(1, ["bash", "-c", "kill -TERM $$"], tmp_path / "x.log")
+    threading.Timer(0.6, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    assert on_node.run_task(job, requeues=0) == 128 + signal.SIGTERM
+    assert "# Stopped at" in job.log.read_text() and job.code() is None
 
 
 def test_a_job_that_goes_back_into_the_queue_goes_on(tmp_path, start, cluster) -> None:

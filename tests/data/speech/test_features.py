@@ -257,7 +257,7 @@ def test_missing_features_name_the_stage(place) -> None:
 def test_an_encoder_that_cannot_be_found_names_key_and_remedy(place) -> None:
     from speechllm.errors import ConfigError
 
-    with pytest.raises(ConfigError, match=r"(?s)model\.encoder.*hf auth login"):
+    with pytest.raises(ConfigError, match=r"(?s)model\.encoder.*hf download no-such-org"):
         encoder_files("no-such-org/no-such-model")
 
 
