@@ -114,8 +114,9 @@ class Kl(Section):
 
     weight: PositiveFloat = 0.3
     """Weight of the KL; the method's own loss per token has weight 1."""
-    rows: Literal["all", "speech", "text"] = "all"
-    """Rows where the KL counts: `speech` has real speech in the slot, `text` anything else."""
+    rows: Literal["all", "speech", "text", "source"] = "all"
+    """Rows where the KL counts: `speech` has real speech in the slot, `text` anything else;
+    `source` is of the source domain, whatever is in the slot."""
 
 
 class Method(Section):

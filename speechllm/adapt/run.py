@@ -72,7 +72,7 @@ def adapt(
     for component in used:
         check_view(component.view)
     if method.kl:
-        shown = {c.view for phase in phases for c in _with_share(phase.components)}
+        shown = [c for phase in phases for c in _with_share(phase.components)]
         check_kl(method.kl, method.method, shown)
     audible = {c.domain for c in used if needs_audio(c.view)}
     snapping = {c.domain for c in used if c.view == "projected_text"}

@@ -26,6 +26,7 @@ class Example:
         target: token ids of the expected answer, without end-of-sequence.
         transcript: token ids of what was said; for speech recognition those of the target.
         prompt: prompt around its slot, where it differs from that of the other examples.
+        domain: domain of the utterance, as in its component.
     """
 
     utt_id: str
@@ -34,6 +35,7 @@ class Example:
     target: Sequence[int] = ()
     transcript: Sequence[int] = ()
     prompt: Prompt | None = None
+    domain: str = ""
 
     @property
     def has_speech(self) -> bool:

@@ -92,7 +92,7 @@ class Views:
         plain = text == target and self.in_slot == self.tokens
         transcript = tokens if plain else self.in_slot(text)
         prompt = VIEWS[view].prompt(self, text, rng)
-        return Example(utt_id, view, slot, tokens, transcript, prompt)
+        return Example(utt_id, view, slot, tokens, transcript, prompt, domain)
 
     def length(self, view: str, domain: str, utt_id: str) -> int:
         """LLM positions of slot + target, exact unless the slot is random.

@@ -14,6 +14,7 @@ from speechllm.model.llm import without_lora
 from speechllm.model.sharded import is_sharded
 from speechllm.model.speech_llm import SpeechLLM, TokenLoss
 from speechllm.slot.collate import Batch
+from speechllm.slot.mixture import Component
 from speechllm.slot.views import VIEWS
 from speechllm.train.loop import Objective
 
@@ -103,26 +104,32 @@ def with_kl(
     return WithKl(model, objective, kl)
 
 
-def check_kl(kl: Kl, method: str, views: Collection[str]) -> None:
+def check_kl(kl: Kl, method: str, components: Collection[Component]) -> None:
     """Raise ConfigError if a method shows none of the rows that `kl` is about.
 
     Args:
         kl: weight and rows.
         method: name of the method.
-        views: views through which it shows utterances.
+        components: what it shows.
+
+    Raises:
+        ConfigError: there are no such rows.
     """
-    if not any(_is_chosen(kl.rows, view) for view in views):
+    if not any(_is_chosen(kl.rows, c.view, c.domain) for c in components):
+        what = "of the source" if kl.rows == "source" else f"with {kl.rows} in the slot"
         raise ConfigError(
-            f"kl.rows: {method} has no rows with {kl.rows} in the slot",
+            f"kl.rows: {method} has no rows {what}",
             "choose kl.rows: all, or leave kl out",
         )
 
 
 def _chosen(batch: Batch, rows: str) -> Tensor:
     """Mask [N] of the label positions where the KL counts, row after row, with each row's end."""
-    chosen = torch.tensor([_is_chosen(rows, example.view) for example in batch.examples])
+    chosen = torch.tensor([_is_chosen(rows, e.view, e.domain) for e in batch.examples])
     return chosen.repeat_interleave(torch.tensor([len(e.target) + 1 for e in batch.examples]))
 
 
-def _is_chosen(rows: str, view: str) -> bool:
+def _is_chosen(rows: str, view: str, domain: str) -> bool:
+    if rows == "source":
+        return domain == "source"
     return rows == "all" or VIEWS[view].is_speech == (rows == "speech")

@@ -1,6 +1,7 @@
 """KL to the base, on a tiny model: what it is of, whom it holds back, and where."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from speechllm.errors import ConfigError
 from speechllm.model.llm import without_lora
 from speechllm.model.speech_llm import SpeechLLM, set_trainable
 from speechllm.slot.collate import Batch, Example, collate
+from speechllm.slot.mixture import Component
 from speechllm.slot.pseudo_audio.contents import Projected
 from tests.helpers.tiny import make_speech_llm
 
@@ -96,6 +98,9 @@ def test_rows_are_chosen_by_what_is_in_their_slot(model: SpeechLLM) -> None:
     torch.testing.assert_close(kl_of(model, *mixed, rows="speech"), by_hand(model, *SPEECH))
     torch.testing.assert_close(kl_of(model, *mixed, rows="text"), by_hand(model, *TEXT))
     assert kl_of(model, *TEXT, rows="speech") == 0
+    source = [replace(example, domain="source") for example in mixed[2:5]]
+    shown = [*mixed[:2], *source, *mixed[5:]]
+    torch.testing.assert_close(kl_of(model, *shown, rows="source"), by_hand(model, *mixed[2:5]))
 
 
 def test_who_shares_a_batch_does_not_change_the_sum(model: SpeechLLM) -> None:
@@ -170,8 +175,12 @@ def test_it_stands_beside_auxiliary_losses(model: SpeechLLM) -> None:
 
 def test_what_cannot_be_is_refused(model: SpeechLLM) -> None:
     with pytest.raises(ConfigError, match=r"kl\.rows: text_only has no rows with speech"):
-        check_kl(Kl(rows="speech"), "text_only", {"empty", "pseudo_audio"})
-    check_kl(Kl(rows="text"), "posterior", {"audio", "pseudo_audio"})
+        check_kl(Kl(rows="speech"), "text_only", [Component("empty", "target")])
+    with pytest.raises(ConfigError, match=r"kl\.rows: audio has no rows of the source"):
+        check_kl(Kl(rows="source"), "audio", [Component("audio", "target")])
+    shown = [Component("audio", "source"), Component("pseudo_audio", "simulated")]
+    for rows in ("all", "speech", "text", "source"):
+        check_kl(Kl(rows=rows), "posterior", shown)
     train = TrainConfig(steps=1)
     whole = [Phase("", [], (*LORA, "llm.*norm*"), train, None)]
     with pytest.raises(ConfigError, match=r"'llm\.\*norm\*' trains weights of the LLM") as error:
