@@ -254,9 +254,10 @@ def test_missing_features_name_the_stage(place) -> None:
         open_features(dump, "encoder", data)
 
 
-def test_an_encoder_that_cannot_be_found_names_key_and_remedy(place) -> None:
+def test_an_encoder_that_cannot_be_found_names_key_and_remedy(place, monkeypatch) -> None:
     from speechllm.errors import ConfigError
 
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(ConfigError, match=r"(?s)model\.encoder.*hf download no-such-org"):
         encoder_files("no-such-org/no-such-model")
 

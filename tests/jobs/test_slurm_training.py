@@ -1,11 +1,7 @@
-"""Training and a whole recipe on a real Slurm: the same figures as on this machine."""
+"""Training on a real Slurm: the same figures as on this machine."""
 
-import os
-import shutil
 import subprocess
 import sys
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -178,45 +174,3 @@ def test_a_training_on_two_machines_that_is_cancelled_stays_so(
     cluster.call("scancel", number)
     wait_until(lambda: number not in cluster.queue(), "it does not end")
     assert "JobState=CANCELLED" in cluster.call("scontrol", "show", "job", number)
-
-
-@pytest.fixture
-def recipes() -> Iterator[list[Path]]:
-    """Two copies of egs/mini, beside the original."""
-    copies = [ROOT / f"egs/copy_{uuid.uuid4().hex[:8]}" for _ in range(2)]
-    made_by_runs = shutil.ignore_patterns("data", "dump", "exp", "pretrained", "quick")
-    for copy in copies:
-        shutil.copytree(ROOT / "egs/mini", copy, ignore=made_by_runs)
-    yield copies
-    for copy in copies:
-        shutil.rmtree(copy)
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("cluster")
-def test_a_recipe_makes_the_same_on_slurm(recipes: list[Path]) -> None:
-    pytest.importorskip("espeakng_loader", reason="needs the extra: pip install 'speechllm[mini]'")
-    local, remote = recipes
-    (remote / "cmd.sh").write_text('export jobs_cmd="speechllm run --slurm conf/slurm.yaml"\n')
-    (remote / "conf/slurm.yaml").write_text("default: {mem: 900M}\n")
-    tools = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": tools, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    first = [["--stop_stage", "check"], ["--stage", "features"]]
-    for recipe, options in ((local, first[0]), (local, first[1]), (remote, first[1])):
-        if recipe == remote:  # the same corpus and models
-            for name in ("data", "pretrained", "wav"):
-                if (local / "quick" / name).is_dir():
-                    shutil.copytree(local / "quick" / name, remote / "quick" / name)
-        words = [recipe / "run.sh", "--quick", *options]
-        done = subprocess.run(words, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
-    assert (remote / "quick/exp/log/base.log").read_text().count("# Ended (code 0)") == 1
-    made = made_of(local / "quick/exp")
-    assert len(made) > 20 and made_of(remote / "quick/exp") == made
-
-
-def made_of(exp: Path) -> dict[str, bytes]:
-    """Weights, hypotheses and their errors below a folder."""
-    names = ("trained.safetensors", "text", "alignments.txt", "errors.txt")
-    found = (path for name in names for path in exp.rglob(name))
-    return {str(path.relative_to(exp)): path.read_bytes() for path in found}
