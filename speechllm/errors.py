@@ -111,9 +111,10 @@ def bounded(text: str) -> str:
     """
     lines = text.split("\n")
     if len(lines) > MOST_LINES:
-        half = MOST_LINES // 2
+        half = (MOST_LINES - 1) // 2
         lines = [*lines[:half], f"... {len(lines) - 2 * half} lines ...", *lines[-half:]]
-    return "\n".join(_UNSEEN.sub(_escaped, shortened(line)) for line in lines)
+    # Escapes are longer than what they stand for.
+    return "\n".join(shortened(_UNSEEN.sub(_escaped, shortened(line))) for line in lines)
 
 
 def shortened(text: str, most: int = MOST_OF_A_LINE) -> str:
