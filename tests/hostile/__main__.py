@@ -30,6 +30,10 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     args = parser.parse_args()
     kinds = [kind for kind in KINDS if kind.name.startswith(args.kind) and is_there(kind)]
+    if not kinds:
+        parser.error(
+            f"no kind begins with {args.kind!r}; known: {', '.join(k.name for k in KINDS)}"
+        )
     cases = -(-args.cases // len(kinds))
     work = Path(tempfile.mkdtemp(prefix="hostile-"))
     (work / "whole").mkdir()
